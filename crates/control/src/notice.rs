@@ -1,0 +1,178 @@
+//! What the daemon tells unasked, after `subscribe`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::reply::{AccountState, Direction, Quality};
+
+/// One notice: parameters of the notification `notice`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Grows by one from notice to notice.
+    pub seq: u64,
+    /// Milliseconds since 1970 (UTC) by the daemon's clock.
+    pub time_ms: u64,
+    /// The account that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The call that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Milliseconds since that call began or, without a call, since the account's connection attempt began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<f64>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened; `event` names the kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The account's state changed.
+    Account {
+        /// The new state.
+        state: AccountState,
+        /// Why, if it is not for the better.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What to do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+        /// Milliseconds until the next attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_in_ms: Option<u64>,
+    },
+    /// The TCP connection to the server stands.
+    Socket {
+        /// Name resolution, milliseconds.
+        dns_ms: f64,
+        /// TCP connection (or the proxy's), milliseconds.
+        tcp_ms: f64,
+    },
+    /// TLS stands; absent on plain `ws`.
+    Tls {
+        /// The handshake, milliseconds.
+        tls_ms: f64,
+    },
+    /// The server accepted the login.
+    Login,
+    /// Calls can be made and come in.
+    Ready,
+    /// Somebody calls; `answer` or `hangup` it.
+    Incoming {
+        /// The caller's number.
+        number: String,
+        /// The caller's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// The invitation is on its way.
+    Invite {
+        /// Who is called.
+        number: String,
+        /// Always outbound today.
+        direction: Direction,
+    },
+    /// The far end rings.
+    Ringing,
+    /// Media flows before the answer.
+    Early,
+    /// The call was answered, by whichever side was called.
+    Answered,
+    /// ICE found its path.
+    Ice {
+        /// Our address and the kind of candidate (`host`, `srflx`, `prflx`, `relay`).
+        local: String,
+        /// The far end's.
+        remote: String,
+    },
+    /// DTLS stands and the certificate is the one that signalling promised.
+    Dtls {
+        /// SRTP profile, as in RFC 5764 and 7714.
+        profile: String,
+    },
+    /// The first audio packet went out.
+    FirstRtpSent,
+    /// The first audio packet came in and was authentic.
+    FirstRtpReceived,
+    /// Nothing came for a while.
+    NoMedia {
+        /// How long, milliseconds.
+        silent_ms: u64,
+    },
+    /// The far end pressed a key.
+    Dtmf {
+        /// Which.
+        digit: char,
+    },
+    /// The call is being recorded.
+    Recording {
+        /// Where to.
+        path: String,
+    },
+    /// Something about the sound failed; the call goes on.
+    AudioFault {
+        /// What, one sentence.
+        reason: String,
+        /// What to do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
+    /// Figures of the call, each second.
+    Quality(Quality),
+    /// We mute, or no longer.
+    Muted {
+        /// Whether silence is sent.
+        on: bool,
+    },
+    /// The server is gone, the call is kept; or it is back.
+    Recovering {
+        /// True while the call waits.
+        on: bool,
+    },
+    /// The call is over. Comes exactly once for each call.
+    Ended(Ended),
+    /// This client read too slowly: notices were dropped.
+    Overflow {
+        /// How many.
+        lost: u64,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Who ended it.
+    pub by: EndedBy,
+    /// The cause's name, such as `NORMAL_CLEARING`.
+    pub cause: String,
+    /// Its Q.850 code, or the server's own above 127.
+    pub code: u16,
+    /// One sentence for a person.
+    pub reason: String,
+    /// What to do about it, where something can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// Whether it had been answered.
+    pub answered: bool,
+    /// Milliseconds from the answer to the end; 0 if never answered.
+    pub talk_ms: u64,
+    /// The last figures, if there was media.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EndedBy {
+    /// This side: a request, or the daemon's own end.
+    Local,
+    /// The far end or the server.
+    Remote,
+    /// Nobody: the network, the media or a time limit.
+    Network,
+}

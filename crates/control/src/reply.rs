@@ -1,0 +1,223 @@
+//! What the daemon answers.
+
+use serde::{Deserialize, Serialize};
+
+/// Reply to `answer`, `hangup`, `dtmf`, `mute`, `log_level`: the request was taken; what comes of it is told by notices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The call that it was about, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+}
+
+/// Reply to `call`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallPlaced {
+    /// The id that every later request and notice names this call by.
+    pub call: String,
+}
+
+/// Reply to `calls`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Calls {
+    /// Oldest first.
+    pub calls: Vec<CallStatus>,
+}
+
+/// Reply to `subscribe`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subscribed {
+    /// Number of the last notice that the snapshot holds; the next notice has `seq + 1`.
+    pub seq: u64,
+    /// The state at that moment.
+    pub snapshot: Status,
+}
+
+/// Reply to `status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Name of this run, as in `hello`.
+    pub instance: String,
+    /// Seconds since the daemon was started.
+    pub uptime_s: u64,
+    /// In the order of the configuration.
+    pub accounts: Vec<AccountStatus>,
+    /// Oldest first.
+    pub calls: Vec<CallStatus>,
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// `telnyx` or `freeswitch`.
+    pub dialect: String,
+    /// WebSocket URL, without query and user info.
+    pub server: String,
+    /// Whether calls can be made.
+    pub state: AccountState,
+    /// Why it is not ready, one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// Milliseconds until the next attempt, while waiting for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+}
+
+/// How far an account has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AccountState {
+    /// A socket is being opened.
+    Connecting,
+    /// The socket is up, the login under way.
+    LoggingIn,
+    /// Calls can be made and come in.
+    Ready,
+    /// Unreachable; the next attempt is scheduled.
+    Waiting,
+    /// The server refuses the login.
+    Refused,
+    /// Shut down.
+    Stopped,
+}
+
+impl AccountState {
+    /// The word that stands for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::LoggingIn => "logging_in",
+            Self::Ready => "ready",
+            Self::Waiting => "waiting",
+            Self::Refused => "refused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallStatus {
+    /// Its id.
+    pub call: String,
+    /// The account that it belongs to.
+    pub account: String,
+    /// Who called whom.
+    pub direction: Direction,
+    /// How far it has come.
+    pub state: CallState,
+    /// The far end's number.
+    pub number: String,
+    /// The far end's name, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Milliseconds since it began.
+    pub age_ms: u64,
+    /// Whether we send silence.
+    pub muted: bool,
+    /// The codec in use, once agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
+    /// The newest figures, once media flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
+}
+
+/// Who called whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The far end called us.
+    Inbound,
+    /// We called.
+    Outbound,
+}
+
+impl Direction {
+    /// The word that stands for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallState {
+    /// We called; nothing is known of the far end yet.
+    Calling,
+    /// It rings: there for an outbound call, here for an inbound one.
+    Ringing,
+    /// Media flows before the answer.
+    Early,
+    /// We answered; the server has not said yes yet.
+    Answering,
+    /// People can talk.
+    Active,
+    /// The far end or we put it on hold.
+    Held,
+    /// The server is gone; the call is kept and will be picked up again.
+    Recovering,
+    /// Being ended.
+    Ending,
+}
+
+impl CallState {
+    /// The word that stands for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Calling => "calling",
+            Self::Ringing => "ringing",
+            Self::Early => "early",
+            Self::Answering => "answering",
+            Self::Active => "active",
+            Self::Held => "held",
+            Self::Recovering => "recovering",
+            Self::Ending => "ending",
+        }
+    }
+}
+
+/// Quality of one call since its beginning, from RTP and RTCP. Names as in W3C webrtc-stats where it has one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP packets received and accepted.
+    pub packets_received: u64,
+    /// RTP packets that should have come and did not (RFC 3550 section 6.4.1); negative when duplicates outnumber losses.
+    pub packets_lost: i64,
+    /// Packets that came too late to be played.
+    pub packets_discarded: u64,
+    /// Interarrival jitter, milliseconds (RFC 3550 section 6.4.1).
+    pub jitter_ms: f64,
+    /// Round trip from RTCP or, before the first report, from ICE; milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f64>,
+    /// Loss of what we send, as the far end reports it, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_fraction_lost: Option<f64>,
+    /// What the jitter buffer adds at present, milliseconds.
+    pub jitter_buffer_ms: f64,
+    /// Samples at 48 kHz that had to be invented.
+    pub concealed_samples: u64,
+    /// Packets mended by in-band redundancy.
+    pub fec_packets_used: u64,
+    /// Packets that failed authentication, were replayed, or made no sense.
+    pub packets_refused: u64,
+    /// Listening quality by the E-model (ITU-T G.107), 1 to 4.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mos: Option<f64>,
+}
