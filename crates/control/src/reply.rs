@@ -49,7 +49,7 @@ pub struct Status {
 }
 
 /// One account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccountStatus {
     /// Name in the configuration.
     pub name: String,
@@ -68,6 +68,25 @@ pub struct AccountStatus {
     /// Milliseconds until the next attempt, while waiting for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
+    /// When the newest connection reached each step, for a client that came too late to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<ConnectSteps>,
+}
+
+/// When a connection reached each of its steps: milliseconds since its attempt began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectSteps {
+    /// The TCP connection stood (name resolution included).
+    pub socket_ms: f64,
+    /// TLS stood; absent on plain `ws`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ms: Option<f64>,
+    /// The login was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_ms: Option<f64>,
+    /// Calls could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_ms: Option<f64>,
 }
 
 /// How far an account has come.
