@@ -1,3 +1,7 @@
 //! Sound from here to there: ICE, DTLS, SRTP, RTP, codecs, jitter buffer, devices, and the session that joins them.
 
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod program;
+pub mod quality;
+pub mod session;

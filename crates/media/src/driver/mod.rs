@@ -1,0 +1,10 @@
+//! The edge where media meets the operating system: worker threads that own the sockets and timers of many calls.
+//!
+//! A [`Worker`](worker::Worker) is one thread. It owns its calls whole, so no lock lies on the way of a packet.
+//! Commands come in through a [`WorkerHandle`](handle::WorkerHandle), events go out through an
+//! [`EventSink`](event::EventSink).
+
+pub mod bind;
+pub mod event;
+pub mod handle;
+pub mod worker;

@@ -1,0 +1,109 @@
+//! One thread that carries many calls: sockets, timers, commands, events.
+
+use std::io;
+use std::thread::JoinHandle;
+
+use crate::driver::event::EventSink;
+use crate::driver::handle::WorkerHandle;
+use crate::program::CallKey;
+
+/// What a worker is told at its start.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Name of the thread, 15 bytes at most are shown by the system.
+    pub name: String,
+    /// Most calls at a time.
+    pub max_calls: usize,
+    /// Commands that may wait.
+    pub command_queue: usize,
+    /// Receive buffer of each call's socket, in bytes.
+    pub receive_buffer: usize,
+    /// Send buffer of each call's socket, in bytes.
+    pub send_buffer: usize,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            name: "media".to_owned(),
+            max_calls: 10_000,
+            command_queue: 4096,
+            receive_buffer: 128 * 1024,
+            send_buffer: 128 * 1024,
+        }
+    }
+}
+
+/// A running worker thread. Dropped, it ends all its calls and waits for the thread.
+#[derive(Debug)]
+pub struct Worker {
+    handle: WorkerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system refuses a poll, a waker, a random seed or a thread.
+    pub fn spawn(_config: WorkerConfig, _events: impl EventSink + 'static) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// For giving commands.
+    #[must_use]
+    pub fn handle(&self) -> WorkerHandle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Several workers; calls are spread over them by key. Calls that are bridged must share a worker.
+#[derive(Debug)]
+pub struct Workers {
+    workers: Vec<Worker>,
+}
+
+impl Workers {
+    /// Starts `count` workers (one at least); `events` makes the sink of each.
+    ///
+    /// # Errors
+    /// As [`Worker::spawn`]; workers already started are ended again.
+    pub fn spawn<S: EventSink + 'static>(
+        config: &WorkerConfig,
+        count: usize,
+        mut events: impl FnMut(usize) -> S,
+    ) -> io::Result<Self> {
+        let workers = (0..count.max(1))
+            .map(|index| {
+                let config = WorkerConfig {
+                    name: format!("{}-{index}", config.name),
+                    ..config.clone()
+                };
+                Worker::spawn(config, events(index))
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { workers })
+    }
+
+    /// The worker that carries this call: always the same one for the same key.
+    #[must_use]
+    pub fn of(&self, call: CallKey) -> WorkerHandle {
+        let index = usize::try_from(call.0 % self.workers.len() as u64).unwrap_or_default();
+        self.workers[index].handle()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.workers.len()
+    }
+}

@@ -1,0 +1,56 @@
+//! What a media session tells its owner.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::program::{AudioFormat, ProgramEvent};
+use crate::quality::statistics::Statistics;
+use crate::session::error::MediaError;
+
+/// What happened in one call's media.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub enum MediaEvent {
+    /// Offer and answer are complete, for the first time or anew.
+    Negotiated(AudioFormat),
+    /// ICE found a path (or moved to a better one): datagrams now go between these addresses.
+    IcePair {
+        /// Our address.
+        local: SocketAddr,
+        /// The far end's address.
+        remote: SocketAddr,
+        /// Kind of our candidate: `host`, `srflx`, `prflx`, `relay`.
+        local_kind: &'static str,
+        /// Kind of the far end's candidate.
+        remote_kind: &'static str,
+    },
+    /// The DTLS handshake is complete and the far end's certificate is the one its SDP promised.
+    DtlsConnected {
+        /// The SRTP protection profile agreed on, by its registered name.
+        profile: &'static str,
+    },
+    /// The first RTP packet was sent.
+    FirstRtpSent,
+    /// The first valid RTP packet arrived.
+    FirstRtpReceived,
+    /// No valid RTP packet for this long, although the transport is connected. Told once per silence.
+    NoMedia {
+        /// How long the far end has been silent.
+        silent_for: Duration,
+    },
+    /// RTP arrives again after [`NoMedia`](Self::NoMedia).
+    MediaResumed,
+    /// The far end pressed a key (RFC 4733).
+    Dtmf {
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+    },
+    /// The far end said goodbye by RTCP BYE or DTLS close_notify; the call itself ends by signalling.
+    ClosedByPeer,
+    /// The program has something to say.
+    Program(ProgramEvent),
+    /// The figures, each second once media flows.
+    Statistics(Box<Statistics>),
+    /// The media of this call is over. Nothing follows.
+    Failed(MediaError),
+}
