@@ -1,0 +1,94 @@
+#!/bin/sh
+# Installs or checks what a make target needs. Usage: install.sh demo|test
+# As root or with password-less sudo it installs; otherwise it stops with the one line that would. It never asks.
+set -eu
+purpose=${1:?usage: install.sh demo|test}
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+export DEBIAN_FRONTEND=noninteractive
+PATH=$PATH:$HOME/.cargo/bin
+
+say() { printf '%s\n' "install: $*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+if ! have cargo; then
+	say "cargo is missing. offhook needs Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml") or newer: https://rustup.rs"
+	exit 1
+fi
+
+# --- Debian packages -------------------------------------------------------------------------------------------------
+packages=
+want() { # PACKAGE CHECK...: the package is added unless the check succeeds
+	package=$1
+	shift
+	"$@" >/dev/null 2>&1 || packages="$packages $package"
+}
+want gcc have cc
+want g++ have c++
+want cmake have cmake
+want pkg-config have pkg-config
+want libasound2-dev pkg-config --exists alsa
+if [ "$purpose" = test ]; then
+	want openssl have openssl
+	want chromium have chromium
+	want nodejs have node
+	want npm have npm
+	want pulseaudio have pulseaudio
+	want pulseaudio-utils have pactl
+	want libasound2-plugins sh -c 'ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so'
+	want iproute2 sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v ip'
+fi
+if [ -n "$packages" ]; then
+	line="apt-get install -y --no-install-recommends$packages"
+	if ! have apt-get; then
+		say "missing (by their Debian names):$packages. Install them with this system's package manager."
+		exit 1
+	elif [ "$(id -u)" = 0 ]; then
+		sudo=
+	elif have sudo && sudo -n true 2>/dev/null; then
+		sudo="sudo -n"
+	else
+		say "missing:$packages. Run: sudo $line"
+		exit 1
+	fi
+	say "$line"
+	log=$(mktemp)
+	# A fresh machine may have no package lists yet, or old ones.
+	if ! $sudo $line >"$log" 2>&1 && ! { $sudo apt-get update >>"$log" 2>&1 && $sudo $line >>"$log" 2>&1; }; then
+		tail -n 20 "$log" >&2
+		say "that failed (see above). Run: sudo apt-get update && sudo $line"
+		exit 1
+	fi
+	rm -f "$log"
+fi
+[ "$purpose" = test ] || exit 0
+
+# --- Rust's own tools ------------------------------------------------------------------------------------------------
+for component in fmt clippy; do
+	cargo $component --version >/dev/null 2>&1 && continue
+	name=$component
+	[ $component = fmt ] && name=rustfmt
+	if ! have rustup || ! rustup component add "$name" >&2; then
+		say "cargo $component is missing. Run: rustup component add $name"
+		exit 1
+	fi
+done
+deny=0.20.2
+if [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $deny" ]; then
+	say "cargo install cargo-deny --version $deny (some minutes, once)"
+	# A debug build: it runs for a second, and is built in half the time.
+	CARGO_TARGET_DIR= cargo install --quiet --locked --debug cargo-deny --version "$deny" || {
+		say "that failed. Run: cargo install --locked cargo-deny --version $deny"
+		exit 1
+	}
+fi
+
+# --- npm packages of the browser tests -------------------------------------------------------------------------------
+browser=$root/tests/browser
+if [ -f "$browser/package-lock.json" ] && ! cmp -s "$browser/package-lock.json" "$browser/node_modules/.installed-lock.json"; then
+	say "npm ci in tests/browser"
+	(cd "$browser" && npm ci --no-audit --no-fund --ignore-scripts --silent) || {
+		say "that failed. Run: cd tests/browser && npm ci"
+		exit 1
+	}
+	cp "$browser/package-lock.json" "$browser/node_modules/.installed-lock.json"
+fi
