@@ -2,6 +2,10 @@
 
 #[cfg(feature = "driver")]
 pub mod driver;
+pub mod dtls;
+pub mod ice;
+pub mod media_transport;
 pub mod program;
 pub mod quality;
 pub mod session;
+pub mod srtp;

@@ -1,0 +1,5 @@
+//! Interactive Connectivity Establishment (RFC 8445): candidates, credentials and the agent that finds a path.
+
+pub(crate) mod agent;
+pub mod candidate;
+pub mod credentials;

@@ -1,0 +1,86 @@
+//! What a transport is made with, and what it learns about the far end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dtls::certificate::Certificate;
+use crate::dtls::fingerprint::Fingerprint;
+use crate::dtls::setup::Setup;
+use crate::ice::candidate::Candidate;
+use crate::ice::credentials::IceCredentials;
+use crate::srtp::profile::SrtpProfile;
+
+/// Everything a [`MediaTransport`](crate::media_transport::transport::MediaTransport) is made with.
+#[derive(Debug, Clone)]
+pub struct TransportConfig {
+    /// Our ICE credentials, from a cryptographically secure generator.
+    pub credentials: IceCredentials,
+    /// Decides who controls when both ends claim it (RFC 8445, section 7.3.1.1); random.
+    pub tie_breaker: u64,
+    /// Whether we start as the controlling agent: the offerer does (RFC 8445, section 6.1.1).
+    pub controlling: bool,
+    /// Our DTLS certificate.
+    pub certificate: Arc<Certificate>,
+    /// SRTP profiles we accept, most preferred first; at least one.
+    pub profiles: Vec<SrtpProfile>,
+    /// Bounds of time and memory.
+    pub limits: TransportLimits,
+}
+
+/// Bounds of time and memory of one transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransportLimits {
+    /// From `set_remote` until a pair must work, and from a lost path until the call is given up.
+    pub ice: Duration,
+    /// From the first working pair until DTLS must be done.
+    pub dtls: Duration,
+    /// Repeat of an unanswered DTLS flight. Fixed, not doubling; at most 7 repeats a flight.
+    pub dtls_retransmit: Duration,
+    /// The largest DTLS datagram sent.
+    pub dtls_mtu: usize,
+    /// Remote candidates taken from signalling; the rest is left aside.
+    pub remote_candidates: usize,
+    /// RTP sources (SSRCs) accepted from the far end.
+    pub sources: usize,
+}
+
+impl Default for TransportLimits {
+    fn default() -> Self {
+        Self {
+            ice: Duration::from_secs(15),
+            dtls: Duration::from_secs(10),
+            dtls_retransmit: Duration::from_millis(500),
+            dtls_mtu: 1200,
+            remote_candidates: 32,
+            sources: 64,
+        }
+    }
+}
+
+/// What the far end's session description says about its transport.
+#[derive(Debug, Clone)]
+pub struct RemoteParameters {
+    /// Its `a=ice-ufrag` and `a=ice-pwd`.
+    pub credentials: IceCredentials,
+    /// Its candidates known so far; more may follow by `add_remote_candidate`.
+    pub candidates: Vec<Candidate>,
+    /// Its certificate's fingerprints; one match is enough (RFC 8122, section 5). At least one.
+    pub fingerprints: Vec<Fingerprint>,
+    /// The role the *far end* takes once offer and answer are done. `ActPass` lets us be the client.
+    pub setup: Setup,
+    /// It said `a=ice-lite`: it only answers checks, so we control.
+    pub ice_lite: bool,
+}
+
+/// Why `set_remote` refuses parameters. The transport is as it was before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteRefused {
+    /// No fingerprint: media could come from anyone.
+    #[error(
+        "the far end's session description has no usable fingerprint, so its media cannot be trusted"
+    )]
+    NoFingerprint,
+    /// RFC 8839, section 5.4: ufrag 4 to 256, password 22 to 256 characters.
+    #[error("the far end's ICE credentials are too short or too long")]
+    BadCredentials,
+}

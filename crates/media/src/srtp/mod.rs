@@ -1,0 +1,3 @@
+//! SRTP and SRTCP (RFC 3711, RFC 7714): keys, protection, replay protection.
+
+pub mod profile;
