@@ -7,5 +7,7 @@ pub mod ice;
 pub mod media_transport;
 pub mod program;
 pub mod quality;
+pub mod rtp;
+pub mod sdp;
 pub mod session;
 pub mod srtp;

@@ -1,0 +1,372 @@
+//! Reception statistics of one RTP stream (RFC 3550 sections 6.4.1, A.1, A.3, A.8): sequence, loss, jitter, restarts.
+
+use crate::rtp::clock::{compact, to_compact};
+use crate::rtp::packet::Header;
+use crate::rtp::rtcp::{ReportBlock, SenderInfo};
+use std::time::{Duration, Instant};
+
+/// Forward gap up to which a sequence number counts as loss and not as a restart (RFC 3550 A.1 `MAX_DROPOUT`).
+const MAX_DROPOUT: u16 = 3000;
+/// Backward step up to which a packet counts as late and not as a restart (RFC 3550 A.1 `MAX_MISORDER`).
+const MAX_MISORDER: u16 = 100;
+/// How many of the latest sequence numbers are remembered one by one. A packet later than that counts as lost all the same.
+const WINDOW: u32 = 64;
+
+/// How a packet stands to those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// The first of its source: of all, or after the source changed its SSRC.
+    First {
+        /// The source that was heard before.
+        replaced: Option<u32>,
+    },
+    /// Newest so far; `missing` sequence numbers were skipped just before it.
+    InOrder {
+        /// 0 when it follows directly.
+        missing: u16,
+    },
+    /// An older one that had not come yet.
+    Reordered,
+    /// Had come before.
+    Duplicate,
+    /// Far off the sequence: perhaps a restart, decided by the next packet. Not counted until then.
+    OffSequence,
+    /// The sender began its sequence anew.
+    Restarted,
+}
+
+/// The figures of one incoming stream, named as in W3C webrtc-stats where that has a name. All since the start of the call, across
+/// restarts and changes of SSRC.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ReceptionStatistics {
+    /// The present source.
+    pub ssrc: u32,
+    /// Packets that came in, late ones included, duplicates not.
+    pub packets_received: u64,
+    /// Payload bytes of them.
+    pub bytes_received: u64,
+    /// Expected minus received; never below zero here, since duplicates are told apart.
+    pub packets_lost: u64,
+    /// Packets that came a second time.
+    pub packets_duplicated: u64,
+    /// Packets that came after a newer one.
+    pub packets_reordered: u64,
+    /// Runs of consecutive losses among the packets that can no longer come: `packets_lost_settled / loss_runs` is the mean burst.
+    pub loss_runs: u64,
+    /// Losses in those runs.
+    pub packets_lost_settled: u64,
+    /// How often the sender began its sequence anew.
+    pub restarts: u32,
+    /// How often the SSRC changed.
+    pub source_changes: u32,
+    /// Interarrival jitter.
+    pub jitter: Duration,
+    /// Since when nothing came; `None` = nothing ever came.
+    pub last_packet: Option<Instant>,
+    /// What the sender said of its stream last.
+    pub sender: Option<SenderInfo>,
+}
+
+/// Counts one incoming stream. One per call; a new SSRC replaces the old source.
+#[derive(Debug)]
+pub struct Receiver {
+    clock_rate: u32,
+    source: Option<Source>,
+    earlier: ReceptionStatistics,
+    bytes: u64,
+    last_packet: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Source {
+    ssrc: u32,
+    base: u32,
+    /// Extended highest sequence number: cycles in the upper half.
+    highest: u32,
+    received: u32,
+    duplicates: u64,
+    reordered: u64,
+    /// Which of the newest [`WINDOW`] numbers came; bit 0 is `highest`.
+    history: u64,
+    losing: bool,
+    loss_runs: u64,
+    settled_losses: u64,
+    /// The sequence number that would confirm a restart.
+    suspect: Option<u16>,
+    expected_before: u32,
+    received_before: u32,
+    timing: Option<Timing>,
+    /// Jitter times 16, in units of the RTP clock (RFC 3550 A.8).
+    jitter_scaled: u32,
+    last_report: Option<(SenderInfo, Instant)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Timing {
+    arrival: Instant,
+    timestamp: u32,
+}
+
+impl Receiver {
+    /// `clock_rate`: of the audio codec, in Hz.
+    #[must_use]
+    pub fn new(clock_rate: u32) -> Self {
+        Self {
+            clock_rate: clock_rate.max(1),
+            source: None,
+            earlier: ReceptionStatistics::default(),
+            bytes: 0,
+            last_packet: None,
+        }
+    }
+
+    /// The codec's clock changed with a new agreement: jitter starts anew, counters go on.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        let clock_rate = clock_rate.max(1);
+        if clock_rate != self.clock_rate
+            && let Some(source) = &mut self.source
+        {
+            source.timing = None;
+            source.jitter_scaled = 0;
+        }
+        self.clock_rate = clock_rate;
+    }
+
+    /// Counts a packet of the audio codec.
+    pub fn on_audio(&mut self, header: &Header, payload_len: usize, now: Instant) -> Arrival {
+        let arrival = self.count(header, payload_len, now);
+        let counts = match arrival {
+            Arrival::First { .. }
+            | Arrival::InOrder { .. }
+            | Arrival::Reordered
+            | Arrival::Restarted => true,
+            Arrival::Duplicate | Arrival::OffSequence => false,
+        };
+        if let (true, Some(source)) = (counts, &mut self.source) {
+            source.time(header.timestamp, self.clock_rate, now);
+        }
+        arrival
+    }
+
+    /// Counts a packet whose timestamps say nothing about jitter: telephone events repeat theirs and may run on another clock.
+    pub fn on_event(&mut self, header: &Header, payload_len: usize, now: Instant) -> Arrival {
+        self.count(header, payload_len, now)
+    }
+
+    /// Remembers a sender report for the next report block. `ssrc`: who sent it.
+    pub fn on_sender_report(&mut self, ssrc: u32, info: &SenderInfo, now: Instant) {
+        if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == ssrc) {
+            source.last_report = Some((*info, now));
+        }
+    }
+
+    /// The block of the next report; each call ends a loss interval. `None` before the first packet.
+    pub fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
+        let source = self.source.as_mut()?;
+        let expected = source.expected();
+        let expected_now = expected.wrapping_sub(source.expected_before);
+        let received_now = source.received.wrapping_sub(source.received_before);
+        source.expected_before = expected;
+        source.received_before = source.received;
+        let lost_now = expected_now.saturating_sub(received_now);
+        let fraction = if expected_now == 0 {
+            0
+        } else {
+            (u64::from(lost_now) << 8) / u64::from(expected_now)
+        };
+        Some(ReportBlock {
+            ssrc: source.ssrc,
+            fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
+            cumulative_lost: expected.wrapping_sub(source.received).cast_signed(),
+            highest_sequence: source.highest,
+            jitter: source.jitter_scaled >> 4,
+            last_sender_report: source.last_report.map_or(0, |(info, _)| compact(info.ntp)),
+            delay_since_last_sender_report: source
+                .last_report
+                .map_or(0, |(_, at)| to_compact(now.saturating_duration_since(at))),
+        })
+    }
+
+    /// The figures up to now.
+    #[must_use]
+    pub fn statistics(&self) -> ReceptionStatistics {
+        let mut figures = self.earlier;
+        figures.bytes_received = self.bytes;
+        figures.last_packet = self.last_packet;
+        if let Some(source) = &self.source {
+            figures.ssrc = source.ssrc;
+            source.add_to(&mut figures);
+            let seconds = f64::from(source.jitter_scaled) / 16.0 / f64::from(self.clock_rate);
+            figures.jitter = Duration::from_secs_f64(seconds);
+            figures.sender = source.last_report.map(|(info, _)| info);
+        }
+        figures
+    }
+
+    fn count(&mut self, header: &Header, payload_len: usize, now: Instant) -> Arrival {
+        self.last_packet = Some(now);
+        let arrival = match &mut self.source {
+            Some(source) if source.ssrc == header.ssrc => source.count(header.sequence),
+            _ => {
+                let replaced = self.source.take().map(|old| {
+                    old.add_to(&mut self.earlier);
+                    self.earlier.source_changes += 1;
+                    old.ssrc
+                });
+                self.source = Some(Source::new(header.ssrc, header.sequence));
+                Arrival::First { replaced }
+            }
+        };
+        if arrival == Arrival::Restarted
+            && let Some(old) = self.source.take()
+        {
+            old.add_to(&mut self.earlier);
+            self.earlier.restarts += 1;
+            // The packet before this one, which raised the suspicion, belongs to the new run and is counted with it.
+            let mut fresh = Source::new(header.ssrc, header.sequence.wrapping_sub(1));
+            fresh.last_report = old.last_report;
+            fresh.count(header.sequence);
+            self.source = Some(fresh);
+        }
+        match arrival {
+            Arrival::First { .. }
+            | Arrival::InOrder { .. }
+            | Arrival::Reordered
+            | Arrival::Restarted => {
+                self.bytes = self.bytes.saturating_add(payload_len as u64);
+            }
+            Arrival::Duplicate | Arrival::OffSequence => {}
+        }
+        arrival
+    }
+}
+
+impl Source {
+    fn new(ssrc: u32, sequence: u16) -> Self {
+        let base = u32::from(sequence);
+        Self {
+            ssrc,
+            base,
+            highest: base,
+            received: 1,
+            duplicates: 0,
+            reordered: 0,
+            history: 1,
+            losing: false,
+            loss_runs: 0,
+            settled_losses: 0,
+            suspect: None,
+            expected_before: 0,
+            received_before: 0,
+            timing: None,
+            jitter_scaled: 0,
+            last_report: None,
+        }
+    }
+
+    const fn expected(&self) -> u32 {
+        self.highest.wrapping_sub(self.base).wrapping_add(1)
+    }
+
+    fn count(&mut self, sequence: u16) -> Arrival {
+        let ahead = sequence.wrapping_sub(self.highest as u16);
+        if ahead == 0 {
+            self.duplicates += 1;
+            return Arrival::Duplicate;
+        }
+        if ahead < MAX_DROPOUT {
+            self.suspect = None;
+            self.advance(u32::from(ahead));
+            self.received = self.received.wrapping_add(1);
+            return Arrival::InOrder { missing: ahead - 1 };
+        }
+        let behind = u32::from(ahead.wrapping_neg());
+        if behind <= u32::from(MAX_MISORDER) {
+            return self.late(behind);
+        }
+        // Two in a row from elsewhere are a sender that began anew (RFC 3550 A.1).
+        if self.suspect == Some(sequence) {
+            return Arrival::Restarted;
+        }
+        self.suspect = Some(sequence.wrapping_add(1));
+        Arrival::OffSequence
+    }
+
+    fn late(&mut self, behind: u32) -> Arrival {
+        if behind >= WINDOW {
+            // Already settled as lost, and whether it came before is no longer known.
+            self.duplicates += 1;
+            return Arrival::Duplicate;
+        }
+        let bit = 1 << behind;
+        if self.history & bit != 0 {
+            self.duplicates += 1;
+            return Arrival::Duplicate;
+        }
+        self.history |= bit;
+        let position = self.highest.wrapping_sub(behind);
+        if self.base.wrapping_sub(position).cast_signed() > 0 {
+            // Sent before the first one that came: the count begins there.
+            self.base = position;
+        }
+        self.received = self.received.wrapping_add(1);
+        self.reordered += 1;
+        Arrival::Reordered
+    }
+
+    /// Moves the window on; what falls out of it is settled as received or lost.
+    fn advance(&mut self, ahead: u32) {
+        for step in 0..ahead {
+            let leaving = self.highest.wrapping_add(step).wrapping_sub(WINDOW - 1);
+            let known = leaving.wrapping_sub(self.base).cast_signed() >= 0;
+            let came = self.history >> (WINDOW - 1) & 1 == 1;
+            if known {
+                if !came {
+                    self.settled_losses += 1;
+                    self.loss_runs += u64::from(!self.losing);
+                }
+                self.losing = !came;
+            }
+            self.history <<= 1;
+        }
+        self.history |= 1;
+        self.highest = self.highest.wrapping_add(ahead);
+    }
+
+    fn time(&mut self, timestamp: u32, clock_rate: u32, now: Instant) {
+        if let Some(before) = self.timing {
+            if before.timestamp == timestamp {
+                return;
+            }
+            let arrived = now.saturating_duration_since(before.arrival);
+            let ticks = arrived.as_nanos() * u128::from(clock_rate) / 1_000_000_000;
+            let expected = timestamp.wrapping_sub(before.timestamp).cast_signed();
+            let difference = i64::try_from(ticks)
+                .unwrap_or(i64::MAX)
+                .saturating_sub(i64::from(expected))
+                .unsigned_abs();
+            // A jump of the timestamps (a new talk spurt after silence on another base) is not the network's jitter.
+            if difference < u64::from(clock_rate) * 5 {
+                let difference = u32::try_from(difference).unwrap_or(u32::MAX);
+                self.jitter_scaled = self
+                    .jitter_scaled
+                    .saturating_add(difference)
+                    .saturating_sub((self.jitter_scaled + 8) >> 4);
+            }
+        }
+        self.timing = Some(Timing {
+            arrival: now,
+            timestamp,
+        });
+    }
+
+    fn add_to(&self, figures: &mut ReceptionStatistics) {
+        figures.packets_received += u64::from(self.received);
+        figures.packets_lost += u64::from(self.expected().saturating_sub(self.received));
+        figures.packets_duplicated += self.duplicates;
+        figures.packets_reordered += self.reordered;
+        figures.loss_runs += self.loss_runs;
+        figures.packets_lost_settled += self.settled_losses;
+    }
+}
