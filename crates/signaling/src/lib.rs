@@ -1,1 +1,4 @@
 //! Placeholder.
+
+#[cfg(feature = "transport")]
+pub mod transport;

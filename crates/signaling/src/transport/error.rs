@@ -1,0 +1,557 @@
+//! Why a connection did not come about: the stage, the peer, one sentence, and what a person can do.
+
+use std::{error::Error, fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// The steps of a connection attempt, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Reading the URL and the files that the options name, before any packet is sent.
+    Setup,
+    /// Looking up the addresses of the server, or of the proxy if there is one.
+    Dns,
+    /// Opening TCP to the server, or to the proxy if there is one.
+    Tcp,
+    /// Asking the proxy for a tunnel (`CONNECT`, RFC 9110, section 9.3.6).
+    Proxy,
+    /// The TLS handshake with the server.
+    Tls,
+    /// The WebSocket upgrade (RFC 6455, section 4).
+    Upgrade,
+}
+
+impl Stage {
+    /// The name in logs and sentences.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Dns => "DNS",
+            Self::Tcp => "TCP",
+            Self::Proxy => "proxy",
+            Self::Tls => "TLS",
+            Self::Upgrade => "WebSocket upgrade",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A connection attempt that failed. Its text is one sentence with the remedy at the end, ready for a log line or a person.
+#[derive(Debug)]
+pub struct ConnectError {
+    /// The stage that failed.
+    pub stage: Stage,
+    /// `host:port` of the server; of a URL that cannot be read, a placeholder, because such a text may hold a password.
+    pub server: String,
+    /// `host:port` of the proxy that the attempt went through.
+    pub proxy: Option<String>,
+    /// What happened.
+    pub fault: Fault,
+}
+
+impl ConnectError {
+    /// What a person can do about it, as the end of a sentence.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        self.fault.remedy(self.stage)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect to {}", self.server)?;
+        if let Some(proxy) = &self.proxy {
+            write!(f, " through the proxy {proxy}")?;
+        }
+        write!(
+            f,
+            ": {} (stage: {}); {}",
+            self.fault,
+            self.stage,
+            self.remedy()
+        )
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The fault's own text stands in ours already; the chain goes on with its cause.
+        self.fault.source()
+    }
+}
+
+/// What went wrong within a stage. "It" is the server, or the proxy where the stage or the text says so.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The URL cannot be used.
+    #[error("the server URL {0}")]
+    Url(UrlFault),
+    /// A header of the options cannot be sent.
+    #[error("the header {name:?} holds characters that HTTP does not allow")]
+    Header {
+        /// The name as given, never the value.
+        name: String,
+    },
+    /// The CA file cannot be read.
+    #[error("the CA file {} cannot be read: {source}", path.display())]
+    CaFileUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The CA file holds no usable certificate.
+    #[error("the CA file {} holds no PEM certificate that can be used", path.display())]
+    CaFileEmpty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The machine has no CA certificates and no CA file was given.
+    #[error("this machine has no CA certificates at all")]
+    NoCaCertificates,
+    /// The credentials file of the proxy cannot be used.
+    #[error("the proxy credentials file {} {fault}", path.display())]
+    ProxyCredentials {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        fault: CredentialsFault,
+    },
+    /// The stage took longer than it may.
+    #[error("no answer within {}", Seconds(*limit))]
+    Silent {
+        /// The time limit of the stage.
+        limit: Duration,
+    },
+    /// The connection broke during the stage.
+    #[error("the connection broke: {0}")]
+    Broken(#[source] io::Error),
+    /// The peer closed the connection where an answer was due.
+    #[error("the connection was closed where an answer was due")]
+    ClosedEarly,
+    /// The name is not known.
+    #[error("the name {host} cannot be resolved: {source}")]
+    NameUnknown {
+        /// The name asked for.
+        host: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+    /// The name exists and has no address that fits.
+    #[error("the name {host} has no address that can be used from here")]
+    NoAddress {
+        /// The name asked for.
+        host: String,
+    },
+    /// No address accepted a TCP connection.
+    #[error("{}", Attempts { attempts, limit: *limit })]
+    Unreachable {
+        /// Every address tried, with what came of it.
+        attempts: Vec<FailedAttempt>,
+        /// The time limit of the stage.
+        limit: Duration,
+    },
+    /// The proxy wants credentials and has got none.
+    #[error("the proxy wants a user name and a password (407)")]
+    ProxyWantsCredentials,
+    /// The proxy refuses the credentials it was given.
+    #[error("the proxy refused the user name and password from {} (407)", path.display())]
+    ProxyRefusedCredentials {
+        /// The credentials file.
+        path: PathBuf,
+    },
+    /// The proxy refuses the tunnel.
+    #[error("the proxy refused the tunnel with {status}")]
+    ProxyRefused {
+        /// Code and reason.
+        status: HttpStatus,
+    },
+    /// What listens there is no HTTP proxy.
+    #[error("what answers at the proxy's address does not speak HTTP")]
+    ProxyNotHttp,
+    /// The certificate comes from a CA that is not trusted here.
+    #[error("its certificate is signed by a CA that this machine does not trust")]
+    UnknownCa {
+        /// Whether an extra CA file was in use.
+        ca_file: Option<PathBuf>,
+    },
+    /// The certificate is for other names.
+    #[error(
+        "its certificate is not for the name {expected} but for {}",
+        Names(presented)
+    )]
+    WrongName {
+        /// The name that was dialled.
+        expected: String,
+        /// The names in the certificate.
+        presented: Vec<String>,
+    },
+    /// The certificate has expired.
+    #[error("its certificate expired{}", Clock { limit: " on ", certificate: not_after, now: clock })]
+    Expired {
+        /// End of validity, UTC.
+        not_after: Option<String>,
+        /// What this machine's clock says, UTC.
+        clock: Option<String>,
+    },
+    /// The certificate is not valid yet, most often because this machine's clock is wrong.
+    #[error("its certificate is not yet valid{}", Clock { limit: " before ", certificate: not_before, now: clock })]
+    NotYetValid {
+        /// Start of validity, UTC.
+        not_before: Option<String>,
+        /// What this machine's clock says, UTC.
+        clock: Option<String>,
+    },
+    /// The server shows a CA certificate as its own.
+    #[error("it shows a CA certificate as its own, which no client may accept")]
+    CaAsServer,
+    /// The certificate is refused for another reason.
+    #[error("its certificate was refused: {0}")]
+    Certificate(#[source] rustls::Error),
+    /// What listens there does not speak TLS.
+    #[error("it does not speak TLS on this port")]
+    NotTls,
+    /// The handshake failed for a reason that is not the certificate.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(#[source] rustls::Error),
+    /// What answers does not speak HTTP, so no WebSocket either.
+    #[error("it answered with something that is not HTTP")]
+    NotHttp,
+    /// A web server without a WebSocket at this path.
+    #[error("there is no WebSocket at {path}: it answered {status}")]
+    NoWebSocket {
+        /// The path asked for, without its query.
+        path: String,
+        /// Code and reason.
+        status: HttpStatus,
+    },
+    /// The server sends us elsewhere, which we do not follow.
+    #[error("it redirects to {location} ({status})")]
+    Redirected {
+        /// Where to, cleaned and without its query.
+        location: String,
+        /// Code and reason.
+        status: HttpStatus,
+    },
+    /// The server refuses this client.
+    #[error("it refused the WebSocket with {status}")]
+    Refused {
+        /// Code and reason.
+        status: HttpStatus,
+    },
+    /// The server has no room now.
+    #[error("it has no room for us now ({status})")]
+    Busy {
+        /// Code and reason.
+        status: HttpStatus,
+        /// What it asked for in `Retry-After`, in whole seconds.
+        retry_after: Option<Duration>,
+    },
+    /// The upgrade was granted in a way that RFC 6455 forbids.
+    #[error("it broke the WebSocket upgrade: {0}")]
+    BadUpgrade(UpgradeFault),
+}
+
+/// What is wrong with a server or proxy URL.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlFault {
+    /// Not a URL.
+    #[error("is not a URL ({0})")]
+    Malformed(#[from] url::ParseError),
+    /// A scheme that does not fit.
+    #[error("starts with {found}:// where {wanted} is needed")]
+    Scheme {
+        /// The scheme found.
+        found: String,
+        /// The schemes that fit.
+        wanted: &'static str,
+    },
+    /// No host in it.
+    #[error("names no host")]
+    NoHost,
+    /// A user name or password in it.
+    #[error("holds a user name or a password, which do not belong there")]
+    HoldsCredentials,
+    /// A path or query where none belongs (proxy URL).
+    #[error("has a path or a query, which a proxy has not")]
+    HoldsPath,
+}
+
+/// What is wrong with a credentials file.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsFault {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+    /// Everybody may read it.
+    #[error("can be read by everybody (mode {mode:04o})")]
+    OpenToAll {
+        /// The permission bits.
+        mode: u32,
+    },
+    /// Its first line is not `user:password`.
+    #[error("does not hold one line of the form user:password")]
+    Malformed,
+}
+
+/// What a server got wrong while granting the upgrade (RFC 6455, section 4.1).
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UpgradeFault {
+    /// No `Upgrade: websocket`.
+    #[error("no \"Upgrade: websocket\" in its answer")]
+    NoUpgrade,
+    /// No `Connection: upgrade`.
+    #[error("no \"Connection: upgrade\" in its answer")]
+    NoConnection,
+    /// `Sec-WebSocket-Accept` does not fit our key.
+    #[error("Sec-WebSocket-Accept does not fit our key")]
+    WrongAccept,
+    /// An extension that nobody asked for.
+    #[error("it switched on an extension that was not offered")]
+    Extension,
+    /// Not the sub-protocol that was offered.
+    #[error("it did not agree to the sub-protocol that was offered")]
+    SubProtocol,
+}
+
+/// One address that did not accept.
+#[derive(Debug)]
+pub struct FailedAttempt {
+    /// The address.
+    pub address: SocketAddr,
+    /// What came of it; `None`: no answer before the time limit of the stage.
+    pub error: Option<io::Error>,
+}
+
+/// Status line of an HTTP answer, cleaned for logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpStatus {
+    /// The code.
+    pub code: u16,
+    /// The words after it, shortened and free of control characters.
+    pub reason: String,
+}
+
+impl fmt::Display for HttpStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if !self.reason.is_empty() {
+            write!(f, " {}", self.reason)?;
+        }
+        Ok(())
+    }
+}
+
+impl Fault {
+    /// What a person can do about it, as the end of a sentence.
+    fn remedy(&self, stage: Stage) -> String {
+        let fixed = match self {
+            Self::Url(_) => "write it as wss://host:port/path or ws://host:port/path",
+            Self::Header { .. } => "take line breaks and control characters out of it",
+            Self::CaFileUnreadable { .. } => {
+                "check the path in ca_file and the permissions of the file"
+            }
+            Self::CaFileEmpty { .. } => {
+                "put the PEM certificate of the CA into the file that ca_file names"
+            }
+            Self::NoCaCertificates => {
+                "install the package ca-certificates, or set ca_file to the PEM file of the server's CA"
+            }
+            Self::ProxyCredentials { fault, .. } => match fault {
+                CredentialsFault::Unreadable(_) => "check its path and permissions",
+                CredentialsFault::OpenToAll { .. } => {
+                    "take the rights of others away (chmod o-rwx)"
+                }
+                CredentialsFault::Malformed => {
+                    "write the user name, a colon and the password into its first line"
+                }
+            },
+            Self::Silent { .. } => match stage {
+                Stage::Dns => "check the network and the name servers of this machine",
+                Stage::Tcp => "check address and port, and whether a firewall drops the packets",
+                Stage::Proxy => "check that this is an HTTP proxy and that it reaches the server",
+                Stage::Tls => "check that this port speaks TLS and that the server is healthy",
+                Stage::Setup | Stage::Upgrade => {
+                    "check that this port speaks WebSocket and that the server is healthy"
+                }
+            },
+            Self::Broken(_) | Self::ClosedEarly => match stage {
+                Stage::Tls => {
+                    "check that this port speaks TLS and that the server lets this address in"
+                }
+                Stage::Proxy => "check that this is an HTTP proxy that lets this address in",
+                Stage::Setup | Stage::Dns | Stage::Tcp | Stage::Upgrade => {
+                    "check that the server lets this address in and see its log"
+                }
+            },
+            Self::NameUnknown { .. } => {
+                "check the spelling, the network and the name servers of this machine"
+            }
+            Self::NoAddress { .. } => "check the name, and the local address if one is set",
+            Self::Unreachable { attempts, .. } => {
+                if attempts.iter().any(FailedAttempt::is_refusal) {
+                    "check the port and that the server runs"
+                } else {
+                    "check the network of this machine, the address and the firewall"
+                }
+            }
+            Self::ProxyWantsCredentials => "name a file with user:password as its credentials file",
+            Self::ProxyRefusedCredentials { .. } => {
+                "correct the user name or the password in that file"
+            }
+            Self::ProxyRefused { .. } => {
+                "ask for this host and port to be allowed on the proxy, or add it to no_proxy"
+            }
+            Self::ProxyNotHttp => "check host and port in the proxy URL",
+            Self::UnknownCa { ca_file: None } => {
+                "if the server has a CA of its own, set ca_file to the PEM file of that CA"
+            }
+            Self::UnknownCa {
+                ca_file: Some(path),
+            } => {
+                return format!(
+                    "put the PEM certificate of the server's CA into {} (ca_file)",
+                    path.display()
+                );
+            }
+            Self::WrongName { .. } => {
+                "use one of its names in the URL, or get a certificate with this name for the server"
+            }
+            Self::Expired { .. } => {
+                "renew the certificate on the server, or set this machine's clock if it is wrong"
+            }
+            Self::NotYetValid { .. } => {
+                "set this machine's clock if it is wrong, and see that time synchronisation runs"
+            }
+            Self::CaAsServer => {
+                "give the server a certificate signed by its CA instead of the CA certificate itself"
+            }
+            Self::Certificate(_) => "give the server a certificate that fits",
+            Self::NotTls => {
+                "use ws:// if the server means this port to be unencrypted, or correct the port"
+            }
+            Self::Handshake(_) => {
+                "see the server's log; it may be set to other TLS versions or ask for a client certificate"
+            }
+            Self::NotHttp => "check the port, and use wss:// if this port speaks TLS",
+            Self::NoWebSocket { .. } => "check path and port of the URL",
+            Self::Redirected { .. } => "put the address that it names into the URL",
+            Self::Refused { .. } => {
+                "check that the server lets this client in (address lists, Origin, path)"
+            }
+            Self::Busy { .. } => "nothing: it will be tried again",
+            Self::BadUpgrade(UpgradeFault::SubProtocol) => {
+                "check that this is the right kind of server and path"
+            }
+            Self::BadUpgrade(_) => {
+                "check for a proxy or load balancer in between that does not know WebSocket"
+            }
+        };
+        fixed.to_owned()
+    }
+}
+
+impl FailedAttempt {
+    fn is_refusal(&self) -> bool {
+        self.error
+            .as_ref()
+            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+}
+
+/// A duration in seconds as people write it: `10 s`, `0.25 s`.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.0.as_secs_f64())
+    }
+}
+
+/// The attempts of a race as one clause; a long list is cut.
+struct Attempts<'a> {
+    attempts: &'a [FailedAttempt],
+    limit: Duration,
+}
+
+impl fmt::Display for Attempts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 4;
+        for (index, attempt) in self.attempts.iter().take(SHOWN).enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            match &attempt.error {
+                Some(_) if attempt.is_refusal() => {
+                    write!(
+                        f,
+                        "{separator}{} refuses connections on this port",
+                        attempt.address
+                    )?;
+                }
+                Some(error) => write!(
+                    f,
+                    "{separator}{} cannot be reached: {error}",
+                    attempt.address
+                )?,
+                None => {
+                    write!(
+                        f,
+                        "{separator}{} does not answer within {}",
+                        attempt.address,
+                        Seconds(self.limit)
+                    )?;
+                }
+            }
+        }
+        if self.attempts.len() > SHOWN {
+            write!(f, ", and {} more", self.attempts.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of a certificate as one clause; a long list is cut.
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 4;
+        if self.0.is_empty() {
+            return f.write_str("no name at all (it has no subject alternative name)");
+        }
+        for (index, name) in self.0.iter().take(SHOWN).enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{name}")?;
+        }
+        if self.0.len() > SHOWN {
+            write!(f, " and {} more", self.0.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// The limit of a certificate against the clock, as far as both are known.
+struct Clock<'a> {
+    limit: &'static str,
+    certificate: &'a Option<String>,
+    now: &'a Option<String>,
+}
+
+impl fmt::Display for Clock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(certificate) = self.certificate {
+            write!(f, "{}{certificate}", self.limit)?;
+        }
+        if let Some(now) = self.now {
+            write!(f, ", and this machine's clock says {now}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! The bounded queue between whoever speaks and the connection that writes.
+
+use futures_util::task::AtomicWaker;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+use tokio::sync::mpsc;
+
+/// Puts messages into a connection's queue, from beside the stream that owns the connection. Cheap to clone.
+///
+/// What goes to a connection that has ended goes nowhere: its last item says that it ended.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    texts: mpsc::Sender<String>,
+    wishes: Arc<Wishes>,
+}
+
+/// What has no place in the queue, because a full queue must not stop it.
+#[derive(Debug, Default)]
+struct Wishes {
+    ping: AtomicBool,
+    close: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// The queue is full: the server does not read. The message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{waiting} messages wait for the server to read and no more fit; close the connection")]
+pub struct OutboxFull {
+    /// How many messages wait.
+    pub waiting: usize,
+}
+
+impl Outbox {
+    /// Queues a text message.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub fn send(&self, text: String) -> Result<(), OutboxFull> {
+        match self.texts.try_send(text) {
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(OutboxFull {
+                waiting: self.texts.max_capacity(),
+            }),
+        }
+    }
+
+    /// Asks for a WebSocket ping with empty payload. FreeSWITCH takes a payload for a message, so there never is one.
+    pub fn ping(&self) {
+        self.wishes.ping.store(true, Ordering::Release);
+        self.wishes.waker.wake();
+    }
+
+    /// Asks for a close (code 1000) after what is queued.
+    pub fn close(&self) {
+        self.wishes.close.store(true, Ordering::Release);
+        self.wishes.waker.wake();
+    }
+}
+
+/// The reading end, within the connection.
+#[derive(Debug)]
+pub(super) struct Queued {
+    texts: mpsc::Receiver<String>,
+    wishes: Arc<Wishes>,
+}
+
+/// What the connection should write next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outgoing {
+    Ping,
+    Text(String),
+    Close,
+}
+
+/// A queue for `capacity` messages (at least one).
+pub(super) fn outbox(capacity: usize) -> (Outbox, Queued) {
+    let (sender, receiver) = mpsc::channel(capacity.max(1));
+    let wishes = Arc::new(Wishes::default());
+    (
+        Outbox {
+            texts: sender,
+            wishes: Arc::clone(&wishes),
+        },
+        Queued {
+            texts: receiver,
+            wishes,
+        },
+    )
+}
+
+impl Queued {
+    /// The next thing to write. A close comes last, once.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Outgoing> {
+        self.wishes.waker.register(cx.waker());
+        if self.wishes.ping.swap(false, Ordering::AcqRel) {
+            return Poll::Ready(Outgoing::Ping);
+        }
+        // Read before the queue: what was queued before the close is then surely seen first.
+        let close = self.wishes.close.load(Ordering::Acquire);
+        match self.texts.poll_recv(cx) {
+            Poll::Ready(Some(text)) => Poll::Ready(Outgoing::Text(text)),
+            Poll::Ready(None) => Poll::Ready(Outgoing::Close),
+            Poll::Pending if close && self.texts.is_empty() => {
+                self.wishes.close.store(false, Ordering::Release);
+                Poll::Ready(Outgoing::Close)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! An open WebSocket as one stream: polling it reads, writes what is queued, and answers pings and closes.
+
+use crate::transport::{
+    http::clean,
+    options::Buffers,
+    outbox::{Outbox, OutboxFull, Outgoing, Queued, outbox},
+    socket::Socket,
+};
+use futures_util::{Sink as _, Stream};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self, Message,
+        error::{CapacityError, ProtocolError},
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+/// What comes out of a [`Connection`].
+#[derive(Debug)]
+pub enum Incoming {
+    /// A text message.
+    Text(String),
+    /// The connection has ended; nothing comes after this.
+    Closed(Closed),
+}
+
+/// How a connection ended.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Closed {
+    /// The server closed it.
+    #[error("the server closed the connection{}", Farewell { code, reason })]
+    ByServer {
+        /// The close code (RFC 6455, section 7.4), if it gave one.
+        code: Option<u16>,
+        /// Its words, free of control characters; often empty.
+        reason: String,
+    },
+    /// We closed it.
+    #[error("we closed the connection{}", if *answered { "" } else { " and the server did not answer that" })]
+    ByUs {
+        /// Whether the server answered our close within its time limit.
+        answered: bool,
+    },
+    /// It broke or ended without a close.
+    #[error("the connection to the server was lost{}", Because(source))]
+    Lost {
+        /// What the system says; `None`: the server ended TCP without a WebSocket close.
+        source: Option<io::Error>,
+    },
+    /// The server sent a message longer than we read.
+    #[error(
+        "the server sent a message of {size} bytes where {limit} are allowed; the connection was closed"
+    )]
+    TooLong {
+        /// Length so far.
+        size: usize,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// The server sent a message that is not UTF-8 text.
+    #[error("the server sent a message that is not text; the connection was closed")]
+    NotText,
+    /// The server broke the WebSocket protocol.
+    #[error("the server broke the WebSocket protocol ({what}); the connection was closed")]
+    Violation {
+        /// The rule, in the words of the library.
+        what: String,
+    },
+}
+
+/// An open WebSocket. A stream of [`Incoming`] that must be polled for anything to be read *or written*; after [`Incoming::Closed`] it ends.
+///
+/// It takes no task and, unless it is closing, no timer: any number of them fit into one task.
+#[derive(Debug)]
+pub struct Connection {
+    socket: WebSocketStream<Socket>,
+    outbox: Outbox,
+    queued: Queued,
+    state: State,
+    /// Something was handed to the socket that may still be in its write buffer.
+    unflushed: bool,
+    close_limit: Duration,
+    address: SocketAddr,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    /// Our close is on its way; the server has until then to answer.
+    Closing(Pin<Box<Sleep>>),
+    Ended,
+}
+
+impl Connection {
+    /// Takes over an upgraded socket; `first` are bytes of the WebSocket that came with the answer to the upgrade.
+    pub(super) async fn new(socket: Socket, first: Vec<u8>, buffers: &Buffers) -> io::Result<Self> {
+        let address = socket.tcp().peer_addr()?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(buffers.read.max(128))
+            .write_buffer_size(buffers.write)
+            .max_write_buffer_size(usize::MAX)
+            .max_frame_size(Some(buffers.max_message))
+            .max_message_size(Some(buffers.max_message));
+        let socket =
+            WebSocketStream::from_partially_read(socket, first, Role::Client, Some(config)).await;
+        let (outbox, queued) = outbox(buffers.outbox);
+        Ok(Self {
+            socket,
+            outbox,
+            queued,
+            state: State::Open,
+            unflushed: false,
+            close_limit: buffers.close_limit,
+            address,
+        })
+    }
+
+    /// Queues a text message; polling writes it.
+    ///
+    /// # Errors
+    /// The queue is full, because the server does not read.
+    pub fn send(&self, text: String) -> Result<(), OutboxFull> {
+        self.outbox.send(text)
+    }
+
+    /// Asks for a WebSocket ping with empty payload.
+    pub fn ping(&self) {
+        self.outbox.ping();
+    }
+
+    /// Closes after what is queued. The stream ends when the server has answered or its time for that is over.
+    pub fn close(&self) {
+        self.outbox.close();
+    }
+
+    /// A handle that queues from elsewhere, for when a collection of streams owns this connection.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        self.outbox.clone()
+    }
+
+    /// Where TCP leads: the server, or the proxy.
+    #[must_use]
+    pub fn peer_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Hands queued messages to the socket as long as it takes them, and flushes.
+    fn drive_outbox(&mut self, cx: &mut Context<'_>) -> Result<(), tungstenite::Error> {
+        if !matches!(self.state, State::Open) {
+            return self.flush(cx);
+        }
+        while let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
+            ready?;
+            let message = match self.queued.poll_next(cx) {
+                Poll::Ready(Outgoing::Text(text)) => Message::text(text),
+                Poll::Ready(Outgoing::Ping) => Message::Ping(tungstenite::Bytes::new()),
+                Poll::Ready(Outgoing::Close) => {
+                    self.state = State::Closing(Box::pin(sleep(self.close_limit)));
+                    self.write(farewell(CloseCode::Normal))?;
+                    break;
+                }
+                Poll::Pending => break,
+            };
+            self.write(message)?;
+        }
+        self.flush(cx)
+    }
+
+    fn write(&mut self, message: Message) -> Result<(), tungstenite::Error> {
+        self.unflushed = true;
+        Pin::new(&mut self.socket).start_send(message)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), tungstenite::Error> {
+        if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(cx)
+        {
+            flushed?;
+            self.unflushed = false;
+        }
+        Ok(())
+    }
+
+    /// The next message that is for the caller, or how it ended.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        loop {
+            // First, so that a server which goes on talking cannot put the end off.
+            if let State::Closing(limit) = &mut self.state
+                && limit.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(self.end(Closed::ByUs { answered: false }));
+            }
+            let was_open = matches!(self.state, State::Open);
+            let written = self.drive_outbox(cx);
+            let read = Pin::new(&mut self.socket).poll_next(cx);
+            let message = match (read, written) {
+                (Poll::Ready(Some(Ok(message))), _) => message,
+                (Poll::Ready(Some(Err(error))), _) => return Poll::Ready(self.fail(cx, error)),
+                (Poll::Ready(None), _) => {
+                    return Poll::Ready(self.end(Closed::Lost { source: None }));
+                }
+                // Reading first: the last words of a server that is gone say more than the failed write.
+                (Poll::Pending, Err(error)) => return Poll::Ready(self.fail(cx, error)),
+                (Poll::Pending, Ok(())) if self.close_began(was_open) => continue,
+                (Poll::Pending, Ok(())) => return Poll::Pending,
+            };
+            match message {
+                Message::Text(text) => {
+                    return Poll::Ready(Incoming::Text(text.as_str().to_owned()));
+                }
+                // RFC 6455 knows no reason to put text into a binary message, some servers do.
+                Message::Binary(bytes) => match String::from_utf8(bytes.into()) {
+                    Ok(text) => return Poll::Ready(Incoming::Text(text)),
+                    Err(_) => {
+                        self.say_farewell(cx, CloseCode::Unsupported);
+                        return Poll::Ready(self.end(Closed::NotText));
+                    }
+                },
+                Message::Close(frame) => {
+                    // The answer to their close was queued by the library; one flush is all it gets.
+                    self.unflushed = true;
+                    let _ = self.flush(cx);
+                    return Poll::Ready(self.end(match (&self.state, frame) {
+                        (State::Closing(_), _) => Closed::ByUs { answered: true },
+                        (State::Open | State::Ended, Some(frame)) => Closed::ByServer {
+                            code: Some(frame.code.into()),
+                            reason: clean(&frame.reason),
+                        },
+                        (State::Open | State::Ended, None) => Closed::ByServer {
+                            code: None,
+                            reason: String::new(),
+                        },
+                    }));
+                }
+                // The library has queued the pong; the next turn of this loop writes it.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+
+    /// Whether this turn began to close: then the timer of the close has not been polled yet.
+    fn close_began(&self, was_open: bool) -> bool {
+        was_open && matches!(self.state, State::Closing(_))
+    }
+
+    fn end(&mut self, closed: Closed) -> Incoming {
+        self.state = State::Ended;
+        Incoming::Closed(closed)
+    }
+
+    /// Ends on an error of the library, telling the server why where that makes sense.
+    fn fail(&mut self, cx: &mut Context<'_>, error: tungstenite::Error) -> Incoming {
+        let closing = matches!(self.state, State::Closing(_));
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "what an open client socket cannot say is lumped together"
+        )]
+        let closed = match error {
+            tungstenite::Error::Io(_)
+            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+                if closing =>
+            {
+                Closed::ByUs { answered: false }
+            }
+            tungstenite::Error::Io(source) => Closed::Lost {
+                source: Some(source),
+            },
+            tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::AlreadyClosed
+            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                Closed::Lost { source: None }
+            }
+            tungstenite::Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+                self.say_farewell(cx, CloseCode::Size);
+                Closed::TooLong {
+                    size,
+                    limit: max_size,
+                }
+            }
+            tungstenite::Error::Utf8(_) => {
+                self.say_farewell(cx, CloseCode::Invalid);
+                Closed::NotText
+            }
+            error => {
+                self.say_farewell(cx, CloseCode::Protocol);
+                Closed::Violation {
+                    what: clean(&error.to_string()),
+                }
+            }
+        };
+        self.end(closed)
+    }
+
+    /// Writes a close as far as that goes without waiting; the connection is over either way.
+    fn say_farewell(&mut self, cx: &mut Context<'_>, code: CloseCode) {
+        if self.write(farewell(code)).is_ok() {
+            let _ = self.flush(cx);
+        }
+    }
+}
+
+impl Stream for Connection {
+    type Item = Incoming;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        let connection = self.get_mut();
+        if matches!(connection.state, State::Ended) {
+            return Poll::Ready(None);
+        }
+        connection.poll_incoming(cx).map(Some)
+    }
+}
+
+fn farewell(code: CloseCode) -> Message {
+    Message::Close(Some(CloseFrame {
+        code,
+        reason: tungstenite::Utf8Bytes::default(),
+    }))
+}
+
+/// ` (1000)`, ` (1008: go away)`, or nothing.
+struct Farewell<'a> {
+    code: &'a Option<u16>,
+    reason: &'a str,
+}
+
+impl fmt::Display for Farewell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, self.reason) {
+            (None, _) => Ok(()),
+            (Some(code), "") => write!(f, " ({code})"),
+            (Some(code), reason) => write!(f, " ({code}: {reason})"),
+        }
+    }
+}
+
+/// `: reason`, or that there was no goodbye.
+struct Because<'a>(&'a Option<io::Error>);
+
+impl fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(error) => write!(f, ": {error}"),
+            None => f.write_str(": it ended without a WebSocket close"),
+        }
+    }
+}
