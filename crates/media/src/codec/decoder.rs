@@ -1,0 +1,286 @@
+//! From RTP payloads to sound at 48 kHz, with something sensible for what was lost.
+
+use crate::codec::error::CodecError;
+use crate::codec::g711::Law;
+use crate::codec::opus_packet;
+use crate::graph::frame::SAMPLE_RATE;
+use crate::graph::resampler::Resampler;
+use crate::program::AudioCodec;
+
+/// Most samples that one call of the decoder writes (120 ms).
+pub const MAX_DECODED: usize = 5760;
+
+/// What a payload says of itself without being decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayloadFacts {
+    /// Ticks of the RTP clock that it lasts.
+    pub duration: u32,
+    /// It carries a copy of the frame before it.
+    pub carries_previous: bool,
+    /// After it the sender is silent and may send nothing.
+    pub starts_silence: bool,
+}
+
+/// Looks at a payload; `None` when it cannot be of this codec (or lasts more than 120 ms).
+pub fn inspect(codec: AudioCodec, payload: &[u8]) -> Option<PayloadFacts> {
+    match codec {
+        AudioCodec::Opus => Some(PayloadFacts {
+            duration: opus_packet::samples(payload)?,
+            carries_previous: opus_packet::has_previous(payload),
+            starts_silence: opus_packet::is_dtx(payload),
+        }),
+        AudioCodec::Pcmu | AudioCodec::Pcma => {
+            let duration = u32::try_from(payload.len())
+                .ok()
+                .filter(|&bytes| (1..=960).contains(&bytes))?;
+            Some(PayloadFacts {
+                duration,
+                carries_previous: false,
+                starts_silence: false,
+            })
+        }
+    }
+}
+
+/// A decoder for one stream of one codec.
+#[derive(Debug)]
+pub struct Decoder {
+    codec: AudioCodec,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    #[cfg(feature = "opus")]
+    Opus(crate::codec::opus::OpusDecoder),
+    G711(Box<G711>),
+}
+
+#[derive(Debug)]
+struct G711 {
+    law: Law,
+    resampler: Resampler,
+    narrow: Vec<f32>,
+    /// The last stretch that was decoded, at 48 kHz, which concealment repeats.
+    last: Vec<f32>,
+    /// Where in it concealment goes on.
+    cursor: usize,
+    /// How loud concealment still is.
+    fade: f32,
+}
+
+/// 20 ms at 48 kHz: what G.711 concealment repeats.
+const REPEATED: usize = 960;
+/// Concealment of G.711 is silent after 100 ms.
+const FADE_PER_SAMPLE: f32 = 1.0 / 4800.0;
+
+impl Decoder {
+    /// A fresh decoder for `codec`.
+    ///
+    /// # Errors
+    /// [`CodecError::NotBuilt`] without the feature `opus`, [`CodecError::OutOfMemory`].
+    pub fn new(codec: AudioCodec) -> Result<Self, CodecError> {
+        let kind = match codec {
+            #[cfg(feature = "opus")]
+            AudioCodec::Opus => Kind::Opus(crate::codec::opus::OpusDecoder::new()?),
+            #[cfg(not(feature = "opus"))]
+            AudioCodec::Opus => return Err(CodecError::NotBuilt(codec)),
+            AudioCodec::Pcmu => g711(codec, Law::Mu)?,
+            AudioCodec::Pcma => g711(codec, Law::A)?,
+        };
+        Ok(Self { codec, kind })
+    }
+
+    /// The codec it speaks.
+    pub fn codec(&self) -> AudioCodec {
+        self.codec
+    }
+
+    /// Decodes a payload into `pcm` (room for [`MAX_DECODED`]); returns the samples written, all at 48 kHz.
+    ///
+    /// # Errors
+    /// [`CodecError::BadPayload`], [`CodecError::NoRoom`].
+    pub fn decode(&mut self, payload: &[u8], pcm: &mut [f32]) -> Result<usize, CodecError> {
+        match &mut self.kind {
+            #[cfg(feature = "opus")]
+            Kind::Opus(decoder) => decoder.decode(payload, pcm),
+            Kind::G711(g711) => {
+                if payload.is_empty() || payload.len() > g711.narrow.capacity() {
+                    return Err(CodecError::BadPayload {
+                        codec: self.codec,
+                        length: payload.len(),
+                    });
+                }
+                let law = g711.law;
+                g711.narrow.clear();
+                g711.narrow.extend(
+                    payload
+                        .iter()
+                        .map(|&code| f32::from(law.decode(code)) / 32_768.0),
+                );
+                g711.widen(pcm)
+            }
+        }
+    }
+
+    /// Rebuilds what came before `next` from the copy inside `next`; fills `pcm`.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); G.711 has no copies and conceals.
+    pub fn decode_previous(&mut self, next: &[u8], pcm: &mut [f32]) -> Result<usize, CodecError> {
+        match &mut self.kind {
+            #[cfg(feature = "opus")]
+            Kind::Opus(decoder) => decoder.decode_previous(next, pcm),
+            Kind::G711(g711) => {
+                let _no_copy_in_g711 = next;
+                Ok(g711.conceal(pcm))
+            }
+        }
+    }
+
+    /// Makes up what is missing; fills `pcm` (whole multiples of 2.5 ms).
+    ///
+    /// # Errors
+    /// [`CodecError::Refused`] when the length is none of the codec's.
+    pub fn conceal(&mut self, pcm: &mut [f32]) -> Result<usize, CodecError> {
+        match &mut self.kind {
+            #[cfg(feature = "opus")]
+            Kind::Opus(decoder) => decoder.conceal(pcm),
+            Kind::G711(g711) => Ok(g711.conceal(pcm)),
+        }
+    }
+
+    /// Forgets the stream heard so far: another one starts.
+    pub fn reset(&mut self) {
+        match &mut self.kind {
+            #[cfg(feature = "opus")]
+            Kind::Opus(decoder) => decoder.reset(),
+            Kind::G711(g711) => g711.last.fill(0.0),
+        }
+    }
+}
+
+fn g711(codec: AudioCodec, law: Law) -> Result<Kind, CodecError> {
+    // These two rates are always convertible; the error only keeps this free of panics.
+    let resampler =
+        Resampler::new(8_000, SAMPLE_RATE).map_err(|_| CodecError::OutOfMemory(codec))?;
+    Ok(Kind::G711(Box::new(G711 {
+        law,
+        resampler,
+        narrow: Vec::with_capacity(960),
+        last: vec![0.0; REPEATED],
+        cursor: 0,
+        fade: 1.0,
+    })))
+}
+
+impl G711 {
+    /// Converts what is in `narrow` to 48 kHz.
+    fn widen(&mut self, pcm: &mut [f32]) -> Result<usize, CodecError> {
+        let mut written = 0;
+        self.resampler.process(&self.narrow, |out| {
+            if let Some(place) = pcm.get_mut(written..written + out.len()) {
+                place.copy_from_slice(out);
+                written += out.len();
+            }
+        });
+        let heard = pcm.get(..written).unwrap_or_default();
+        if let Some(tail) = heard
+            .len()
+            .checked_sub(REPEATED)
+            .and_then(|start| heard.get(start..))
+        {
+            self.last.copy_from_slice(tail);
+        } else {
+            self.last.rotate_left(heard.len());
+            let start = REPEATED - heard.len();
+            self.last[start..].copy_from_slice(heard);
+        }
+        self.cursor = 0;
+        self.fade = 1.0;
+        Ok(written)
+    }
+
+    /// Repeats the last 20 ms, backwards and forwards so that there is no jump, fading to silence in 100 ms.
+    fn conceal(&mut self, pcm: &mut [f32]) -> usize {
+        let turn = 2 * REPEATED;
+        for sample in pcm.iter_mut() {
+            let index = if self.cursor < REPEATED {
+                REPEATED - 1 - self.cursor
+            } else {
+                self.cursor - REPEATED
+            };
+            *sample = self.last.get(index).copied().unwrap_or_default() * self.fade;
+            self.cursor = (self.cursor + 1) % turn;
+            self.fade = (self.fade - FADE_PER_SAMPLE).max(0.0);
+        }
+        pcm.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::encoder::Encoder;
+    use crate::codec::settings::OpusSettings;
+    use crate::graph::frame::Frame;
+    use crate::graph::tone::Tone;
+
+    #[test]
+    fn a_tone_through_g711_keeps_its_power_and_its_timing() {
+        for codec in [AudioCodec::Pcmu, AudioCodec::Pcma] {
+            let mut encoder = Encoder::new(codec, &OpusSettings::default()).unwrap();
+            let mut decoder = Decoder::new(codec).unwrap();
+            let mut tone = Tone::new(1004.0);
+            let (mut frame, mut pcm) = (Frame::silent(), vec![0.0; MAX_DECODED]);
+            let mut last_power = 0.0;
+            for _ in 0..20 {
+                tone.read(&mut frame);
+                let mut payload = [0; 160];
+                assert_eq!(encoder.encode(&frame, &mut payload).unwrap(), 160);
+                assert_eq!(inspect(codec, &payload).unwrap().duration, 160);
+                assert_eq!(decoder.decode(&payload, &mut pcm).unwrap(), 960);
+                last_power = pcm[..960].iter().map(|s| s * s).sum::<f32>() / 960.0;
+            }
+            assert!(
+                (last_power - 0.125).abs() < 0.004,
+                "{codec:?}: {last_power}"
+            );
+        }
+    }
+
+    #[test]
+    fn g711_concealment_fades_to_silence() {
+        let mut encoder = Encoder::new(AudioCodec::Pcma, &OpusSettings::default()).unwrap();
+        let mut decoder = Decoder::new(AudioCodec::Pcma).unwrap();
+        let mut tone = Tone::new(400.0);
+        let (mut frame, mut pcm) = (Frame::silent(), vec![0.0; MAX_DECODED]);
+        for _ in 0..5 {
+            tone.read(&mut frame);
+            let mut payload = [0; 160];
+            encoder.encode(&frame, &mut payload).unwrap();
+            decoder.decode(&payload, &mut pcm).unwrap();
+        }
+        let edge = pcm[959];
+        assert_eq!(decoder.conceal(&mut pcm[..960]).unwrap(), 960);
+        assert!(
+            (pcm[0] - edge).abs() < 0.05,
+            "concealment starts where the sound stopped"
+        );
+        assert!(pcm[..240].iter().any(|s| s.abs() > 0.2));
+        for _ in 0..5 {
+            decoder.conceal(&mut pcm[..960]).unwrap();
+        }
+        assert!(pcm[..960].iter().all(|s| s.abs() < 1e-6));
+    }
+
+    #[test]
+    fn odd_sizes_are_refused_not_trusted() {
+        let mut decoder = Decoder::new(AudioCodec::Pcmu).unwrap();
+        let mut pcm = vec![0.0; MAX_DECODED];
+        assert!(decoder.decode(&[], &mut pcm).is_err());
+        assert!(decoder.decode(&[0; 1200], &mut pcm).is_err());
+        assert_eq!(inspect(AudioCodec::Pcmu, &[0; 961]), None);
+        assert!(decoder.decode(&[0x55; 33], &mut pcm).is_ok());
+    }
+}

@@ -1,0 +1,12 @@
+//! Codecs: frames of sound to RTP payloads and back.
+
+pub mod decoder;
+pub mod encoder;
+pub mod error;
+pub mod g711;
+#[cfg(feature = "opus")]
+pub mod opus;
+#[cfg(feature = "opus")]
+mod opus_ffi;
+pub mod opus_packet;
+pub mod settings;
