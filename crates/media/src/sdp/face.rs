@@ -1,5 +1,7 @@
 //! How our own SDP looks: values of differences between a browser's and a media server's way of writing it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 /// A way of writing SDP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,8 +40,8 @@ pub struct Face {
     pub event_8000: Option<u8>,
     /// Answers name the one codec in use, not all in common.
     pub answer_one_codec: bool,
-    /// Explicit port of RTCP (`a=rtcp:PORT IN IP4 ADDRESS`).
-    pub rtcp_address: bool,
+    /// `o=` names the default address; otherwise 127.0.0.1, which says nothing of us.
+    pub origin_names_address: bool,
 }
 
 impl Face {
@@ -62,7 +64,7 @@ impl Face {
         event_48000: Some(110),
         event_8000: Some(126),
         answer_one_codec: false,
-        rtcp_address: true,
+        origin_names_address: false,
     };
 
     /// As FreeSWITCH writes it in verto.
@@ -84,7 +86,7 @@ impl Face {
         event_48000: None,
         event_8000: None,
         answer_one_codec: true,
-        rtcp_address: false,
+        origin_names_address: true,
     };
 
     /// As the Telnyx gateway writes it: FreeSWITCH's form with a mid and an end of candidates, still without a group.
@@ -95,6 +97,12 @@ impl Face {
         event_8000: Some(101),
         ..Self::FREESWITCH
     };
+
+    pub(crate) fn origin_address(&self, default: Option<IpAddr>) -> IpAddr {
+        default
+            .filter(|_| self.origin_names_address)
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
 }
 
 impl Default for Face {

@@ -1,9 +1,10 @@
 //! SDP as telephony writes it (RFC 8866, 3264, 8839, 8842, 9143): read, written, and negotiated by offer and answer.
 
 pub mod codec;
-pub mod description;
+pub mod direction;
 pub mod face;
 pub mod negotiation;
+pub mod origin;
 pub mod parse;
 pub mod refusal;
 pub mod write;

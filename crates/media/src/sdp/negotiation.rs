@@ -1,27 +1,32 @@
 //! Offer and answer (RFC 3264, 8829, 8842): what both sides agreed on, or why not.
 
-use crate::sdp::codec::{Codec, OpusParameters};
-use crate::sdp::description::{Direction, DtlsRole, Fingerprint, IceParameters, Origin};
-use crate::sdp::refusal::Refusal;
-use crate::sdp::write::LocalDescription;
+use crate::dtls::setup::{DtlsRole, Setup};
+use crate::ice::credentials::IceCredentials;
+use crate::media_transport::config::RemoteParameters;
+use crate::program::{AudioCodec, OpusWishes};
+use crate::sdp::codec;
+use crate::sdp::direction::Direction;
+use crate::sdp::origin::Origin;
+use crate::sdp::parse::{Description, Media};
+use crate::sdp::refusal::{Refusal, shown, shown_list};
+use crate::sdp::write::{Format, LocalDescription, RefusedSection, Section, Text, offered_section};
 use std::net::SocketAddr;
 
+/// Packet length when the far end asks for none.
+const DEFAULT_PACKET_TIME_MS: u16 = 20;
+
 /// What a call's two ends agreed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Negotiated {
-    /// The far end's ICE credentials.
-    pub ice: IceParameters,
-    /// The far end is an ICE-lite agent: we control, whoever offered.
-    pub ice_lite: bool,
-    /// The far end's candidates of component 1, as the values of their lines, from `candidate:` on.
-    pub candidates: Vec<String>,
-    /// No more of them follow.
-    pub end_of_candidates: bool,
-    /// The far end's certificate.
-    pub fingerprint: Fingerprint,
+    /// What the transport has to know of the far end; its `setup` is the role that the far end takes in the end.
+    pub remote: RemoteParameters,
     /// Our side of the DTLS handshake.
     pub role: DtlsRole,
-    /// The codec to send, and the one expected.
+    /// No more candidates follow.
+    pub end_of_candidates: bool,
+    /// Default address of the far end (`c=` and `m=`), where it is a literal one.
+    pub default_address: Option<SocketAddr>,
+    /// The codec to send.
     pub codec: NegotiatedCodec,
     /// All codecs in common, `codec` first: the far end may switch between them at any time.
     pub codecs: Vec<NegotiatedCodec>,
@@ -31,29 +36,27 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Length of packets that the far end asked for, in ms; 20 when it did not.
     pub packet_time_ms: u16,
-    /// RTCP comes on the RTP port. Without it there is no way for RTCP, and none is sent.
+    /// RTCP comes on the RTP port. Without it there is no way for RTCP, and none is to be sent.
     pub rtcp_mux: bool,
     /// RTCP without a leading report is welcome (RFC 5506).
     pub rtcp_reduced_size: bool,
     /// Transport protocol as the far end wrote it.
     pub protocol: String,
-    /// Default address of the far end (`c=` and `m=`), where it is a literal one.
-    pub default_address: Option<SocketAddr>,
-    /// Our media section's place among the sections, from 0.
-    pub section: usize,
+    /// Mid of the section, where there is one.
+    pub mid: Option<String>,
 }
 
 /// A codec and the numbers that both directions know it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NegotiatedCodec {
     /// Which.
-    pub codec: Codec,
+    pub codec: AudioCodec,
     /// We send it under this number: the far end's.
     pub send_payload_type: u8,
     /// We get it under this number: ours.
     pub receive_payload_type: u8,
     /// What the far end wants of Opus; all default for other codecs.
-    pub opus: OpusParameters,
+    pub opus: OpusWishes,
 }
 
 /// RFC 4733 as agreed.
@@ -79,11 +82,16 @@ pub struct Answer {
 /// Writes an offer. `origin` gets a new version when the description differs from the last one written with it.
 #[must_use]
 pub fn offer(local: &LocalDescription, origin: &mut Origin) -> String {
-    let _ = (local, origin);
-    String::new()
+    let section = offered_section(local);
+    let mut text = Text::new(local, section.mid.filter(|_| local.face.group));
+    text.section(local, &section);
+    text.finish(local, origin)
 }
 
-/// Answers an offer. `established`: our DTLS role of an association that goes on (a later offer with the same certificate).
+/// Answers an offer, the first or a later one. `established`: our DTLS role in an association that goes on; it is kept where the
+/// offer leaves the choice.
+///
+/// The first usable audio section is taken, all others are refused in place. Codecs are answered in the order of the offer.
 ///
 /// # Errors
 /// [`Refusal`] says why no call can be made of it.
@@ -93,8 +101,82 @@ pub fn answer(
     origin: &mut Origin,
     established: Option<DtlsRole>,
 ) -> Result<Answer, Refusal> {
-    let _ = (offer, local, origin, established);
-    Err(Refusal::NoIce)
+    let remote = Description::parse(offer)?;
+    let (index, media) =
+        choose_audio(&remote, |media| media.port != 0 || media.bundle_only, local)?;
+    let role = answering_role(&remote, media, established)?;
+    let mut codecs: Vec<NegotiatedCodec> = Vec::new();
+    for (payload_type, codec) in codecs_of(media) {
+        if local.codecs.contains(&codec) && codecs.iter().all(|known| known.codec != codec) {
+            codecs.push(NegotiatedCodec {
+                codec,
+                send_payload_type: payload_type,
+                receive_payload_type: payload_type,
+                opus: wishes(media, codec, payload_type),
+            });
+        }
+    }
+    if local.face.answer_one_codec {
+        codecs.truncate(1);
+    }
+    let codec = *codecs
+        .first()
+        .ok_or_else(|| nothing_in_common(media, local))?;
+    let telephone_event = local
+        .telephone_event
+        .then(|| telephone_event(media, codec.codec, Some))
+        .flatten();
+    let direction = remote.direction(media).answered_with(local.direction);
+
+    let mut formats: Vec<_> = codecs
+        .iter()
+        .map(|known| Format::audio(&local.face, known.codec, known.send_payload_type))
+        .collect();
+    formats.extend(
+        telephone_event
+            .map(|event| Format::telephone_event(event.send_payload_type, event.clock_rate)),
+    );
+    let mid = media.mid.filter(|_| local.face.echo_mid);
+    let section = Section {
+        protocol: media.protocol,
+        formats,
+        mid,
+        setup: match role {
+            DtlsRole::Client => Setup::Active,
+            DtlsRole::Server => Setup::Passive,
+        },
+        direction,
+        rtcp_mux: media.rtcp_mux,
+        rtcp_reduced_size: media.rtcp_reduced_size,
+        component_2: false,
+    };
+    let bundled = mid.filter(|mid| local.face.group && remote.is_bundled(mid));
+    let mut text = Text::new(local, bundled);
+    for (position, other) in remote.media.iter().enumerate() {
+        if position == index {
+            text.section(local, &section);
+        } else {
+            text.refused_section(&RefusedSection {
+                kind: other.kind,
+                protocol: other.protocol,
+                format: other.formats.first().unwrap_or(&"0"),
+                mid: other.mid.filter(|_| local.face.echo_mid),
+            });
+        }
+    }
+    let sdp = text.finish(local, origin);
+    let negotiated = agreed(
+        &remote,
+        media,
+        Agreement {
+            role,
+            codec,
+            codecs,
+            telephone_event,
+            direction,
+        },
+    )?;
+    Ok(Answer { sdp, negotiated })
 }
 
 /// Takes in the answer to what [`offer`] wrote for `local`.
@@ -102,6 +184,228 @@ pub fn answer(
 /// # Errors
 /// [`Refusal`] says why no call can be made of it.
 pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiated, Refusal> {
-    let _ = (answer, local);
-    Err(Refusal::NoIce)
+    let remote = Description::parse(answer)?;
+    let (_, media) = choose_audio(&remote, |media| media.port != 0, local)?;
+    let role = match remote.setup(media).map(|line| (line.setup, line.value)) {
+        Some((Some(Setup::Active), _)) => DtlsRole::Server,
+        // An answer without a role, or with the offer's actpass, comes from old gateways; they wait for our ClientHello.
+        Some((Some(Setup::Passive | Setup::ActPass), _)) | None => DtlsRole::Client,
+        Some((None, value)) => {
+            return Err(Refusal::SetupConflict {
+                theirs: shown(value),
+            });
+        }
+    };
+    let mut codecs: Vec<NegotiatedCodec> = Vec::new();
+    for (payload_type, codec) in codecs_of(media) {
+        if local.codecs.contains(&codec) && codecs.iter().all(|known| known.codec != codec) {
+            codecs.push(NegotiatedCodec {
+                codec,
+                send_payload_type: payload_type,
+                receive_payload_type: local.payload_type(codec),
+                opus: wishes(media, codec, payload_type),
+            });
+        }
+    }
+    let codec = *codecs
+        .first()
+        .ok_or_else(|| nothing_in_common(media, local))?;
+    let telephone_event = telephone_event(media, codec.codec, |event| {
+        let (receive_payload_type, _) = local
+            .telephone_events()
+            .find(|(_, clock_rate)| *clock_rate == event.clock_rate)?;
+        Some(TelephoneEvent {
+            receive_payload_type,
+            ..event
+        })
+    });
+    let direction = remote.direction(media).answered_with(local.direction);
+    agreed(
+        &remote,
+        media,
+        Agreement {
+            role,
+            codec,
+            codecs,
+            telephone_event,
+            direction,
+        },
+    )
+}
+
+struct Agreement {
+    role: DtlsRole,
+    codec: NegotiatedCodec,
+    codecs: Vec<NegotiatedCodec>,
+    telephone_event: Option<TelephoneEvent>,
+    direction: Direction,
+}
+
+/// The rest of what both agreed on: transport and packets.
+fn agreed(
+    remote: &Description<'_>,
+    media: &Media<'_>,
+    agreement: Agreement,
+) -> Result<Negotiated, Refusal> {
+    let (ufrag, pwd) = remote.credentials(media).ok_or(Refusal::NoIce)?;
+    let own = &media.attributes;
+    let fingerprints = if own.fingerprints.is_empty() {
+        &remote.session.fingerprints
+    } else {
+        &own.fingerprints
+    };
+    Ok(Negotiated {
+        remote: RemoteParameters {
+            credentials: IceCredentials {
+                ufrag: ufrag.to_owned(),
+                pwd: pwd.to_owned(),
+            },
+            candidates: media.candidates.clone(),
+            fingerprints: fingerprints.clone(),
+            setup: match agreement.role {
+                DtlsRole::Client => Setup::Passive,
+                DtlsRole::Server => Setup::Active,
+            },
+            ice_lite: remote.session.ice_lite || own.ice_lite,
+        },
+        role: agreement.role,
+        end_of_candidates: own.end_of_candidates || remote.session.end_of_candidates,
+        default_address: remote.default_address(media),
+        codec: agreement.codec,
+        codecs: agreement.codecs,
+        telephone_event: agreement.telephone_event,
+        direction: agreement.direction,
+        packet_time_ms: media.packet_time_ms.unwrap_or(DEFAULT_PACKET_TIME_MS),
+        rtcp_mux: media.rtcp_mux,
+        rtcp_reduced_size: media.rtcp_reduced_size,
+        protocol: media.protocol.to_owned(),
+        mid: media.mid.map(str::to_owned),
+    })
+}
+
+/// The first audio section that is open and that we can secure; when there is none, why the first audio section will not do.
+fn choose_audio<'d, 'a>(
+    remote: &'d Description<'a>,
+    open: impl Fn(&Media<'a>) -> bool,
+    local: &LocalDescription,
+) -> Result<(usize, &'d Media<'a>), Refusal> {
+    let mut refusal = None;
+    for (index, media) in remote.media.iter().enumerate() {
+        if media.kind != "audio" {
+            continue;
+        }
+        if !open(media) {
+            refusal.get_or_insert_with(|| Refusal::AudioRefused {
+                ours: codec::list(&local.codecs),
+            });
+            continue;
+        }
+        match secured(remote, media) {
+            Ok(()) => return Ok((index, media)),
+            Err(reason) => {
+                refusal.get_or_insert(reason);
+            }
+        }
+    }
+    Err(refusal.unwrap_or_else(|| Refusal::NoAudio {
+        found: shown_list(remote.media.iter().map(|media| media.kind)),
+    }))
+}
+
+/// Whether a section is DTLS-SRTP over ICE, as WebRTC requires.
+fn secured(remote: &Description<'_>, media: &Media<'_>) -> Result<(), Refusal> {
+    let fingerprints = media.attributes.fingerprints.len() + remote.session.fingerprints.len();
+    let protocol = media.protocol.to_ascii_uppercase();
+    match protocol.as_str() {
+        "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP" | "RTP/SAVPF" | "RTP/SAVP" => {}
+        _ => {
+            return Err(Refusal::NotEncrypted {
+                protocol: shown(media.protocol),
+            });
+        }
+    }
+    if fingerprints == 0 {
+        let weak = media
+            .attributes
+            .weak_hashes
+            .iter()
+            .chain(&remote.session.weak_hashes);
+        return Err(if weak.clone().next().is_some() {
+            Refusal::WeakFingerprint {
+                found: shown_list(weak),
+            }
+        } else if media.sdes {
+            Refusal::SdesOnly
+        } else {
+            Refusal::NoFingerprint
+        });
+    }
+    remote.credentials(media).map(|_| ()).ok_or(Refusal::NoIce)
+}
+
+/// Our role as the answerer: active, unless the offer or an association that goes on says otherwise (RFC 8842 section 5.3).
+fn answering_role(
+    remote: &Description<'_>,
+    media: &Media<'_>,
+    established: Option<DtlsRole>,
+) -> Result<DtlsRole, Refusal> {
+    match remote.setup(media).map(|line| (line.setup, line.value)) {
+        Some((Some(Setup::ActPass), _)) | None => Ok(established.unwrap_or(DtlsRole::Client)),
+        Some((Some(Setup::Active), _)) => Ok(DtlsRole::Server),
+        Some((Some(Setup::Passive), _)) => Ok(DtlsRole::Client),
+        Some((None, value)) => Err(Refusal::SetupConflict {
+            theirs: shown(value),
+        }),
+    }
+}
+
+/// The codecs of ours that a section lists, in its order.
+fn codecs_of(media: &Media<'_>) -> impl Iterator<Item = (u8, AudioCodec)> {
+    media.payload_types().filter_map(|payload_type| {
+        let (name, clock_rate) = media.encoding(payload_type)?;
+        Some((payload_type, codec::from_rtpmap(name, clock_rate)?))
+    })
+}
+
+/// The telephone event to use beside a codec: of the same clock, else of 8000, else any; `usable` may say no, and adds our number.
+fn telephone_event(
+    media: &Media<'_>,
+    codec: AudioCodec,
+    usable: impl Fn(TelephoneEvent) -> Option<TelephoneEvent>,
+) -> Option<TelephoneEvent> {
+    let events = media.payload_types().filter_map(|payload_type| {
+        let (name, clock_rate) = media.encoding(payload_type)?;
+        let known =
+            name.eq_ignore_ascii_case("telephone-event") && (8_000..=48_000).contains(&clock_rate);
+        let event = TelephoneEvent {
+            send_payload_type: payload_type,
+            receive_payload_type: payload_type,
+            clock_rate,
+        };
+        known.then(|| usable(event)).flatten()
+    });
+    events.min_by_key(|event| {
+        let same = event.clock_rate == codec.clock_rate();
+        (!same, event.clock_rate != 8_000)
+    })
+}
+
+fn wishes(media: &Media<'_>, codec: AudioCodec, payload_type: u8) -> OpusWishes {
+    match codec {
+        AudioCodec::Opus => codec::opus_wishes(media.parameters_of(payload_type)),
+        AudioCodec::Pcmu | AudioCodec::Pcma => OpusWishes::default(),
+    }
+}
+
+fn nothing_in_common(media: &Media<'_>, local: &LocalDescription) -> Refusal {
+    let theirs = media
+        .payload_types()
+        .map(|payload_type| match media.encoding(payload_type) {
+            Some((name, clock_rate)) => format!("{name}/{clock_rate}"),
+            None => format!("payload type {payload_type}"),
+        });
+    Refusal::NothingInCommon {
+        theirs: shown_list(theirs),
+        ours: codec::list(&local.codecs),
+    }
 }

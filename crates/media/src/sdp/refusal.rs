@@ -1,13 +1,11 @@
 //! Why a description is not accepted: one clear sentence each, for the person who has to change something.
 
-use crate::sdp::description::FingerprintHash;
-
 /// Why no call can be made out of the far end's description.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// Longer than we read.
-    #[error("the SDP is {bytes} bytes long; at most {limit} are read")]
+    #[error("the far end's SDP is {bytes} bytes long; at most {limit} are read")]
     TooLarge {
         /// Its length.
         bytes: usize,
@@ -15,7 +13,7 @@ pub enum Refusal {
         limit: usize,
     },
     /// More of something than we read.
-    #[error("the SDP has more than {limit} {what}")]
+    #[error("the far end's SDP has more than {limit} {what}")]
     TooMany {
         /// Lines, media sections, ...
         what: &'static str,
@@ -23,7 +21,7 @@ pub enum Refusal {
         limit: usize,
     },
     /// Not SDP.
-    #[error("the SDP is malformed at line {line}: {fault}")]
+    #[error("the far end's SDP is malformed at line {line}: {fault}")]
     Malformed {
         /// From 1.
         line: usize,
@@ -31,14 +29,15 @@ pub enum Refusal {
         fault: &'static str,
     },
     /// No `m=audio`.
-    #[error("the far end describes no audio: {found}")]
+    #[error("the far end's SDP describes no audio, only {found}: this client makes voice calls")]
     NoAudio {
         /// The sections there are.
         found: String,
     },
-    /// `m=audio 0` in an answer.
+    /// `m=audio 0`.
     #[error(
-        "the far end refused our audio (m=audio 0): it may not know any of the codecs we offered ({ours})"
+        "the far end refused our audio (m=audio 0): it may know none of the codecs we offered ({ours}); \
+         enable one of them there"
     )]
     AudioRefused {
         /// What we offered.
@@ -46,7 +45,7 @@ pub enum Refusal {
     },
     /// No codec that both know.
     #[error(
-        "no codec in common: the far end has {theirs}, we have {ours}; enable one of the former at either side"
+        "no codec in common: the far end has {theirs}, we have {ours}; enable one of the other side's at either side"
     )]
     NothingInCommon {
         /// Their list.
@@ -56,7 +55,8 @@ pub enum Refusal {
     },
     /// `RTP/AVP` or something else without DTLS.
     #[error(
-        "the far end describes unencrypted media ({protocol}); only DTLS-SRTP is accepted: enable WebRTC media for this endpoint there"
+        "the far end describes unencrypted media ({protocol}), only DTLS-SRTP is accepted: \
+         enable WebRTC media for this endpoint there"
     )]
     NotEncrypted {
         /// Transport protocol of the section.
@@ -64,16 +64,21 @@ pub enum Refusal {
     },
     /// `a=crypto` without a fingerprint.
     #[error(
-        "the far end wants to exchange keys in the SDP (SDES, a=crypto); only DTLS-SRTP is accepted: enable DTLS for this endpoint there"
+        "the far end wants to exchange keys inside the SDP (SDES, a=crypto), only DTLS-SRTP is accepted: \
+         enable DTLS for this endpoint there"
     )]
     SdesOnly,
     /// No `a=fingerprint`.
     #[error(
-        "the far end gave no certificate fingerprint (a=fingerprint), so its media cannot be verified: enable DTLS for this endpoint there"
+        "the far end's SDP has no certificate fingerprint (a=fingerprint), so its media could come from anyone: \
+         enable DTLS for this endpoint there"
     )]
     NoFingerprint,
     /// Only hashes that are too weak or unknown.
-    #[error("the far end's certificate fingerprint uses {found}; sha-256 or stronger is needed")]
+    #[error(
+        "the far end's certificate fingerprint uses {found}, which is not accepted: \
+         let it send sha-256 or stronger"
+    )]
     WeakFingerprint {
         /// The hashes there are.
         found: String,
@@ -83,20 +88,38 @@ pub enum Refusal {
         "the far end does not speak ICE (no a=ice-ufrag and a=ice-pwd): enable ICE or WebRTC media for this endpoint there"
     )]
     NoIce,
-    /// Nobody would open the DTLS association, or both.
-    #[error("the far end's DTLS role a=setup:{theirs} does not fit {ours}")]
+    /// Nobody would open the DTLS association, or both would.
+    #[error(
+        "the far end's DTLS role (a=setup:{theirs}) starts no DTLS association: it must be active, passive or, in an offer, actpass"
+    )]
     SetupConflict {
-        /// Theirs.
-        theirs: &'static str,
-        /// What we said or could say.
-        ours: &'static str,
+        /// What it said.
+        theirs: String,
     },
 }
 
-/// The list of hashes for a sentence.
-pub(crate) fn hash_names(hashes: impl Iterator<Item = Option<FingerprintHash>>) -> String {
-    let names: Vec<_> = hashes
-        .map(|hash| hash.map_or("an unknown hash", FingerprintHash::as_str))
+/// The far end's words for a sentence of ours: short, and without anything that a terminal or a log could take for more.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars()
+        .filter(char::is_ascii_graphic)
+        .take(32)
+        .collect()
+}
+
+/// A list of the far end's words, cut where it grows long.
+pub(crate) fn shown_list<S: AsRef<str>>(words: impl Iterator<Item = S>) -> String {
+    const MOST: usize = 12;
+    let mut words: Vec<String> = words
+        .take(MOST + 1)
+        .map(|word| shown(word.as_ref()))
         .collect();
-    names.join(" and ")
+    if words.len() > MOST {
+        words.truncate(MOST);
+        words.push("more".to_owned());
+    }
+    if words.is_empty() {
+        "nothing".to_owned()
+    } else {
+        words.join(", ")
+    }
 }

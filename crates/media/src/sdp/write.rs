@@ -1,9 +1,22 @@
 //! Writes our descriptions, in the face that was asked for.
 
-use crate::sdp::codec::Codec;
-use crate::sdp::description::{Direction, Fingerprint, IceParameters};
+use crate::dtls::fingerprint::Fingerprint;
+use crate::dtls::setup::Setup;
+use crate::ice::candidate::Candidate;
+use crate::ice::credentials::IceCredentials;
+use crate::program::AudioCodec;
+use crate::sdp::codec;
+use crate::sdp::direction::Direction;
 use crate::sdp::face::Face;
-use std::net::SocketAddr;
+use crate::sdp::origin::Origin;
+use std::fmt::{Display, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+
+/// Mid of our section when the far end named none.
+const DEFAULT_MID: &str = "0";
+/// Length of our packets, and of those we want.
+const PACKET_TIME_MS: u16 = 20;
 
 /// All that we say of ourselves in an offer or an answer.
 #[derive(Debug, Clone)]
@@ -11,27 +24,30 @@ pub struct LocalDescription {
     /// How it looks.
     pub face: Face,
     /// Codecs, preferred first.
-    pub codecs: Vec<Codec>,
+    pub codecs: Vec<AudioCodec>,
     /// Offer and accept RFC 4733 events.
     pub telephone_event: bool,
     /// What we want to do with the audio.
     pub direction: Direction,
     /// Our ICE credentials.
-    pub ice: IceParameters,
-    /// Values of `a=candidate` lines, from `candidate:` on (a leading `a=` is taken off).
-    pub candidates: Vec<String>,
-    /// Address for `c=` and `m=`: that of the default candidate. Without one 0.0.0.0 and port 9 are written (trickle).
+    pub credentials: IceCredentials,
+    /// Our candidates of component 1.
+    pub candidates: Vec<Candidate>,
+    /// Address for `c=` and `m=`: that of the default candidate. Without one 0.0.0.0 and port 9 are written, which some
+    /// gateways take for hold: gather first.
     pub default_address: Option<SocketAddr>,
-    /// No more candidates follow.
+    /// No more candidates follow; otherwise trickle is announced.
     pub complete: bool,
     /// Of our certificate.
     pub fingerprint: Fingerprint,
     /// Our source.
     pub ssrc: u32,
-    /// Its canonical name.
+    /// Its canonical name, and with [`Msid`] the names of what we send.
     pub cname: String,
-    /// Stream and track names of `a=msid`.
+    /// Names of our stream and track.
     pub msid: Msid,
+    /// Mid of our section in an offer after the first: what was agreed on. `None` = "0".
+    pub mid: Option<String>,
 }
 
 /// Names of our stream and track.
@@ -41,4 +57,263 @@ pub struct Msid {
     pub stream: String,
     /// Track.
     pub track: String,
+}
+
+impl LocalDescription {
+    /// The payload type that our offers give a codec.
+    pub(crate) fn payload_type(&self, codec: AudioCodec) -> u8 {
+        match codec {
+            AudioCodec::Opus => self.face.opus_payload_type,
+            AudioCodec::Pcmu => 0,
+            AudioCodec::Pcma => 8,
+        }
+    }
+
+    /// The telephone events of our offers: payload type and clock. One per clock of the codecs; 8000 always, since gateways use it
+    /// beside Opus too.
+    pub(crate) fn telephone_events(&self) -> impl Iterator<Item = (u8, u32)> {
+        let wide = self
+            .face
+            .event_48000
+            .filter(|_| self.codecs.contains(&AudioCodec::Opus));
+        let narrow = self.face.event_8000;
+        let both = [
+            wide.map(|kind| (kind, 48_000)),
+            narrow.map(|kind| (kind, 8_000)),
+        ];
+        both.into_iter().flatten().filter(|_| self.telephone_event)
+    }
+}
+
+/// One payload type of a section.
+#[derive(Debug, Clone)]
+pub(crate) struct Format {
+    pub(crate) payload_type: u8,
+    pub(crate) rtpmap: String,
+    pub(crate) parameters: Option<&'static str>,
+}
+
+impl Format {
+    pub(crate) fn audio(face: &Face, codec: AudioCodec, payload_type: u8) -> Self {
+        let parameters = match codec {
+            AudioCodec::Opus => Some(face.opus_parameters),
+            AudioCodec::Pcmu | AudioCodec::Pcma => None,
+        };
+        Self {
+            payload_type,
+            rtpmap: codec::rtpmap(codec).to_owned(),
+            parameters,
+        }
+    }
+
+    pub(crate) fn telephone_event(payload_type: u8, clock_rate: u32) -> Self {
+        Self {
+            payload_type,
+            rtpmap: format!("telephone-event/{clock_rate}"),
+            parameters: Some("0-15"),
+        }
+    }
+}
+
+/// What differs between an offer and an answer in our section.
+pub(crate) struct Section<'a> {
+    pub(crate) protocol: &'a str,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) mid: Option<&'a str>,
+    pub(crate) setup: Setup,
+    pub(crate) direction: Direction,
+    pub(crate) rtcp_mux: bool,
+    pub(crate) rtcp_reduced_size: bool,
+    /// List component 2 at the same address.
+    pub(crate) component_2: bool,
+}
+
+/// A section that is refused, as it stands in the offer.
+pub(crate) struct RefusedSection<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) protocol: &'a str,
+    pub(crate) format: &'a str,
+    pub(crate) mid: Option<&'a str>,
+}
+
+/// Text of a description, line by line.
+pub(crate) struct Text(String);
+
+impl Text {
+    /// Everything but `v=` and `o=`, which [`Text::finish`] puts in front.
+    pub(crate) fn new(local: &LocalDescription, bundled_mid: Option<&str>) -> Self {
+        let mut text = Self(String::with_capacity(1536));
+        text.line("s=", local.face.session_name);
+        text.line("t=", "0 0");
+        if let Some(mid) = bundled_mid {
+            text.line("a=group:BUNDLE ", mid);
+        }
+        if let Some(semantic) = local.face.msid_semantic {
+            text.line(
+                "a=msid-semantic: ",
+                format_args!("{semantic} {}", local.msid.stream),
+            );
+        }
+        text
+    }
+
+    pub(crate) fn section(&mut self, local: &LocalDescription, section: &Section<'_>) {
+        let address = local
+            .default_address
+            .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 9)));
+        let connection = connection(address.ip());
+        let mut formats = String::new();
+        for format in &section.formats {
+            // Writing into a String cannot fail.
+            let _ = write!(formats, " {}", format.payload_type);
+        }
+        self.line(
+            "m=audio ",
+            format_args!("{} {}{formats}", address.port(), section.protocol),
+        );
+        self.line("c=", &connection);
+        self.line("a=rtcp:", format_args!("{} {connection}", address.port()));
+        for format in &section.formats {
+            self.line(
+                "a=rtpmap:",
+                format_args!("{} {}", format.payload_type, format.rtpmap),
+            );
+            if let Some(parameters) = format.parameters {
+                self.line(
+                    "a=fmtp:",
+                    format_args!("{} {parameters}", format.payload_type),
+                );
+            }
+        }
+        if local.face.silence_suppression {
+            self.line("a=silenceSupp:", "off - - - -");
+        }
+        self.line("a=ptime:", PACKET_TIME_MS);
+        self.line("a=", section.direction);
+        if let Some(mid) = section.mid {
+            self.line("a=mid:", mid);
+        }
+        self.line("a=ice-ufrag:", &local.credentials.ufrag);
+        self.line("a=ice-pwd:", &local.credentials.pwd);
+        if !local.complete {
+            self.line("a=ice-options:", "trickle");
+        }
+        self.line("a=fingerprint:", &local.fingerprint);
+        self.line("a=setup:", section.setup);
+        if section.rtcp_mux {
+            self.line("a=rtcp-mux", "");
+        }
+        if section.rtcp_reduced_size {
+            self.line("a=rtcp-rsize", "");
+        }
+        self.source(local);
+        self.candidates(local, section.component_2);
+    }
+
+    fn source(&mut self, local: &LocalDescription) {
+        let LocalDescription {
+            face,
+            ssrc,
+            cname,
+            msid: Msid { stream, track },
+            ..
+        } = local;
+        if face.msid {
+            self.line("a=msid:", format_args!("{stream} {track}"));
+        }
+        self.line("a=ssrc:", format_args!("{ssrc} cname:{cname}"));
+        if face.long_ssrc {
+            self.line("a=ssrc:", format_args!("{ssrc} msid:{stream} {track}"));
+            self.line("a=ssrc:", format_args!("{ssrc} mslabel:{stream}"));
+            self.line("a=ssrc:", format_args!("{ssrc} label:{track}"));
+        }
+    }
+
+    fn candidates(&mut self, local: &LocalDescription, component_2: bool) {
+        for candidate in &local.candidates {
+            self.line("a=candidate:", format_args!("{candidate} generation 0"));
+            if component_2 {
+                let second = Candidate {
+                    component: 2,
+                    priority: candidate.priority.saturating_sub(1),
+                    ..candidate.clone()
+                };
+                self.line("a=candidate:", format_args!("{second} generation 0"));
+            }
+        }
+        if local.complete && local.face.end_of_candidates {
+            self.line("a=end-of-candidates", "");
+        }
+    }
+
+    pub(crate) fn refused_section(&mut self, section: &RefusedSection<'_>) {
+        self.line(
+            "m=",
+            format_args!("{} 0 {} {}", section.kind, section.protocol, section.format),
+        );
+        self.line("c=", "IN IP4 0.0.0.0");
+        if let Some(mid) = section.mid {
+            self.line("a=mid:", mid);
+        }
+        self.line("a=", Direction::Inactive);
+    }
+
+    /// Puts `v=` and `o=` in front; the version grows when the rest differs from that of the last description.
+    pub(crate) fn finish(self, local: &LocalDescription, origin: &mut Origin) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.0.hash(&mut hasher);
+        origin.advance(hasher.finish());
+        let address = local
+            .face
+            .origin_address(local.default_address.map(|address| address.ip()));
+        let (user, id, version) = (
+            local.face.origin_user,
+            origin.session_id(),
+            origin.version(),
+        );
+        format!(
+            "v=0\r\no={user} {id} {version} {}\r\n{}",
+            connection(address),
+            self.0
+        )
+    }
+
+    fn line(&mut self, name: &str, value: impl Display) {
+        // Writing into a String cannot fail.
+        let _ = write!(self.0, "{name}{value}\r\n");
+    }
+}
+
+/// Our offer's section.
+pub(crate) fn offered_section(local: &LocalDescription) -> Section<'_> {
+    let mut formats: Vec<_> = local
+        .codecs
+        .iter()
+        .map(|codec| Format::audio(&local.face, *codec, local.payload_type(*codec)))
+        .collect();
+    formats.extend(
+        local
+            .telephone_events()
+            .map(|(kind, clock_rate)| Format::telephone_event(kind, clock_rate)),
+    );
+    Section {
+        protocol: local.face.protocol,
+        formats,
+        mid: local
+            .face
+            .mid
+            .then(|| local.mid.as_deref().unwrap_or(DEFAULT_MID)),
+        setup: Setup::ActPass,
+        direction: local.direction,
+        rtcp_mux: true,
+        rtcp_reduced_size: false,
+        component_2: local.face.component_2,
+    }
+}
+
+fn connection(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => format!("IN IP4 {ip}"),
+        IpAddr::V6(ip) => format!("IN IP6 {ip}"),
+    }
 }
