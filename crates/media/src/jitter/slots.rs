@@ -110,7 +110,6 @@ impl Slots {
         (from..from + self.capacity()).find_map(|sequence| self.get(sequence))
     }
 
-
     /// Forgets every packet before `sequence`; returns how many.
     pub(super) fn drop_before(&mut self, sequence: u64) -> u64 {
         let mut dropped = 0;

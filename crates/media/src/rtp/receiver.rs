@@ -370,3 +370,244 @@ impl Source {
         figures.packets_lost_settled += self.settled_losses;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to begin at"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn header(sequence: u16, timestamp: u32) -> Header {
+        Header {
+            marker: false,
+            payload_type: 0,
+            sequence,
+            timestamp,
+            ssrc: 7,
+        }
+    }
+
+    /// A receiver after these sequence numbers, 20 ms apart, of an 8 kHz stream.
+    fn after(sequences: &[u16]) -> (Receiver, Vec<Arrival>) {
+        let begin = start();
+        let mut receiver = Receiver::new(8_000);
+        let arrivals = sequences
+            .iter()
+            .enumerate()
+            .map(|(index, sequence)| {
+                let now = begin + Duration::from_millis(20) * index as u32;
+                receiver.on_audio(&header(*sequence, u32::from(*sequence) * 160), 160, now)
+            })
+            .collect();
+        (receiver, arrivals)
+    }
+
+    #[test]
+    fn a_clean_stream_over_the_wrap_loses_nothing() {
+        let (mut receiver, _) = after(&[65_533, 65_534, 65_535, 0, 1]);
+        let block = receiver.report_block(start()).unwrap();
+        assert_eq!(block.highest_sequence, 0x0001_0001, "one cycle");
+        assert_eq!((block.cumulative_lost, block.fraction_lost), (0, 0));
+        assert_eq!(receiver.statistics().packets_received, 5);
+        assert_eq!(receiver.statistics().bytes_received, 800);
+    }
+
+    #[test]
+    fn loss_is_reported_for_the_interval_and_for_the_whole() {
+        // Expected 10 (100..=109), lost 4 of them: 4 * 256 / 10 = 102.
+        let (mut receiver, arrivals) = after(&[100, 101, 104, 105, 106, 109]);
+        assert_eq!(arrivals[2], Arrival::InOrder { missing: 2 });
+        let block = receiver.report_block(start()).unwrap();
+        assert_eq!((block.cumulative_lost, block.fraction_lost), (4, 102));
+        // Nothing more is lost in the next interval, but the total stays.
+        receiver.on_audio(&header(110, 0), 0, start());
+        let block = receiver.report_block(start()).unwrap();
+        assert_eq!((block.cumulative_lost, block.fraction_lost), (4, 0));
+        let block = receiver.report_block(start()).unwrap();
+        assert_eq!(block.fraction_lost, 0, "an empty interval");
+    }
+
+    #[test]
+    fn late_and_repeated_packets_are_told_apart() {
+        let (receiver, arrivals) = after(&[10, 12, 11, 11, 12]);
+        assert_eq!(
+            arrivals[2..],
+            [Arrival::Reordered, Arrival::Duplicate, Arrival::Duplicate]
+        );
+        let figures = receiver.statistics();
+        assert_eq!((figures.packets_received, figures.packets_lost), (3, 0));
+        assert_eq!(
+            (figures.packets_duplicated, figures.packets_reordered),
+            (2, 1)
+        );
+    }
+
+    #[test]
+    fn a_packet_from_before_the_first_one_moves_the_beginning() {
+        let (mut receiver, arrivals) = after(&[1, 0, 65_535, 2]);
+        assert_eq!(arrivals[1..3], [Arrival::Reordered, Arrival::Reordered]);
+        let block = receiver.report_block(start()).unwrap();
+        assert_eq!(block.cumulative_lost, 0);
+        assert_eq!(receiver.statistics().packets_received, 4);
+    }
+
+    #[test]
+    fn jitter_is_that_of_rfc_3550_computed_by_hand() {
+        let begin = start();
+        let mut receiver = Receiver::new(8_000);
+        let mut arrive = |millis: u64, timestamp: u32, sequence: u16| {
+            receiver.on_audio(
+                &header(sequence, timestamp),
+                160,
+                begin + Duration::from_millis(millis),
+            );
+        };
+        arrive(0, 0, 0);
+        // 30 ms after the first instead of 20: D = 80 units, J = 80/16 = 5.
+        arrive(30, 160, 1);
+        // 10 ms after that instead of 20: D = 80 again, J = 5 + (80 - 5)/16 = 9.6875.
+        arrive(40, 320, 2);
+        // On time: J = 9.6875 - 9.6875/16 = 9.08.
+        arrive(60, 480, 3);
+        let block = receiver.report_block(begin).unwrap();
+        assert_eq!(block.jitter, 9);
+        let seconds = receiver.statistics().jitter.as_secs_f64();
+        assert!(
+            (seconds - 9.08 / 8_000.0).abs() < 0.1 / 8_000.0,
+            "{seconds}"
+        );
+    }
+
+    #[test]
+    fn packets_of_one_timestamp_and_events_do_not_count_as_jitter() {
+        let begin = start();
+        let mut receiver = Receiver::new(8_000);
+        receiver.on_audio(&header(0, 0), 160, begin);
+        for sequence in 1..10 {
+            receiver.on_event(
+                &header(sequence, 160),
+                4,
+                begin + Duration::from_millis(20) * u32::from(sequence),
+            );
+        }
+        receiver.on_audio(&header(10, 1600), 160, begin + Duration::from_millis(200));
+        receiver.on_audio(&header(11, 1600), 160, begin + Duration::from_millis(220));
+        assert_eq!(receiver.report_block(begin).unwrap().jitter, 0);
+        assert_eq!(receiver.statistics().packets_received, 12);
+    }
+
+    #[test]
+    fn one_stray_packet_is_passed_over_and_two_in_a_row_are_a_restart() {
+        let (receiver, arrivals) = after(&[10, 11, 40_000, 12, 13]);
+        assert_eq!(arrivals[2], Arrival::OffSequence);
+        assert_eq!(
+            (
+                receiver.statistics().packets_received,
+                receiver.statistics().restarts
+            ),
+            (4, 0)
+        );
+        let (mut receiver, arrivals) = after(&[10, 11, 13, 40_000, 40_001, 40_002]);
+        assert_eq!(arrivals[4], Arrival::Restarted);
+        let figures = receiver.statistics();
+        assert_eq!(
+            (
+                figures.packets_received,
+                figures.packets_lost,
+                figures.restarts
+            ),
+            (6, 1, 1)
+        );
+        let block = receiver.report_block(start()).unwrap();
+        assert_eq!(
+            (block.cumulative_lost, block.highest_sequence),
+            (0, 40_002),
+            "the report is of the new run"
+        );
+    }
+
+    #[test]
+    fn a_new_source_replaces_the_old_and_the_call_keeps_its_totals() {
+        let (mut receiver, _) = after(&[1, 2, 4]);
+        let fresh = Header {
+            ssrc: 8,
+            ..header(500, 0)
+        };
+        assert_eq!(
+            receiver.on_audio(&fresh, 100, start()),
+            Arrival::First { replaced: Some(7) }
+        );
+        let figures = receiver.statistics();
+        assert_eq!(
+            (figures.ssrc, figures.packets_received, figures.packets_lost),
+            (8, 4, 1)
+        );
+        assert_eq!((figures.source_changes, figures.bytes_received), (1, 580));
+    }
+
+    #[test]
+    fn the_report_says_when_the_last_sender_report_came() {
+        let (mut receiver, _) = after(&[1]);
+        let begin = start();
+        let info = SenderInfo {
+            ntp: 0x1122_3344_5566_7788,
+            ..SenderInfo::default()
+        };
+        receiver.on_sender_report(99, &info, begin);
+        assert_eq!(
+            receiver.report_block(begin).unwrap().last_sender_report,
+            0,
+            "from somebody else"
+        );
+        receiver.on_sender_report(7, &info, begin);
+        let block = receiver
+            .report_block(begin + Duration::from_millis(1500))
+            .unwrap();
+        assert_eq!(block.last_sender_report, 0x3344_5566);
+        assert_eq!(block.delay_since_last_sender_report, 0x0001_8000);
+    }
+
+    #[test]
+    fn runs_of_loss_are_counted_once_they_can_no_longer_be_filled() {
+        let mut sequences: Vec<u16> = (0..300).collect();
+        sequences.retain(|sequence| !matches!(sequence, 10..=13 | 50 | 100..=101 | 290));
+        let figures = after(&sequences).0.statistics();
+        assert_eq!((figures.packets_lost_settled, figures.loss_runs), (7, 3));
+        assert_eq!(figures.packets_lost, 8, "the last one may still come");
+    }
+
+    proptest! {
+        #[test]
+        fn received_and_lost_add_up_to_expected(gaps in proptest::collection::vec(1u16..5, 1..400), first: u16) {
+            let mut sequence = first;
+            let mut sequences = vec![first];
+            for gap in &gaps {
+                sequence = sequence.wrapping_add(*gap);
+                sequences.push(sequence);
+            }
+            let figures = after(&sequences).0.statistics();
+            let expected = 1 + gaps.iter().map(|gap| u64::from(*gap)).sum::<u64>();
+            prop_assert_eq!(figures.packets_received, sequences.len() as u64);
+            prop_assert_eq!(figures.packets_received + figures.packets_lost, expected);
+        }
+
+        #[test]
+        fn any_stream_is_counted_without_panic(packets in proptest::collection::vec((any::<u16>(), any::<u32>(), 0u32..3, 0u64..100_000), 0..300)) {
+            let mut now = start();
+            let mut receiver = Receiver::new(0);
+            for (sequence, timestamp, ssrc, millis) in packets {
+                now += Duration::from_millis(millis);
+                receiver.on_audio(&Header { ssrc, ..header(sequence, timestamp) }, 10, now);
+                receiver.report_block(now);
+            }
+            let _ = receiver.statistics();
+        }
+    }
+}

@@ -173,3 +173,125 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtp::clock::to_compact;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to begin at"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn sender() -> Sender {
+        Sender::new(&mut StdRng::from_seed([3; 32]), 48_000)
+    }
+
+    #[test]
+    fn sequence_and_timestamp_run_on_from_a_drawn_start() {
+        let mut sender = sender();
+        let now = start();
+        let one = sender.next(111, true, 0, 80, now);
+        let two = sender.next(111, false, 960, 70, now);
+        assert_eq!(two.sequence, one.sequence.wrapping_add(1));
+        assert_eq!(two.timestamp, one.timestamp.wrapping_add(960));
+        assert_eq!(
+            (one.marker, two.marker, two.payload_type),
+            (true, false, 111)
+        );
+        let figures = sender.statistics();
+        assert_eq!((figures.packets_sent, figures.bytes_sent), (2, 150));
+        let other = Sender::new(&mut StdRng::from_seed([4; 32]), 48_000);
+        assert_ne!(other.ssrc(), sender.ssrc());
+    }
+
+    #[test]
+    fn the_sender_report_extrapolates_the_rtp_clock_from_the_newest_packet() {
+        let mut sender = sender();
+        let begin = start();
+        let clock = NtpClock::new(begin, 100 << 32);
+        assert_eq!(sender.sender_info(&clock, begin), None);
+        let sent = sender.next(111, false, 960, 80, begin);
+        // A telephone event repeats an older timestamp and must not move the anchor.
+        sender.next(110, false, 0, 4, begin + Duration::from_millis(40));
+        let info = sender
+            .sender_info(&clock, begin + Duration::from_millis(500))
+            .unwrap();
+        assert_eq!(info.rtp_timestamp, sent.timestamp.wrapping_add(24_000));
+        assert_eq!(info.ntp, (100 << 32) + (1 << 31));
+        assert_eq!((info.packets, info.octets), (2, 84));
+    }
+
+    #[test]
+    fn the_round_trip_is_what_is_left_of_the_time_after_the_far_delay() {
+        let mut sender = sender();
+        let begin = start();
+        let clock = NtpClock::new(begin, 0xFFFF_FFFF_0000_0000);
+        let sent_at = begin + Duration::from_secs(2);
+        let block = ReportBlock {
+            ssrc: sender.ssrc(),
+            fraction_lost: 64,
+            cumulative_lost: 5,
+            jitter: 480,
+            last_sender_report: clock.compact_at(sent_at),
+            delay_since_last_sender_report: to_compact(Duration::from_millis(300)),
+            ..ReportBlock::default()
+        };
+        let round_trip = sender
+            .on_report(&block, &clock, sent_at + Duration::from_millis(350))
+            .unwrap();
+        assert!(
+            round_trip.abs_diff(Duration::from_millis(50)) < Duration::from_micros(50),
+            "{round_trip:?}"
+        );
+        let remote = sender.statistics().remote;
+        assert_eq!(
+            (remote.packets_lost, remote.fraction_lost, remote.jitter),
+            (5, 0.25, Duration::from_millis(10))
+        );
+        assert_eq!(remote.round_trip_time_measurements, 1);
+    }
+
+    #[test]
+    fn nonsense_and_other_sources_give_no_round_trip() {
+        let mut sender = sender();
+        let begin = start();
+        let clock = NtpClock::new(begin, 0);
+        let now = begin + Duration::from_secs(1);
+        let own = ReportBlock {
+            ssrc: sender.ssrc(),
+            ..ReportBlock::default()
+        };
+        assert_eq!(
+            sender.on_report(&own, &clock, now),
+            None,
+            "no sender report seen there yet"
+        );
+        let future = ReportBlock {
+            last_sender_report: clock.compact_at(now) + 70_000,
+            ..own
+        };
+        assert_eq!(sender.on_report(&future, &clock, now), None);
+        let rounding = ReportBlock {
+            last_sender_report: clock.compact_at(now),
+            delay_since_last_sender_report: 3,
+            ..own
+        };
+        assert_eq!(
+            sender.on_report(&rounding, &clock, now),
+            Some(Duration::ZERO)
+        );
+        let other = ReportBlock {
+            ssrc: sender.ssrc() ^ 1,
+            ..rounding
+        };
+        assert_eq!(sender.on_report(&other, &clock, now), None);
+        assert_eq!(sender.statistics().remote.reports, 3);
+    }
+}
