@@ -42,7 +42,10 @@ pub const fn compact(ntp: u64) -> u32 {
 /// A duration in 16.16 fixed point seconds, as DLSR carries it; saturates at about 18 hours.
 #[must_use]
 pub fn to_compact(duration: Duration) -> u32 {
-    u32::try_from(to_ntp(duration) >> 16).unwrap_or(u32::MAX)
+    if duration.as_secs() > 0xFFFF {
+        return u32::MAX;
+    }
+    compact(to_ntp(duration))
 }
 
 /// A 16.16 fixed point number of seconds as a duration.
