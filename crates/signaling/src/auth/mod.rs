@@ -1,0 +1,4 @@
+//! Who we are to a server, and what can be read from a token without asking anybody.
+
+pub mod jwt;
+pub mod login;

@@ -1,0 +1,252 @@
+//! What can go wrong, with whom, and what to do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::auth::jwt::Malformed;
+use crate::auth::login::LoginKind;
+use crate::deadlines::Deadline;
+
+/// Failure of a session or of a command. Texts name the server and never hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server does not accept these credentials.
+    #[error("{server} refused the login as {user}: {reason}{}", Code(*.code))]
+    LoginRejected {
+        /// Host and port.
+        server: String,
+        /// Who tried to log in.
+        user: String,
+        /// JSON-RPC error code, when there was one.
+        code: Option<i64>,
+        /// The server's words.
+        reason: String,
+    },
+    /// The server refused a token, and by our clock it is too old.
+    #[error("{server} refused the token: it expired {} ago by this machine's clock", Span(*.since))]
+    TokenExpired {
+        /// Host and port.
+        server: String,
+        /// Time since its `exp`.
+        since: Duration,
+    },
+    /// The server refused a token, and by our clock it is not yet good.
+    #[error("{server} refused the token: by this machine's clock it becomes valid only in {}", Span(*.wait))]
+    TokenNotYetValid {
+        /// Host and port.
+        server: String,
+        /// Time until its `nbf`.
+        wait: Duration,
+    },
+    /// The token cannot be one; nothing was sent.
+    #[error("the token for {server} is malformed: {fault}")]
+    TokenMalformed {
+        /// Host and port.
+        server: String,
+        /// What is wrong with it.
+        fault: Malformed,
+    },
+    /// This dialect has no such login; nothing was sent.
+    #[error("{server} speaks the {dialect} dialect, which has no {login} login")]
+    LoginUnsupported {
+        /// Host and port.
+        server: String,
+        /// Name of the dialect.
+        dialect: &'static str,
+        /// The kind of login.
+        login: LoginKind,
+    },
+    /// The server let us in, but its gateway does not register us.
+    #[error("{server} logged in, but its gateway stays in state {state}")]
+    NotRegistered {
+        /// Host and port.
+        server: String,
+        /// Last state told, or `unknown`.
+        state: String,
+    },
+    /// The server accepted something and then stayed silent.
+    #[error("{server} stays silent: no {waited_for} within {}", Span(*.limit))]
+    Silent {
+        /// Host and port.
+        server: String,
+        /// What did not come.
+        waited_for: Deadline,
+        /// How long we waited.
+        limit: Duration,
+    },
+    /// Another client with the same identity took over.
+    #[error("{server} handed this session over to another client with the same login")]
+    TakenOver {
+        /// Host and port.
+        server: String,
+    },
+    /// The server refused one request.
+    #[error("{server} refused {method}: {reason}{}", Code(*.code))]
+    Refused {
+        /// Host and port.
+        server: String,
+        /// The request.
+        method: &'static str,
+        /// JSON-RPC error code, when there was one.
+        code: Option<i64>,
+        /// The server's words.
+        reason: String,
+    },
+    /// The server sent something that its protocol does not allow.
+    #[error("{server} broke the protocol in {method}: {fault}")]
+    PeerMisbehaved {
+        /// Host and port.
+        server: String,
+        /// The message.
+        method: &'static str,
+        /// What was wrong.
+        fault: &'static str,
+    },
+    /// The session is not ready for that.
+    #[error("not connected to {server}: {command} is not possible now")]
+    NotReady {
+        /// Host and port.
+        server: String,
+        /// The command.
+        command: &'static str,
+    },
+    /// No such call.
+    #[error("there is no call {call}")]
+    UnknownCall {
+        /// The name given.
+        call: String,
+    },
+    /// The name of a new call is in use.
+    #[error("there is already a call {call}")]
+    CallExists {
+        /// The name given.
+        call: String,
+    },
+    /// The call is in another state than the command needs.
+    #[error("{command} is not possible while the call is {state}")]
+    WrongState {
+        /// The command.
+        command: &'static str,
+        /// The call's state in words.
+        state: &'static str,
+    },
+    /// Not DTMF.
+    #[error("{0:?} is no DTMF digit; possible are 0-9 * # A-D, w and W for pauses")]
+    NotDtmf(char),
+    /// Too many or no DTMF digits in one command.
+    #[error("DTMF of {0} digits; possible are 1 to 64 at a time")]
+    DtmfLength(usize),
+}
+
+/// What to do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// The session tries again by itself.
+    Wait,
+    /// Try the command again, later or in another state of the call.
+    TryAgain,
+    /// Other credentials are needed.
+    NewCredentials,
+    /// The configuration is wrong.
+    Configuration,
+    /// The machine's clock may be wrong.
+    Clock,
+    /// Only one client may use these credentials.
+    OneClient,
+    /// The server's operator must look at it.
+    Operator,
+}
+
+impl Remedy {
+    /// One sentence for a person.
+    pub fn text(&self) -> &'static str {
+        match self {
+            Self::Wait => "nothing to do: the session keeps trying",
+            Self::TryAgain => "try again when the call or the connection allows it",
+            Self::NewCredentials => "check user, password or token, and give fresh ones",
+            Self::Configuration => "correct the account's settings",
+            Self::Clock => "set this machine's clock, or get a fresh token",
+            Self::OneClient => "give each client its own credentials, then reconnect",
+            Self::Operator => "ask the operator of the server",
+        }
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::LoginRejected { .. } | Self::TokenMalformed { .. } => Remedy::NewCredentials,
+            Self::TokenExpired { .. } | Self::TokenNotYetValid { .. } => Remedy::Clock,
+            Self::LoginUnsupported { .. } => Remedy::Configuration,
+            Self::NotRegistered { .. } | Self::Silent { .. } => Remedy::Wait,
+            Self::TakenOver { .. } => Remedy::OneClient,
+            Self::Refused { .. } | Self::PeerMisbehaved { .. } => Remedy::Operator,
+            Self::NotReady { .. } | Self::WrongState { .. } => Remedy::TryAgain,
+            Self::UnknownCall { .. } | Self::CallExists { .. } => Remedy::TryAgain,
+            Self::NotDtmf(_) | Self::DtmfLength(_) => Remedy::TryAgain,
+        }
+    }
+}
+
+/// Shows an error code where there is one.
+struct Code(Option<i64>);
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |code| write!(f, " ({code})"))
+    }
+}
+
+/// Shows a span in its largest sensible unit.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            seconds @ 1..=119 => write!(f, "{seconds} s"),
+            seconds @ 120..=7199 => write!(f, "{} min", seconds / 60),
+            seconds @ 7200..=172_799 => write!(f, "{} h", seconds / 3600),
+            seconds => write!(f, "{} days", seconds / 86_400),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Error, Remedy};
+
+    #[test]
+    fn sentences_name_the_server_and_the_fault() {
+        let rejected = Error::LoginRejected {
+            server: "pbx.example:8082".into(),
+            user: "1000".into(),
+            code: Some(-32001),
+            reason: "Authentication Failure".into(),
+        };
+        assert_eq!(
+            rejected.to_string(),
+            "pbx.example:8082 refused the login as 1000: Authentication Failure (-32001)"
+        );
+        assert_eq!(rejected.remedy(), Remedy::NewCredentials);
+        let expired = Error::TokenExpired {
+            server: "rtc.example".into(),
+            since: Duration::from_secs(7300),
+        };
+        assert_eq!(
+            expired.to_string(),
+            "rtc.example refused the token: it expired 2 h ago by this machine's clock"
+        );
+    }
+}

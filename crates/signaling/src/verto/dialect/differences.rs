@@ -1,0 +1,97 @@
+//! What a dialect of Verto may differ in.
+
+use std::time::Duration;
+
+use crate::auth::login::LoginKind;
+use crate::verto::method::Method;
+
+/// One server family, as a value. The flow asks it and never compares names.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Dialect {
+    /// Name in configuration and messages.
+    pub name: &'static str,
+    /// Before every method but `login`, `anonymous_login` and `echo`.
+    pub prefix: &'static str,
+    /// What has to come before calls can be made.
+    pub readiness: Readiness,
+    /// Who chooses the session's name.
+    pub sessid: SessidRule,
+    /// The logins that the server knows.
+    pub logins: &'static [LoginKind],
+    /// Whether `User-Agent`, `reconnection` and the URL's `voice_sdk_id` mean something.
+    pub gateway_fields: bool,
+    /// Whether extra headers reach the far side.
+    pub headers: bool,
+    /// How we find out whether the server lives.
+    pub probes: Probes,
+    /// How a ping of the server is answered.
+    pub ping_reply: PingReply,
+    /// Server methods about a call of ours that are acknowledged with `result: {method}`.
+    pub acked: &'static [Method],
+    /// Whether a call that nobody has answered yet survives the loss of the socket.
+    pub keeps_unanswered: bool,
+    /// How long the server keeps a call whose socket is gone.
+    pub detach_limit: Duration,
+}
+
+/// When calls can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Readiness {
+    /// After `clientReady`.
+    ClientReady,
+    /// After `clientReady` and once the gateway's state is `REGED`.
+    Registered,
+}
+
+/// Who chooses the session's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessidRule {
+    /// The client, once for ever; the same name takes over an older socket and its calls.
+    Client,
+    /// The server; sent back only to recover calls, and only while fresh.
+    Server {
+        /// How long after the last word from the server it may be sent.
+        fresh: Duration,
+    },
+}
+
+/// How we find out whether the server lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Probes {
+    /// A ping of ours after this long without any message from the server.
+    pub after_silence: Duration,
+    /// A ping of ours after this long without a reply to anything of ours, though messages may arrive.
+    pub after_no_reply: Duration,
+    /// A ping without its reply for this long: the server is gone.
+    pub reply_within: Duration,
+}
+
+/// How a ping of the server is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PingReply {
+    /// With `result: {method}`.
+    Ack,
+    /// With a ping request of our own, which the server answers.
+    OwnPing,
+}
+
+impl Dialect {
+    /// A method as this dialect spells it.
+    pub fn spell(&self, method: Method) -> String {
+        method.on_wire(self.prefix)
+    }
+
+    /// Reads a method; `None` for one we do not know.
+    pub fn read_method(&self, text: &str) -> Option<Method> {
+        // Telnyx sends conference events under this name too.
+        if text == "webrtc.event" {
+            return Some(Method::Event);
+        }
+        Method::read(text, self.prefix)
+    }
+}

@@ -1,0 +1,175 @@
+//! Messages about calls from server to client.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::event::Party;
+use crate::verto::lenient;
+use crate::verto::message::dialog_params::DialogParams;
+
+/// `invite`, `attach`, `ringing`, `media`, `answer` and `display`, server to client.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerCall {
+    /// The call.
+    #[serde(
+        rename = "callID",
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub call_id: Option<String>,
+    /// Offer (invite, attach) or answer (media, answer).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sdp: Option<String>,
+    /// Caller's name.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub caller_id_name: Option<String>,
+    /// Caller's number.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub caller_id_number: Option<String>,
+    /// Called party's name.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub callee_id_name: Option<String>,
+    /// Called party's number.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub callee_id_number: Option<String>,
+    /// The server's view: `outbound` is a call to the client, whose far side is the caller.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub display_direction: Option<String>,
+    /// Name to show from now on (`display`).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub display_name: Option<String>,
+    /// Number to show from now on (`display`).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub display_number: Option<String>,
+    /// Telnyx's name of the session of call legs.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub telnyx_session_id: Option<String>,
+    /// Telnyx's name of this leg.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub telnyx_leg_id: Option<String>,
+    /// Telnyx's handle for its Call Control interface.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub telnyx_call_control_id: Option<String>,
+    /// Opaque state of the application, base64 (Telnyx).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub client_state: Option<String>,
+    /// Channel variables.
+    #[serde(
+        deserialize_with = "lenient::maybe",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub variables: Option<Map<String, Value>>,
+    /// Extra headers (Telnyx).
+    #[serde(
+        rename = "dialogParams",
+        deserialize_with = "lenient::maybe",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub dialog_params: Option<DialogParams>,
+}
+
+impl ServerCall {
+    /// The far side, by the rule of `display_direction`.
+    pub fn remote(&self) -> Party {
+        let inbound = self.display_direction.as_deref() == Some("inbound");
+        let (name, number) = if inbound {
+            (&self.callee_id_name, &self.callee_id_number)
+        } else {
+            (&self.caller_id_name, &self.caller_id_number)
+        };
+        Party {
+            name: name.clone().unwrap_or_default(),
+            number: number.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The extra headers as pairs.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let headers = self
+            .dialog_params
+            .as_ref()
+            .and_then(|params| params.custom_headers.as_ref());
+        headers
+            .into_iter()
+            .flatten()
+            .map(|header| (header.name.clone(), header.value.clone()))
+            .collect()
+    }
+}
+
+/// `bye`, server to client.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerBye {
+    /// The call.
+    #[serde(
+        rename = "callID",
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub call_id: Option<String>,
+    /// Name of the cause.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cause: Option<String>,
+    /// Number of the cause.
+    #[serde(
+        rename = "causeCode",
+        deserialize_with = "lenient::code",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cause_code: Option<u16>,
+    /// SIP status (Telnyx).
+    #[serde(
+        rename = "sipCode",
+        deserialize_with = "lenient::code",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sip_code: Option<u16>,
+    /// SIP reason phrase (Telnyx).
+    #[serde(
+        rename = "sipReason",
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sip_reason: Option<String>,
+}

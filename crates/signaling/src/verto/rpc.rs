@@ -1,0 +1,458 @@
+//! JSON-RPC frames as both servers really send them: read leniently, written strictly.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+
+/// Most frames read from one batch array; servers send single frames.
+const LONGEST_BATCH: usize = 1000;
+
+/// Names a request and its reply. The type of a number or text is kept, since the peer compares it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum Id {
+    /// Servers count.
+    Number(Number),
+    /// Clients use UUIDs, so that the two never meet.
+    Text(String),
+}
+
+impl From<u64> for Id {
+    fn from(number: u64) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<&str> for Id {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl Id {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => Some(Self::Number(number)),
+            Value::String(text) => Some(Self::Text(text)),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Frame {
+    /// Somebody wants something.
+    Request(Request),
+    /// It was done.
+    Reply(Reply),
+    /// It was not done. Only servers say so: a client that answers with an error is misread as asking.
+    Refusal(Refusal),
+}
+
+/// A request or, without an id, a notification (which FreeSWITCH answers all the same).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Absent or null: none.
+    pub id: Option<Id>,
+    /// Method with its dialect's prefix.
+    pub method: String,
+    /// Always an object when written; whatever the peer sent when read.
+    pub params: Value,
+    /// Token of the Telnyx gateway beside the method.
+    pub voice_sdk_id: Option<String>,
+}
+
+/// A successful reply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The request's; `None` when it had none.
+    pub id: Option<Id>,
+    /// What the method gives back.
+    pub result: Value,
+    /// Token of the Telnyx gateway beside the result.
+    pub voice_sdk_id: Option<String>,
+}
+
+/// An unsuccessful reply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// The request's; `None` when it could not even be read.
+    pub id: Option<Id>,
+    /// Why.
+    pub error: ErrorObject,
+    /// Token of the Telnyx gateway beside the error.
+    pub voice_sdk_id: Option<String>,
+}
+
+/// The `error` member. Code and message may both be missing, and FreeSWITCH writes `message` twice, the specific text
+/// first: the first counts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ErrorObject {
+    /// JSON-RPC or Verto error code.
+    pub code: Option<i64>,
+    /// The server's words.
+    pub message: Option<String>,
+    /// Everything else, such as `callID`, `cause`, `causeCode`.
+    pub fields: Map<String, Value>,
+}
+
+impl ErrorObject {
+    /// An error with code and text.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self {
+            code: Some(code),
+            message: Some(message.into()),
+            fields: Map::new(),
+        }
+    }
+}
+
+/// Why a frame could not be read. It holds nothing of the frame itself, which may carry a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// Not JSON, or nested too deeply.
+    #[error("not JSON: line {line}, column {column}")]
+    NotJson {
+        /// Counts from 1.
+        line: usize,
+        /// Counts from 1.
+        column: usize,
+    },
+    /// JSON, but neither an object nor an array of them.
+    #[error("neither a JSON object nor an array of objects")]
+    NotAnObject,
+    /// An object with neither `method` nor `result` nor `error`.
+    #[error("neither a request nor a reply")]
+    NoKind {
+        /// Its id, so that a server can answer it.
+        id: Option<Id>,
+    },
+    /// A batch longer than anything real.
+    #[error("a batch of more than {LONGEST_BATCH} frames")]
+    BatchTooLong,
+}
+
+/// Reads one text message: one frame, or several when the peer sent a batch array. Frames of the raw speed test
+/// (`#SPU`, `#SPB`, `#SPE`) give nothing.
+pub fn parse(text: &str) -> Vec<Result<Frame, Unreadable>> {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if text.starts_with('#') {
+        return Vec::new();
+    }
+    if !text.starts_with('[') {
+        return vec![read(serde_json::from_str::<RawFrame>(text))];
+    }
+    match serde_json::from_str::<Vec<Item>>(text) {
+        Ok(items) if items.len() > LONGEST_BATCH => vec![Err(Unreadable::BatchTooLong)],
+        Ok(items) => items.into_iter().map(Item::into_frame).collect(),
+        Err(error) => vec![Err(unreadable(&error))],
+    }
+}
+
+fn read(raw: Result<RawFrame, serde_json::Error>) -> Result<Frame, Unreadable> {
+    raw.map_err(|error| unreadable(&error))?.into_frame()
+}
+
+fn unreadable(error: &serde_json::Error) -> Unreadable {
+    if error.is_data() {
+        Unreadable::NotAnObject
+    } else {
+        Unreadable::NotJson {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
+/// The members of a frame, each the first of its name.
+#[derive(Default)]
+struct RawFrame {
+    id: Option<Value>,
+    method: Option<Value>,
+    params: Option<Value>,
+    result: Option<Value>,
+    error: Option<RawError>,
+    voice_sdk_id: Option<Value>,
+}
+
+impl RawFrame {
+    fn into_frame(self) -> Result<Frame, Unreadable> {
+        let id = self.id.and_then(Id::from_value);
+        let voice_sdk_id = self
+            .voice_sdk_id
+            .and_then(|value| value.as_str().map(str::to_owned));
+        if let Some(Value::String(method)) = self.method {
+            let params = self.params.unwrap_or(Value::Null);
+            return Ok(Frame::Request(Request {
+                id,
+                method,
+                params,
+                voice_sdk_id,
+            }));
+        }
+        if let Some(RawError(Some(error))) = self.error {
+            return Ok(Frame::Refusal(Refusal {
+                id,
+                error,
+                voice_sdk_id,
+            }));
+        }
+        match self.result {
+            Some(result) => Ok(Frame::Reply(Reply {
+                id,
+                result,
+                voice_sdk_id,
+            })),
+            None => Err(Unreadable::NoKind { id }),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RawFrame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FrameVisitor)
+    }
+}
+
+struct FrameVisitor;
+
+impl<'de> Visitor<'de> for FrameVisitor {
+    type Value = RawFrame;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON-RPC frame")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RawFrame, A::Error> {
+        let mut raw = RawFrame::default();
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            match name.as_ref() {
+                "id" => keep_first(&mut raw.id, members.next_value()?),
+                "method" => keep_first(&mut raw.method, members.next_value()?),
+                "params" => keep_first(&mut raw.params, members.next_value()?),
+                "result" => keep_first(&mut raw.result, members.next_value()?),
+                "error" => keep_first(&mut raw.error, members.next_value()?),
+                "voice_sdk_id" => keep_first(&mut raw.voice_sdk_id, members.next_value()?),
+                _ => drop(members.next_value::<serde::de::IgnoredAny>()?),
+            }
+        }
+        Ok(raw)
+    }
+}
+
+fn keep_first<T>(slot: &mut Option<T>, value: T) {
+    if slot.is_none() {
+        *slot = Some(value);
+    }
+}
+
+/// An error object with the first of each member; `None` for JSON null.
+struct RawError(Option<ErrorObject>);
+
+impl<'de> Deserialize<'de> for RawError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ErrorVisitor)
+    }
+}
+
+struct ErrorVisitor;
+
+impl<'de> Visitor<'de> for ErrorVisitor {
+    type Value = RawError;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RawError, A::Error> {
+        let mut error = ErrorObject::default();
+        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+            match (name.as_str(), value) {
+                ("code", value) => error.code = error.code.or_else(|| value.as_i64()),
+                ("message", Value::String(text)) => keep_first(&mut error.message, text),
+                (_, value) => drop(error.fields.entry(name).or_insert(value)),
+            }
+        }
+        Ok(RawError(Some(error)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<RawError, E> {
+        Ok(RawError(Some(ErrorObject {
+            message: Some(text.to_owned()),
+            ..ErrorObject::default()
+        })))
+    }
+
+    fn visit_unit<E>(self) -> Result<RawError, E> {
+        Ok(RawError(None))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<RawError, E> {
+        Ok(RawError(Some(ErrorObject::default())))
+    }
+
+    fn visit_i64<E>(self, code: i64) -> Result<RawError, E> {
+        Ok(RawError(Some(ErrorObject {
+            code: Some(code),
+            ..ErrorObject::default()
+        })))
+    }
+
+    fn visit_u64<E>(self, code: u64) -> Result<RawError, E> {
+        Ok(RawError(Some(ErrorObject {
+            code: i64::try_from(code).ok(),
+            ..ErrorObject::default()
+        })))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<RawError, E> {
+        Ok(RawError(Some(ErrorObject::default())))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<RawError, A::Error> {
+        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(RawError(Some(ErrorObject::default())))
+    }
+}
+
+/// One item of a batch; one that is no object spoils only itself.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Item {
+    Frame(Box<RawFrame>),
+    Rubbish(serde::de::IgnoredAny),
+}
+
+impl Item {
+    fn into_frame(self) -> Result<Frame, Unreadable> {
+        match self {
+            Self::Frame(raw) => raw.into_frame(),
+            Self::Rubbish(_) => Err(Unreadable::NotAnObject),
+        }
+    }
+}
+
+impl Frame {
+    /// The text to be sent.
+    pub fn to_text(&self) -> String {
+        // Writing maps with text keys into a String cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The Telnyx gateway's token, on whatever kind of frame.
+    pub fn voice_sdk_id(&self) -> Option<&str> {
+        match self {
+            Self::Request(request) => request.voice_sdk_id.as_deref(),
+            Self::Reply(reply) => reply.voice_sdk_id.as_deref(),
+            Self::Refusal(refusal) => refusal.voice_sdk_id.as_deref(),
+        }
+    }
+}
+
+impl Request {
+    /// A request with typed params.
+    ///
+    /// # Errors
+    /// The params cannot be written as a JSON object (none of [`crate::verto::message`] fails).
+    pub fn new(
+        id: Id,
+        method: impl Into<String>,
+        params: &impl Serialize,
+    ) -> Result<Self, serde_json::Error> {
+        let params = serde_json::to_value(params)?;
+        Ok(Self {
+            id: Some(id),
+            method: method.into(),
+            params,
+            voice_sdk_id: None,
+        })
+    }
+
+    /// The params as a message.
+    ///
+    /// # Errors
+    /// Something that the message needs is missing.
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, serde_json::Error> {
+        let params = if self.params.is_null() {
+            Value::Object(Map::new())
+        } else {
+            self.params
+        };
+        serde_json::from_value(params)
+    }
+}
+
+impl Reply {
+    /// A reply with a typed result.
+    ///
+    /// # Errors
+    /// The result cannot be written as JSON (none of [`crate::verto::message`] fails).
+    pub fn new(id: Option<Id>, result: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id,
+            result: serde_json::to_value(result)?,
+            voice_sdk_id: None,
+        })
+    }
+}
+
+impl Serialize for Frame {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("jsonrpc", "2.0")?;
+        match self {
+            Self::Request(request) => {
+                if let Some(id) = &request.id {
+                    map.serialize_entry("id", id)?;
+                }
+                map.serialize_entry("method", &request.method)?;
+                if let Some(token) = &request.voice_sdk_id {
+                    map.serialize_entry("voice_sdk_id", token)?;
+                }
+                if request.params.is_null() {
+                    // A FreeSWITCH that gets no params object at all may crash.
+                    map.serialize_entry("params", &Map::new())?;
+                } else {
+                    map.serialize_entry("params", &request.params)?;
+                }
+            }
+            Self::Reply(reply) => {
+                map.serialize_entry("id", &reply.id)?;
+                map.serialize_entry("result", &reply.result)?;
+                if let Some(token) = &reply.voice_sdk_id {
+                    map.serialize_entry("voice_sdk_id", token)?;
+                }
+            }
+            Self::Refusal(refusal) => {
+                map.serialize_entry("id", &refusal.id)?;
+                map.serialize_entry("error", &refusal.error)?;
+                if let Some(token) = &refusal.voice_sdk_id {
+                    map.serialize_entry("voice_sdk_id", token)?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for ErrorObject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(code) = self.code {
+            map.serialize_entry("code", &code)?;
+        }
+        if let Some(message) = &self.message {
+            map.serialize_entry("message", message)?;
+        }
+        for (name, value) in &self.fields {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
