@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The harness: real programs started on free loopback ports, ended with their test, and what a test asks of them.
+//!
+//! Behaviours stand in `tests/`, one module each, gathered in a few binaries. Nothing outside this package depends on it.
+
+pub mod control;
+pub mod daemon;
+pub mod program;
+pub mod sandbox;
+pub mod skip;

@@ -1,0 +1,185 @@
+//! The daemon as a real process, with a folder of its own.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use offhook_control::notice::Event;
+use tempfile::TempDir;
+
+use crate::control::Control;
+use crate::program::{Program, run};
+
+/// A configuration in the making.
+#[derive(Debug)]
+pub struct Config {
+    folder: TempDir,
+    accounts: String,
+    audio: String,
+    rest: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// No account, a tone in, nothing out.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("offhook")
+            .tempdir()
+            .expect("a folder for the test");
+        let audio = "input = \"tone:440\"\noutput = \"discard\"\n".to_owned();
+        Self {
+            folder,
+            accounts: String::new(),
+            audio,
+            rest: String::new(),
+        }
+    }
+
+    /// The folder that lives as long as the test.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file that only its owner may read; returns its path.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn secret(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).expect("a file for the test");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+        path
+    }
+
+    /// Adds an account with a password.
+    #[must_use]
+    pub fn account(
+        self,
+        name: &str,
+        dialect: &str,
+        server: &str,
+        login: &str,
+        password: &str,
+    ) -> Self {
+        let file = self.secret(&format!("{name}.password"), password);
+        self.account_with(
+            name,
+            dialect,
+            server,
+            &format!("login = {login:?}\npassword_file = {file:?}\n"),
+        )
+    }
+
+    /// Adds an account with other keys.
+    #[must_use]
+    pub fn account_with(mut self, name: &str, dialect: &str, server: &str, keys: &str) -> Self {
+        let _ = writeln!(
+            self.accounts,
+            "[[account]]\nname = {name:?}\ndialect = {dialect:?}\nserver = {server:?}\n{keys}"
+        );
+        self
+    }
+
+    /// Sets the sound.
+    #[must_use]
+    pub fn audio(mut self, input: &str, output: &str) -> Self {
+        self.audio = format!("input = {input:?}\noutput = {output:?}\n");
+        self
+    }
+
+    /// Adds tables of their own, as TOML.
+    #[must_use]
+    pub fn with(mut self, toml: &str) -> Self {
+        self.rest.push_str(toml);
+        self.rest.push('\n');
+        self
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> String {
+        format!(
+            "[control]\nsocket = {:?}\n\n{}\n[audio]\n{}\n{}",
+            self.socket(),
+            self.accounts,
+            self.audio,
+            self.rest
+        )
+    }
+
+    /// Where its control socket will be.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
+    /// Writes it and starts the daemon; does not wait for anything.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn launch(self) -> Daemon {
+        let file = self.folder.path().join("offhookd.toml");
+        std::fs::write(&file, self.text()).expect("the configuration");
+        let program = Program::start("offhookd", |command| {
+            command.arg("--config").arg(&file);
+        });
+        Daemon {
+            program,
+            config: self,
+        }
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    /// The process.
+    pub program: Program,
+    /// What it runs on.
+    pub config: Config,
+}
+
+impl Daemon {
+    /// A new client of its control socket.
+    pub fn control(&self) -> Control {
+        Control::connect(&self.config.socket(), Duration::from_secs(10))
+    }
+
+    /// A client that has subscribed, once the first account is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready within 20 s.
+    pub fn ready(&self) -> Control {
+        let mut control = self.control();
+        let snapshot = control.subscribe();
+        let ready = snapshot
+            .accounts
+            .first()
+            .is_some_and(|account| account.state.as_str() == "ready");
+        if !ready {
+            control.wait(
+                "the account to be ready",
+                Duration::from_secs(20),
+                |notice| matches!(notice.event, Event::Ready).then_some(()),
+            );
+        }
+        control
+    }
+
+    /// Runs the command line program against it: exit code, standard output, standard error.
+    pub fn cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let socket = self.config.socket();
+        let socket = socket.to_string_lossy().into_owned();
+        let mut all = vec!["--socket", &socket];
+        all.extend(arguments);
+        run("offhook", &all, self.config.folder())
+    }
+}
