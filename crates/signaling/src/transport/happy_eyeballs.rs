@@ -90,6 +90,10 @@ impl Race {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "any instant does as the start of virtual time"
+)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! The edge of this crate: a WebSocket client with name lookup, raced TCP, proxy and TLS, the only part that knows tokio.
 //!
-//! [`connect`] walks the stages DNS, TCP, (proxy,) TLS and upgrade. Each has its own time limit, each is timed, and each is named when it
+//! [`connect()`] walks the stages DNS, TCP, (proxy,) TLS and upgrade. Each has its own time limit, each is timed, and each is named when it
 //! fails. What comes out is a [`Connection`]: one stream of [`Incoming`] that also drives its own bounded outbox, so that one task can hold
 //! thousands of them.
 //!
