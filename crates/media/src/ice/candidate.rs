@@ -260,7 +260,10 @@ mod tests {
                 .parse()
                 .unwrap();
         assert_eq!(candidate.typ, CandidateType::ServerReflexive);
-        assert_eq!(candidate.addr, "203.0.113.9:51472".parse::<SocketAddr>().unwrap());
+        assert_eq!(
+            candidate.addr,
+            "203.0.113.9:51472".parse::<SocketAddr>().unwrap()
+        );
         assert_eq!(candidate.raddr, Some("0.0.0.0:0".parse().unwrap()));
         assert_eq!(candidate.ignorable(), None);
     }
