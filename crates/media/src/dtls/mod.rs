@@ -1,5 +1,9 @@
 //! DTLS-SRTP (RFC 5764): certificates, fingerprints, roles and the handshake that yields the media keys.
 
 pub mod certificate;
+pub mod endpoint;
 pub mod fingerprint;
+mod flight;
+mod record;
+pub mod rtc;
 pub mod setup;

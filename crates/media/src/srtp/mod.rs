@@ -1,3 +1,12 @@
 //! SRTP and SRTCP (RFC 3711, RFC 7714): keys, protection, replay protection.
 
+mod cipher;
+mod header;
+pub mod inbound;
+mod kdf;
+pub mod keys;
+pub mod outbound;
 pub mod profile;
+mod replay;
+#[cfg(test)]
+mod tests;

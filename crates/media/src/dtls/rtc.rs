@@ -1,0 +1,296 @@
+//! DTLS 1.2 by the `rtc-dtls` crate, with what it lacks made good.
+//!
+//! The crate forgets its retransmission timer when part of a flight, or a repeat of the far end's last one, arrives: a
+//! handshake that lost a datagram could then hang for ever. So the last flight is kept here and repeated by a clock of
+//! our own; the crate's own repeat is used while it has one, since it numbers encrypted records afresh.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc_dtls::state::State;
+use rtc_shared::TransportProtocol;
+use rtc_shared::error::Error;
+use zeroize::Zeroizing;
+
+use crate::dtls::endpoint::{
+    DatagramRefused, DtlsConfig, DtlsEndpoint, DtlsEvent, EXPORTER_LABEL, Handshake,
+    HandshakeFailure,
+};
+use crate::dtls::flight::Flight;
+use crate::dtls::record::inspect;
+use crate::dtls::setup::DtlsRole;
+use crate::srtp::keys::KeyPair;
+use crate::srtp::profile::SrtpProfile;
+
+/// The implementation tells associations apart by address. There is one, and ICE may move it: it gets a fixed name.
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+/// Records taken before the handshake is done. A long chain in small fragments, repeated seven times, stays below.
+const MAX_HANDSHAKE_RECORDS: usize = 512;
+
+/// Handshake records taken afterwards, to answer a far end that repeats its last flight.
+const MAX_LATE_RECORDS: usize = 64;
+
+/// Repeats of one flight left to the implementation, which gives the association up after its seventh.
+const MAX_OWN_REPEATS: usize = 6;
+
+/// What a datagram's headers may add to the handshake bytes in it: two headers, nonce, tag, padding.
+const HEADER_ROOM: usize = 80;
+
+/// One association by `rtc-dtls`.
+pub struct RtcDtls {
+    endpoint: Endpoint,
+    role: DtlsRole,
+    config: Arc<HandshakeConfig>,
+    flight: Flight,
+    own_repeats: usize,
+    records: usize,
+    late_records: usize,
+    complete: bool,
+    over: bool,
+    transmits: VecDeque<Vec<u8>>,
+    events: VecDeque<DtlsEvent>,
+}
+
+impl RtcDtls {
+    /// An association that has not begun.
+    ///
+    /// # Errors
+    /// [`HandshakeFailure::Other`] when certificate and profiles make no valid configuration.
+    pub fn new(config: &DtlsConfig) -> Result<Self, HandshakeFailure> {
+        let handshake = Arc::new(handshake_config(config)?);
+        let server = (config.role == DtlsRole::Server).then(|| Arc::clone(&handshake));
+        Ok(Self {
+            endpoint: Endpoint::new(PEER, TransportProtocol::UDP, server),
+            role: config.role,
+            config: handshake,
+            flight: Flight::new(config.retransmit),
+            own_repeats: 0,
+            records: 0,
+            late_records: 0,
+            complete: false,
+            over: false,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        })
+    }
+
+    fn drain(&mut self) -> Vec<Vec<u8>> {
+        let mut datagrams = Vec::new();
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            datagrams.push(transmit.message.to_vec());
+        }
+        datagrams
+    }
+
+    fn send_new_flight(&mut self, now: Instant) {
+        let datagrams = self.drain();
+        if !datagrams.is_empty() {
+            self.own_repeats = 0;
+            self.transmits.extend(self.flight.sent(datagrams, now));
+        }
+        if self.complete || self.over {
+            self.flight.rest();
+        }
+    }
+
+    fn fail(&mut self, failure: HandshakeFailure) {
+        if !self.over {
+            self.over = true;
+            self.events.push_back(DtlsEvent::Failed(failure));
+        }
+    }
+
+    fn on_complete(&mut self) {
+        self.complete = true;
+        let yielded = match self.endpoint.get_connection_state(PEER) {
+            Some(state) => yield_of(state),
+            None => Err(HandshakeFailure::Other("no association".to_owned())),
+        };
+        match yielded {
+            Ok(handshake) => self.events.push_back(DtlsEvent::Complete(handshake)),
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn on_error(&mut self, error: &Error) {
+        let failure = match error {
+            Error::ErrAlertFatalOrClose => HandshakeFailure::Alert,
+            Error::ErrClientNoMatchingSrtpProfile | Error::ErrServerNoMatchingSrtpProfile => {
+                HandshakeFailure::NoCommonProfile
+            }
+            other => HandshakeFailure::Other(other.to_string()),
+        };
+        // Once the keys are agreed only an authenticated alert ends the association, not a stray record.
+        if !self.complete || failure == HandshakeFailure::Alert {
+            self.fail(failure);
+        }
+    }
+
+    /// Counts records, and says whether there may be this many.
+    fn is_within_bounds(&mut self, datagram: &[u8]) -> Result<(), DatagramRefused> {
+        let contents = inspect(datagram).ok_or(DatagramRefused::Malformed)?;
+        let (counter, limit, count) = if self.complete {
+            (
+                &mut self.late_records,
+                MAX_LATE_RECORDS,
+                contents.handshake_records,
+            )
+        } else {
+            (&mut self.records, MAX_HANDSHAKE_RECORDS, contents.records)
+        };
+        if *counter + count > limit {
+            return Err(DatagramRefused::Exceeded);
+        }
+        *counter += count;
+        Ok(())
+    }
+}
+
+impl DtlsEndpoint for RtcDtls {
+    fn start(&mut self, now: Instant) {
+        if self.role == DtlsRole::Client && !self.over {
+            let config = Arc::clone(&self.config);
+            if let Err(error) = self.endpoint.connect(now, PEER, config, None) {
+                self.on_error(&error);
+            }
+            self.send_new_flight(now);
+        }
+    }
+
+    fn handle(&mut self, datagram: &[u8], now: Instant) -> Result<(), DatagramRefused> {
+        if self.over {
+            return Ok(());
+        }
+        self.is_within_bounds(datagram)?;
+        match self
+            .endpoint
+            .read(now, PEER, None, BytesMut::from(datagram))
+        {
+            Ok(events) => {
+                for event in events {
+                    match event {
+                        EndpointEvent::HandshakeComplete => self.on_complete(),
+                        EndpointEvent::PeerClosed if !self.over => {
+                            self.over = true;
+                            self.events.push_back(DtlsEvent::ClosedByPeer);
+                        }
+                        // WebRTC data would come here; a voice call has none.
+                        _ => {}
+                    }
+                }
+            }
+            Err(Error::ErrInvalidFsmTransition) => {}
+            Err(error) => self.on_error(&error),
+        }
+        self.send_new_flight(now);
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.complete || self.over || !self.flight.is_due(now) {
+            return;
+        }
+        let implementation_would = self
+            .endpoint
+            .poll_timeout(&PEER)
+            .is_some_and(|timer| timer <= now);
+        let mut datagrams = Vec::new();
+        if implementation_would && self.own_repeats < MAX_OWN_REPEATS {
+            self.own_repeats += 1;
+            if let Err(error) = self.endpoint.handle_timeout(PEER, now) {
+                self.on_error(&error);
+                return;
+            }
+            datagrams = self.drain();
+        }
+        let repeat = if datagrams.is_empty() {
+            self.flight.numbered()
+        } else {
+            self.flight.repeated(datagrams)
+        };
+        self.transmits.extend(repeat);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.flight.due()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmits.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<DtlsEvent> {
+        self.events.pop_front()
+    }
+
+    fn close(&mut self, now: Instant) {
+        if !self.over {
+            self.over = true;
+            // An association that never began has nothing to say goodbye with.
+            if self.endpoint.close(now).is_ok() {
+                let goodbye = self.drain();
+                self.transmits.extend(goodbye);
+            }
+            self.flight.rest();
+        }
+    }
+}
+
+impl fmt::Debug for RtcDtls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RtcDtls")
+            .field("role", &self.role)
+            .field("complete", &self.complete)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+fn handshake_config(config: &DtlsConfig) -> Result<HandshakeConfig, HandshakeFailure> {
+    let profiles = config.profiles.iter().map(|profile| match profile {
+        SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+        SrtpProfile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+    });
+    ConfigBuilder::default()
+        .with_crypto_provider(Arc::clone(config.certificate.provider()))
+        .with_certificates(vec![config.certificate.identity().clone()])
+        .with_srtp_protection_profiles(profiles.collect())
+        .with_client_auth(ClientAuthType::RequireAnyClientCert)
+        .with_extended_master_secret(ExtendedMasterSecretType::Request)
+        // No authority vouches for the certificates of WebRTC: the signalled fingerprint does, checked by the owner.
+        .with_insecure_skip_verify(true)
+        .with_server_name("webrtc".to_owned())
+        // The crate's timer only ever says that it would repeat; when, is decided here.
+        .with_flight_interval(config.retransmit.max(Duration::from_millis(1)))
+        .with_mtu(config.mtu.saturating_sub(HEADER_ROOM).max(HEADER_ROOM))
+        .build(config.role == DtlsRole::Client, None)
+        .map_err(|error| HandshakeFailure::Other(error.to_string()))
+}
+
+fn yield_of(state: &State) -> Result<Handshake, HandshakeFailure> {
+    let profile = match state.srtp_protection_profile() {
+        SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => SrtpProfile::AeadAes128Gcm,
+        SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => SrtpProfile::Aes128CmHmacSha1_80,
+        _ => return Err(HandshakeFailure::NoCommonProfile),
+    };
+    let peer_certificate =
+        state.peer_certificates.first().cloned().ok_or_else(|| {
+            HandshakeFailure::Other("the far end showed no certificate".to_owned())
+        })?;
+    let keying_material = state
+        .export_keying_material(EXPORTER_LABEL, &[], KeyPair::material_len(profile))
+        .map_err(|error| HandshakeFailure::Other(error.to_string()))?;
+    Ok(Handshake {
+        profile,
+        peer_certificate,
+        keying_material: Zeroizing::new(keying_material.into_bytes()),
+    })
+}

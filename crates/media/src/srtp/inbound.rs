@@ -1,0 +1,193 @@
+//! Authentication, replay protection and decryption of what the far end sends.
+
+use crate::srtp::cipher::{Cipher, CounterMode, Gcm};
+use crate::srtp::header::{RTCP_CLEAR, RtpHeader, rtcp_ssrc};
+use crate::srtp::keys::MasterKey;
+use crate::srtp::outbound::{rollover, rtcp_aad};
+use crate::srtp::replay::{ReplayWindow, Standing, guess_index};
+
+/// The bit of the SRTCP index word that says the packet is encrypted.
+const ENCRYPTED: u32 = 1 << 31;
+
+/// Bytes of the SRTCP index word.
+const WORD: usize = 4;
+
+/// Why a packet was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not RTP or RTCP, cut short, or RTCP sent in the clear (which WebRTC forbids: RFC 8827, section 6.5).
+    #[error("not an SRTP packet")]
+    Malformed,
+    /// The tag is wrong: forged, damaged, or of another key.
+    #[error("authentication failed")]
+    BadAuthentication,
+    /// Seen before.
+    #[error("replayed")]
+    Replay,
+    /// From before the replay window, or of an old rollover.
+    #[error("older than the replay window")]
+    TooOld,
+    /// One source (SSRC) too many. Only an authenticated peer can bring that about.
+    #[error("too many RTP sources")]
+    TooManySources,
+}
+
+struct Source {
+    ssrc: u32,
+    rtp: Option<ReplayWindow>,
+    rtcp: Option<ReplayWindow>,
+}
+
+/// The receiving half of an SRTP association.
+pub struct Inbound {
+    rtp: Cipher,
+    rtcp: Cipher,
+    sources: Vec<Source>,
+    max_sources: usize,
+}
+
+impl Inbound {
+    /// Derives the session keys. At most `max_sources` SSRCs are told apart; a source is known only once a packet of
+    /// it was authenticated, and never forgotten, so that none of its packets is accepted twice.
+    #[must_use]
+    pub fn new(master: &MasterKey, max_sources: usize) -> Self {
+        Self {
+            rtp: Cipher::for_rtp(master),
+            rtcp: Cipher::for_rtcp(master),
+            sources: Vec::with_capacity(1),
+            max_sources,
+        }
+    }
+
+    /// Opens an SRTP packet in place; what is returned is the RTP packet.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the buffer's content is undefined then.
+    pub fn open_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
+        let header = RtpHeader::parse(packet).ok_or(OpenError::Malformed)?;
+        let known = self.position(header.ssrc)?;
+        let window = known.and_then(|known| self.sources.get(known)?.rtp.as_ref());
+        let index = match window {
+            // The first packet seen of a source fixes its rollover counter at zero (RFC 3711, section 3.3.1).
+            None => u64::from(header.sequence),
+            Some(window) => {
+                let index =
+                    guess_index(window.highest(), header.sequence).ok_or(OpenError::TooOld)?;
+                fresh(window, index)?;
+                index
+            }
+        };
+
+        let len = match &self.rtp {
+            Cipher::Gcm(gcm) => {
+                let len = text_end(packet, header.len, Gcm::TAG)?;
+                let (clear, text_and_tag) = packet.split_at_mut(header.len);
+                gcm.open(header.ssrc, index, clear, text_and_tag)
+                    .map_err(|_| OpenError::BadAuthentication)?;
+                len
+            }
+            Cipher::CounterMode(mode) => {
+                let len = text_end(packet, header.len, CounterMode::TAG)?;
+                let (body, tag) = packet.split_at_mut(len);
+                mode.verify(body, &rollover(index), tag)
+                    .map_err(|_| OpenError::BadAuthentication)?;
+                let (_, text) = body.split_at_mut(header.len);
+                mode.apply(header.ssrc, index, text);
+                len
+            }
+        };
+        record(&mut self.source(known, header.ssrc)?.rtp, index);
+        packet.get(..len).ok_or(OpenError::Malformed)
+    }
+
+    /// Opens an SRTCP packet in place; what is returned is the compound RTCP packet.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the buffer's content is undefined then.
+    pub fn open_rtcp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
+        let ssrc = rtcp_ssrc(packet).ok_or(OpenError::Malformed)?;
+        let known = self.position(ssrc)?;
+        let word_at = match &self.rtcp {
+            Cipher::Gcm(_) => text_end(packet, RTCP_CLEAR + Gcm::TAG, WORD)?,
+            Cipher::CounterMode(_) => text_end(packet, RTCP_CLEAR, WORD + CounterMode::TAG)?,
+        };
+        let word = packet
+            .get(word_at..)
+            .and_then(|rest| rest.first_chunk::<WORD>())
+            .copied()
+            .ok_or(OpenError::Malformed)?;
+        let flagged = u32::from_be_bytes(word);
+        if flagged & ENCRYPTED == 0 {
+            return Err(OpenError::Malformed);
+        }
+        let index = u64::from(flagged & !ENCRYPTED);
+        let window = known.and_then(|known| self.sources.get(known)?.rtcp.as_ref());
+        if let Some(window) = window {
+            fresh(window, index)?;
+        }
+
+        let len = match &self.rtcp {
+            Cipher::Gcm(gcm) => {
+                let (clear, rest) = packet.split_at_mut(RTCP_CLEAR);
+                let (text_and_tag, _) = rest.split_at_mut(word_at - RTCP_CLEAR);
+                gcm.open(ssrc, index, &rtcp_aad(clear, word), text_and_tag)
+                    .map_err(|_| OpenError::BadAuthentication)?;
+                word_at - Gcm::TAG
+            }
+            Cipher::CounterMode(mode) => {
+                let (body, tag) = packet.split_at_mut(word_at + WORD);
+                mode.verify(body, &[], tag)
+                    .map_err(|_| OpenError::BadAuthentication)?;
+                let text = body.get_mut(RTCP_CLEAR..word_at);
+                mode.apply(ssrc, index, text.ok_or(OpenError::Malformed)?);
+                word_at
+            }
+        };
+        record(&mut self.source(known, ssrc)?.rtcp, index);
+        packet.get(..len).ok_or(OpenError::Malformed)
+    }
+
+    /// Where the source stands, or `None` when it is new and there is room for it.
+    fn position(&self, ssrc: u32) -> Result<Option<usize>, OpenError> {
+        let position = self.sources.iter().position(|source| source.ssrc == ssrc);
+        if position.is_none() && self.sources.len() >= self.max_sources {
+            return Err(OpenError::TooManySources);
+        }
+        Ok(position)
+    }
+
+    fn source(&mut self, known: Option<usize>, ssrc: u32) -> Result<&mut Source, OpenError> {
+        let position = known.unwrap_or_else(|| {
+            self.sources.push(Source {
+                ssrc,
+                rtp: None,
+                rtcp: None,
+            });
+            self.sources.len() - 1
+        });
+        self.sources
+            .get_mut(position)
+            .ok_or(OpenError::TooManySources)
+    }
+}
+
+fn fresh(window: &ReplayWindow, index: u64) -> Result<(), OpenError> {
+    match window.standing(index) {
+        Standing::Fresh => Ok(()),
+        Standing::Replay => Err(OpenError::Replay),
+        Standing::TooOld => Err(OpenError::TooOld),
+    }
+}
+
+fn record(window: &mut Option<ReplayWindow>, index: u64) {
+    match window {
+        Some(window) => window.record(index),
+        None => *window = Some(ReplayWindow::starting_at(index)),
+    }
+}
+
+/// Where the text ends when `trailer` bytes follow it and `clear` bytes must stand before it.
+fn text_end(packet: &[u8], clear: usize, trailer: usize) -> Result<usize, OpenError> {
+    let end = packet.len().checked_sub(trailer);
+    end.filter(|end| *end >= clear).ok_or(OpenError::Malformed)
+}

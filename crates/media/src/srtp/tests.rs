@@ -1,0 +1,324 @@
+//! Published vectors, and what a lossy, reordering or hostile network may do to a stream.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use crate::srtp::inbound::{Inbound, OpenError};
+use crate::srtp::keys::MasterKey;
+use crate::srtp::outbound::{Outbound, ProtectError};
+use crate::srtp::profile::SrtpProfile;
+
+const SSRC: u32 = 0xcafe_babe;
+
+fn master(profile: SrtpProfile) -> MasterKey {
+    let salt = [0x5a; 14];
+    MasterKey::new(profile, &[0x21; 16], &salt[..profile.salt_len()]).unwrap()
+}
+
+fn ends(profile: SrtpProfile) -> (Outbound, Inbound) {
+    let master = master(profile);
+    (Outbound::new(&master), Inbound::new(&master, 4))
+}
+
+fn rtp(sequence: u16, ssrc: u32, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x80, 111];
+    packet.extend_from_slice(&sequence.to_be_bytes());
+    packet.extend_from_slice(&[0, 0, 0, 1]);
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet.extend_from_slice(payload);
+    packet
+}
+
+fn receiver_report(ssrc: u32) -> Vec<u8> {
+    let mut packet = vec![0x80, 201, 0, 1];
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet.extend_from_slice(b"\x81\xca\0\x03same compound");
+    packet
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex
+        .chars()
+        .filter_map(|c| c.to_digit(16))
+        .map(|digit| u8::try_from(digit).unwrap())
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
+}
+
+mod rfc_7714 {
+    //! The vectors of RFC 7714 give session keys, not master keys: sealed and opened at the cipher.
+
+    use super::{SSRC, bytes};
+    use crate::srtp::cipher::Gcm;
+
+    /// RFC 7714, section 16.
+    const SESSION_KEY: &[u8; 16] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    const SALT: &[u8; 12] = b"Quid pro quo";
+    const TEXT: &str =
+        "47616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573";
+
+    #[test]
+    fn section_16_1_1_srtp() {
+        let gcm = Gcm::from_session_keys(SESSION_KEY, SALT);
+        let header = bytes("8040f17b 8041f8d3 5501a0b2");
+        let mut text = bytes(TEXT);
+        let tag = gcm.seal(0x5501_a0b2, 0xf17b, &header, &mut text).unwrap();
+        let expected = bytes(
+            "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833
+             899d7f27beb16a9152cf765ee4390cce",
+        );
+        let sealed = [text.as_slice(), &tag].concat();
+        assert_eq!(sealed, expected);
+        let mut opened = sealed;
+        gcm.open(0x5501_a0b2, 0xf17b, &header, &mut opened).unwrap();
+        assert_eq!(opened[..38], bytes(TEXT));
+        assert!(
+            gcm.open(SSRC, 0xf17b, &header, &mut expected.clone())
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn section_17_1_srtcp() {
+        let gcm = Gcm::from_session_keys(SESSION_KEY, SALT);
+        let aad = bytes("81c8000d 4d617273 800005d4");
+        let mut text = bytes(
+            "4e5450314e545032 52545020 0000042a 0000e930
+             4c756e61 deadbeef deadbeef deadbeef deadbeef deadbeef",
+        );
+        let tag = gcm.seal(0x4d61_7273, 0x05d4, &aad, &mut text).unwrap();
+        let expected = bytes(
+            "63e94885dcdab67ca727d7662f6b7e99 7ff5c0f76c06f32dc676a5f1730d6fda
+             4ce09b4686303ded0bb9275bc84aa458 96cf4d2fc5abf87245d9eade",
+        );
+        assert_eq!([text.as_slice(), &tag].concat(), expected);
+    }
+}
+
+#[test]
+fn rfc_3711_b_2_counter_mode_key_stream() {
+    use crate::srtp::cipher::CounterMode;
+    let mode = CounterMode::from_session_keys(
+        &bytes("2B7E151628AED2A6ABF7158809CF4F3C")
+            .try_into()
+            .unwrap(),
+        &bytes("F0F1F2F3F4F5F6F7F8F9FAFBFCFD").try_into().unwrap(),
+        &[0; 20],
+    );
+    let mut stream = [0; 48];
+    mode.apply(0, 0, &mut stream);
+    assert_eq!(
+        stream.to_vec(),
+        bytes(
+            "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB
+             41E95B3BB0A2E8DD477901E4FCA894C0"
+        )
+    );
+}
+
+/// One packet each of RTP and RTCP, as a widely used C implementation protects them with the same master key.
+#[test]
+fn whole_packets_agree_with_another_implementation() {
+    let master = MasterKey::new(
+        SrtpProfile::Aes128CmHmacSha1_80,
+        &bytes("e1f97a0d3e018be0d64fa32c06de4139"),
+        &bytes("0ec675ad498afeebb6960b3aabe6"),
+    )
+    .unwrap();
+    let clear = bytes("800f1234decafbadcafebabeabababababababababababababababab");
+    let protected =
+        bytes("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb");
+    let mut packet = clear.clone();
+    Outbound::new(&master).protect_rtp(&mut packet).unwrap();
+    assert_eq!(packet, protected);
+    let mut inbound = Inbound::new(&master, 1);
+    assert_eq!(inbound.open_rtp(&mut packet).unwrap(), clear);
+
+    let clear = bytes("81c8000bcafebabeabababababababababababababababab");
+    let protected =
+        bytes("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798");
+    let mut packet = clear.clone();
+    let mut outbound = Outbound::new(&master);
+    outbound.resume(SSRC, None, 1);
+    outbound.protect_rtcp(&mut packet).unwrap();
+    assert_eq!(packet, protected);
+    assert_eq!(inbound.open_rtcp(&mut packet).unwrap(), clear);
+}
+
+#[test]
+fn the_sender_never_uses_an_index_twice() {
+    let (mut outbound, _) = ends(SrtpProfile::AeadAes128Gcm);
+    outbound.protect_rtp(&mut rtp(10, SSRC, b"one")).unwrap();
+    let before = rtp(10, SSRC, b"two");
+    let mut again = before.clone();
+    assert_eq!(
+        outbound.protect_rtp(&mut again),
+        Err(ProtectError::SequenceReused)
+    );
+    assert_eq!(again, before);
+    outbound.protect_rtp(&mut rtp(11, SSRC, b"three")).unwrap();
+    outbound
+        .protect_rtp(&mut rtp(10, 7, b"other source"))
+        .unwrap();
+}
+
+#[test]
+fn rtcp_in_the_clear_is_refused() {
+    for profile in SrtpProfile::ALL {
+        let (mut outbound, mut inbound) = ends(profile);
+        let mut packet = receiver_report(SSRC);
+        outbound.protect_rtcp(&mut packet).unwrap();
+        let word = packet.len()
+            - match profile {
+                SrtpProfile::AeadAes128Gcm => 4,
+                SrtpProfile::Aes128CmHmacSha1_80 => 14,
+            };
+        packet[word] &= 0x7f;
+        assert_eq!(inbound.open_rtcp(&mut packet), Err(OpenError::Malformed));
+    }
+}
+
+#[test]
+fn sources_are_bounded_and_only_authenticated_ones_count() {
+    let (mut outbound, mut inbound) = ends(SrtpProfile::Aes128CmHmacSha1_80);
+    for ssrc in 100..200 {
+        let mut forged = rtp(1, ssrc, b"forged, with a tag of ten bytes");
+        assert_eq!(
+            inbound.open_rtp(&mut forged),
+            Err(OpenError::BadAuthentication)
+        );
+    }
+    let mut results = (0..6).map(|ssrc| {
+        let mut packet = rtp(1, ssrc, b"real");
+        outbound.protect_rtp(&mut packet).unwrap();
+        inbound.open_rtp(&mut packet).map(<[u8]>::len)
+    });
+    assert!(results.by_ref().take(4).all(|result| result == Ok(16)));
+    assert!(results.all(|result| result == Err(OpenError::TooManySources)));
+}
+
+#[test]
+fn a_packet_of_an_old_rollover_is_refused() {
+    for profile in SrtpProfile::ALL {
+        let (mut outbound, mut inbound) = ends(profile);
+        let mut recorded = Vec::new();
+        for index in 0_u32..200_000 {
+            let sequence = (index & 0xffff) as u16;
+            if index % 1_000 != 0 && !(65_000..66_000).contains(&index) {
+                continue;
+            }
+            let mut packet = rtp(sequence, SSRC, b"twenty milliseconds");
+            outbound.protect_rtp(&mut packet).unwrap();
+            recorded.push(packet.clone());
+            inbound.open_rtp(&mut packet).unwrap();
+        }
+        for mut packet in recorded {
+            let refused = inbound.open_rtp(&mut packet).unwrap_err();
+            assert!(
+                matches!(
+                    refused,
+                    OpenError::TooOld | OpenError::Replay | OpenError::BadAuthentication
+                ),
+                "{refused:?}"
+            );
+        }
+    }
+}
+
+fn any_profile() -> impl Strategy<Value = SrtpProfile> {
+    prop_oneof![
+        Just(SrtpProfile::AeadAes128Gcm),
+        Just(SrtpProfile::Aes128CmHmacSha1_80)
+    ]
+}
+
+proptest! {
+    /// Over loss, bounded reordering, duplication and rollover every packet is opened once, as it was sent.
+    #[test]
+    fn each_packet_arrives_once_and_whole(
+        profile in any_profile(),
+        first in 0_u16..0x8000,
+        // How far the next packet is ahead, whether it is lost, and how late it comes.
+        fates in proptest::collection::vec(
+            (prop_oneof![8 => 1_u64..4, 1 => 1_u64..9_000], 0_u8..10, 0_usize..20), 1..200
+        ),
+    ) {
+        let (mut outbound, mut inbound) = ends(profile);
+        let mut index = u64::from(first);
+        let mut start = rtp(first, SSRC, b"the start of the stream arrives");
+        outbound.protect_rtp(&mut start).unwrap();
+        inbound.open_rtp(&mut start).unwrap();
+
+        let mut wire = Vec::new();
+        for (position, (ahead, fate, late)) in fates.into_iter().enumerate() {
+            index += ahead;
+            let clear = rtp((index & 0xffff) as u16, SSRC, format!("packet {index}").as_bytes());
+            let mut packet = clear.clone();
+            outbound.protect_rtp(&mut packet).unwrap();
+            if fate > 0 {
+                wire.push((position, index, packet.clone(), clear.clone()));
+            }
+            if fate > 6 {
+                wire.push((position + late, index, packet, clear));
+            }
+        }
+        wire.sort_by_key(|(at, ..)| *at);
+
+        let mut accepted = HashSet::new();
+        let mut highest = u64::from(first);
+        for (_, index, mut packet, clear) in wire {
+            let opened = inbound.open_rtp(&mut packet);
+            if index + 128 <= highest {
+                prop_assert!(opened.is_err());
+            } else if accepted.insert(index) {
+                prop_assert_eq!(opened, Ok(clear.as_slice()));
+                highest = highest.max(index);
+            } else {
+                prop_assert_eq!(opened, Err(OpenError::Replay));
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_refused(
+        profile in any_profile(), payload in proptest::collection::vec(any::<u8>(), 0..60), bit in any::<usize>(),
+    ) {
+        let (mut outbound, mut inbound) = ends(profile);
+        let mut packet = rtp(77, SSRC, &payload);
+        outbound.protect_rtp(&mut packet).unwrap();
+        let clear_report = receiver_report(SSRC);
+        let mut report = clear_report.clone();
+        outbound.protect_rtcp(&mut report).unwrap();
+        let (packet_bit, report_bit) = (bit % (packet.len() * 8), bit % (report.len() * 8));
+        let mut damaged = packet.clone();
+        damaged[packet_bit / 8] ^= 1 << (packet_bit % 8);
+        prop_assert!(inbound.open_rtp(&mut damaged).is_err());
+        let mut damaged = report.clone();
+        damaged[report_bit / 8] ^= 1 << (report_bit % 8);
+        prop_assert!(inbound.open_rtcp(&mut damaged).is_err());
+        // Neither left a trace: the real ones still come through, once.
+        prop_assert!(inbound.open_rtp(&mut packet.clone()).is_ok());
+        prop_assert_eq!(inbound.open_rtp(&mut packet), Err(OpenError::Replay));
+        let mut first = report.clone();
+        prop_assert_eq!(inbound.open_rtcp(&mut first), Ok(clear_report.as_slice()));
+        prop_assert_eq!(inbound.open_rtcp(&mut report), Err(OpenError::Replay));
+    }
+
+    #[test]
+    fn no_datagram_makes_it_panic(
+        profile in any_profile(), mut datagram in proptest::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let (mut outbound, mut inbound) = ends(profile);
+        let _ = outbound.protect_rtp(&mut datagram.clone());
+        let _ = outbound.protect_rtcp(&mut datagram.clone());
+        if let Some(first) = datagram.first_mut() {
+            *first = 0x80 | (*first & 0x3f);
+        }
+        prop_assert!(inbound.open_rtp(&mut datagram.clone()).is_err());
+        prop_assert!(inbound.open_rtcp(&mut datagram).is_err());
+    }
+}
