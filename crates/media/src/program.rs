@@ -1,5 +1,6 @@
 //! What a call does with its audio: the trait that the session drives every 20 ms, and the types that cross it.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Length of one slot: a program may send one packet of audio in each.
@@ -324,6 +325,21 @@ pub enum ProgramEvent {
     SinkFailed {
         /// One sentence that names the sink and what to do.
         reason: String,
+    },
+    /// What is heard goes into this file from now on; told at the start and for each further part.
+    RecordingTo {
+        /// Where the sound is.
+        path: PathBuf,
+    },
+    /// The sound card has neither asked for nor delivered sound for a second.
+    DeviceStalled {
+        /// Its name.
+        device: String,
+    },
+    /// A stalled sound card works again.
+    DeviceRunning {
+        /// Its name.
+        device: String,
     },
 }
 

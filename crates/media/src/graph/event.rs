@@ -69,12 +69,4 @@ pub enum EndpointFault {
         /// What the sound system said.
         reason: String,
     },
-    /// The disk could not keep up, so that sound is missing in the recording.
-    #[error("the disk is too slow for the recording {path}: {lost_ms} ms of sound are missing", path = .path.display())]
-    TooSlow {
-        /// The recording.
-        path: PathBuf,
-        /// Sound that was not recorded, in milliseconds.
-        lost_ms: u64,
-    },
 }

@@ -39,7 +39,7 @@ impl Stream {
             return self.begin(ssrc, sequence, timestamp);
         };
         let step = sequence.wrapping_sub(running.sequence as u16).cast_signed();
-        if step > MAX_DROPOUT || step < -MAX_MISORDER {
+        if !(-MAX_MISORDER..=MAX_DROPOUT).contains(&step) {
             if self.suspect == Some(sequence) {
                 return self.begin(ssrc, sequence, timestamp);
             }
