@@ -17,8 +17,37 @@ pub struct Sender {
     bytes: u64,
     /// Where the RTP clock stood at an instant: the last packet sent.
     anchor: Option<(u32, Instant)>,
+    source: Source,
     remote: RemoteReception,
 }
+
+/// Where the packets of the stream come from; a change is joined on without a jump.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// Made here, counted from the program's own zero.
+    Own,
+    /// Another own program follows, with another zero.
+    OwnAnew,
+    Relayed(Relayed),
+}
+
+/// A stream that is passed on with the gaps it came with.
+#[derive(Debug, Clone, Copy)]
+struct Relayed {
+    ssrc: u32,
+    /// What to add to the source's numbers.
+    sequence_offset: u16,
+    timestamp_offset: u32,
+    /// Newest number of the source that was passed on.
+    newest: u16,
+    /// Which of the numbers up to `newest` were passed on; bit 0 is `newest`. Those before the joint count as passed on: their
+    /// place is taken.
+    sent: u64,
+}
+
+/// Beyond these steps a source began its numbers anew, and is joined on again.
+const RELAY_AHEAD: i16 = 3000;
+const RELAY_BEHIND: i16 = -512;
 
 /// What the far end reports of our stream, named as in W3C webrtc-stats (`remote-inbound-rtp`).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -54,6 +83,32 @@ pub struct SendingStatistics {
     pub remote: RemoteReception,
 }
 
+impl Relayed {
+    /// After `sequence` was passed on too. `None`: it must not be; `Some(None)`: it belongs to a new numbering.
+    fn with(mut self, sequence: u16) -> Option<Option<Self>> {
+        let ahead = sequence.wrapping_sub(self.newest).cast_signed();
+        match ahead {
+            1..=RELAY_AHEAD => {
+                self.sent = self
+                    .sent
+                    .checked_shl(u32::from(ahead.unsigned_abs()))
+                    .unwrap_or(0)
+                    | 1;
+                self.newest = sequence;
+            }
+            RELAY_BEHIND..=0 => {
+                let bit = 1_u64.checked_shl(u32::from(ahead.unsigned_abs()))?;
+                if self.sent & bit != 0 {
+                    return None;
+                }
+                self.sent |= bit;
+            }
+            _ => return Some(None),
+        }
+        Some(Some(self))
+    }
+}
+
 impl Sender {
     /// A stream with SSRC, first sequence number and first timestamp drawn from `rng` (RFC 3550 section 5.1).
     pub fn new(rng: &mut impl Rng, clock_rate: u32) -> Self {
@@ -66,6 +121,7 @@ impl Sender {
             packets: 0,
             bytes: 0,
             anchor: None,
+            source: Source::Own,
             remote: RemoteReception::default(),
         }
     }
@@ -91,36 +147,101 @@ impl Sender {
         payload_len: usize,
         now: Instant,
     ) -> Header {
-        let timestamp = self.timestamp_base.wrapping_add(media_time);
+        if !matches!(self.source, Source::Own) {
+            self.source = Source::Own;
+            if let Some(expected) = self.timestamp_at(now) {
+                self.timestamp_base = expected.wrapping_sub(media_time);
+            }
+        }
         let header = Header {
             marker,
             payload_type,
             sequence: self.next_sequence,
-            timestamp,
+            timestamp: self.timestamp_base.wrapping_add(media_time),
             ssrc: self.ssrc,
         };
         self.next_sequence = self.next_sequence.wrapping_add(1);
+        self.count(&header, payload_len, now);
+        header
+    }
+
+    /// Another program makes the packets from now on: its zero is joined to where the clock stands with its first packet.
+    pub const fn begin_anew(&mut self) {
+        self.source = Source::OwnAnew;
+    }
+
+    /// The header of a packet that is passed on from another stream: its gaps and its order stay, so that loss on the first leg
+    /// shows on the second. `source`: as it came in. Another SSRC, or a source that began its numbers anew, is joined on without
+    /// a jump.
+    ///
+    /// `None` for a packet that was passed on before, or is too old to tell: one number must never be used for two packets, since
+    /// SRTP derives its key stream from it (RFC 3711 section 9.1).
+    pub fn relay(
+        &mut self,
+        payload_type: u8,
+        source: &Header,
+        payload_len: usize,
+        now: Instant,
+    ) -> Option<Header> {
+        let relayed = match self.source {
+            Source::Relayed(relayed) if relayed.ssrc == source.ssrc => {
+                relayed.with(source.sequence)?
+            }
+            Source::Own | Source::OwnAnew | Source::Relayed(_) => None,
+        };
+        let relayed = relayed.unwrap_or_else(|| Relayed {
+            ssrc: source.ssrc,
+            sequence_offset: self.next_sequence.wrapping_sub(source.sequence),
+            timestamp_offset: self
+                .timestamp_at(now)
+                .unwrap_or(self.timestamp_base)
+                .wrapping_sub(source.timestamp),
+            newest: source.sequence,
+            sent: u64::MAX,
+        });
+        self.source = Source::Relayed(relayed);
+        self.next_sequence = relayed
+            .newest
+            .wrapping_add(relayed.sequence_offset)
+            .wrapping_add(1);
+        let header = Header {
+            marker: source.marker,
+            payload_type,
+            sequence: source.sequence.wrapping_add(relayed.sequence_offset),
+            timestamp: source.timestamp.wrapping_add(relayed.timestamp_offset),
+            ssrc: self.ssrc,
+        };
+        self.count(&header, payload_len, now);
+        Some(header)
+    }
+
+    fn count(&mut self, header: &Header, payload_len: usize, now: Instant) {
         self.packets += 1;
         self.bytes += payload_len as u64;
         // An event repeats a timestamp that is past: the newest one stays the anchor.
         if self
             .anchor
-            .is_none_or(|(newest, _)| timestamp.wrapping_sub(newest).cast_signed() > 0)
+            .is_none_or(|(newest, _)| header.timestamp.wrapping_sub(newest).cast_signed() > 0)
         {
-            self.anchor = Some((timestamp, now));
+            self.anchor = Some((header.timestamp, now));
         }
-        header
+    }
+
+    /// Where the RTP clock stands; `None` before the first packet.
+    fn timestamp_at(&self, now: Instant) -> Option<u32> {
+        let (timestamp, at) = self.anchor?;
+        let ticks = now.saturating_duration_since(at).as_nanos() * u128::from(self.clock_rate)
+            / 1_000_000_000;
+        Some(timestamp.wrapping_add((ticks & 0xFFFF_FFFF) as u32))
     }
 
     /// What goes into a sender report at `now`; `None` before the first packet.
     #[must_use]
     pub fn sender_info(&self, clock: &NtpClock, now: Instant) -> Option<SenderInfo> {
-        let (timestamp, at) = self.anchor?;
-        let ticks = now.saturating_duration_since(at).as_nanos() * u128::from(self.clock_rate)
-            / 1_000_000_000;
+        let rtp_timestamp = self.timestamp_at(now)?;
         Some(SenderInfo {
             ntp: clock.at(now),
-            rtp_timestamp: timestamp.wrapping_add((ticks & 0xFFFF_FFFF) as u32),
+            rtp_timestamp,
             packets: (self.packets & 0xFFFF_FFFF) as u32,
             octets: (self.bytes & 0xFFFF_FFFF) as u32,
         })
@@ -293,5 +414,96 @@ mod tests {
         };
         assert_eq!(sender.on_report(&other, &clock, now), None);
         assert_eq!(sender.statistics().remote.reports, 3);
+    }
+}
+
+#[cfg(test)]
+mod relay_tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to begin at"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn incoming(ssrc: u32, sequence: u16, timestamp: u32) -> Header {
+        Header {
+            marker: false,
+            payload_type: 111,
+            sequence,
+            timestamp,
+            ssrc,
+        }
+    }
+
+    #[test]
+    fn a_relayed_stream_keeps_its_gaps_and_joins_own_packets_without_a_jump() {
+        let now = start();
+        let later = |slots: u32| now + Duration::from_millis(20) * slots;
+        let mut sender = Sender::new(&mut StdRng::from_seed([1; 32]), 48_000);
+        let own = sender.next(111, true, 0, 80, now);
+        let first = sender
+            .relay(111, &incoming(7, 65_535, 5), 80, later(1))
+            .unwrap();
+        assert_eq!(first.sequence, own.sequence + 1);
+        assert_eq!(first.timestamp, own.timestamp.wrapping_add(960));
+        assert_eq!(first.ssrc, sender.ssrc());
+        let third = sender
+            .relay(111, &incoming(7, 1, 5 + 1920), 80, later(3))
+            .unwrap();
+        assert_eq!(
+            (third.sequence, third.timestamp),
+            (first.sequence + 2, first.timestamp.wrapping_add(1920))
+        );
+        let second = sender
+            .relay(111, &incoming(7, 0, 5 + 960), 80, later(3))
+            .unwrap();
+        assert_eq!(second.sequence, first.sequence + 1);
+        let own = sender.next(111, false, 123, 80, later(4));
+        assert_eq!(
+            (own.sequence, own.timestamp),
+            (first.sequence + 3, first.timestamp.wrapping_add(3 * 960))
+        );
+        sender.begin_anew();
+        let anew = sender.next(111, false, 99_999, 80, later(5));
+        assert_eq!(
+            (anew.sequence, anew.timestamp),
+            (own.sequence + 1, own.timestamp.wrapping_add(960))
+        );
+    }
+
+    #[test]
+    fn no_number_is_ever_used_twice() {
+        let now = start();
+        let mut sender = Sender::new(&mut StdRng::from_seed([2; 32]), 48_000);
+        let mut used = std::collections::HashSet::new();
+        used.insert(sender.next(111, true, 0, 80, now).sequence);
+        // Repeated, late, from before the joint, restarted, of another source: each gets a number of its own, or none.
+        let sequences = [
+            100, 101, 101, 99, 98, 104, 103, 103, 40, 9_000, 8_999, 9_001, 9_001, 200, 201, 9_002,
+            201,
+        ];
+        for (index, sequence) in sequences.into_iter().enumerate() {
+            let ssrc = if index % 5 == 4 { 8 } else { 7 };
+            if let Some(header) = sender.relay(111, &incoming(ssrc, sequence, 0), 80, now) {
+                assert!(
+                    used.insert(header.sequence),
+                    "{sequence} of {ssrc} reuses {}",
+                    header.sequence
+                );
+            }
+            if index % 7 == 6 {
+                assert!(used.insert(sender.next(111, false, 0, 80, now).sequence));
+            }
+        }
+        assert!(sender.relay(111, &incoming(9, 5, 0), 80, now).is_some());
+        assert!(sender.relay(111, &incoming(9, 5, 0), 80, now).is_none());
+        assert!(sender.relay(111, &incoming(9, 4, 0), 80, now).is_none());
     }
 }
