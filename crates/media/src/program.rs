@@ -149,6 +149,29 @@ pub struct OutgoingPacket<'a> {
     pub payload: &'a [u8],
 }
 
+impl<'a> OutgoingPacket<'a> {
+    /// A forwarded packet as it came in; `None` for one of the program's own.
+    #[must_use]
+    pub const fn as_received(&self) -> Option<AudioPacket<'a>> {
+        match self.numbering {
+            Numbering::Own { .. } => None,
+            Numbering::Forwarded {
+                ssrc,
+                sequence,
+                timestamp,
+                ..
+            } => Some(AudioPacket {
+                kind: self.kind,
+                marker: self.marker,
+                sequence,
+                timestamp,
+                ssrc,
+                payload: self.payload,
+            }),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     kind: PayloadKind,
@@ -158,8 +181,8 @@ struct Entry {
     end: usize,
 }
 
-/// Collects the packets that a program hands out; one per worker, reused, so that nothing is allocated per packet.
-#[derive(Debug)]
+/// Collects the packets that a program hands out; reused, so that nothing is allocated per packet.
+#[derive(Debug, Default)]
 pub struct Outgoing {
     slot: u64,
     bytes: Vec<u8>,
@@ -167,22 +190,11 @@ pub struct Outgoing {
     dropped: u64,
 }
 
-impl Default for Outgoing {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Outgoing {
-    /// An empty collection with room for a usual slot.
+    /// An empty collection; it grows to what a slot of its call needs, and stays there.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            slot: 0,
-            bytes: Vec::with_capacity(2 * MAX_PAYLOAD),
-            entries: Vec::with_capacity(8),
-            dropped: 0,
-        }
+        Self::default()
     }
 
     /// Number of the present slot since the call's pacing began.
@@ -240,7 +252,13 @@ impl Outgoing {
 
     /// The packets, in the order they were handed out.
     pub fn packets(&self) -> impl Iterator<Item = OutgoingPacket<'_>> {
-        self.entries.iter().map(|entry| OutgoingPacket {
+        (0..self.entries.len()).filter_map(|index| self.packet(index))
+    }
+
+    /// One of the packets, counted from 0 in the order they were handed out.
+    #[must_use]
+    pub fn packet(&self, index: usize) -> Option<OutgoingPacket<'_>> {
+        self.entries.get(index).map(|entry| OutgoingPacket {
             kind: entry.kind,
             marker: entry.marker,
             numbering: entry.numbering,

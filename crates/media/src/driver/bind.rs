@@ -1,7 +1,17 @@
-//! Which of this machine's addresses a call's sockets are bound to.
+//! Which of this machine's addresses a call's sockets are bound to, and the sockets themselves.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use if_addrs::IfOperStatus;
+use mio::net::UdpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Most sockets of one call: more addresses than these only make ICE slower.
+const MAX_SOCKETS: usize = 8;
+/// How long a listing of the interfaces is good for.
+const LISTING_AGE: Duration = Duration::from_secs(1);
 
 /// Where a call's sockets are bound: one socket for each address, the kernel chooses the port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +37,26 @@ impl Default for Bind {
 pub enum BindError {
     /// The interfaces cannot be listed.
     #[error(
-        "cannot list this machine's network interfaces: {0}; name the addresses to use instead"
+        "cannot list this machine's network interfaces ({0}): name the addresses to use instead"
     )]
     Interfaces(#[source] io::Error),
     /// There is no address at all.
     #[error("this machine has no network address to use for a call: bring an interface up")]
     NoAddress,
     /// The kernel refused a socket.
-    #[error("cannot open a UDP socket on {address}: {source}; {}", hint(.source))]
+    #[error("cannot open a UDP socket on {address} ({source}): {}", hint(.source))]
     Socket {
         /// The address asked for.
+        address: IpAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel does not watch the socket.
+    #[error(
+        "cannot wait for the UDP socket on {address} ({source}): raise the limit of watched files"
+    )]
+    Watch {
+        /// The socket's address.
         address: SocketAddr,
         /// What the kernel said.
         source: io::Error,
@@ -44,9 +64,151 @@ pub enum BindError {
 }
 
 fn hint(error: &io::Error) -> &'static str {
-    match error.raw_os_error() {
-        Some(23 | 24) => "raise the limit of open files (ulimit -n)",
-        Some(99) => "no interface has this address",
-        _ => "check the address and the limits of this process",
+    // EMFILE and ENFILE have no kind of their own.
+    if matches!(error.raw_os_error(), Some(23 | 24)) {
+        return "raise the limit of open files (ulimit -n)";
+    }
+    if error.kind() == io::ErrorKind::AddrNotAvailable {
+        return "no interface of this machine has this address";
+    }
+    "check the address and the limits of this process"
+}
+
+/// This machine's addresses, listed afresh when the listing is old.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    listed: Option<(Instant, Vec<Listed>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    ip: IpAddr,
+    loopback: bool,
+}
+
+impl Addresses {
+    /// The addresses that `bind` stands for, in the system's order, a few at most.
+    pub(crate) fn of(&mut self, bind: &Bind, now: Instant) -> Result<Vec<IpAddr>, BindError> {
+        let addresses = match bind {
+            Bind::Addresses(addresses) => addresses.iter().copied().take(MAX_SOCKETS).collect(),
+            Bind::Interfaces { loopback } => choose(self.listing(now)?, *loopback),
+        };
+        if addresses.is_empty() {
+            return Err(BindError::NoAddress);
+        }
+        Ok(addresses)
+    }
+
+    fn listing(&mut self, now: Instant) -> Result<&[Listed], BindError> {
+        if self
+            .listed
+            .as_ref()
+            .is_none_or(|(at, _)| now.saturating_duration_since(*at) > LISTING_AGE)
+        {
+            let interfaces = if_addrs::get_if_addrs().map_err(BindError::Interfaces)?;
+            let useful = interfaces
+                .iter()
+                .filter(|interface| {
+                    !interface.is_link_local()
+                        && matches!(
+                            interface.oper_status,
+                            IfOperStatus::Up | IfOperStatus::Unknown
+                        )
+                })
+                .map(|interface| Listed {
+                    ip: interface.ip(),
+                    loopback: interface.is_loopback(),
+                })
+                .collect();
+            self.listed = Some((now, useful));
+        }
+        Ok(self
+            .listed
+            .as_ref()
+            .map_or(&[], |(_, listed)| listed.as_slice()))
+    }
+}
+
+fn choose(listing: &[Listed], loopback: bool) -> Vec<IpAddr> {
+    let outside = listing.iter().any(|listed| !listed.loopback);
+    listing
+        .iter()
+        .filter(|listed| !listed.loopback || loopback || !outside)
+        .map(|listed| listed.ip)
+        .take(MAX_SOCKETS)
+        .collect()
+}
+
+/// A bound, non-blocking UDP socket with buffers of about the sizes asked for (the kernel has its own limits).
+pub(crate) fn bind_socket(
+    ip: IpAddr,
+    receive_buffer: usize,
+    send_buffer: usize,
+) -> Result<(UdpSocket, SocketAddr), BindError> {
+    let open = || -> io::Result<(UdpSocket, SocketAddr)> {
+        let address = SocketAddr::new(ip, 0);
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        // Best effort: a system with a small limit still carries calls.
+        let _ = socket.set_recv_buffer_size(receive_buffer);
+        let _ = socket.set_send_buffer_size(send_buffer);
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from_std(socket.into());
+        let local = socket.local_addr()?;
+        Ok((socket, local))
+    };
+    let (socket, local) = open().map_err(|source| BindError::Socket {
+        address: ip,
+        source,
+    })?;
+    Ok((socket, local))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(ip: &str) -> Listed {
+        let ip: IpAddr = ip.parse().unwrap();
+        Listed {
+            ip,
+            loopback: ip.is_loopback(),
+        }
+    }
+
+    #[test]
+    fn loopback_is_used_only_when_asked_or_alone() {
+        let both = [listed("127.0.0.1"), listed("192.0.2.7")];
+        assert_eq!(
+            choose(&both, false),
+            ["192.0.2.7".parse::<IpAddr>().unwrap()]
+        );
+        assert_eq!(choose(&both, true).len(), 2);
+        assert_eq!(choose(&both[..1], false).len(), 1);
+        assert!(choose(&[], true).is_empty());
+    }
+
+    #[test]
+    fn a_foreign_address_is_refused_by_name() {
+        let error = bind_socket("192.0.2.7".parse().unwrap(), 0, 0).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot open a UDP socket on 192.0.2.7 ("),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .ends_with("no interface of this machine has this address"),
+            "{error}"
+        );
     }
 }

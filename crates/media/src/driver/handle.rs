@@ -1,6 +1,7 @@
 //! The owner's side of a worker: commands into a bounded queue that wakes the worker's thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use mio::Waker;
@@ -8,6 +9,7 @@ use mio::Waker;
 use crate::driver::bind::Bind;
 use crate::program::{CallKey, Program, ProgramCommand};
 use crate::session::config::{Hold, SessionConfig};
+use crate::session::media_session::Renewal;
 
 /// A command could not be given.
 #[non_exhaustive]
@@ -24,7 +26,6 @@ pub enum CommandError {
 }
 
 /// One thing for the worker to do.
-#[expect(dead_code, reason = "the worker's loop, which reads these, comes next")]
 pub(crate) enum Command {
     Open {
         call: CallKey,
@@ -33,14 +34,13 @@ pub(crate) enum Command {
         bind: Bind,
     },
     CreateOffer(CallKey),
-    AcceptOffer(CallKey, String),
+    AcceptOffer(CallKey, String, Renewal),
     AcceptAnswer(CallKey, String),
     Program(CallKey, ProgramCommand),
     ReplaceProgram(CallKey, Box<dyn Program>),
     Hold(CallKey, Hold),
     RestartIce(CallKey),
     Close(CallKey),
-    Stop,
 }
 
 /// Gives commands to one worker. Cheap to clone; every method returns at once.
@@ -49,8 +49,9 @@ pub(crate) enum Command {
 /// crossed the call's end on the way.
 #[derive(Clone)]
 pub struct WorkerHandle {
-    pub(crate) commands: SyncSender<Command>,
-    pub(crate) waker: Arc<Waker>,
+    commands: SyncSender<Command>,
+    waker: Arc<Waker>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for WorkerHandle {
@@ -60,6 +61,18 @@ impl std::fmt::Debug for WorkerHandle {
 }
 
 impl WorkerHandle {
+    pub(crate) fn new(
+        commands: SyncSender<Command>,
+        waker: Arc<Waker>,
+        stopping: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            commands,
+            waker,
+            stopping,
+        }
+    }
+
     /// Opens a call: its sockets are bound, its candidates known, nothing is sent yet.
     ///
     /// # Errors
@@ -91,12 +104,18 @@ impl WorkerHandle {
 
     /// Takes the far end's offer, the first or a later one; the answer comes as
     /// [`LocalAnswer`](crate::driver::event::CallEvent::LocalAnswer), a refusal as
-    /// [`Refused`](crate::driver::event::CallEvent::Refused).
+    /// [`Refused`](crate::driver::event::CallEvent::Refused). `renewal` says whether the far end still has the transport
+    /// of before; for the first offer it does not matter.
     ///
     /// # Errors
     /// When the worker is overloaded or gone.
-    pub fn accept_offer(&self, call: CallKey, sdp: String) -> Result<(), CommandError> {
-        self.give(Command::AcceptOffer(call, sdp))
+    pub fn accept_offer(
+        &self,
+        call: CallKey,
+        sdp: String,
+        renewal: Renewal,
+    ) -> Result<(), CommandError> {
+        self.give(Command::AcceptOffer(call, sdp, renewal))
     }
 
     /// Takes the far end's answer to our offer. A second one to the same offer (an answer after early media) is taken
@@ -154,12 +173,11 @@ impl WorkerHandle {
         self.give(Command::Close(call))
     }
 
-    /// Ends all calls and then the worker's thread.
-    ///
-    /// # Errors
-    /// When the worker is overloaded or gone.
-    pub fn stop(&self) -> Result<(), CommandError> {
-        self.give(Command::Stop)
+    /// Ends all calls and then the worker's thread, also when the queue is full.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        // A failing wake-up means that the thread has ended already.
+        let _ = self.waker.wake();
     }
 
     fn give(&self, command: Command) -> Result<(), CommandError> {

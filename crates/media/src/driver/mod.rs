@@ -7,4 +7,6 @@
 pub mod bind;
 pub mod event;
 pub mod handle;
+mod timers;
+mod turn;
 pub mod worker;

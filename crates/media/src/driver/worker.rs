@@ -1,10 +1,16 @@
-//! One thread that carries many calls: sockets, timers, commands, events.
+//! One thread that carries many calls: how it is started, ended, and several of them shared out.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+
+use mio::{Poll, Waker};
 
 use crate::driver::event::EventSink;
 use crate::driver::handle::WorkerHandle;
+use crate::driver::turn::{Turns, WAKER};
 use crate::program::CallKey;
 
 /// What a worker is told at its start.
@@ -46,8 +52,26 @@ impl Worker {
     ///
     /// # Errors
     /// When the system refuses a poll, a waker, a random seed or a thread.
-    pub fn spawn(_config: WorkerConfig, _events: impl EventSink + 'static) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+    pub fn spawn(config: WorkerConfig, events: impl EventSink + 'static) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (sender, receiver) = sync_channel(config.command_queue.max(1));
+        let name = config.name.clone();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let turns = Turns::new(
+            config,
+            poll,
+            receiver,
+            Arc::clone(&stopping),
+            Box::new(events),
+        )?;
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || turns.run())?;
+        Ok(Self {
+            handle: WorkerHandle::new(sender, waker, stopping),
+            thread: Some(thread),
+        })
     }
 
     /// For giving commands.
@@ -59,9 +83,13 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let _ = self.handle.stop();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        self.handle.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(
+                "a media worker panicked: its calls are lost; please report this as a bug"
+            );
         }
     }
 }

@@ -38,6 +38,15 @@ pub struct InboundRtp {
     pub header_bytes_received: u64,
     /// Packets expected less packets received (RFC 3550 section 6.4.1); negative when packets came twice.
     pub packets_lost: i64,
+    /// Packets that came a second time (not in W3C's list).
+    pub packets_duplicated: u64,
+    /// Packets that came after a newer one (not in W3C's list).
+    pub packets_reordered: u64,
+    /// Runs of consecutive losses among the packets that can no longer come (not in W3C's list): with
+    /// `packets_lost_settled` they give the mean burst that the E-model asks for.
+    pub loss_runs: u64,
+    /// Losses in those runs (not in W3C's list).
+    pub packets_lost_settled: u64,
     /// Interarrival jitter (RFC 3550 section 6.4.1).
     pub jitter: Duration,
     /// When the last packet arrived, counted as [`Statistics::at`].

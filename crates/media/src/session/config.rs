@@ -1,47 +1,64 @@
 //! What a media session is told once, at its start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dtls::certificate::Certificate;
+use crate::media_transport::config::TransportLimits;
 use crate::program::AudioCodec;
+use crate::sdp::face::Face;
+use crate::srtp::profile::SrtpProfile;
 
-/// How long ICE may look for a path before the call fails.
-pub const ICE_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long the DTLS handshake may take once there is a path.
-pub const DTLS_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the far end may be silent before [`NoMedia`](crate::session::event::MediaEvent::NoMedia).
 pub const NO_MEDIA_AFTER: Duration = Duration::from_secs(5);
 /// How long the far end may be silent before the call fails.
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+/// Mean time between RTCP reports: 5 % of a call's bandwidth (RFC 4585 section 3.4) would allow one each second.
+pub const RTCP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What one call's media is to be.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
+    /// Our DTLS certificate; may be shared by any number of calls.
+    pub certificate: Arc<Certificate>,
+    /// How our SDP looks.
+    pub face: Face,
     /// Codecs to offer or accept, best first.
     pub codecs: Vec<AudioCodec>,
+    /// Offer and accept RFC 4733 events.
+    pub telephone_event: bool,
+    /// SRTP profiles to offer or accept, best first.
+    pub profiles: Vec<SrtpProfile>,
     /// RTCP canonical name (RFC 3550 section 6.5.1); says nothing of person or machine. Empty: drawn from the seed.
     pub cname: String,
-    /// How long ICE may look for a path: from the moment both ends' candidates are known.
-    pub ice_timeout: Duration,
-    /// How long the DTLS handshake may take once there is a path.
-    pub dtls_timeout: Duration,
+    /// Bounds of ICE and DTLS, in time and memory.
+    pub limits: TransportLimits,
     /// Silence of the far end after which `NoMedia` is told; zero: never.
     pub no_media_after: Duration,
     /// Silence of the far end after which the call fails; zero: never. The clock stands still on hold.
     pub media_timeout: Duration,
     /// How often [`Statistics`](crate::session::event::MediaEvent::Statistics) are told; zero: never.
     pub statistics_every: Duration,
+    /// Mean time between RTCP reports.
+    pub rtcp_every: Duration,
 }
 
-impl Default for SessionConfig {
-    fn default() -> Self {
+impl SessionConfig {
+    /// The usual call: as a browser makes it.
+    #[must_use]
+    pub fn new(certificate: Arc<Certificate>) -> Self {
         Self {
+            certificate,
+            face: Face::BROWSER,
             codecs: vec![AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma],
+            telephone_event: true,
+            profiles: SrtpProfile::ALL.to_vec(),
             cname: String::new(),
-            ice_timeout: ICE_TIMEOUT,
-            dtls_timeout: DTLS_TIMEOUT,
+            limits: TransportLimits::default(),
             no_media_after: NO_MEDIA_AFTER,
             media_timeout: MEDIA_TIMEOUT,
             statistics_every: Duration::from_secs(1),
+            rtcp_every: RTCP_INTERVAL,
         }
     }
 }
@@ -56,4 +73,18 @@ pub enum Hold {
     SendOnly,
     /// Nothing flows either way: `inactive`.
     Inactive,
+}
+
+impl Hold {
+    /// We may send.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        !matches!(self, Self::Inactive)
+    }
+
+    /// The far end is expected to send.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::Off)
+    }
 }

@@ -1,42 +1,25 @@
-//! Why a call's media ended, or never began.
+//! Why a call's media ended, or could not be agreed on.
 
 use std::time::Duration;
+
+use crate::media_transport::config::RemoteRefused;
+use crate::media_transport::event::{DtlsFailure, IceFailure};
 
 /// Why a call's media is over.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// No path to the far end within the time allowed.
-    #[error(
-        "no network path to the far end within {after:?} (ICE tried {pairs} address pairs): \
-         check that UDP to and from {remote} is allowed"
-    )]
-    IceFailed {
-        /// How long it was tried.
-        after: Duration,
-        /// How many pairs of addresses were tried.
-        pairs: usize,
-        /// The far end's addresses, or a word for none.
-        remote: String,
-    },
-    /// The path stopped working.
-    #[error("the network path to {remote} stopped answering: check the network, then call again")]
-    IceDisconnected {
-        /// The far end's address.
-        remote: String,
-    },
+    /// No path to the far end, or the path was lost for good.
+    #[error(transparent)]
+    IceFailed(#[from] IceFailure),
     /// The encryption handshake failed.
-    #[error("the DTLS handshake with {remote} failed: {reason}")]
-    DtlsFailed {
-        /// The far end's address.
-        remote: String,
-        /// What was wrong, and what to do.
-        reason: String,
-    },
+    #[error(transparent)]
+    DtlsFailed(#[from] DtlsFailure),
     /// The far end sends nothing.
     #[error(
-        "no audio from the far end for {silent_for:?}: the call was ended by media_timeout; \
-         check the far end, or raise media_timeout"
+        "no audio came from the far end for {} s, so the call was ended (media_timeout): check the far end's audio \
+         and firewall, or raise media_timeout",
+        silent_for.as_secs()
     )]
     MediaTimeout {
         /// How long nothing came.
@@ -44,11 +27,22 @@ pub enum MediaError {
     },
 }
 
-/// Why the far end's offer or answer cannot be used.
+/// Why the far end's offer or answer cannot be used. What was agreed before stays in force.
 #[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// An answer came, but no offer of ours is waiting for one.
-    #[error("the far end answered an offer that was never made")]
+    #[error(
+        "the far end answered an offer that was never made: it broke the protocol, or the call was restarted"
+    )]
     NoOffer,
+    /// What the SDP says does not do.
+    #[error(transparent)]
+    Sdp(#[from] crate::sdp::refusal::Refusal),
+    /// What it says of ICE and DTLS does not do.
+    #[error(transparent)]
+    Transport(#[from] RemoteRefused),
+    /// The session is over.
+    #[error("the call's media is over")]
+    Over,
 }

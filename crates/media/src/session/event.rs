@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::ice::candidate::CandidateType;
 use crate::program::{AudioFormat, ProgramEvent};
 use crate::quality::statistics::Statistics;
 use crate::session::error::MediaError;
+use crate::srtp::profile::SrtpProfile;
 
 /// What happened in one call's media.
 #[non_exhaustive]
@@ -19,15 +21,15 @@ pub enum MediaEvent {
         local: SocketAddr,
         /// The far end's address.
         remote: SocketAddr,
-        /// Kind of our candidate: `host`, `srflx`, `prflx`, `relay`.
-        local_kind: &'static str,
+        /// Kind of our candidate; shown as `host`, `srflx`, `prflx`, `relay`.
+        local_kind: CandidateType,
         /// Kind of the far end's candidate.
-        remote_kind: &'static str,
+        remote_kind: CandidateType,
     },
     /// The DTLS handshake is complete and the far end's certificate is the one its SDP promised.
     DtlsConnected {
-        /// The SRTP protection profile agreed on, by its registered name.
-        profile: &'static str,
+        /// The SRTP protection profile agreed on; shown by its registered name.
+        profile: SrtpProfile,
     },
     /// The first RTP packet was sent.
     FirstRtpSent,
@@ -45,7 +47,13 @@ pub enum MediaEvent {
         /// `0`-`9`, `*`, `#`, `A`-`D`.
         digit: char,
     },
-    /// The far end said goodbye by RTCP BYE or DTLS close_notify; the call itself ends by signalling.
+    /// The path stopped answering. Checks go on until they are `given_up`; then only an ICE restart or a fresh
+    /// transport by signalling brings it back. Without that, the call ends by its media timeout.
+    PathLost {
+        /// No more checks are sent.
+        given_up: bool,
+    },
+    /// The far end said goodbye by DTLS close_notify; the call itself ends by signalling.
     ClosedByPeer,
     /// The program has something to say.
     Program(ProgramEvent),

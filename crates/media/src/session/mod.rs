@@ -1,5 +1,14 @@
 //! One call's media as a whole: offer and answer, transport, RTP both ways, the program, statistics; sans-IO.
+//!
+//! Drive a [`MediaSession`](media_session::MediaSession) like every machine of this house: one input, then
+//! [`poll`](media_session::MediaSession::poll) until it says `Wait`.
 
+mod agreement;
 pub mod config;
 pub mod error;
 pub mod event;
+mod figures;
+pub mod media_session;
+mod pacing;
+mod reports;
+mod silence;

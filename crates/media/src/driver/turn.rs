@@ -1,0 +1,487 @@
+//! The worker's loop: waits, reads sockets, carries out commands, fires timers, and hands out what the sessions say.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use slab::Slab;
+
+use crate::driver::bind::{Addresses, Bind, BindError, bind_socket};
+use crate::driver::event::{CallEvent, EventSink, OpenError};
+use crate::driver::handle::Command;
+use crate::driver::timers::Timers;
+use crate::driver::worker::WorkerConfig;
+use crate::program::{CallKey, Destination, Numbering, Outgoing, Program, SLOT};
+use crate::session::config::SessionConfig;
+use crate::session::error::MediaError;
+use crate::session::event::MediaEvent;
+use crate::session::media_session::{MediaSession, Output};
+
+/// Token of the wake-up by commands; sockets count from zero.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+/// Datagrams read from one socket before the next one has its turn.
+const SOCKET_BUDGET: usize = 16;
+/// Commands carried out before sockets and timers have their turn.
+const COMMAND_BUDGET: usize = 16;
+/// Kernel events taken at once.
+const EVENT_BUDGET: usize = 1024;
+/// Longest datagram read; one that is longer is cut, and refused by its checks.
+const DATAGRAM: usize = 4096;
+
+/// A worker's whole state; lives on its thread.
+pub(crate) struct Turns {
+    config: WorkerConfig,
+    poll: Poll,
+    commands: Receiver<Command>,
+    stopping: Arc<AtomicBool>,
+    sink: Box<dyn EventSink>,
+    calls: Slab<Box<Call>>,
+    keys: HashMap<CallKey, usize>,
+    sockets: Slab<Socket>,
+    /// Sockets that may have more to read.
+    ready: VecDeque<usize>,
+    timers: Timers,
+    addresses: Addresses,
+    rng: StdRng,
+    /// The slots of all calls are counted from here, each with its own phase.
+    epoch: Instant,
+    datagram: Box<[u8]>,
+    /// Packets on their way from one call to another.
+    crossing: Outgoing,
+}
+
+struct Call {
+    key: CallKey,
+    session: MediaSession,
+    sockets: Vec<usize>,
+}
+
+struct Socket {
+    socket: UdpSocket,
+    local: SocketAddr,
+    call: usize,
+    /// It stands in the queue of those to be read.
+    queued: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    Empty,
+    MayHoldMore,
+    Disconnected,
+}
+
+impl Turns {
+    pub(crate) fn new(
+        config: WorkerConfig,
+        poll: Poll,
+        commands: Receiver<Command>,
+        stopping: Arc<AtomicBool>,
+        sink: Box<dyn EventSink>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            config,
+            poll,
+            commands,
+            stopping,
+            sink,
+            calls: Slab::new(),
+            keys: HashMap::new(),
+            sockets: Slab::new(),
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            addresses: Addresses::default(),
+            rng: StdRng::from_seed(seed()?),
+            epoch: now(),
+            datagram: vec![0; DATAGRAM].into_boxed_slice(),
+            crossing: Outgoing::new(),
+        })
+    }
+
+    /// Runs until stopped, or until the last handle is gone.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENT_BUDGET);
+        let mut queue = Queue::Empty;
+        while queue != Queue::Disconnected && !self.stopping.load(Ordering::Acquire) {
+            if let Err(error) = self.poll.poll(&mut events, self.timeout(queue))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "a media worker cannot wait for its sockets and ends its calls");
+                break;
+            }
+            for event in &events {
+                match event.token() {
+                    WAKER => queue = Queue::MayHoldMore,
+                    Token(socket) => self.enqueue(socket),
+                }
+            }
+            self.fire_timers();
+            self.read_sockets();
+            if queue == Queue::MayHoldMore {
+                queue = self.run_commands();
+            }
+        }
+        let open: Vec<usize> = self.calls.iter().map(|(index, _)| index).collect();
+        for index in open {
+            self.close(index);
+        }
+    }
+
+    /// How long to wait; `None`: until something comes. The system rounds up to whole milliseconds, so that slots which
+    /// are due close together share one wake-up.
+    fn timeout(&self, queue: Queue) -> Option<Duration> {
+        if queue == Queue::MayHoldMore || !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.timers
+            .next()
+            .map(|at| at.saturating_duration_since(now()))
+    }
+
+    fn enqueue(&mut self, index: usize) {
+        // A socket that was closed while its event waited is no longer there.
+        if let Some(socket) = self.sockets.get_mut(index)
+            && !socket.queued
+        {
+            socket.queued = true;
+            self.ready.push_back(index);
+        }
+    }
+
+    /// One turn for each socket that had something at the start; who has more waits for the next round. Slots that come
+    /// due meanwhile go first.
+    fn read_sockets(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some(index) = self.ready.pop_front() else {
+                break;
+            };
+            self.read_socket(index);
+            self.fire_timers();
+        }
+    }
+
+    fn read_socket(&mut self, index: usize) {
+        for _ in 0..SOCKET_BUDGET {
+            let Some(socket) = self.sockets.get_mut(index) else {
+                return;
+            };
+            socket.queued = false;
+            match socket.socket.recv_from(&mut self.datagram) {
+                Ok((length, remote)) => {
+                    let (local, call_index) = (socket.local, socket.call);
+                    if let Some(call) = self.calls.get_mut(call_index)
+                        && let Some(datagram) = self.datagram.get_mut(..length)
+                    {
+                        call.session.handle_datagram(local, remote, datagram, now());
+                        self.drain(call_index);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An interruption, or an error that an earlier datagram brought back; what is behind it can be read.
+                Err(_) => {}
+            }
+        }
+        self.enqueue(index);
+    }
+
+    /// Wakes every call whose time has come, each once or a few times at most, so that none holds up the sockets.
+    fn fire_timers(&mut self) {
+        for _ in 0..self.calls.len() + 1 {
+            let now = now();
+            let Some(index) = self.timers.pop(now) else {
+                return;
+            };
+            if let Some(call) = self.calls.get_mut(index) {
+                call.session.handle_timeout(now);
+                self.drain(index);
+            }
+        }
+    }
+
+    fn run_commands(&mut self) -> Queue {
+        for _ in 0..COMMAND_BUDGET {
+            match self.commands.try_recv() {
+                Ok(command) => self.carry_out(command),
+                Err(TryRecvError::Empty) => return Queue::Empty,
+                Err(TryRecvError::Disconnected) => return Queue::Disconnected,
+            }
+            self.fire_timers();
+        }
+        Queue::MayHoldMore
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let now = now();
+        match command {
+            Command::Open {
+                call,
+                config,
+                program,
+                bind,
+            } => {
+                if let Err(error) = self.open(call, *config, program, &bind, now) {
+                    self.sink.event(call, CallEvent::OpenFailed(error));
+                }
+            }
+            Command::CreateOffer(key) => self.with_call(key, |session| {
+                Some(CallEvent::LocalOffer {
+                    sdp: session.create_offer(now),
+                })
+            }),
+            Command::AcceptOffer(key, sdp, renewal) => self.with_call(key, |session| {
+                Some(match session.accept_offer(&sdp, renewal, now) {
+                    Ok(sdp) => CallEvent::LocalAnswer { sdp },
+                    Err(refusal) => CallEvent::Refused(refusal),
+                })
+            }),
+            Command::AcceptAnswer(key, sdp) => self.with_call(key, |session| {
+                Some(match session.accept_answer(&sdp, now) {
+                    Ok(()) => CallEvent::AnswerAccepted,
+                    Err(refusal) => CallEvent::Refused(refusal),
+                })
+            }),
+            Command::Program(key, command) => self.with_call(key, |session| {
+                session.program(command, now);
+                None
+            }),
+            Command::ReplaceProgram(key, program) => self.with_call(key, |session| {
+                session.replace_program(program, now);
+                None
+            }),
+            Command::Hold(key, hold) => self.with_call(key, |session| {
+                session.hold(hold, now);
+                None
+            }),
+            Command::RestartIce(key) => self.with_call(key, |session| {
+                session.restart_ice(now);
+                Some(CallEvent::LocalOffer {
+                    sdp: session.create_offer(now),
+                })
+            }),
+            Command::Close(key) => {
+                if let Some(index) = self.keys.get(&key).copied() {
+                    self.close(index);
+                }
+            }
+        }
+    }
+
+    /// Does something with a call that is open, tells what came of it, and then what the session has to say.
+    fn with_call(
+        &mut self,
+        key: CallKey,
+        action: impl FnOnce(&mut MediaSession) -> Option<CallEvent>,
+    ) {
+        let Some(index) = self.keys.get(&key).copied() else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        if let Some(event) = action(&mut call.session) {
+            self.sink.event(key, event);
+        }
+        self.drain(index);
+    }
+
+    fn open(
+        &mut self,
+        key: CallKey,
+        config: SessionConfig,
+        program: Box<dyn Program>,
+        bind: &Bind,
+        now: Instant,
+    ) -> Result<(), OpenError> {
+        if self.keys.contains_key(&key) {
+            return Err(OpenError::KeyInUse(key));
+        }
+        if self.calls.len() >= self.config.max_calls {
+            return Err(OpenError::Full {
+                limit: self.config.max_calls,
+            });
+        }
+        let addresses = self.addresses.of(bind, now)?;
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        let mut session = MediaSession::new(config, program, seed, now);
+        let index = self.calls.vacant_key();
+        session.set_phase(self.epoch + phase(index));
+        let mut call = Call {
+            key,
+            session,
+            sockets: Vec::with_capacity(addresses.len()),
+        };
+        let mut failed = None;
+        for address in addresses {
+            match self.open_socket(address, index) {
+                Ok((socket, local)) => {
+                    call.sockets.push(socket);
+                    call.session.add_local_candidate(local);
+                }
+                // One address of several may be unusable (an interface that just went); the others will do.
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let (true, Some(error)) = (call.sockets.is_empty(), failed) {
+            return Err(error.into());
+        }
+        self.calls.insert(Box::new(call));
+        self.keys.insert(key, index);
+        Ok(())
+    }
+
+    fn open_socket(
+        &mut self,
+        address: IpAddr,
+        call: usize,
+    ) -> Result<(usize, SocketAddr), BindError> {
+        let (mut socket, local) =
+            bind_socket(address, self.config.receive_buffer, self.config.send_buffer)?;
+        let entry = self.sockets.vacant_entry();
+        let index = entry.key();
+        self.poll
+            .registry()
+            .register(&mut socket, Token(index), Interest::READABLE)
+            .map_err(|source| BindError::Watch {
+                address: local,
+                source,
+            })?;
+        entry.insert(Socket {
+            socket,
+            local,
+            call,
+            queued: false,
+        });
+        Ok((index, local))
+    }
+
+    /// Carries out all that a session wants after an input, and sets its timer.
+    fn drain(&mut self, index: usize) {
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        let mut over = None;
+        let wait = loop {
+            match call.session.poll() {
+                Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                } => {
+                    let socket = call
+                        .sockets
+                        .iter()
+                        .filter_map(|socket| self.sockets.get(*socket));
+                    let sent = socket
+                        .into_iter()
+                        .find(|socket| socket.local == local)
+                        .is_some_and(|socket| socket.socket.send_to(bytes, remote).is_ok());
+                    if !sent {
+                        call.session.send_failed();
+                    }
+                }
+                Output::Forward { to, packet } => {
+                    self.crossing.forward(Destination::Call(to), &packet)
+                }
+                Output::Event(event) => {
+                    if let MediaEvent::Failed(error) = &event {
+                        over = Some(error.clone());
+                    }
+                    self.sink.event(call.key, CallEvent::Media(event));
+                }
+                Output::Wait(wait) => break wait,
+            }
+        };
+        self.timers.set(index, wait.map(|(at, _)| at));
+        if let Some(error) = over {
+            self.remove(index, Some(error));
+        }
+        if !self.crossing.is_empty() {
+            self.carry_across();
+        }
+    }
+
+    /// Hands the packets that calls forwarded to the calls they are for. Those send them on at once and forward nothing
+    /// themselves, so this ends.
+    fn carry_across(&mut self) {
+        let mut crossing = std::mem::take(&mut self.crossing);
+        for packet in crossing.packets() {
+            let Numbering::Forwarded {
+                to: Destination::Call(to),
+                ..
+            } = packet.numbering
+            else {
+                continue;
+            };
+            if let Some(packet) = packet.as_received()
+                && let Some(index) = self.keys.get(&to).copied()
+                && let Some(call) = self.calls.get_mut(index)
+            {
+                call.session.relay(&packet, now());
+                self.drain(index);
+            }
+        }
+        crossing.begin(0);
+        self.crossing = crossing;
+    }
+
+    /// Ends a call in order.
+    fn close(&mut self, index: usize) {
+        if let Some(call) = self.calls.get_mut(index) {
+            call.session.close(now());
+            self.drain(index);
+            self.remove(index, None);
+        }
+    }
+
+    /// Forgets a call and closes its sockets.
+    fn remove(&mut self, index: usize, error: Option<MediaError>) {
+        let Some(call) = self.calls.try_remove(index) else {
+            return;
+        };
+        self.keys.remove(&call.key);
+        self.timers.set(index, None);
+        for socket in &call.sockets {
+            if let Some(mut socket) = self.sockets.try_remove(*socket) {
+                // Closing would do as well; a failure here has no consequence.
+                let _ = self.poll.registry().deregister(&mut socket.socket);
+            }
+        }
+        let statistics = Box::new(call.session.statistics(now()));
+        self.sink
+            .event(call.key, CallEvent::Closed { error, statistics });
+    }
+}
+
+/// Where the slots of a call lie within the 20 ms: by the golden ratio, so that any number of calls spreads evenly.
+fn phase(index: usize) -> Duration {
+    let slot = u64::try_from(SLOT.as_micros()).unwrap_or(1);
+    Duration::from_micros((index as u64 % slot) * 12_361 % slot)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver is where chance comes from the system"
+)]
+fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver is where the clock is read"
+)]
+fn now() -> Instant {
+    Instant::now()
+}

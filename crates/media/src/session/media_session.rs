@@ -1,0 +1,947 @@
+//! One call's media: joins offer and answer, the transport, RTP and the program into one machine without I/O.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+
+use crate::dtls::fingerprint::FingerprintHash;
+use crate::ice::credentials::IceCredentials;
+use crate::media_transport::config::TransportConfig;
+use crate::media_transport::deadline::Deadline as TransportDeadline;
+use crate::media_transport::event::{
+    Event as TransportEvent, IceFailure, Output as TransportOutput, Received, Route,
+};
+use crate::media_transport::transport::MediaTransport;
+use crate::program::{
+    AudioPacket, CallKey, Destination, Numbering, Outgoing, OutgoingPacket, PayloadKind, Program,
+    ProgramCommand,
+};
+use crate::quality::statistics::Statistics;
+use crate::rtp::clock::NtpClock;
+use crate::rtp::packet::{FIXED_HEADER_LEN, Header, Packet, Writer};
+use crate::rtp::receiver::Receiver;
+use crate::rtp::schedule::Schedule;
+use crate::rtp::sender::Sender;
+use crate::rtp::telephone_event::{EventReceiver, Heard, digit_of};
+use crate::sdp::direction::Direction;
+use crate::sdp::negotiation::{self, Negotiated};
+use crate::sdp::origin::Origin;
+use crate::sdp::write::{LocalDescription, Msid};
+use crate::session::agreement::Agreement;
+use crate::session::config::{Hold, SessionConfig};
+use crate::session::error::{MediaError, Refusal};
+use crate::session::event::MediaEvent;
+use crate::session::figures::{self, Counters, Parts};
+use crate::session::pacing::{Due, Pacing};
+use crate::session::reports;
+use crate::session::silence::{Silence, Verdict};
+use crate::srtp::profile::SrtpProfile;
+
+/// Events that may wait to be polled; a call's owner drains after each input, so this is never met.
+const MAX_EVENTS: usize = 64;
+/// Events taken from a program at once.
+const PROGRAM_EVENTS: usize = 16;
+
+/// The next thing for the owner to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output<'a> {
+    /// Send this datagram.
+    Transmit {
+        /// From our socket of this address.
+        local: SocketAddr,
+        /// To this address.
+        remote: SocketAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// Hand this packet to [`MediaSession::relay`] of another call.
+    Forward {
+        /// Which call.
+        to: CallKey,
+        /// The packet as it came in here.
+        packet: AudioPacket<'a>,
+    },
+    /// Something happened.
+    Event(MediaEvent),
+    /// Nothing more to do before this instant; the name says which deadline asked. `None`: wait for input only.
+    Wait(Option<(Instant, Deadline)>),
+}
+
+/// Which deadline asked to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// ICE or DTLS.
+    Transport(TransportDeadline),
+    /// The next slot of 20 ms. RTCP reports, statistics and the watch for silence go by the slots too: none of them is
+    /// in such a hurry that it deserves a wake-up of its own.
+    Slot,
+}
+
+/// What an offer of the far end means for the transport that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// A later offer of the same far end: what it does not change goes on (RFC 8829 section 5.10, RFC 8842 section 5).
+    Change,
+    /// The far end has lost its transport and starts afresh (verto's `attach`): new ICE credentials, new DTLS
+    /// association, new keys, even where its certificate is the same. Our SSRC, numbering and program go on.
+    Afresh,
+}
+
+/// Media of one call. Drive it: one input, then [`poll`](Self::poll) until [`Output::Wait`].
+pub struct MediaSession {
+    config: SessionConfig,
+    program: Box<dyn Program>,
+    rng: StdRng,
+    start: Instant,
+    now: Instant,
+    phase: Instant,
+    stage: Stage,
+
+    addresses: Vec<SocketAddr>,
+    transport: Option<MediaTransport>,
+    /// The transport has something to say, or may have.
+    transport_stirred: bool,
+    transport_wait: Option<(Instant, TransportDeadline)>,
+    origin: Origin,
+    msid: Msid,
+    hold: Hold,
+    /// We made an offer, and no offer of the far end came since.
+    offered: bool,
+    /// Hash of the answer last taken.
+    answer_taken: Option<u64>,
+    agreement: Option<Agreement>,
+
+    sender: Sender,
+    receiver: Receiver,
+    digits: EventReceiver,
+    /// Clocks of the events and of the audio that `digits` was made for.
+    digit_clocks: (u32, u32),
+    clock: NtpClock,
+    schedule: Schedule,
+    report_due: bool,
+    pacing: Option<Pacing>,
+    silence: Silence,
+    statistics_due: Instant,
+    counters: Counters,
+
+    outgoing: Outgoing,
+    /// How many of the outgoing packets were dealt with.
+    handed: usize,
+    /// The RTP or RTCP packet being sent.
+    packet: Vec<u8>,
+    /// The STUN or DTLS datagram being sent.
+    control: Vec<u8>,
+    events: VecDeque<MediaEvent>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// BYE is still to be sent, then the transport is closed.
+    Closing,
+    Over,
+}
+
+/// [`Output`] before anything is borrowed for it.
+enum Step {
+    Control(Route),
+    Packet(Route),
+    Forward(usize, CallKey),
+    Event(MediaEvent),
+    Wait(Option<(Instant, Deadline)>),
+}
+
+impl std::fmt::Debug for MediaSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaSession")
+            .field("stage", &self.stage)
+            .field("hold", &self.hold)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MediaSession {
+    /// A session that has sent nothing yet. `seed` comes from a cryptographically secure generator: ICE passwords are
+    /// drawn from it.
+    #[must_use]
+    pub fn new(
+        mut config: SessionConfig,
+        program: Box<dyn Program>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        if config.cname.is_empty() {
+            config.cname = token(&mut rng);
+        }
+        let clock_rate = config
+            .codecs
+            .first()
+            .map_or(48_000, |codec| codec.clock_rate());
+        Self {
+            start: now,
+            now,
+            phase: now,
+            stage: Stage::Open,
+            addresses: Vec::new(),
+            transport: None,
+            transport_stirred: false,
+            transport_wait: None,
+            origin: Origin::new(rng.random(), 2),
+            msid: Msid {
+                stream: token(&mut rng),
+                track: token(&mut rng),
+            },
+            hold: Hold::Off,
+            offered: false,
+            answer_taken: None,
+            agreement: None,
+            sender: Sender::new(&mut rng, clock_rate),
+            receiver: Receiver::new(clock_rate),
+            digits: EventReceiver::new(clock_rate, clock_rate),
+            digit_clocks: (clock_rate, clock_rate),
+            clock: NtpClock::new(now, rng.random()),
+            schedule: Schedule::new(rng.random(), config.rtcp_every, now),
+            report_due: false,
+            pacing: None,
+            silence: Silence::new(config.no_media_after, config.media_timeout),
+            statistics_due: now,
+            counters: Counters::default(),
+            outgoing: Outgoing::new(),
+            handed: 0,
+            packet: Vec::new(),
+            control: Vec::new(),
+            events: VecDeque::new(),
+            rng,
+            program,
+            config,
+        }
+    }
+
+    /// Slots are due at `phase` plus whole slots of 20 ms, so that many calls do not all fire at once. Takes effect when
+    /// pacing begins, that is when the transport is ready for the first time.
+    pub const fn set_phase(&mut self, phase: Instant) {
+        self.phase = phase;
+    }
+
+    /// Adds the address of a socket of ours. All of them are known before the first offer or answer.
+    pub fn add_local_candidate(&mut self, address: SocketAddr) {
+        self.addresses.push(address);
+        if let Some(transport) = &mut self.transport {
+            transport.add_local_candidate(address);
+        }
+    }
+
+    /// Our offer: the first one, or a later one for hold and the like, with the ICE credentials in force.
+    pub fn create_offer(&mut self, now: Instant) -> String {
+        self.now = now;
+        let transport = match self.transport.take() {
+            Some(transport) => transport,
+            None => self.new_transport(true),
+        };
+        let local = self.describe(&transport);
+        self.transport = Some(transport);
+        self.offered = true;
+        self.answer_taken = None;
+        negotiation::offer(&local, &mut self.origin)
+    }
+
+    /// Takes the answer to our last offer. The same one again (after early media) changes nothing; another one replaces
+    /// it.
+    ///
+    /// # Errors
+    /// [`Refusal`]; what was agreed before stays in force.
+    pub fn accept_answer(&mut self, sdp: &str, now: Instant) -> Result<(), Refusal> {
+        self.now = now;
+        self.check_open()?;
+        let hash = hash_of(sdp);
+        if self.answer_taken == Some(hash) {
+            return Ok(());
+        }
+        let Some(transport) = self.transport.as_ref().filter(|_| self.offered) else {
+            return Err(Refusal::NoOffer);
+        };
+        let negotiated = negotiation::accept_answer(sdp, &self.describe(transport))?;
+        if let Some(transport) = &mut self.transport {
+            transport.set_remote(negotiated.remote.clone(), now)?;
+        }
+        self.answer_taken = Some(hash);
+        self.adopt(negotiated);
+        Ok(())
+    }
+
+    /// Takes an offer of the far end, the first or a later one, and answers it. An offer of ours that waits for its
+    /// answer is void then.
+    ///
+    /// # Errors
+    /// [`Refusal`]; what was agreed before stays in force.
+    pub fn accept_offer(
+        &mut self,
+        sdp: &str,
+        renewal: Renewal,
+        now: Instant,
+    ) -> Result<String, Refusal> {
+        self.now = now;
+        self.check_open()?;
+        let kept = match renewal {
+            Renewal::Change => self.transport.take(),
+            Renewal::Afresh => None,
+        };
+        let answered = match kept {
+            Some(mut transport) => {
+                let answered = self.answer_with(&mut transport, sdp);
+                self.transport = Some(transport);
+                answered
+            }
+            None => {
+                let mut transport = self.new_transport(false);
+                let before = self.agreement.take();
+                let answered = self.answer_with(&mut transport, sdp);
+                if answered.is_ok() {
+                    self.transport = Some(transport);
+                } else {
+                    self.agreement = before;
+                }
+                answered
+            }
+        };
+        let (sdp, negotiated) = answered?;
+        self.offered = false;
+        self.answer_taken = None;
+        self.adopt(negotiated);
+        Ok(sdp)
+    }
+
+    /// Draws new ICE credentials; the next offer carries them (RFC 8445 section 9). Media keeps its path until a new one
+    /// works.
+    pub fn restart_ice(&mut self, now: Instant) {
+        self.now = now;
+        let credentials = IceCredentials::generate(&mut self.rng);
+        if let Some(transport) = &mut self.transport {
+            transport.restart(credentials, now);
+            self.transport_stirred = true;
+        }
+    }
+
+    /// Sets our side of the direction: what is sent and expected changes at once; the far end learns of it by the next
+    /// offer or answer.
+    pub fn hold(&mut self, hold: Hold, now: Instant) {
+        self.now = now;
+        self.hold = hold;
+        self.expect_media();
+    }
+
+    /// Passes a wish to the program.
+    pub fn program(&mut self, command: ProgramCommand, now: Instant) {
+        self.now = now;
+        self.program.command(command, now);
+        self.take_program_events();
+    }
+
+    /// Puts another program in the place of the present one, without a gap in sequence or time.
+    pub fn replace_program(&mut self, program: Box<dyn Program>, now: Instant) {
+        self.now = now;
+        self.program = program;
+        self.sender.begin_anew();
+        if let Some(agreement) = &self.agreement {
+            self.program.negotiated(&agreement.format(), now);
+        }
+        self.take_program_events();
+    }
+
+    /// Takes one datagram that `remote` sent to our socket `local`; it is deciphered in place.
+    pub fn handle_datagram(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &mut [u8],
+        now: Instant,
+    ) {
+        self.now = now;
+        self.counters.datagrams_received += 1;
+        self.counters.bytes_received += datagram.len() as u64;
+        if self.stage != Stage::Open {
+            return;
+        }
+        let Some(transport) = &mut self.transport else {
+            return;
+        };
+        match transport.handle_datagram(local, remote, datagram, now) {
+            Received::Rtp(bytes) => self.on_rtp(bytes),
+            Received::Rtcp(bytes) => {
+                let remote = &mut self.counters.remote_outbound;
+                if !reports::read(
+                    bytes,
+                    &mut self.sender,
+                    &mut self.receiver,
+                    remote,
+                    &self.clock,
+                    now,
+                ) {
+                    self.counters.malformed += 1;
+                }
+            }
+            Received::Consumed => self.transport_stirred = true,
+            Received::Refused(_) => {}
+        }
+    }
+
+    /// Says that the deadline last told has come; earlier is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        if self.stage == Stage::Open
+            && let Some(transport) = &mut self.transport
+            && self.transport_wait.is_some_and(|(at, _)| at <= now)
+        {
+            transport.handle_timeout(now);
+            self.transport_stirred = true;
+        }
+    }
+
+    /// Sends a packet of another call to this call's far end, as [`Output::Forward`] asked.
+    pub fn relay(&mut self, packet: &AudioPacket<'_>, now: Instant) {
+        self.now = now;
+        self.begin_outgoing();
+        self.outgoing.forward(Destination::Echo, packet);
+    }
+
+    /// Says that a datagram could not be handed to the kernel.
+    pub const fn send_failed(&mut self) {
+        self.counters.send_errors += 1;
+    }
+
+    /// Ends the media: RTCP BYE and DTLS close_notify come out of [`poll`](Self::poll), then nothing more.
+    pub fn close(&mut self, now: Instant) {
+        self.now = now;
+        if self.stage == Stage::Open {
+            self.stage = Stage::Closing;
+        }
+    }
+
+    /// The figures up to now.
+    #[must_use]
+    pub fn statistics(&self, now: Instant) -> Statistics {
+        let parts = Parts {
+            start: self.start,
+            sender: &self.sender,
+            receiver: &self.receiver,
+            counters: &self.counters,
+            transport: self
+                .transport
+                .as_ref()
+                .map(MediaTransport::counters)
+                .unwrap_or_default(),
+            playout: self.program.statistics(),
+            overflowed: self.outgoing.dropped(),
+        };
+        figures::gather(&parts, now)
+    }
+
+    /// The next thing to do; call until [`Output::Wait`].
+    pub fn poll(&mut self) -> Output<'_> {
+        match self.step() {
+            Step::Control(route) => transmit(route, &self.control),
+            Step::Packet(route) => transmit(route, &self.packet),
+            Step::Forward(index, to) => match self
+                .outgoing
+                .packet(index)
+                .and_then(|packet| packet.as_received())
+            {
+                Some(packet) => Output::Forward { to, packet },
+                None => Output::Wait(None),
+            },
+            Step::Event(event) => Output::Event(event),
+            Step::Wait(wait) => Output::Wait(wait),
+        }
+    }
+}
+
+/// Offer and answer.
+impl MediaSession {
+    const fn check_open(&self) -> Result<(), Refusal> {
+        match self.stage {
+            Stage::Open => Ok(()),
+            Stage::Closing | Stage::Over => Err(Refusal::Over),
+        }
+    }
+
+    fn new_transport(&mut self, controlling: bool) -> MediaTransport {
+        let config = TransportConfig {
+            credentials: IceCredentials::generate(&mut self.rng),
+            tie_breaker: self.rng.random(),
+            controlling,
+            certificate: self.config.certificate.clone(),
+            profiles: self.config.profiles.clone(),
+            limits: self.config.limits.clone(),
+        };
+        let mut transport = MediaTransport::new(config, self.now);
+        for address in &self.addresses {
+            transport.add_local_candidate(*address);
+        }
+        self.transport_stirred = true;
+        transport
+    }
+
+    fn describe(&self, transport: &MediaTransport) -> LocalDescription {
+        let candidates = transport.local_candidates();
+        LocalDescription {
+            face: self.config.face,
+            codecs: self.config.codecs.clone(),
+            telephone_event: self.config.telephone_event,
+            direction: Direction::new(self.hold.sends(), self.hold.receives()),
+            credentials: transport.credentials().clone(),
+            default_address: candidates
+                .iter()
+                .max_by_key(|candidate| candidate.priority)
+                .map(|best| best.addr),
+            candidates,
+            complete: true,
+            fingerprint: self.config.certificate.fingerprint(FingerprintHash::Sha256),
+            ssrc: self.sender.ssrc(),
+            cname: self.config.cname.clone(),
+            msid: self.msid.clone(),
+            mid: self
+                .agreement
+                .as_ref()
+                .and_then(|agreement| agreement.negotiated.mid.clone()),
+        }
+    }
+
+    /// Answers an offer on this transport. New ICE credentials of the far end are answered with new ones of ours
+    /// (RFC 8839 section 4.4.1.1); the DTLS role is kept while the association can go on.
+    fn answer_with(
+        &mut self,
+        transport: &mut MediaTransport,
+        sdp: &str,
+    ) -> Result<(String, Negotiated), Refusal> {
+        let mut local = self.describe(transport);
+        let probe = negotiation::answer(sdp, &local, &mut self.origin.clone(), None)?.negotiated;
+        let before = self
+            .agreement
+            .as_ref()
+            .map(|agreement| &agreement.negotiated);
+        let restarted =
+            before.is_some_and(|before| before.remote.credentials != probe.remote.credentials);
+        let established = before
+            .filter(|before| before.remote.fingerprints == probe.remote.fingerprints)
+            .map(|before| before.role);
+        if restarted {
+            local.credentials = IceCredentials::generate(&mut self.rng);
+        }
+        let answer = negotiation::answer(sdp, &local, &mut self.origin, established)?;
+        if restarted {
+            transport.restart(local.credentials, self.now);
+        }
+        transport.set_remote(answer.negotiated.remote.clone(), self.now)?;
+        Ok((answer.sdp, answer.negotiated))
+    }
+
+    fn adopt(&mut self, negotiated: Negotiated) {
+        self.transport_stirred = true;
+        let agreement = Agreement { negotiated };
+        let format = agreement.format();
+        self.sender.set_clock_rate(agreement.clock_rate());
+        self.receiver.set_clock_rate(agreement.clock_rate());
+        let clocks = (
+            format
+                .telephone_event
+                .unwrap_or_else(|| format.codec.clock_rate()),
+            format.codec.clock_rate(),
+        );
+        if self.digit_clocks != clocks {
+            self.digits = EventReceiver::new(clocks.0, clocks.1);
+            self.digit_clocks = clocks;
+        }
+        self.agreement = Some(agreement);
+        self.program.negotiated(&format, self.now);
+        self.tell(MediaEvent::Negotiated(format));
+        self.take_program_events();
+        self.expect_media();
+    }
+}
+
+/// Receiving.
+impl MediaSession {
+    fn on_rtp(&mut self, bytes: &[u8]) {
+        let Ok(packet) = Packet::parse(bytes) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let Some(agreement) = &self.agreement else {
+            return;
+        };
+        let header = packet.header();
+        let payload = packet.payload();
+        let kind = agreement.kind(header.payload_type);
+        self.counters.header_bytes_received += (bytes.len() - payload.len()) as u64;
+        match kind {
+            Some(PayloadKind::Audio(_)) => self.receiver.on_audio(&header, payload.len(), self.now),
+            Some(PayloadKind::TelephoneEvent) | None => {
+                self.receiver.on_event(&header, payload.len(), self.now)
+            }
+        };
+        if self.silence.heard(self.now) {
+            self.tell(MediaEvent::MediaResumed);
+        }
+        if !std::mem::replace(&mut self.counters.rtp_was_received, true) {
+            self.tell(MediaEvent::FirstRtpReceived);
+        }
+        let Some(kind) = kind else { return };
+        if kind == PayloadKind::TelephoneEvent {
+            self.digits
+                .on_packet(header.marker, header.timestamp, payload, self.now);
+            self.tell_digits();
+        }
+        if !self.hold.receives() {
+            return;
+        }
+        let packet = AudioPacket {
+            kind,
+            marker: header.marker,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            ssrc: header.ssrc,
+            payload,
+        };
+        self.begin_outgoing();
+        self.program.packet(&packet, self.now, &mut self.outgoing);
+        self.take_program_events();
+    }
+
+    fn tell_digits(&mut self) {
+        while let Some(heard) = self.digits.poll() {
+            if let Heard::Started { event } = heard
+                && let Some(digit) = digit_of(event)
+            {
+                self.tell(MediaEvent::Dtmf { digit });
+            }
+        }
+    }
+
+    fn on_transport_event(&mut self, event: TransportEvent) {
+        match event {
+            TransportEvent::IceConnected {
+                route,
+                local,
+                remote,
+            } => {
+                self.tell(MediaEvent::IcePair {
+                    local: route.local,
+                    remote: route.remote,
+                    local_kind: local,
+                    remote_kind: remote,
+                });
+            }
+            TransportEvent::IceDisconnected => self.tell(MediaEvent::PathLost { given_up: false }),
+            // The call may yet be saved by signalling; if it is not, the silence ends it.
+            TransportEvent::IceFailed(IceFailure::Lost { .. }) => {
+                self.tell(MediaEvent::PathLost { given_up: true })
+            }
+            TransportEvent::IceFailed(failure) => self.fail(failure.into()),
+            TransportEvent::DtlsConnected { profile, .. } => self.on_connected(profile),
+            TransportEvent::DtlsFailed(failure) => self.fail(failure.into()),
+            TransportEvent::ClosedByPeer => self.tell(MediaEvent::ClosedByPeer),
+        }
+    }
+
+    fn on_connected(&mut self, profile: SrtpProfile) {
+        self.tell(MediaEvent::DtlsConnected { profile });
+        if self.pacing.is_none() {
+            self.pacing = Some(Pacing::starting(self.phase, self.now));
+            self.statistics_due = self.now + self.config.statistics_every;
+            self.schedule = Schedule::new(self.rng.random(), self.config.rtcp_every, self.now);
+        }
+        self.expect_media();
+    }
+
+    fn expect_media(&mut self) {
+        let agreed = self
+            .agreement
+            .as_ref()
+            .is_some_and(|agreement| agreement.negotiated.direction.receives());
+        let expected = self.pacing.is_some() && agreed && self.hold.receives();
+        self.silence.expect(expected, self.now);
+    }
+}
+
+/// Sending.
+impl MediaSession {
+    /// The order is: what ICE and DTLS have to send, packets on their way, the report, the goodbye, events, and then
+    /// the next slot if it is due.
+    fn step(&mut self) -> Step {
+        loop {
+            if let Some(step) = self
+                .next_control()
+                .or_else(|| self.next_outgoing())
+                .or_else(|| self.next_report())
+            {
+                return step;
+            }
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            if self.stage != Stage::Open {
+                return Step::Wait(None);
+            }
+            match self
+                .pacing
+                .as_mut()
+                .and_then(|pacing| pacing.take(self.now))
+            {
+                Some(due) => self.run_slot(due),
+                None => return Step::Wait(self.next_deadline()),
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<(Instant, Deadline)> {
+        let transport = self
+            .transport_wait
+            .map(|(at, name)| (at, Deadline::Transport(name)));
+        let slot = self
+            .pacing
+            .as_ref()
+            .map(|pacing| (pacing.next(), Deadline::Slot));
+        transport.into_iter().chain(slot).min_by_key(|(at, _)| *at)
+    }
+
+    fn next_control(&mut self) -> Option<Step> {
+        while self.transport_stirred {
+            match self.transport.as_mut()?.poll() {
+                TransportOutput::Transmit { route, bytes } => {
+                    self.control = bytes;
+                    self.count_sent(self.control.len());
+                    return Some(Step::Control(route));
+                }
+                TransportOutput::Event(event) => self.on_transport_event(event),
+                TransportOutput::Wait(wait) => {
+                    self.transport_stirred = false;
+                    self.transport_wait = wait;
+                }
+            }
+        }
+        None
+    }
+
+    fn run_slot(&mut self, due: Due) {
+        self.counters.slots_late += u64::from(due.late);
+        self.counters.slots_skipped += due.skipped;
+        match self.silence.look(self.now) {
+            Verdict::Quiet => {}
+            Verdict::NoMedia { silent_for } => self.tell(MediaEvent::NoMedia { silent_for }),
+            Verdict::Timeout { silent_for } => {
+                self.fail(MediaError::MediaTimeout { silent_for });
+                return;
+            }
+        }
+        if !self.config.statistics_every.is_zero() && self.statistics_due <= self.now {
+            // A sleep over several seconds is told once.
+            while self.statistics_due <= self.now {
+                self.statistics_due += self.config.statistics_every;
+            }
+            let statistics = Box::new(self.statistics(self.now));
+            self.tell(MediaEvent::Statistics(statistics));
+        }
+        self.digits.handle_timeout(self.now);
+        self.tell_digits();
+        self.report_due |= self.schedule.take_due(self.now);
+        self.outgoing.begin(due.index);
+        self.handed = 0;
+        self.program.slot(self.now, &mut self.outgoing);
+        self.take_program_events();
+    }
+
+    fn begin_outgoing(&mut self) {
+        self.outgoing.begin(self.outgoing.slot());
+        self.handed = 0;
+    }
+
+    /// The next of the outgoing packets that may be sent, protected and ready.
+    fn next_outgoing(&mut self) -> Option<Step> {
+        loop {
+            let index = self.handed;
+            let entry = self.outgoing.packet(index)?;
+            self.handed += 1;
+            if let Numbering::Forwarded {
+                to: Destination::Call(to),
+                ..
+            } = entry.numbering
+            {
+                return Some(Step::Forward(index, to));
+            }
+            let ready = self
+                .transport
+                .as_ref()
+                .is_some_and(MediaTransport::is_connected);
+            let (true, Stage::Open, Some(agreement)) = (ready, self.stage, &self.agreement) else {
+                continue;
+            };
+            if !self.hold.sends() || !agreement.negotiated.direction.sends() {
+                continue;
+            }
+            let Some(payload_type) = agreement.payload_type(entry.kind) else {
+                self.counters.packets_dropped += 1;
+                continue;
+            };
+            let Some(header) = number(&mut self.sender, payload_type, &entry, self.now) else {
+                self.counters.packets_dropped += 1;
+                continue;
+            };
+            self.packet.clear();
+            self.packet
+                .reserve(FIXED_HEADER_LEN + entry.payload.len() + SrtpProfile::MAX_RTP_OVERHEAD);
+            self.packet
+                .resize(FIXED_HEADER_LEN + entry.payload.len(), 0);
+            let written = Writer::new(&mut self.packet, header)
+                .and_then(|writer| writer.payload(entry.payload));
+            let route = self
+                .transport
+                .as_mut()
+                .map(|transport| transport.protect_rtp(&mut self.packet));
+            let (Ok(_), Some(Ok(route))) = (written, route) else {
+                self.counters.packets_dropped += 1;
+                continue;
+            };
+            self.counters.rtp_sent += 1;
+            self.count_sent(self.packet.len());
+            if !std::mem::replace(&mut self.counters.rtp_was_sent, true) {
+                self.tell(MediaEvent::FirstRtpSent);
+            }
+            return Some(Step::Packet(route));
+        }
+    }
+
+    /// The report that is due, or the one that says goodbye; after that the transport is closed.
+    fn next_report(&mut self) -> Option<Step> {
+        let goodbye = self.stage == Stage::Closing;
+        if goodbye {
+            self.stage = Stage::Over;
+        }
+        if !std::mem::take(&mut self.report_due) && !goodbye {
+            return None;
+        }
+        let mux = self
+            .agreement
+            .as_ref()
+            .is_some_and(|agreement| agreement.negotiated.rtcp_mux);
+        let route = self
+            .transport
+            .as_mut()
+            .filter(|transport| mux && transport.is_connected())
+            .and_then(|transport| {
+                let (sender, receiver) = (&self.sender, &mut self.receiver);
+                reports::write(
+                    &mut self.packet,
+                    sender,
+                    receiver,
+                    &self.clock,
+                    &self.config.cname,
+                    goodbye,
+                    self.now,
+                );
+                transport.protect_rtcp(&mut self.packet).ok()
+            });
+        if goodbye && let Some(transport) = &mut self.transport {
+            transport.close(self.now);
+            self.transport_stirred = true;
+        }
+        let step = route.map(Step::Packet);
+        if step.is_some() {
+            self.count_sent(self.packet.len());
+            return step;
+        }
+        if goodbye { self.next_control() } else { None }
+    }
+
+    const fn count_sent(&mut self, bytes: usize) {
+        self.counters.datagrams_sent += 1;
+        self.counters.bytes_sent += bytes as u64;
+    }
+
+    /// Ends the media for this reason; the far end is told where that is possible.
+    fn fail(&mut self, error: MediaError) {
+        if self.stage == Stage::Open {
+            self.stage = Stage::Closing;
+            self.tell(MediaEvent::Failed(error));
+        }
+    }
+
+    fn tell(&mut self, event: MediaEvent) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        }
+    }
+
+    fn take_program_events(&mut self) {
+        for _ in 0..PROGRAM_EVENTS {
+            match self.program.poll_event() {
+                Some(event) => self.tell(MediaEvent::Program(event)),
+                None => break,
+            }
+        }
+    }
+}
+
+fn transmit(route: Route, bytes: &[u8]) -> Output<'_> {
+    Output::Transmit {
+        local: route.local,
+        remote: route.remote,
+        bytes,
+    }
+}
+
+fn number(
+    sender: &mut Sender,
+    payload_type: u8,
+    entry: &OutgoingPacket<'_>,
+    now: Instant,
+) -> Option<Header> {
+    match entry.numbering {
+        Numbering::Own { timestamp } => Some(sender.next(
+            payload_type,
+            entry.marker,
+            timestamp,
+            entry.payload.len(),
+            now,
+        )),
+        Numbering::Forwarded {
+            ssrc,
+            sequence,
+            timestamp,
+            ..
+        } => {
+            let source = Header {
+                marker: entry.marker,
+                payload_type,
+                sequence,
+                timestamp,
+                ssrc,
+            };
+            sender.relay(payload_type, &source, entry.payload.len(), now)
+        }
+    }
+}
+
+/// A name that says nothing of person or machine (RFC 7022): 16 characters, 80 bits.
+fn token(rng: &mut StdRng) -> String {
+    const CHARACTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut bytes = [0; 16];
+    rng.fill_bytes(&mut bytes);
+    bytes
+        .iter()
+        .map(|byte| char::from(CHARACTERS[usize::from(byte % 32)]))
+        .collect()
+}
+
+fn hash_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}

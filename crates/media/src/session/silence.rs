@@ -1,0 +1,148 @@
+//! Watches for a far end that sends nothing: tells it once, and says when it has lasted too long.
+
+use std::time::{Duration, Instant};
+
+/// What the watch has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing new.
+    Quiet,
+    /// `no_media_after` is over.
+    NoMedia { silent_for: Duration },
+    /// `media_timeout` is over.
+    Timeout { silent_for: Duration },
+}
+
+/// Runs from the moment media may be expected; stands still while none is (hold).
+#[derive(Debug)]
+pub(crate) struct Silence {
+    no_media_after: Duration,
+    media_timeout: Duration,
+    /// The last sign of life, or when the waiting began; `None` while nothing is expected.
+    since: Option<Instant>,
+    told: bool,
+}
+
+impl Silence {
+    /// Zero durations never come to an end.
+    pub(crate) const fn new(no_media_after: Duration, media_timeout: Duration) -> Self {
+        Self {
+            no_media_after,
+            media_timeout,
+            since: None,
+            told: false,
+        }
+    }
+
+    /// Media is expected from now on, or no longer.
+    pub(crate) fn expect(&mut self, expected: bool, now: Instant) {
+        if !expected {
+            self.since = None;
+            self.told = false;
+        } else if self.since.is_none() {
+            self.since = Some(now);
+        }
+    }
+
+    /// A valid packet came. Whether this ends a silence that was told.
+    pub(crate) fn heard(&mut self, now: Instant) -> bool {
+        if let Some(since) = &mut self.since {
+            *since = now;
+        }
+        std::mem::take(&mut self.told)
+    }
+
+    /// Looks at the time; tells each silence once.
+    pub(crate) fn look(&mut self, now: Instant) -> Verdict {
+        let Some(since) = self.since else {
+            return Verdict::Quiet;
+        };
+        let silent_for = now.saturating_duration_since(since);
+        if !self.media_timeout.is_zero() && silent_for >= self.media_timeout {
+            self.since = None;
+            return Verdict::Timeout { silent_for };
+        }
+        if !self.told && !self.no_media_after.is_zero() && silent_for >= self.no_media_after {
+            self.told = true;
+            return Verdict::NoMedia { silent_for };
+        }
+        Verdict::Quiet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_MEDIA: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to begin at"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn each_silence_is_told_once_and_ends_the_call_in_time() {
+        let begin = start();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut silence = Silence::new(NO_MEDIA, TIMEOUT);
+        assert_eq!(silence.look(at(100)), Verdict::Quiet);
+        silence.expect(true, begin);
+        assert_eq!(silence.look(at(4)), Verdict::Quiet);
+        assert_eq!(
+            silence.look(at(5)),
+            Verdict::NoMedia {
+                silent_for: NO_MEDIA
+            }
+        );
+        assert_eq!(silence.look(at(6)), Verdict::Quiet);
+        assert!(silence.heard(at(7)));
+        assert!(!silence.heard(at(8)));
+        assert_eq!(
+            silence.look(at(13)),
+            Verdict::NoMedia {
+                silent_for: NO_MEDIA
+            }
+        );
+        assert_eq!(
+            silence.look(at(68)),
+            Verdict::Timeout {
+                silent_for: TIMEOUT
+            }
+        );
+        assert_eq!(silence.look(at(69)), Verdict::Quiet);
+    }
+
+    #[test]
+    fn the_clock_stands_still_on_hold() {
+        let begin = start();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut silence = Silence::new(NO_MEDIA, TIMEOUT);
+        silence.expect(true, begin);
+        silence.expect(false, at(4));
+        assert_eq!(silence.look(at(1000)), Verdict::Quiet);
+        silence.expect(true, at(1000));
+        assert_eq!(silence.look(at(1004)), Verdict::Quiet);
+        assert_eq!(
+            silence.look(at(1005)),
+            Verdict::NoMedia {
+                silent_for: NO_MEDIA
+            }
+        );
+    }
+
+    #[test]
+    fn zero_means_never() {
+        let begin = start();
+        let mut silence = Silence::new(Duration::ZERO, Duration::ZERO);
+        silence.expect(true, begin);
+        assert_eq!(
+            silence.look(begin + Duration::from_secs(100_000)),
+            Verdict::Quiet
+        );
+    }
+}
