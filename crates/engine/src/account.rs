@@ -1,0 +1,255 @@
+//! One registration: how far its connection has come, and which calls are its own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_media::program::CallKey;
+use offhook_signaling::error::Error as SignalingError;
+use offhook_signaling::event::DisconnectCause;
+
+use crate::event::EventKind;
+use crate::status::{AccountState, AccountStatus, ConnectSteps};
+
+/// What an account is, without what only its session needs.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Unique name.
+    pub name: Arc<str>,
+    /// The dialect's name.
+    pub dialect: &'static str,
+    /// The server's URL, for people.
+    pub server: Arc<str>,
+    /// Name shown to callees.
+    pub caller_name: Option<String>,
+    /// Number shown to callees.
+    pub caller_number: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) profile: Profile,
+    pub(crate) calls: BTreeSet<CallKey>,
+    state: AccountState,
+    trouble: Option<Trouble>,
+    retry_at: Option<Instant>,
+    /// When the present connection attempt began.
+    began: Instant,
+    steps: Option<ConnectSteps>,
+}
+
+/// Why an account is not ready.
+#[derive(Debug, Clone)]
+struct Trouble {
+    reason: String,
+    remedy: Option<String>,
+}
+
+impl From<&SignalingError> for Trouble {
+    fn from(error: &SignalingError) -> Self {
+        Self {
+            reason: error.to_string(),
+            remedy: Some(error.remedy().to_string()),
+        }
+    }
+}
+
+impl Account {
+    pub(crate) fn new(profile: Profile, now: Instant) -> Self {
+        Self {
+            profile,
+            calls: BTreeSet::new(),
+            state: AccountState::Connecting,
+            trouble: None,
+            retry_at: None,
+            began: now,
+            steps: None,
+        }
+    }
+
+    pub(crate) const fn is_ready(&self) -> bool {
+        matches!(self.state, AccountState::Ready)
+    }
+
+    pub(crate) const fn is_stopped(&self) -> bool {
+        matches!(self.state, AccountState::Stopped)
+    }
+
+    /// Why no call can be placed now.
+    pub(crate) fn not_ready(&self) -> (String, Option<String>) {
+        match (&self.trouble, self.state) {
+            (Some(trouble), _) => (trouble.reason.clone(), trouble.remedy.clone()),
+            (None, AccountState::LoggingIn) => ("the login is under way".to_owned(), None),
+            (None, AccountState::Stopped) => ("it is shut down".to_owned(), None),
+            (None, _) => (
+                format!("the connection to {} is being opened", self.profile.server),
+                None,
+            ),
+        }
+    }
+
+    /// Time since the present connection attempt began.
+    pub(crate) fn at(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+
+    pub(crate) fn connecting(&mut self, now: Instant) -> EventKind {
+        self.began = now;
+        self.steps = None;
+        self.retry_at = None;
+        // The old trouble stays told until the session is ready: a status between two attempts names it.
+        self.enter(AccountState::Connecting, now)
+    }
+
+    /// The socket stands; how long its stages took. Each event has the instant of its own stage, not that of the last.
+    pub(crate) fn connected(
+        &mut self,
+        dns: Duration,
+        tcp: Duration,
+        tls: Option<Duration>,
+        now: Instant,
+    ) -> Vec<(Duration, EventKind)> {
+        let latest = self.at(now);
+        let socket_at = (dns + tcp).min(latest);
+        let tls_at = tls.map(|took| (socket_at + took).min(latest));
+        self.steps = Some(ConnectSteps {
+            socket: socket_at,
+            tls: tls_at,
+            login: None,
+            ready: None,
+        });
+        let socket = (socket_at, EventKind::Socket { dns, tcp });
+        let tls = tls_at
+            .zip(tls)
+            .map(|(at, took)| (at, EventKind::Tls { took }));
+        [socket].into_iter().chain(tls).collect()
+    }
+
+    pub(crate) fn logging_in(&mut self, now: Instant) -> EventKind {
+        self.enter(AccountState::LoggingIn, now)
+    }
+
+    pub(crate) fn logged_in(&mut self, now: Instant) -> EventKind {
+        let at = self.at(now);
+        if let Some(steps) = &mut self.steps {
+            steps.login = Some(at);
+        }
+        EventKind::Login
+    }
+
+    pub(crate) fn ready(&mut self, now: Instant) -> Vec<EventKind> {
+        self.trouble = None;
+        let at = self.at(now);
+        if let Some(steps) = &mut self.steps {
+            steps.ready = Some(at);
+        }
+        vec![self.enter(AccountState::Ready, now), EventKind::Ready]
+    }
+
+    pub(crate) fn login_failed(&mut self, error: &SignalingError, now: Instant) -> EventKind {
+        self.trouble = Some(error.into());
+        self.enter(AccountState::Refused, now)
+    }
+
+    /// Something went wrong with the session; it may heal by itself.
+    pub(crate) fn failed(&mut self, error: &SignalingError, now: Instant) -> EventKind {
+        self.trouble = Some(error.into());
+        self.enter(self.state, now)
+    }
+
+    pub(crate) fn disconnected(
+        &mut self,
+        cause: &DisconnectCause,
+        retry_in: Option<Duration>,
+        now: Instant,
+    ) -> Option<EventKind> {
+        if let Some(trouble) = self.read_cause(cause) {
+            self.trouble = Some(trouble);
+        }
+        self.retry_at = retry_in.map(|wait| now + wait);
+        if matches!(self.state, AccountState::Stopped) {
+            return None;
+        }
+        let refused = matches!(
+            cause,
+            DisconnectCause::LoginRefused | DisconnectCause::TakenOver
+        );
+        let state = if refused || retry_in.is_none() {
+            AccountState::Refused
+        } else {
+            AccountState::Waiting
+        };
+        Some(self.enter(state, now))
+    }
+
+    /// The cause as a person reads it; `None` where the event before has said it better.
+    fn read_cause(&self, cause: &DisconnectCause) -> Option<Trouble> {
+        let server = &self.profile.server;
+        let trouble = |reason: String, remedy: &str| Trouble {
+            reason,
+            remedy: Some(remedy.to_owned()),
+        };
+        match cause {
+            DisconnectCause::Connect(failure) => Some(Trouble {
+                reason: failure.text.clone(),
+                remedy: failure.remedy.clone(),
+            }),
+            DisconnectCause::Closed(reason) => Some(trouble(
+                format!("the connection to {server} ended: {reason}"),
+                "nothing: it is opened again by itself",
+            )),
+            DisconnectCause::Silent(deadline) => Some(trouble(
+                format!("{server} accepts connections but does not answer ({deadline})"),
+                "check that a Verto server listens there",
+            )),
+            DisconnectCause::TakenOver => Some(trouble(
+                format!("another client took over the session at {server}"),
+                "give each client its own credential, then restart this one",
+            )),
+            DisconnectCause::LoginRefused
+            | DisconnectCause::NotRegistered
+            | DisconnectCause::Asked => None,
+            // A cause that this engine does not know yet.
+            _ => Some(trouble(
+                format!("the connection to {server} ended: {cause:?}"),
+                "nothing: it is opened again by itself",
+            )),
+        }
+    }
+
+    pub(crate) fn stopped(&mut self, now: Instant) -> EventKind {
+        self.retry_at = None;
+        self.enter(AccountState::Stopped, now)
+    }
+
+    fn enter(&mut self, state: AccountState, now: Instant) -> EventKind {
+        self.state = state;
+        let trouble = if matches!(state, AccountState::Ready | AccountState::Stopped) {
+            None
+        } else {
+            self.trouble.as_ref()
+        };
+        EventKind::Account {
+            state,
+            reason: trouble.map(|trouble| trouble.reason.clone()),
+            remedy: trouble.and_then(|trouble| trouble.remedy.clone()),
+            retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
+        }
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> AccountStatus {
+        AccountStatus {
+            name: Arc::clone(&self.profile.name),
+            dialect: self.profile.dialect,
+            server: Arc::clone(&self.profile.server),
+            state: self.state,
+            reason: self.trouble.as_ref().map(|trouble| trouble.reason.clone()),
+            remedy: self
+                .trouble
+                .as_ref()
+                .and_then(|trouble| trouble.remedy.clone()),
+            retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
+            steps: self.steps,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Puts an engine together and starts it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::config::{AccountConfig, AudioConfig, Limits, MediaConfig};
+use crate::driver::engine::Engine;
+use crate::driver::start::start;
+use crate::error::BuildError;
+
+/// Collects what an engine needs; [`build`](Self::build) starts it.
+#[derive(Debug, Default)]
+pub struct Builder {
+    pub(crate) accounts: Vec<AccountConfig>,
+    pub(crate) audio: AudioConfig,
+    pub(crate) media: MediaConfig,
+    pub(crate) limits: Limits,
+}
+
+impl Builder {
+    /// Adds an account. It connects as soon as the engine is built, and keeps trying for ever.
+    #[must_use]
+    pub fn account(mut self, account: AccountConfig) -> Self {
+        self.accounts.push(account);
+        self
+    }
+
+    /// What calls send and where what is heard goes; silence and nowhere by default.
+    #[must_use]
+    pub fn audio(mut self, audio: AudioConfig) -> Self {
+        self.audio = audio;
+        self
+    }
+
+    /// How media is set up.
+    #[must_use]
+    pub fn media(mut self, media: MediaConfig) -> Self {
+        self.media = media;
+        self
+    }
+
+    /// Limits of calls and queues.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Starts the engine within the present tokio runtime.
+    ///
+    /// # Errors
+    /// When two accounts share a name, there is no runtime, or the system refuses threads or random numbers.
+    pub fn build(self) -> Result<Engine, BuildError> {
+        let mut names = HashSet::new();
+        for account in &self.accounts {
+            if !names.insert(account.name.as_str()) {
+                return Err(BuildError::DuplicateAccount(Arc::from(
+                    account.name.as_str(),
+                )));
+            }
+        }
+        start(self)
+    }
+}

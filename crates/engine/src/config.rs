@@ -1,0 +1,133 @@
+//! What an engine is built from: accounts, audio, media and limits.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use offhook_media::device::spec::{SinkSpec, SourceSpec};
+use offhook_media::program::AudioCodec;
+use offhook_media::session::config::{MEDIA_TIMEOUT, NO_MEDIA_AFTER};
+use offhook_signaling::auth::login::Login;
+use offhook_signaling::backoff::Backoff;
+use offhook_signaling::transport::options::ConnectOptions;
+use offhook_signaling::verto::dialect::differences::Dialect;
+
+use crate::request::Dtmf;
+
+/// One registration at one server.
+#[derive(Debug, Clone)]
+pub struct AccountConfig {
+    /// Unique within the engine; requests and events name the account by it.
+    pub name: String,
+    /// Which server family it is.
+    pub dialect: Dialect,
+    /// `ws://` or `wss://` URL of the server.
+    pub server: String,
+    /// Who we are. Secrets inside are never shown.
+    pub login: Login,
+    /// Name shown to callees, where the server allows it.
+    pub caller_name: Option<String>,
+    /// Number shown to callees, where the server allows it.
+    pub caller_number: Option<String>,
+    /// CA file, proxy, time limits of the connection.
+    pub connect: ConnectOptions,
+    /// Pauses between connection attempts.
+    pub backoff: Backoff,
+}
+
+impl AccountConfig {
+    /// An account with the usual connection options.
+    pub fn new(
+        name: impl Into<String>,
+        dialect: Dialect,
+        server: impl Into<String>,
+        login: Login,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            dialect,
+            server: server.into(),
+            login,
+            caller_name: None,
+            caller_number: None,
+            connect: ConnectOptions::default(),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+/// What is sent to callers and what becomes of what they say. Every call opens its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioConfig {
+    /// What we send. A file is played from its beginning in each call, silence after its end.
+    pub input: SourceSpec,
+    /// Where what is heard goes. A file is 16 bit mono 48 kHz with mode 0600; `{call}` and `{time}` in its path are
+    /// replaced, and an existing one is never overwritten but numbered on.
+    pub output: SinkSpec,
+}
+
+impl Default for AudioConfig {
+    fn default() -> Self {
+        Self {
+            input: SourceSpec::Silence,
+            output: SinkSpec::Discard,
+        }
+    }
+}
+
+/// How media of every call is set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MediaConfig {
+    /// Codecs, best first.
+    pub codecs: Vec<AudioCodec>,
+    /// Silence of the far end after which the event `NoMedia` is told. Zero: never.
+    pub no_media_after: Duration,
+    /// Silence of the far end after which the call ends. Zero: never.
+    pub media_timeout: Duration,
+    /// Addresses to bind media sockets to; empty: those of every useful interface.
+    pub addresses: Vec<IpAddr>,
+    /// Offer loopback addresses too: for servers on the same machine.
+    pub loopback: bool,
+    /// How DTMF digits are sent.
+    pub dtmf: Dtmf,
+    /// Threads that carry media; calls are spread over them.
+    pub workers: usize,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        let opus = cfg!(feature = "opus").then_some(AudioCodec::Opus);
+        Self {
+            codecs: opus
+                .into_iter()
+                .chain([AudioCodec::Pcmu, AudioCodec::Pcma])
+                .collect(),
+            no_media_after: NO_MEDIA_AFTER,
+            media_timeout: MEDIA_TIMEOUT,
+            addresses: Vec::new(),
+            loopback: false,
+            dtmf: Dtmf::default(),
+            workers: 1,
+        }
+    }
+}
+
+/// Limits of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most calls at a time. Default 1,000.
+    pub calls: usize,
+    /// Requests that may wait. Default 256.
+    pub requests: usize,
+    /// Events that a subscriber may lag behind before it loses some. Default 1,024.
+    pub events: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: 1000,
+            requests: 256,
+            events: 1024,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The edge: one task that drives many accounts' sockets and timers, media worker threads, and the handle to both.
+//!
+//! It decides nothing about calls: every input goes into the core or into a signalling session, every output comes out
+//! of one. There is no task and no timer per call or per account, and no lock that calls share.
+
+mod clock;
+pub mod engine;
+pub mod events;
+mod line;
+mod request;
+mod shard;
+mod sound;
+pub(crate) mod start;

@@ -1,0 +1,119 @@
+//! Brings an engine to life: seeds, sessions, workers, queues, the task.
+
+use std::sync::Arc;
+
+use offhook_media::device::disk::{Disk, DiskConfig};
+use offhook_media::driver::event::CallEvent;
+use offhook_media::driver::worker::{WorkerConfig, Workers};
+use offhook_media::program::CallKey;
+use offhook_media::session::event::MediaEvent;
+use offhook_signaling::deadlines::Timers;
+use offhook_signaling::verto::session::{Config as SessionConfig, Session};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{broadcast, mpsc};
+
+use crate::account::Profile;
+use crate::builder::Builder;
+use crate::config::AccountConfig;
+use crate::core::{Core, CoreConfig};
+use crate::driver::clock;
+use crate::driver::engine::Engine;
+use crate::driver::line::Line;
+use crate::driver::shard::{Moving, Shard};
+use crate::error::BuildError;
+
+/// Media events that may wait for the shard. Statistics give way at three quarters, so that what changes a call fits.
+const MEDIA_EVENTS: usize = 8192;
+
+pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
+    let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+    let now = clock::now();
+    let core = Core::new(
+        CoreConfig {
+            accounts: builder.accounts.iter().map(profile).collect(),
+            max_calls: builder.limits.calls,
+            dtmf: builder.media.dtmf,
+        },
+        seed()?,
+        now,
+    );
+    let lines = builder
+        .accounts
+        .into_iter()
+        .map(|account| {
+            let options = account.connect.clone();
+            Ok(Line::new(
+                Session::new(session_config(account), seed()?, now),
+                options,
+            ))
+        })
+        .collect::<Result<Vec<_>, BuildError>>()?;
+    let (requests, waiting_requests) = mpsc::channel(builder.limits.requests.max(1));
+    let (media_events, waiting_media_events) = mpsc::channel(MEDIA_EVENTS);
+    let worker = WorkerConfig {
+        max_calls: builder.limits.calls,
+        ..WorkerConfig::default()
+    };
+    let workers = Workers::spawn(&worker, builder.media.workers, |_| {
+        sink(media_events.clone())
+    })
+    .map_err(BuildError::Worker)?;
+    let disk = Disk::start(DiskConfig::default()).map_err(BuildError::Disk)?;
+    let shard = Shard {
+        core,
+        lines,
+        requests: waiting_requests,
+        media_events: waiting_media_events,
+        workers,
+        audio: builder.audio,
+        disk,
+        media: builder.media,
+        notices: broadcast::Sender::new(builder.limits.events.max(1)),
+        state: Moving::default(),
+    };
+    runtime.spawn(shard.run());
+    Ok(Engine::new(requests))
+}
+
+fn profile(account: &AccountConfig) -> Profile {
+    Profile {
+        name: Arc::from(account.name.as_str()),
+        dialect: account.dialect.name,
+        server: Arc::from(account.server.as_str()),
+        caller_name: account.caller_name.clone(),
+        caller_number: account.caller_number.clone(),
+    }
+}
+
+fn session_config(account: AccountConfig) -> SessionConfig {
+    SessionConfig {
+        server: account.server,
+        dialect: account.dialect,
+        login: account.login,
+        sessid: None,
+        user_agent: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
+        timers: Timers::default(),
+        backoff: account.backoff,
+        wall_clock: Some(clock::time_of_day()),
+    }
+}
+
+/// Takes events on a worker's thread, which must never wait.
+fn sink(queue: mpsc::Sender<(CallKey, CallEvent)>) -> impl FnMut(CallKey, CallEvent) + Send {
+    let mut lost: u64 = 0;
+    move |call, event| {
+        let spare = matches!(event, CallEvent::Media(MediaEvent::Statistics(_)));
+        if spare && queue.capacity() < MEDIA_EVENTS / 4 {
+            return;
+        }
+        if let Err(TrySendError::Full(_)) = queue.try_send((call, event)) {
+            lost += 1;
+            tracing::error!(lost, "the engine is overloaded: events of media were lost");
+        }
+    }
+}
+
+fn seed() -> Result<[u8; 32], BuildError> {
+    clock::seed().map_err(BuildError::NoEntropy)
+}

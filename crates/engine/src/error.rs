@@ -1,0 +1,162 @@
+//! What a request to the engine can be refused for: what, about which call or account, and what to do.
+
+use std::sync::Arc;
+
+use offhook_signaling::call_id::CallId;
+
+/// A request that was refused. Nothing of it happened.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No account has this name.
+    #[error("there is no account `{name}`")]
+    UnknownAccount {
+        /// As asked for.
+        name: String,
+        /// The accounts that exist.
+        known: Vec<Arc<str>>,
+    },
+    /// Several accounts exist and the request names none.
+    #[error("there are several accounts and the request names none")]
+    WhichAccount {
+        /// The accounts that exist.
+        known: Vec<Arc<str>>,
+    },
+    /// The account cannot place calls now.
+    #[error("account `{account}` is not ready: {reason}")]
+    NotReady {
+        /// The account.
+        account: Arc<str>,
+        /// Why, as its status says.
+        reason: String,
+        /// What to do, as its status says.
+        remedy: Option<String>,
+    },
+    /// No such call, or no longer.
+    #[error("there is no call `{call}`")]
+    UnknownCall {
+        /// As asked for.
+        call: CallId,
+    },
+    /// The request names no call and none fits.
+    #[error("no call {0}")]
+    NoCall(Wanted),
+    /// The request names no call and several fit.
+    #[error("{count} calls fit the request")]
+    WhichCall {
+        /// How many.
+        count: usize,
+    },
+    /// The call is not in a state that allows this.
+    #[error("call `{call}` cannot be {wanted} now: it is {state}")]
+    WrongState {
+        /// The call.
+        call: CallId,
+        /// What was asked, as a participle.
+        wanted: &'static str,
+        /// What it is instead.
+        state: &'static str,
+    },
+    /// A number that cannot be called.
+    #[error("`{number}` cannot be called: {why}")]
+    Number {
+        /// As asked for, shortened.
+        number: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A digit that no telephone has.
+    #[error("`{0}` is no DTMF digit")]
+    Digit(char),
+    /// No digits, or more than one request may hold.
+    #[error("a request holds 1 to {limit} digits")]
+    DigitCount {
+        /// The limit.
+        limit: usize,
+    },
+    /// The engine carries as many calls as it was built for.
+    #[error("{limit} calls are up, the limit of this engine")]
+    TooManyCalls {
+        /// The limit.
+        limit: usize,
+    },
+    /// The engine is shutting down.
+    #[error("the engine is shutting down")]
+    ShuttingDown,
+    /// The engine has ended.
+    #[error("the engine has ended")]
+    Ended,
+}
+
+/// Which call a request without one looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// One that rings here.
+    Ringing,
+    /// Any.
+    Any,
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Ringing => "rings",
+            Self::Any => "is up",
+        })
+    }
+}
+
+impl Error {
+    /// What to do about it, one sentence; `None` where waiting or looking is all one can do.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::UnknownAccount { known, .. } | Self::WhichAccount { known }
+                if known.is_empty() =>
+            {
+                Some("configure an account first".to_owned())
+            }
+            Self::UnknownAccount { known, .. } | Self::WhichAccount { known } => {
+                Some(format!("name one of {}", known.join(", ")))
+            }
+            Self::NotReady { remedy, .. } => remedy.clone(),
+            Self::UnknownCall { .. } | Self::WhichCall { .. } => {
+                Some("list the calls and name one of them".to_owned())
+            }
+            Self::NoCall(Wanted::Ringing) => Some("wait for the event `incoming`".to_owned()),
+            Self::WrongState { .. } => {
+                Some("look at the call's state and ask again when it has changed".to_owned())
+            }
+            Self::Number { .. } => {
+                Some("use digits, a user name or a SIP address without spaces".to_owned())
+            }
+            Self::Digit(_) => Some("use 0-9, *, #, A-D; w and W are pauses".to_owned()),
+            Self::DigitCount { .. } => Some("send them in several requests".to_owned()),
+            Self::TooManyCalls { .. } => {
+                Some("end a call, or build the engine with a higher limit".to_owned())
+            }
+            Self::NoCall(Wanted::Any) | Self::ShuttingDown | Self::Ended => None,
+        }
+    }
+}
+
+/// Why an engine could not be built.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Two accounts with one name.
+    #[error("two accounts are named `{0}`: give each its own name")]
+    DuplicateAccount(Arc<str>),
+    /// The system's random numbers are not to be had.
+    #[error("the system gives no random numbers ({0}): nothing secret can be made without them")]
+    NoEntropy(getrandom::Error),
+    /// There is no tokio runtime to live on.
+    #[error("an engine is built inside a tokio runtime, and there is none here")]
+    NoRuntime,
+    /// The media worker could not be started.
+    #[error("the media worker did not start: {0}")]
+    Worker(std::io::Error),
+    /// The thread that reads and writes sound files could not be started.
+    #[error("the thread for sound files did not start: {0}")]
+    Disk(std::io::Error),
+}

@@ -1,0 +1,151 @@
+//! Everything the engine tells: one typed event an occurrence, in the words of whoever waits for a call.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_signaling::call_id::CallId;
+
+use crate::ended::Ended;
+use crate::quality::Quality;
+use crate::status::{AccountState, Direction};
+
+/// One occurrence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The account that it is about.
+    pub account: Arc<str>,
+    /// The call that it is about; `None`: the account itself.
+    pub call: Option<CallId>,
+    /// Time since that call began or, without a call, since the account's present connection attempt began.
+    pub at: Duration,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub enum EventKind {
+    /// The account's state changed.
+    Account {
+        /// The new state.
+        state: AccountState,
+        /// Why, if it is not for the better.
+        reason: Option<String>,
+        /// What to do about it.
+        remedy: Option<String>,
+        /// Time until the next attempt.
+        retry_in: Option<Duration>,
+    },
+    /// The TCP connection to the server stands.
+    Socket {
+        /// Name resolution.
+        dns: Duration,
+        /// TCP connection, to the server or to the proxy before it.
+        tcp: Duration,
+    },
+    /// TLS stands; does not come on plain `ws`.
+    Tls {
+        /// The handshake.
+        took: Duration,
+    },
+    /// The server accepted the login.
+    Login,
+    /// Calls can be made and come in.
+    Ready,
+    /// Somebody calls: answer it or hang it up.
+    Incoming {
+        /// The caller's number.
+        number: String,
+        /// The caller's name.
+        name: Option<String>,
+    },
+    /// The invitation is on its way.
+    Invite {
+        /// Who is called.
+        number: String,
+        /// Who invited.
+        direction: Direction,
+    },
+    /// The far end rings.
+    Ringing,
+    /// Media flows before the answer.
+    Early,
+    /// The call was answered, by whichever side was called.
+    Answered,
+    /// ICE found its path.
+    Ice {
+        /// Our end of it.
+        local: IceEnd,
+        /// The far end.
+        remote: IceEnd,
+    },
+    /// DTLS stands, and the certificate is the one that signalling promised.
+    Dtls {
+        /// SRTP profile by its IANA name.
+        profile: &'static str,
+    },
+    /// The first audio packet went out.
+    FirstRtpSent,
+    /// The first authentic audio packet came in.
+    FirstRtpReceived,
+    /// Nothing came for a while; the call goes on until the media time limit.
+    NoMedia {
+        /// For how long.
+        silent: Duration,
+    },
+    /// Audio comes in again after `NoMedia`.
+    MediaResumed,
+    /// The far end pressed a key.
+    Dtmf {
+        /// Which.
+        digit: char,
+    },
+    /// The call is being recorded.
+    Recording {
+        /// Into this file.
+        path: PathBuf,
+    },
+    /// Something about the sound failed; the call goes on without it.
+    AudioFault {
+        /// What, one sentence that names the thing and what to do.
+        reason: String,
+    },
+    /// A sound device that had stopped works again.
+    AudioRestored {
+        /// Its name.
+        device: String,
+    },
+    /// A request about the call was taken and failed later.
+    RequestFailed {
+        /// What, one sentence.
+        reason: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// Figures of the call, each second.
+    Quality(Box<Quality>),
+    /// Silence is sent in place of the input, or no longer.
+    Muted {
+        /// Whether it is.
+        on: bool,
+    },
+    /// The server is gone and the call waits for it, or it is back.
+    Recovering {
+        /// Whether it waits.
+        on: bool,
+    },
+    /// The call is over. Comes exactly once for each call, as its last event.
+    Ended(Box<Ended>),
+}
+
+/// One end of the path that ICE chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceEnd {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its kind of candidate: `host`, `srflx`, `prflx` or `relay`.
+    pub kind: &'static str,
+}

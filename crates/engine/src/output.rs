@@ -1,0 +1,58 @@
+//! What the core asks of its driver.
+
+use std::time::Instant;
+
+use offhook_media::program::{CallKey, ProgramCommand};
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::Command;
+
+use crate::event::Event;
+
+/// Names one account within an engine: its place in the builder's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountKey(pub usize);
+
+/// One thing for the driver to do, in this order.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Give this to the account's signalling session.
+    Signaling(AccountKey, Command),
+    /// Give this to the media worker.
+    Media(CallKey, MediaCommand),
+    /// Tell whoever listens.
+    Event(Event),
+    /// The answer to `shut_down`: every call has ended and every session has stopped, or had its time.
+    Finished,
+    /// Nothing more to do before this instant; the name says which deadline asked.
+    Wait(Option<(Instant, Deadline)>),
+}
+
+/// What a call wants of media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaCommand {
+    /// Open sound and sockets for the call. A sound that cannot be had is told by `audio_fault`; the call is opened
+    /// without it.
+    Open(CallId),
+    /// Make our offer.
+    CreateOffer,
+    /// Take the far end's offer, make our answer.
+    AcceptOffer(String),
+    /// Take the far end's answer.
+    AcceptAnswer(String),
+    /// A wish to what the call does with its audio.
+    Program(ProgramCommand),
+    /// Close it all; `Closed` is expected back.
+    Close,
+}
+
+/// What the core waits for with a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Deadline {
+    /// Our own description, from the media worker: 15 s, which a slow sound device may take to open.
+    LocalDescription,
+    /// The media worker's last word about a call: 2 s.
+    MediaClosed,
+    /// The whole shutdown: 4 s, so that a supervisor's 5 s are never reached.
+    ShutDown,
+}

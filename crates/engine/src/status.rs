@@ -1,0 +1,137 @@
+//! How accounts and calls stand at one moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_signaling::call_id::CallId;
+
+use crate::quality::Quality;
+
+/// Accounts and calls at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// In the order they were given to the builder.
+    pub accounts: Vec<AccountStatus>,
+    /// Oldest first.
+    pub calls: Vec<CallStatus>,
+}
+
+/// One account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The dialect's name.
+    pub dialect: &'static str,
+    /// The server's URL.
+    pub server: Arc<str>,
+    /// How far it has come.
+    pub state: AccountState,
+    /// Why it is not ready, one sentence.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// Time until the next attempt, while waiting for one.
+    pub retry_in: Option<Duration>,
+    /// When the newest connection reached each step, for whoever came too late for the events.
+    pub steps: Option<ConnectSteps>,
+}
+
+/// When a connection reached each of its steps, counted from the beginning of its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectSteps {
+    /// The TCP connection stood.
+    pub socket: Duration,
+    /// TLS stood; `None` on plain `ws`.
+    pub tls: Option<Duration>,
+    /// The login was accepted.
+    pub login: Option<Duration>,
+    /// Calls could be made.
+    pub ready: Option<Duration>,
+}
+
+/// How far an account has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    /// A socket is being opened.
+    Connecting,
+    /// The socket is up, the login under way.
+    LoggingIn,
+    /// Calls can be made and come in.
+    Ready,
+    /// Unreachable; the next attempt is scheduled.
+    Waiting,
+    /// The server refuses the login.
+    Refused,
+    /// Shut down.
+    Stopped,
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallStatus {
+    /// Its id.
+    pub call: CallId,
+    /// The account that it belongs to.
+    pub account: Arc<str>,
+    /// Who called whom.
+    pub direction: Direction,
+    /// How far it has come.
+    pub state: CallState,
+    /// The far end's number.
+    pub number: String,
+    /// The far end's name.
+    pub name: Option<String>,
+    /// Time since it began.
+    pub age: Duration,
+    /// Whether silence is sent in place of the input.
+    pub muted: bool,
+    /// The codec in use, once media flows.
+    pub codec: Option<&'static str>,
+    /// The newest figures, once media flows.
+    pub quality: Option<Quality>,
+}
+
+/// Who called whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The far end called us.
+    Inbound,
+    /// We called.
+    Outbound,
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallState {
+    /// We called; nothing is known of the far end yet.
+    Calling,
+    /// It rings: there for an outbound call, here for an inbound one.
+    Ringing,
+    /// Media flows before the answer.
+    Early,
+    /// We answered; the server has not said yes yet.
+    Answering,
+    /// People can talk.
+    Active,
+    /// The server is gone; the call is kept and will be picked up again.
+    Recovering,
+    /// Being ended.
+    Ending,
+}
+
+impl CallState {
+    /// The state as a word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Calling => "calling",
+            Self::Ringing => "ringing",
+            Self::Early => "early",
+            Self::Answering => "answering",
+            Self::Active => "active",
+            Self::Recovering => "recovering",
+            Self::Ending => "ending",
+        }
+    }
+}

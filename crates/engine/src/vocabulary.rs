@@ -1,0 +1,20 @@
+//! The types of the floors below that users of the engine name: who logs in where, names of calls and causes, sound.
+
+pub use offhook_media::device::error::EndpointError;
+pub use offhook_media::device::spec::{SinkSpec, SourceSpec, SpecError};
+pub use offhook_media::program::AudioCodec;
+pub use offhook_media::quality::statistics::Statistics;
+pub use offhook_signaling::auth::login::Login;
+pub use offhook_signaling::backoff::Backoff;
+pub use offhook_signaling::call_id::CallId;
+pub use offhook_signaling::cause::Cause;
+pub use offhook_signaling::secret::Secret;
+pub use offhook_signaling::transport::no_proxy::NoProxy;
+pub use offhook_signaling::transport::options::ConnectOptions;
+pub use offhook_signaling::transport::proxy::Proxy;
+pub use offhook_signaling::transport::tls::Trust;
+pub use offhook_signaling::verto::dialect::differences::Dialect;
+#[cfg(feature = "freeswitch")]
+pub use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
+#[cfg(feature = "telnyx")]
+pub use offhook_signaling::verto::dialect::telnyx::TELNYX;
