@@ -10,6 +10,7 @@ use offhook_media::driver::event::CallEvent;
 use offhook_media::program::{AudioCodec, CallKey, ProgramCommand, ProgramEvent};
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::event::MediaEvent;
+use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
@@ -235,7 +236,7 @@ impl Call {
         };
         self.state = State::Answering;
         self.open_media(fx);
-        self.media(MediaCommand::AcceptOffer(offer), fx);
+        self.media(MediaCommand::AcceptOffer(offer, Renewal::Change), fx);
         self.await_description(fx);
     }
 
@@ -406,7 +407,7 @@ impl Call {
             return;
         }
         self.sound.renewing = true;
-        self.media(MediaCommand::AcceptOffer(sdp), fx);
+        self.media(MediaCommand::AcceptOffer(sdp, Renewal::Afresh), fx);
         self.await_description(fx);
     }
 
@@ -526,6 +527,7 @@ impl Call {
             MediaEvent::NoMedia { silent_for } => {
                 self.tell(EventKind::NoMedia { silent: silent_for }, fx)
             }
+            MediaEvent::PathLost { given_up } => self.tell(EventKind::PathLost { given_up }, fx),
             MediaEvent::MediaResumed => self.tell(EventKind::MediaResumed, fx),
             MediaEvent::Dtmf { digit } => self.tell(EventKind::Dtmf { digit }, fx),
             MediaEvent::Program(event) => self.on_program_event(event, fx),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use offhook_media::dtls::certificate::CertificateError;
 use offhook_signaling::call_id::CallId;
 
 /// A request that was refused. Nothing of it happened.
@@ -156,6 +157,9 @@ pub enum BuildError {
     /// The media worker could not be started.
     #[error("the media worker did not start: {0}")]
     Worker(std::io::Error),
+    /// No certificate for the encryption of media.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The thread that reads and writes sound files could not be started.
     #[error("the thread for sound files did not start: {0}")]
     Disk(std::io::Error),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_media::ice::candidate::CandidateType;
+use offhook_media::srtp::profile::SrtpProfile;
 use offhook_signaling::call_id::CallId;
 
 use crate::ended::Ended;
@@ -84,8 +86,8 @@ pub enum EventKind {
     },
     /// DTLS stands, and the certificate is the one that signalling promised.
     Dtls {
-        /// SRTP profile by its IANA name.
-        profile: &'static str,
+        /// How media is protected.
+        profile: SrtpProfile,
     },
     /// The first audio packet went out.
     FirstRtpSent,
@@ -95,6 +97,11 @@ pub enum EventKind {
     NoMedia {
         /// For how long.
         silent: Duration,
+    },
+    /// The path to the far end stopped answering. Without a new one the call ends by its media time limit.
+    PathLost {
+        /// Nothing more is tried on this path; the server has to offer another.
+        given_up: bool,
     },
     /// Audio comes in again after `NoMedia`.
     MediaResumed,
@@ -146,6 +153,6 @@ pub enum EventKind {
 pub struct IceEnd {
     /// Its address.
     pub address: SocketAddr,
-    /// Its kind of candidate: `host`, `srflx`, `prflx` or `relay`.
-    pub kind: &'static str,
+    /// Its kind of candidate.
+    pub kind: CandidateType,
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use offhook_media::program::{CallKey, ProgramCommand};
+use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 
@@ -37,7 +38,7 @@ pub enum MediaCommand {
     /// Make our offer.
     CreateOffer,
     /// Take the far end's offer, make our answer.
-    AcceptOffer(String),
+    AcceptOffer(String, Renewal),
     /// Take the far end's answer.
     AcceptAnswer(String),
     /// A wish to what the call does with its audio.

@@ -1,6 +1,7 @@
 //! The one task behind many accounts: takes whatever comes next, hands it to core or session, does what they say.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -9,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, SelectAll};
 use offhook_media::device::disk::Disk;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::worker::Workers;
+use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
@@ -45,6 +47,7 @@ pub(crate) struct Shard {
     pub(crate) workers: Workers,
     pub(crate) audio: AudioConfig,
     pub(crate) disk: Disk,
+    pub(crate) certificate: Arc<Certificate>,
     pub(crate) media: MediaConfig,
     pub(crate) notices: broadcast::Sender<Notice>,
     pub(crate) state: Moving,
@@ -327,7 +330,7 @@ impl Shard {
             codecs: self.media.codecs.clone(),
             no_media_after: self.media.no_media_after,
             media_timeout: self.media.media_timeout,
-            ..SessionConfig::default()
+            ..SessionConfig::new(Arc::clone(&self.certificate))
         };
         let bind = sound::bind(&self.media);
         if self
@@ -348,7 +351,7 @@ impl Shard {
         let given = match command {
             MediaCommand::Open(_) => Ok(()),
             MediaCommand::CreateOffer => worker.create_offer(call),
-            MediaCommand::AcceptOffer(sdp) => worker.accept_offer(call, sdp),
+            MediaCommand::AcceptOffer(sdp, renewal) => worker.accept_offer(call, sdp, renewal),
             MediaCommand::AcceptAnswer(sdp) => worker.accept_answer(call, sdp),
             MediaCommand::Program(command) => worker.program(call, command),
             MediaCommand::Close => worker.close(call),

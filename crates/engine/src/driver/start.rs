@@ -5,6 +5,7 @@ use std::sync::Arc;
 use offhook_media::device::disk::{Disk, DiskConfig};
 use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::worker::{WorkerConfig, Workers};
+use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::session::event::MediaEvent;
 use offhook_signaling::deadlines::Timers;
@@ -60,6 +61,8 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
     })
     .map_err(BuildError::Worker)?;
     let disk = Disk::start(DiskConfig::default()).map_err(BuildError::Disk)?;
+    // One for all calls: making one takes longer than the rest of a call's beginning.
+    let certificate = Arc::new(Certificate::generate().map_err(BuildError::Certificate)?);
     let shard = Shard {
         core,
         lines,
@@ -68,6 +71,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         workers,
         audio: builder.audio,
         disk,
+        certificate,
         media: builder.media,
         notices: broadcast::Sender::new(builder.limits.events.max(1)),
         state: Moving::default(),
