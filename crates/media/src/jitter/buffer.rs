@@ -96,7 +96,10 @@ pub enum Playout<'a> {
 }
 
 /// Never correct the delay by a whole frame for less than the frame and this much.
-const SLACK_US: i64 = 10_000;
+const SLACK_US: i64 = 5_000;
+/// Played earlier than wished by this much, a pause is used to let the delay grow. Less than the smallest delay aimed
+/// at, so that it is noticed before the buffer runs dry.
+const EARLY_US: i64 = 5_000;
 /// Further off than this the delay is corrected also while somebody speaks.
 const FAR_OFF_US: i64 = 60_000;
 /// Between two corrections while somebody speaks: packets played.
@@ -396,7 +399,7 @@ impl JitterBuffer {
         playing.since_correction = playing.since_correction.saturating_add(1);
         if playing.started
             && quiet
-            && over < -SLACK_US
+            && over < -EARLY_US
             && playing.ahead < duration * 8
             && !playing.silence
         {

@@ -13,10 +13,14 @@ const BUCKET_US: i64 = 5_000;
 const BUCKETS: usize = 500;
 /// Where the fastest recent packet is kept, so that there is room on both sides.
 const FLOOR_BUCKET: i64 = 60;
-/// Part of what a new packet finds that it leaves (memory of about 12 s at 50 packets a second).
-const KEEP: f32 = 0.998;
+/// Packets that make up most of the memory (10 s at 50 packets a second).
+const MEMORY: u32 = 500;
+/// What a packet weighs of the one after it, once there are [`MEMORY`] of them.
+const KEEP: f64 = 0.998;
+/// Weights are scaled down before they outgrow their precision.
+const HEAVY: f64 = 1e9;
 /// Part of the packets that should come in time. The rest is what FEC and concealment are for.
-const QUANTILE: f32 = 0.985;
+const QUANTILE: f64 = 0.985;
 /// A packet that comes this much later than the point aimed at opens a spike.
 const SPIKE_US: i64 = 60_000;
 /// A spike that lasts longer is no spike.
@@ -35,7 +39,10 @@ const JUMP_US: i64 = 2_000_000;
 /// Learns the wished playout point of one stream. All times in microseconds.
 #[derive(Debug)]
 pub(super) struct DelayEstimator {
-    histogram: Vec<f32>,
+    histogram: Vec<f64>,
+    total: f64,
+    /// What the next packet weighs.
+    weight: f64,
     /// Transit time at the lower edge of bucket 0.
     anchor: i64,
     learned: u32,
@@ -49,6 +56,8 @@ impl DelayEstimator {
     pub(super) fn new() -> Self {
         Self {
             histogram: vec![0.0; BUCKETS],
+            total: 0.0,
+            weight: 1.0,
             anchor: 0,
             learned: 0,
             floor: Floor::default(),
@@ -115,26 +124,31 @@ impl DelayEstimator {
 
     fn learn(&mut self, transit: i64) {
         self.learned = self.learned.saturating_add(1);
-        // The first packets weigh as much as all before them together would: the start is learned fast.
-        let keep = KEEP.min(1.0 - 1.0 / self.learned as f32);
-        for weight in &mut self.histogram {
-            *weight *= keep;
+        // Old packets fade because new ones weigh more; the first ones weigh the same, so the start is learned fast.
+        if self.learned > MEMORY {
+            self.weight /= KEEP;
+        }
+        if self.weight > HEAVY {
+            self.histogram
+                .iter_mut()
+                .for_each(|weight| *weight /= HEAVY);
+            self.total /= HEAVY;
+            self.weight /= HEAVY;
         }
         let bucket = ((transit - self.anchor).div_euclid(BUCKET_US)).clamp(0, BUCKETS as i64 - 1);
         if let Some(weight) = self.histogram.get_mut(bucket as usize) {
-            *weight += 1.0 - keep;
+            *weight += self.weight;
+            self.total += self.weight;
         }
     }
 
     fn quantile(&self) -> i64 {
-        let mut left = 1.0 - QUANTILE;
-        let total: f32 = self.histogram.iter().sum();
-        left *= total;
-        let mut bucket = BUCKETS - 1;
+        let mut late = (1.0 - QUANTILE) * self.total;
+        let mut bucket = 0;
         for (index, weight) in self.histogram.iter().enumerate().rev() {
-            left -= weight;
+            late -= weight;
             bucket = index;
-            if left < 0.0 {
+            if late < 0.0 {
                 break;
             }
         }
@@ -156,7 +170,7 @@ impl DelayEstimator {
         }
         let shift = usize::try_from(off.abs()).unwrap_or(BUCKETS).min(BUCKETS);
         let fallen = if off > 0 {
-            let fallen: f32 = self.histogram.iter().take(shift).sum();
+            let fallen: f64 = self.histogram.iter().take(shift).sum();
             self.histogram.rotate_left(shift);
             self.histogram
                 .iter_mut()
@@ -165,7 +179,7 @@ impl DelayEstimator {
                 .for_each(|weight| *weight = 0.0);
             (0, fallen)
         } else {
-            let fallen: f32 = self.histogram.iter().rev().take(shift).sum();
+            let fallen: f64 = self.histogram.iter().rev().take(shift).sum();
             self.histogram.rotate_right(shift);
             self.histogram
                 .iter_mut()
