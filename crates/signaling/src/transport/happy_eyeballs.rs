@@ -151,6 +151,19 @@ mod tests {
         assert_eq!(race.poll(start), Step::Lost);
     }
 
+    #[test]
+    fn a_refusal_does_not_wait_for_another_attempt_that_is_still_silent() {
+        let start = Instant::now();
+        let [first, second, third] =
+            ["192.0.2.1:443", "192.0.2.2:443", "192.0.2.3:443"].map(address);
+        let mut race = Race::new(vec![first, second, third], DELAY);
+        assert_eq!(race.poll(start), Step::Start(first));
+        assert_eq!(race.poll(start + DELAY), Step::Start(second));
+        race.failed();
+        assert_eq!(race.poll(start + DELAY), Step::Start(third));
+        assert_eq!(race.poll(start + DELAY), Step::Wait(None));
+    }
+
     proptest! {
         #[test]
         fn every_address_is_tried_once_whatever_fails(count in 0usize..12, fails in proptest::collection::vec(any::<bool>(), 40)) {

@@ -156,9 +156,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_endless_head_is_cut() {
-        let mut bytes = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
-        bytes.resize(MAX_HEAD * 2, b'a');
-        assert!(matches!(read(&bytes).await, Err(HeadFault::NotHttp)));
+        // It never ends, so only the limit does.
+        let mut endless = b"HTTP/1.1 200 OK\r\nX: ".chain(tokio::io::repeat(b'a'));
+        assert!(matches!(
+            Head::read(&mut endless).await,
+            Err(HeadFault::NotHttp)
+        ));
     }
 
     #[test]

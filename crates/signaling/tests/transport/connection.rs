@@ -330,6 +330,18 @@ async fn our_close_says_1000_and_waits_for_the_answer() {
 }
 
 #[tokio::test]
+async fn a_close_from_beside_wakes_a_connection_that_sleeps() {
+    let mut connection = open(echo().await).await;
+    let outbox = connection.outbox();
+    // Polled in this order: the connection sleeps before it is told.
+    let (closed, ()) = tokio::join!(end(&mut connection), async { outbox.close() });
+    assert!(
+        matches!(closed, Closed::ByUs { answered: true }),
+        "{closed:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_server_that_ignores_our_close_does_not_hold_us() {
     let mut options = ConnectOptions::default();
     options.buffers.close_limit = Duration::from_millis(50);
