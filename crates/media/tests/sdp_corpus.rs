@@ -11,6 +11,7 @@ use offhook_media::sdp::negotiation::{Negotiated, TelephoneEvent, accept_answer,
 use offhook_media::sdp::origin::Origin;
 use offhook_media::sdp::refusal::Refusal;
 use offhook_media::sdp::write::{LocalDescription, Msid};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 fn local(face: Face) -> LocalDescription {
@@ -26,9 +27,9 @@ fn local(face: Face) -> LocalDescription {
         candidates: vec![
             "1 1 udp 2130706431 198.51.100.7 40000 typ host"
                 .parse()
-                .unwrap(),
+                .expect("a candidate line"),
         ],
-        default_address: Some("198.51.100.7:40000".parse().unwrap()),
+        default_address: Some(SocketAddr::from(([198, 51, 100, 7], 40_000))),
         complete: true,
         fingerprint: Fingerprint::of(
             b"not a certificate, but has a digest",
