@@ -1,8 +1,14 @@
 //! The Verto protocol: JSON-RPC over a WebSocket, as the Telnyx gateway and FreeSWITCH's `mod_verto` speak it.
 
+pub mod address;
 pub mod dialect;
+mod dialog;
 pub mod lenient;
+mod liveness;
 pub mod message;
 pub mod method;
+mod registration;
+mod requests;
 pub mod rpc;
 pub mod session;
+mod wording;

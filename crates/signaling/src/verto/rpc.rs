@@ -54,8 +54,9 @@ pub enum Frame {
     Refusal(Refusal),
 }
 
-/// A request or, without an id, a notification (which FreeSWITCH answers all the same).
-#[derive(Clone, Debug, PartialEq)]
+/// A request or, without an id, a notification (which FreeSWITCH answers all the same). `Debug` leaves the params out:
+/// those of a login hold a secret.
+#[derive(Clone, PartialEq)]
 pub struct Request {
     /// Absent or null: none.
     pub id: Option<Id>,
@@ -352,6 +353,15 @@ impl Frame {
             Self::Reply(reply) => reply.voice_sdk_id.as_deref(),
             Self::Refusal(refusal) => refusal.voice_sdk_id.as_deref(),
         }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 

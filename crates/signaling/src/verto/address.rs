@@ -1,0 +1,76 @@
+//! The server's URL as text: its short name for messages, and parameters added to it.
+
+use std::fmt::Write as _;
+
+/// Host and port of a URL, for messages: no scheme, no path, no query, no user.
+pub fn server_name(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host)
+}
+
+/// The URL with parameters added behind those it has; a fragment is dropped, since WebSocket URLs have none
+/// (RFC 6455, 3).
+pub fn with_query(url: &str, parameters: &[(&str, &str)]) -> String {
+    let mut out = url.split('#').next().unwrap_or(url).to_owned();
+    if parameters.is_empty() {
+        return out;
+    }
+    let authority = out.find("://").map_or(0, |at| at + 3);
+    if !out[authority..].contains(['/', '?']) {
+        out.push('/');
+    }
+    let mut separator = if !out.contains('?') {
+        "?"
+    } else if out.ends_with(['?', '&']) {
+        ""
+    } else {
+        "&"
+    };
+    for (name, value) in parameters {
+        out.push_str(separator);
+        out.push_str(name);
+        out.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+                out.push(char::from(byte));
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+        separator = "&";
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{server_name, with_query};
+
+    #[test]
+    fn names_hide_everything_but_host_and_port() {
+        assert_eq!(
+            server_name("wss://user:pw@rtc.example:7443/a?token=x#f"),
+            "rtc.example:7443"
+        );
+        assert_eq!(server_name("wss://[::1]:8082"), "[::1]:8082");
+        assert_eq!(server_name(""), "");
+    }
+
+    #[test]
+    fn parameters_are_appended_and_escaped() {
+        assert_eq!(with_query("wss://a", &[]), "wss://a");
+        assert_eq!(
+            with_query("wss://a", &[("v", "x/y z")]),
+            "wss://a/?v=x%2Fy%20z"
+        );
+        assert_eq!(
+            with_query("wss://a/p?q=1#f", &[("v", "1"), ("w", "2")]),
+            "wss://a/p?q=1&v=1&w=2"
+        );
+        assert_eq!(with_query("wss://a?", &[("v", "1")]), "wss://a?v=1");
+    }
+}

@@ -1,0 +1,110 @@
+//! The requests that wait for a reply, and what each was for.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::call_id::CallId;
+use crate::deadlines::Deadline;
+use crate::verto::method::Method;
+
+/// What a request about a call was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallRequest {
+    Invite,
+    Answer,
+    Attach,
+    Bye,
+    Dtmf,
+    UpdateMedia,
+}
+
+impl CallRequest {
+    pub(crate) fn deadline(self) -> Deadline {
+        match self {
+            Self::Invite => Deadline::InviteReply,
+            Self::Answer => Deadline::AnswerReply,
+            Self::Attach => Deadline::AttachReply,
+            Self::Bye => Deadline::ByeReply,
+            Self::Dtmf => Deadline::InfoReply,
+            Self::UpdateMedia => Deadline::ModifyReply,
+        }
+    }
+}
+
+/// What a request was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The login of a fresh socket.
+    Login,
+    /// A login on a socket that is already logged in.
+    LoginAgain,
+    GatewayState,
+    Probe,
+    Call(CallId, CallRequest),
+}
+
+impl Purpose {
+    pub(crate) fn deadline(&self) -> Deadline {
+        match self {
+            Self::Login | Self::LoginAgain => Deadline::LoginReply,
+            Self::GatewayState => Deadline::GatewayReply,
+            Self::Probe => Deadline::ProbeReply,
+            Self::Call(_, request) => request.deadline(),
+        }
+    }
+}
+
+/// One request under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) purpose: Purpose,
+    pub(crate) method: Method,
+    /// Kept to say it again when the server first wants another login; null for logins, which are never repeated.
+    pub(crate) params: Value,
+    /// How often it was said again after such a login.
+    pub(crate) repeats: u8,
+}
+
+/// The requests under way. Each has a deadline, so the table is as small as the time limits are short.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pending: BTreeMap<String, Pending>,
+}
+
+impl Requests {
+    pub(crate) fn insert(&mut self, id: String, pending: Pending) {
+        self.pending.insert(id, pending);
+    }
+
+    pub(crate) fn take(&mut self, id: &str) -> Option<Pending> {
+        self.pending.remove(id)
+    }
+
+    /// Takes all of them, in the order of their ids.
+    pub(crate) fn take_all(&mut self) -> Vec<Pending> {
+        std::mem::take(&mut self.pending).into_values().collect()
+    }
+
+    pub(crate) fn count(&self, purpose: &Purpose) -> usize {
+        self.pending
+            .values()
+            .filter(|pending| pending.purpose == *purpose)
+            .count()
+    }
+
+    /// Forgets those of a call; gives back their ids.
+    pub(crate) fn forget_call(&mut self, call: &CallId) -> Vec<String> {
+        let of_call = |pending: &Pending| matches!(&pending.purpose, Purpose::Call(whose, _) if whose == call);
+        let ids: Vec<String> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| of_call(pending))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in &ids {
+            self.pending.remove(id);
+        }
+        ids
+    }
+}

@@ -1,0 +1,253 @@
+//! Opening sockets, losing them, and staying away from a server in trouble.
+
+use std::time::{Duration, Instant};
+
+use crate::auth::jwt::Lifetime;
+use crate::auth::login::Login;
+use crate::deadlines::{Deadline, Owner};
+use crate::error::Error;
+use crate::event::{DisconnectCause, Event};
+use crate::session::{CloseReason, Output};
+use crate::verto::address::with_query;
+use crate::verto::dialog::Effects;
+use crate::verto::requests::{CallRequest, Purpose};
+use crate::verto::session::machine::{Session, State};
+
+/// A session that was ready for this long has shown that the server is well; failures count from zero again.
+const SETTLED: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// Opens a socket, if the credentials could be of any use.
+    pub(super) fn connect_now(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::Reconnect, &Owner::Session);
+        if let Some(fault) = self.login_fault() {
+            self.tell(Event::LoginFailed(fault));
+            self.tell(Event::Disconnected {
+                cause: DisconnectCause::LoginRefused,
+                retry_in: None,
+            });
+            self.state = State::Idle;
+            return;
+        }
+        self.tries.attempt = self.tries.attempt.saturating_add(1);
+        self.tell(Event::Connecting {
+            attempt: self.tries.attempt,
+        });
+        let url = self.url();
+        self.outbox.push_back(Output::Connect { url });
+        self.deadlines.set(
+            Deadline::Connect,
+            Owner::Session,
+            now + self.config.timers.connect,
+        );
+        self.state = State::Connecting;
+    }
+
+    fn url(&self) -> String {
+        let mut parameters = Vec::new();
+        let token = self
+            .memory
+            .voice_sdk_id
+            .as_deref()
+            .filter(|_| self.config.dialect.gateway_fields);
+        if let Some(token) = token {
+            parameters.push(("voice_sdk_id", token));
+            if self.memory.skip_instance {
+                parameters.push(("skip_last_voice_sdk_id", "true"));
+            }
+        }
+        with_query(&self.config.server, &parameters)
+    }
+
+    /// What makes these credentials useless without asking the server.
+    fn login_fault(&self) -> Option<Error> {
+        let login = &self.config.login;
+        let dialect = &self.config.dialect;
+        if !dialect.logins.contains(&login.kind()) {
+            let server = self.server.clone();
+            return Some(Error::LoginUnsupported {
+                server,
+                dialect: dialect.name,
+                login: login.kind(),
+            });
+        }
+        match login {
+            Login::Token { token } => {
+                Lifetime::read(token.expose())
+                    .err()
+                    .map(|fault| Error::TokenMalformed {
+                        server: self.server.clone(),
+                        fault,
+                    })
+            }
+            Login::Password { .. } | Login::Anonymous { .. } => None,
+        }
+    }
+
+    pub(super) fn on_opened(&mut self, now: Instant) {
+        if self.state != State::Connecting {
+            return;
+        }
+        self.deadlines.clear(Deadline::Connect, &Owner::Session);
+        self.tell(Event::Connected);
+        self.log_in(now);
+    }
+
+    pub(super) fn on_closed(&mut self, reason: CloseReason, now: Instant) {
+        match &self.state {
+            State::Idle | State::Waiting | State::Stopped => {}
+            State::Stopping => self.stop(),
+            State::Connecting | State::LoggingIn(_) | State::AwaitingReady(_) => {
+                self.lose(DisconnectCause::Closed(reason), now);
+            }
+            State::Registering(_) | State::Ready | State::Doubting(_) => {
+                self.lose(DisconnectCause::Closed(reason), now);
+            }
+        }
+    }
+
+    /// The connection is of no use any more: drop it, keep the calls, try again later.
+    pub(super) fn lose(&mut self, cause: DisconnectCause, now: Instant) {
+        if self.state == State::Stopping {
+            return self.stop();
+        }
+        if self
+            .tries
+            .ready_since
+            .take()
+            .is_some_and(|since| now >= since + SETTLED)
+        {
+            self.tries.failures = 0;
+        }
+        let delay = match &cause {
+            DisconnectCause::LoginRefused if self.tries.fresh_login => Duration::ZERO,
+            DisconnectCause::LoginRefused => self.refused_pause(),
+            DisconnectCause::Asked => Duration::ZERO,
+            DisconnectCause::Connect(_)
+            | DisconnectCause::Closed(_)
+            | DisconnectCause::Silent(_)
+            | DisconnectCause::NotRegistered
+            | DisconnectCause::TakenOver => {
+                let delay = self
+                    .config
+                    .backoff
+                    .delay(self.tries.failures, &mut self.rng);
+                self.tries.failures = self.tries.failures.saturating_add(1);
+                delay
+            }
+        };
+        // A login follows each connection, so this is where logins are kept apart.
+        let at = self.logins.earliest(now + delay);
+        let gone = matches!(
+            cause,
+            DisconnectCause::Connect(_) | DisconnectCause::Closed(_)
+        );
+        self.drop_socket(gone, now);
+        self.tell(Event::Disconnected {
+            cause,
+            retry_in: Some(at - now),
+        });
+        self.state = State::Waiting;
+        self.deadlines.set(Deadline::Reconnect, Owner::Session, at);
+    }
+
+    fn refused_pause(&mut self) -> Duration {
+        let timers = &self.config.timers;
+        let factor = 1u32
+            .checked_shl(self.tries.refused.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        timers
+            .refused
+            .saturating_mul(factor)
+            .min(timers.refused_cap)
+    }
+
+    /// Closes whatever socket there is, unless it is already gone, and forgets all that hung on it.
+    pub(super) fn drop_socket(&mut self, gone: bool, now: Instant) {
+        if !gone && !matches!(self.state, State::Idle | State::Waiting) {
+            self.outbox.push_back(Output::Disconnect);
+        }
+        self.deadlines
+            .retain(|_, owner| matches!(owner, Owner::Call(_)));
+        self.state = State::Waiting;
+        let mut lost = self.requests.take_all();
+        lost.append(&mut self.unheard);
+        for pending in lost {
+            if let Purpose::Call(call, request @ (CallRequest::Dtmf | CallRequest::UpdateMedia)) =
+                pending.purpose
+            {
+                let command = if request == CallRequest::Dtmf {
+                    "DTMF"
+                } else {
+                    "media update"
+                };
+                let error = Error::NotReady {
+                    server: self.server.clone(),
+                    command,
+                };
+                self.step(&call, now, |dialog, fx| {
+                    dialog.on_silence(request, error, false, fx)
+                });
+            }
+        }
+        let keeps_unanswered = self.config.dialect.keeps_unanswered;
+        self.step_all(now, |dialog, fx: &mut Effects| {
+            dialog.on_socket_lost(keeps_unanswered, fx)
+        });
+    }
+
+    pub(super) fn on_reconnect(&mut self, now: Instant) {
+        match &self.state {
+            State::Stopping | State::Stopped => {}
+            State::Idle | State::Waiting => {
+                self.tries.failures = 0;
+                self.connect_paced(now);
+            }
+            State::Connecting | State::LoggingIn(_) | State::AwaitingReady(_) => {
+                self.lose(DisconnectCause::Asked, now);
+            }
+            State::Registering(_) | State::Ready | State::Doubting(_) => {
+                self.lose(DisconnectCause::Asked, now)
+            }
+        }
+    }
+
+    /// Connects as soon as another login may be sent.
+    pub(super) fn connect_paced(&mut self, now: Instant) {
+        let at = self.logins.earliest(now);
+        if at <= now {
+            return self.connect_now(now);
+        }
+        self.state = State::Waiting;
+        self.deadlines.set(Deadline::Reconnect, Owner::Session, at);
+    }
+
+    pub(super) fn on_shutdown(&mut self, now: Instant) {
+        let online = self.is_open();
+        if self.state == State::Stopping {
+            return;
+        }
+        self.step_all(now, |dialog, fx| dialog.bye(None, online, fx));
+        if !online {
+            return self.stop();
+        }
+        self.deadlines
+            .retain(|_, owner| !matches!(owner, Owner::Session));
+        self.deadlines.set(
+            Deadline::Stopping,
+            Owner::Session,
+            now + self.config.timers.stopping,
+        );
+        self.state = State::Stopping;
+    }
+
+    pub(super) fn stop(&mut self) {
+        if !matches!(self.state, State::Idle | State::Waiting) {
+            self.outbox.push_back(Output::Disconnect);
+        }
+        self.deadlines.retain(|_, _| false);
+        self.dialogs.clear();
+        self.state = State::Stopped;
+        self.tell(Event::Stopped);
+    }
+}

@@ -1,0 +1,270 @@
+//! What the server sends: sorted into requests and replies, acknowledged, and its silence.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::deadlines::{Deadline, Owner};
+use crate::error::Error;
+use crate::event::{DisconnectCause, Event};
+use crate::session::Output;
+use crate::verto::dialect::differences::PingReply;
+use crate::verto::liveness::MOST_PROBES;
+use crate::verto::message::both::Ack;
+use crate::verto::message::login::{ClientReady, GatewayState, GatewayStateResult, LoginResult};
+use crate::verto::method::Method;
+use crate::verto::requests::{Pending, Purpose};
+use crate::verto::rpc::{ErrorObject, Frame, Id, Reply, Request, parse};
+use crate::verto::session::machine::{Session, State};
+use crate::verto::wording::write;
+
+/// "Authentication required": says so to any request.
+const AUTHENTICATION_REQUIRED: i64 = -32000;
+/// How often a request is said again after such a refusal and a login.
+const MOST_REPEATS: u8 = 2;
+/// Acknowledgements kept until `clientReady`; beyond that they are dropped, which servers do not mind.
+const MOST_HELD_ACKS: usize = 256;
+
+impl Session {
+    pub(super) fn on_text(&mut self, text: &str, now: Instant) {
+        if !self.has_socket() {
+            return;
+        }
+        self.liveness.heard(now);
+        for frame in parse(text) {
+            // An unreadable frame has been counted as a sign of life; nothing can be answered to it.
+            let Ok(frame) = frame else { continue };
+            if let Some(token) = frame.voice_sdk_id() {
+                self.memory.voice_sdk_id = Some(token.to_owned());
+            }
+            match frame {
+                Frame::Request(request) => self.on_request(request, now),
+                Frame::Reply(reply) => self.on_reply(reply, now),
+                Frame::Refusal(refusal) => self.on_refusal(refusal.id, refusal.error, now),
+            }
+            if !self.has_socket() {
+                return; // what the frame led to ended this socket: the rest of the batch belongs to the past
+            }
+        }
+        if self.is_open() {
+            self.memory.heard = Some(now);
+            self.plan_probe();
+        }
+    }
+
+    fn has_socket(&self) -> bool {
+        match &self.state {
+            State::Idle | State::Waiting | State::Connecting | State::Stopped => false,
+            State::LoggingIn(_) | State::AwaitingReady(_) | State::Registering(_) => true,
+            State::Ready | State::Doubting(_) | State::Stopping => true,
+        }
+    }
+
+    // ---- requests ----
+
+    fn on_request(&mut self, request: Request, now: Instant) {
+        let Some(method) = self.config.dialect.read_method(&request.method) else {
+            return; // unknown methods are ignored, never refused
+        };
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "what remains is about a call, or nothing for us"
+        )]
+        match method {
+            Method::ClientReady => {
+                let message: ClientReady = request.read().unwrap_or_default();
+                self.on_client_ready(message, now);
+            }
+            Method::GatewayState => {
+                if let Some(state) = request
+                    .read::<GatewayState>()
+                    .ok()
+                    .and_then(|message| message.state)
+                {
+                    self.on_gateway_state(state, now);
+                }
+            }
+            Method::Ping => self.on_ping(request, now),
+            Method::Punt => self.on_punt(now),
+            Method::Event => {}
+            method => self.on_call_request(method, request, now),
+        }
+    }
+
+    /// Acknowledges a request of the server where its dialect wants that.
+    pub(super) fn acknowledge(&mut self, method: Method, id: Option<Id>) {
+        if self.config.dialect.acked.contains(&method) {
+            self.acknowledge_always(method, id);
+        }
+    }
+
+    fn acknowledge_always(&mut self, method: Method, id: Option<Id>) {
+        if id.is_none() {
+            return;
+        }
+        let ack = Ack {
+            method: self.config.dialect.spell(method),
+        };
+        let text = Frame::Reply(Reply {
+            id,
+            result: write(&ack),
+            voice_sdk_id: None,
+        })
+        .to_text();
+        if let State::AwaitingReady(awaiting) = &mut self.state {
+            if awaiting.acks.len() < MOST_HELD_ACKS {
+                awaiting.acks.push(text);
+            }
+        } else if self.is_open() {
+            self.outbox.push_back(Output::Send(text));
+        }
+    }
+
+    fn on_ping(&mut self, request: Request, now: Instant) {
+        match self.config.dialect.ping_reply {
+            PingReply::Ack => self.acknowledge_always(Method::Ping, request.id),
+            PingReply::OwnPing => self.probe(now),
+        }
+    }
+
+    // ---- replies ----
+
+    fn on_reply(&mut self, reply: Reply, now: Instant) {
+        let pending = self.take_pending(reply.id.as_ref(), now);
+        // The gateway's state counts wherever it stands: some gateways answer under another id.
+        let state = gateway_state(&reply.result);
+        let Some(pending) = pending else {
+            if let Some(state) = state {
+                self.on_gateway_state(state, now);
+            }
+            return;
+        };
+        match pending.purpose {
+            Purpose::Login => self.on_logged_in(read(reply.result), now),
+            Purpose::LoginAgain => self.on_logged_in_again(read(reply.result), now),
+            Purpose::GatewayState => {
+                self.on_gateway_state(state.unwrap_or_else(|| "unknown".to_owned()), now)
+            }
+            Purpose::Probe => {}
+            Purpose::Call(call, request) => {
+                let server = self.server.clone();
+                let result = serde_json::from_value(reply.result).unwrap_or_default();
+                self.step(&call, now, |dialog, fx| {
+                    dialog.on_done(request, result, &server, fx)
+                });
+            }
+        }
+    }
+
+    fn on_refusal(&mut self, id: Option<Id>, error: ErrorObject, now: Instant) {
+        let Some(pending) = self.take_pending(id.as_ref(), now) else {
+            return; // to nothing of ours, or to something that the server could not even read
+        };
+        match pending.purpose {
+            Purpose::Login => return self.on_login_refused(false, error, now),
+            Purpose::LoginAgain => return self.on_login_refused(true, error, now),
+            Purpose::GatewayState | Purpose::Probe | Purpose::Call(..) => {}
+        }
+        let login_wanted = error.code == Some(AUTHENTICATION_REQUIRED);
+        if login_wanted && pending.repeats < MOST_REPEATS && self.state != State::Stopping {
+            self.unheard.push(pending);
+            return self.log_in_again(now);
+        }
+        match pending.purpose {
+            Purpose::Call(call, request) => {
+                let (server, online) = (self.server.clone(), self.is_open());
+                self.step(&call, now, |dialog, fx| {
+                    dialog.on_refused(request, error, &server, online, fx)
+                });
+            }
+            // A server that knows no ping, or denies it to this user, has answered all the same.
+            Purpose::Probe if !login_wanted => {}
+            Purpose::GatewayState if !login_wanted => {
+                self.on_gateway_state("unknown".to_owned(), now)
+            }
+            Purpose::Probe | Purpose::GatewayState | Purpose::Login | Purpose::LoginAgain => {
+                let reason = error
+                    .message
+                    .unwrap_or_else(|| "no reason given".to_owned());
+                let method = pending.method.name();
+                self.tell(Event::LoginFailed(Error::Refused {
+                    server: self.server.clone(),
+                    method,
+                    code: error.code,
+                    reason,
+                }));
+                self.tries.refused = self.tries.refused.saturating_add(1);
+                self.lose(DisconnectCause::LoginRefused, now);
+            }
+        }
+    }
+
+    fn take_pending(&mut self, id: Option<&Id>, now: Instant) -> Option<Pending> {
+        let Some(Id::Text(id)) = id else {
+            return None; // our ids are texts
+        };
+        let pending = self.requests.take(id)?;
+        self.liveness.replied(now);
+        self.deadlines.clear_owner(&Owner::Request(id.clone()));
+        Some(pending)
+    }
+
+    // ---- silence ----
+
+    /// A request got no reply in time.
+    pub(super) fn on_no_reply(&mut self, pending: Pending, now: Instant) {
+        let deadline = pending.purpose.deadline();
+        match pending.purpose {
+            Purpose::Login | Purpose::LoginAgain | Purpose::GatewayState | Purpose::Probe => {
+                self.lose(DisconnectCause::Silent(deadline), now);
+            }
+            Purpose::Call(call, request) => {
+                let (error, online) = (self.silent(deadline), self.is_open());
+                self.step(&call, now, |dialog, fx| {
+                    dialog.on_silence(request, error, online, fx)
+                });
+            }
+        }
+    }
+
+    /// Plans the next probe after what was heard last.
+    pub(super) fn plan_probe(&mut self) {
+        if self.is_open() && self.requests.count(&Purpose::Probe) == 0 {
+            let at = self.liveness.probe_at(&self.config.dialect.probes);
+            self.deadlines.set(Deadline::Probe, Owner::Session, at);
+        }
+    }
+
+    /// Asks the server whether it lives.
+    pub(super) fn probe(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::Probe, &Owner::Session);
+        if !self.is_open() || self.requests.count(&Purpose::Probe) >= MOST_PROBES {
+            return;
+        }
+        let params = Value::Object(serde_json::Map::new());
+        let pending = Pending {
+            purpose: Purpose::Probe,
+            method: Method::Ping,
+            params: params.clone(),
+            repeats: 0,
+        };
+        self.ask(
+            pending,
+            params,
+            self.config.dialect.probes.reply_within,
+            now,
+        );
+    }
+}
+
+fn gateway_state(result: &Value) -> Option<String> {
+    result.get("params")?;
+    serde_json::from_value::<GatewayStateResult>(result.clone())
+        .ok()?
+        .params?
+        .state
+}
+
+fn read(result: Value) -> LoginResult {
+    serde_json::from_value(result).unwrap_or_default()
+}

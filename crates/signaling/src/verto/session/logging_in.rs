@@ -1,0 +1,341 @@
+//! From the open socket to the session that can make calls.
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use serde_json::Value;
+
+use crate::auth::jwt::Lifetime;
+use crate::auth::login::Login;
+use crate::deadlines::{Deadline, Owner};
+use crate::error::Error;
+use crate::event::{DisconnectCause, Event};
+use crate::session::Output;
+use crate::verto::dialect::differences::{Readiness, SessidRule};
+use crate::verto::liveness::Liveness;
+use crate::verto::message::login::{ClientReady, LoginResult};
+use crate::verto::method::Method;
+use crate::verto::registration::{MOST_QUESTIONS, Registering, Verdict, judge};
+use crate::verto::requests::{Pending, Purpose};
+use crate::verto::rpc::ErrorObject;
+use crate::verto::session::machine::{AwaitingReady, Early, Memory, Session, State};
+use crate::verto::wording::{LoginFacts, Speaker};
+
+/// Pause between two questions for the gateway's state, as in the browser SDK.
+const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
+
+impl Session {
+    pub(super) fn speaker(&self) -> Speaker<'_> {
+        Speaker {
+            dialect: &self.config.dialect,
+            sessid: self.memory.sessid.as_deref(),
+            user_agent: &self.config.user_agent,
+        }
+    }
+
+    /// The first request of a socket.
+    pub(super) fn log_in(&mut self, now: Instant) {
+        self.state = State::LoggingIn(Early::default());
+        self.send_login(Purpose::Login, now);
+    }
+
+    fn send_login(&mut self, purpose: Purpose, now: Instant) {
+        let known = self.memory.voice_sdk_id.is_some();
+        let facts = match self.config.dialect.sessid {
+            SessidRule::Client => LoginFacts {
+                name_session: true,
+                reconnection: known,
+            },
+            SessidRule::Server { fresh } => {
+                let name_session = self.memory.sessid.is_some()
+                    && self.memory.heard.is_some_and(|heard| now <= heard + fresh);
+                LoginFacts {
+                    name_session,
+                    reconnection: known || name_session,
+                }
+            }
+        };
+        let (method, params) = self.speaker().login(&self.config.login, facts);
+        self.tries.fresh_login = false;
+        self.logins.note(now);
+        let pending = Pending {
+            purpose,
+            method,
+            params: Value::Null,
+            repeats: 0,
+        };
+        self.ask(pending, params, self.config.timers.reply, now);
+    }
+
+    /// Logs in on a socket that is already logged in, as soon as the pace allows; the calls go on.
+    pub(super) fn log_in_again(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::LoginPace, &Owner::Session);
+        if self.requests.count(&Purpose::LoginAgain) > 0 {
+            return;
+        }
+        let at = self.logins.earliest(now);
+        if at > now {
+            self.deadlines.set(Deadline::LoginPace, Owner::Session, at);
+        } else {
+            self.send_login(Purpose::LoginAgain, now);
+        }
+    }
+
+    pub(super) fn on_new_login(&mut self, login: Login, now: Instant) {
+        self.config.login = login;
+        self.tries.fresh_login = true;
+        self.tries.refused = 0;
+        match &self.state {
+            State::Idle | State::Waiting => self.connect_paced(now),
+            State::Registering(_) | State::Ready | State::Doubting(_) => self.log_in_again(now),
+            // Used when their turn comes: at the open socket, after a refusal, or once the server is ready.
+            State::Connecting | State::LoggingIn(_) | State::AwaitingReady(_) => {}
+            State::Stopping | State::Stopped => {}
+        }
+    }
+
+    pub(super) fn on_logged_in(&mut self, result: LoginResult, now: Instant) {
+        self.tries.refused = 0;
+        if let (SessidRule::Server { .. }, Some(sessid)) =
+            (self.config.dialect.sessid, result.sessid)
+        {
+            self.memory.sessid = Some(sessid);
+        }
+        self.memory.heard = Some(now);
+        self.tell(Event::LoggedIn {
+            sessid: self.memory.sessid.clone().unwrap_or_default(),
+        });
+        let State::LoggingIn(early) = &mut self.state else {
+            return;
+        };
+        let early = std::mem::take(early);
+        let awaiting = AwaitingReady {
+            gateway: early.gateway,
+            ..AwaitingReady::default()
+        };
+        self.state = State::AwaitingReady(awaiting);
+        self.deadlines.set(
+            Deadline::ClientReady,
+            Owner::Session,
+            now + self.config.timers.client_ready,
+        );
+        if early.client_ready {
+            self.on_client_ready(ClientReady::default(), now);
+        }
+    }
+
+    /// A login on a live socket succeeded: what the server would not hear without it is said again.
+    pub(super) fn on_logged_in_again(&mut self, result: LoginResult, now: Instant) {
+        self.on_logged_in(result, now);
+        for mut pending in std::mem::take(&mut self.unheard) {
+            pending.repeats += 1;
+            let params = pending.params.clone();
+            let within = self.limit(pending.purpose.deadline());
+            self.ask(pending, params, within, now);
+        }
+        if self.tries.fresh_login {
+            self.log_in_again(now);
+        }
+    }
+
+    pub(super) fn on_login_refused(&mut self, again: bool, error: ErrorObject, now: Instant) {
+        // With nothing waiting for it, a refused login on a live socket leaves the old identity in force.
+        let fatal = !again || !self.unheard.is_empty();
+        let error = self.explain_refusal(error, now);
+        self.tell(Event::LoginFailed(error));
+        if fatal {
+            self.tries.refused = self.tries.refused.saturating_add(1);
+            self.lose(DisconnectCause::LoginRefused, now);
+        } else if self.tries.fresh_login {
+            self.log_in_again(now);
+        }
+    }
+
+    fn explain_refusal(&self, error: ErrorObject, now: Instant) -> Error {
+        let server = self.server.clone();
+        if let (Login::Token { token }, Some(wall)) = (&self.config.login, self.config.wall_clock) {
+            let wall = wall + (now - self.started);
+            let life = Lifetime::read(token.expose()).unwrap_or_default();
+            if let Some(since) = life.expired_since(wall) {
+                return Error::TokenExpired { server, since };
+            }
+            if let Some(wait) = life.good_in(wall) {
+                return Error::TokenNotYetValid { server, wait };
+            }
+        }
+        let reason = error
+            .message
+            .unwrap_or_else(|| "no reason given".to_owned());
+        Error::LoginRejected {
+            server,
+            user: self.config.login.who(),
+            code: error.code,
+            reason,
+        }
+    }
+
+    pub(super) fn on_client_ready(&mut self, message: ClientReady, now: Instant) {
+        match &mut self.state {
+            State::LoggingIn(early) => {
+                early.client_ready = true;
+                early.gateway = message.state.or_else(|| early.gateway.take());
+            }
+            State::AwaitingReady(awaiting) => {
+                let mut awaiting = std::mem::take(awaiting);
+                awaiting.gateway = message.state.or(awaiting.gateway);
+                self.open(awaiting, now);
+            }
+            // A second one, after a login on the live socket: whatever its list says, no call was lost.
+            State::Registering(_) | State::Ready | State::Doubting(_) => {
+                if let Some(state) = message.state {
+                    self.on_gateway_state(state, now);
+                }
+            }
+            State::Idle | State::Waiting | State::Connecting | State::Stopping | State::Stopped => {
+            }
+        }
+    }
+
+    /// From here on requests may be sent.
+    fn open(&mut self, awaiting: AwaitingReady, now: Instant) {
+        self.deadlines.clear(Deadline::ClientReady, &Owner::Session);
+        self.liveness = Liveness::new(now);
+        self.state = State::Registering(Registering::default());
+        self.outbox
+            .extend(awaiting.acks.into_iter().map(Output::Send));
+        self.step_all(now, |dialog, fx| dialog.on_socket_back(fx));
+        for command in awaiting.commands {
+            self.on_call_command(command, now);
+        }
+        match self.config.dialect.readiness {
+            Readiness::ClientReady => self.ready(now),
+            Readiness::Registered => {
+                let limit = self.config.timers.registration;
+                self.deadlines
+                    .set(Deadline::Registration, Owner::Session, now + limit);
+                match awaiting.gateway {
+                    Some(state) => self.on_gateway_state(state, now),
+                    None => self.ask_gateway(now),
+                }
+            }
+        }
+        self.plan_probe();
+        if self.tries.fresh_login && self.is_open() {
+            self.log_in_again(now);
+        }
+    }
+
+    fn ready(&mut self, now: Instant) {
+        self.state = State::Ready;
+        self.tries.attempt = 0;
+        self.tries.ready_since = Some(now);
+        self.memory.skip_instance = false;
+        self.tell(Event::Ready);
+    }
+
+    pub(super) fn ask_gateway(&mut self, now: Instant) {
+        if self.requests.count(&Purpose::GatewayState) == 0 {
+            let params = Value::Object(serde_json::Map::new());
+            let pending = Pending {
+                purpose: Purpose::GatewayState,
+                method: Method::GatewayState,
+                params: params.clone(),
+                repeats: 0,
+            };
+            self.ask(pending, params, self.config.timers.reply, now);
+        }
+    }
+
+    /// The gateway said its state, asked or not.
+    pub(super) fn on_gateway_state(&mut self, state: String, now: Instant) {
+        if self.config.dialect.readiness != Readiness::Registered {
+            return;
+        }
+        let verdict = judge(&state);
+        match &mut self.state {
+            State::LoggingIn(early) => early.gateway = Some(state),
+            State::AwaitingReady(awaiting) => awaiting.gateway = Some(state),
+            State::Registering(registering) | State::Doubting(registering) => {
+                registering.last = Some(state);
+                match verdict {
+                    Verdict::Registered => self.on_registered(now),
+                    Verdict::Failed => self.on_not_registered(now),
+                    Verdict::AskAgain => self.on_unsettled(now),
+                }
+            }
+            State::Ready if verdict != Verdict::Registered => {
+                let limit = self.config.timers.registration;
+                self.deadlines
+                    .set(Deadline::Registration, Owner::Session, now + limit);
+                self.state = State::Doubting(Registering::default());
+                self.on_gateway_state(state, now);
+            }
+            State::Ready | State::Idle | State::Waiting | State::Connecting => {}
+            State::Stopping | State::Stopped => {}
+        }
+    }
+
+    fn on_registered(&mut self, now: Instant) {
+        self.deadlines
+            .clear(Deadline::Registration, &Owner::Session);
+        self.deadlines.clear(Deadline::GatewayAsk, &Owner::Session);
+        if matches!(self.state, State::Doubting(_)) {
+            self.state = State::Ready;
+        } else {
+            self.ready(now);
+        }
+    }
+
+    fn on_unsettled(&mut self, now: Instant) {
+        let (State::Registering(registering) | State::Doubting(registering)) = &mut self.state
+        else {
+            return;
+        };
+        registering.unsettled += 1;
+        if registering.unsettled >= MOST_QUESTIONS {
+            return self.on_not_registered(now);
+        }
+        let pause = Duration::from_millis(self.rng.random_range(GATEWAY_PAUSE_MS));
+        self.deadlines
+            .set(Deadline::GatewayAsk, Owner::Session, now + pause);
+    }
+
+    pub(super) fn on_not_registered(&mut self, now: Instant) {
+        let (State::Registering(registering) | State::Doubting(registering)) = &self.state else {
+            return;
+        };
+        let state = registering
+            .last
+            .clone()
+            .unwrap_or_else(|| "unknown".to_owned());
+        self.memory.skip_instance = true;
+        self.tell(Event::Failed(Error::NotRegistered {
+            server: self.server.clone(),
+            state,
+        }));
+        self.lose(DisconnectCause::NotRegistered, now);
+    }
+
+    /// Another client took the session over. Coming back by ourselves would start a duel without an end.
+    pub(super) fn on_punt(&mut self, now: Instant) {
+        if !self.is_open() && !matches!(self.state, State::AwaitingReady(_)) {
+            return;
+        }
+        if self.state == State::Stopping {
+            return self.stop();
+        }
+        self.step_all(now, |dialog, fx| dialog.on_taken_over(fx));
+        self.drop_socket(false, now);
+        self.state = State::Idle;
+        if let SessidRule::Server { .. } = self.config.dialect.sessid {
+            self.memory = Memory::default();
+        }
+        self.tell(Event::Failed(Error::TakenOver {
+            server: self.server.clone(),
+        }));
+        self.tell(Event::Disconnected {
+            cause: DisconnectCause::TakenOver,
+            retry_in: None,
+        });
+    }
+}
