@@ -34,7 +34,7 @@ pub struct TransportLimits {
     pub ice: Duration,
     /// From the first working pair until DTLS must be done.
     pub dtls: Duration,
-    /// Repeat of an unanswered DTLS flight. Fixed, not doubling; at most 7 repeats a flight.
+    /// First repeat of an unanswered DTLS flight; each further one after twice the time, up to 1 s.
     pub dtls_retransmit: Duration,
     /// The largest DTLS datagram sent.
     pub dtls_mtu: usize,
@@ -49,7 +49,7 @@ impl Default for TransportLimits {
         Self {
             ice: Duration::from_secs(15),
             dtls: Duration::from_secs(10),
-            dtls_retransmit: Duration::from_millis(500),
+            dtls_retransmit: Duration::from_millis(250),
             dtls_mtu: 1200,
             remote_candidates: 32,
             sources: 64,

@@ -14,7 +14,7 @@ pub enum Refusal {
     Unverified,
     /// Cut short, or not what its first byte says.
     Malformed,
-    /// None of STUN, DTLS, RTP, RTCP (RFC 7983), or from an address that no check vouches for.
+    /// None of STUN, DTLS, RTP, RTCP (RFC 7983), a STUN response to nothing we asked, or after the end.
     Unknown,
     /// One RTP source too many, or a handshake that exceeds its bounds.
     Exceeded,

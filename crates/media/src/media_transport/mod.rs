@@ -7,9 +7,13 @@
 //! 3. when the deadline of the last `Output::Wait` has come, `handle_timeout`;
 //! 4. after any of these, `poll` until `Output::Wait`.
 
+mod association;
 pub mod config;
 pub mod counters;
 pub mod deadline;
 mod demux;
 pub mod event;
 pub mod transport;
+
+#[cfg(test)]
+mod tests;

@@ -1,32 +1,78 @@
-//! The transport itself.
+//! The transport itself: which part gets what, and what it means for the call.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::dtls::endpoint::DatagramRefused;
+use crate::dtls::setup::{DtlsRole, Setup};
+use crate::ice::agent::{Agent, AgentEvent, Pair, StunRefused};
 use crate::ice::candidate::Candidate;
 use crate::ice::credentials::IceCredentials;
+use crate::media_transport::association::{Association, AssociationEvent};
 use crate::media_transport::config::{RemoteParameters, RemoteRefused, TransportConfig};
 use crate::media_transport::counters::{Refusal, TransportCounters};
-use crate::media_transport::event::{NotReady, Output, Received, Route};
+use crate::media_transport::deadline::Deadline;
+use crate::media_transport::demux::{Kind, kind};
+use crate::media_transport::event::{
+    DtlsFailure, Event, IceFailure, NotReady, Output, Received, Route,
+};
+use crate::srtp::inbound::OpenError;
+use crate::srtp::outbound::ProtectError;
 use crate::srtp::profile::SrtpProfile;
+
+/// DTLS datagrams kept while they cannot be judged: the far end's answer, or a check from its address, is under way.
+const MAX_EARLY: usize = 8;
+
+/// A handshake datagram longer than this is none.
+const MAX_EARLY_BYTES: usize = 2048;
 
 /// ICE, DTLS and SRTP of one call. See the [module](crate::media_transport) for how to drive it.
 #[derive(Debug)]
 pub struct MediaTransport {
     config: TransportConfig,
+    agent: Agent,
+    remote: Option<IceCredentials>,
+    /// Remote candidates taken from signalling since the last restart.
+    remote_candidates: usize,
+    association: Option<Association>,
+    early: VecDeque<Early>,
+    selected: Option<Route>,
+    /// Where the far end's last DTLS datagram came from: the way back before a pair is selected.
+    dtls_path: Option<Route>,
+    ice_give_up: Option<Instant>,
+    dtls_give_up: Option<Instant>,
+    closed: bool,
     outbox: VecDeque<Output>,
+    wait: Option<(Instant, Deadline)>,
     counters: TransportCounters,
 }
 
+#[derive(Debug)]
+struct Early {
+    route: Route,
+    datagram: Vec<u8>,
+}
+
 impl MediaTransport {
-    /// A transport that knows nothing of the far end yet.
+    /// A transport that knows nothing of the far end yet. Nothing is due before `set_remote`, so that the time of
+    /// birth, taken as by every machine of this house, does not matter.
     #[must_use]
-    pub fn new(config: TransportConfig, now: Instant) -> Self {
-        let _ = now;
+    pub fn new(config: TransportConfig, _now: Instant) -> Self {
         Self {
+            agent: Agent::new(&config.credentials, config.tie_breaker, config.controlling),
             config,
+            remote: None,
+            remote_candidates: 0,
+            association: None,
+            early: VecDeque::new(),
+            selected: None,
+            dtls_path: None,
+            ice_give_up: None,
+            dtls_give_up: None,
+            closed: false,
             outbox: VecDeque::new(),
+            wait: None,
             counters: TransportCounters::default(),
         }
     }
@@ -34,14 +80,13 @@ impl MediaTransport {
     /// Adds a socket of ours as a host candidate and says how to signal it; `None` when it cannot be one
     /// (unspecified, multicast, IPv4 link-local) or is known already.
     pub fn add_local_candidate(&mut self, addr: SocketAddr) -> Option<Candidate> {
-        let _ = addr;
-        None
+        self.agent.add_local(addr)
     }
 
     /// Our candidates, to be signalled.
     #[must_use]
     pub fn local_candidates(&self) -> Vec<Candidate> {
-        Vec::new()
+        self.agent.local_candidates()
     }
 
     /// Our current ICE credentials, to be signalled.
@@ -52,7 +97,8 @@ impl MediaTransport {
 
     /// Says what the far end's description says; starts the checks. Again with the same parameters: only new
     /// candidates count. Again with other credentials: an ICE restart (call [`restart`](Self::restart) first, so that
-    /// ours change too). With another fingerprint or role: a new DTLS association (RFC 8842, section 5).
+    /// ours change too). With another fingerprint or role: a new DTLS association (RFC 8842, section 5); an `actpass`
+    /// with the fingerprint known leaves the roles as they are.
     ///
     /// # Errors
     /// [`RemoteRefused`]; nothing has changed then.
@@ -61,20 +107,79 @@ impl MediaTransport {
         remote: RemoteParameters,
         now: Instant,
     ) -> Result<(), RemoteRefused> {
-        let _ = (remote, now);
+        if remote.fingerprints.is_empty() {
+            return Err(RemoteRefused::NoFingerprint);
+        }
+        let RemoteParameters {
+            credentials,
+            candidates,
+            fingerprints,
+            setup,
+            ice_lite,
+        } = remote;
+        if !(4..=256).contains(&credentials.ufrag.len())
+            || !(22..=256).contains(&credentials.pwd.len())
+        {
+            return Err(RemoteRefused::BadCredentials);
+        }
+        if self.closed {
+            return Ok(());
+        }
+
+        if ice_lite {
+            self.agent.set_controlling();
+        }
+        if self.remote.as_ref() != Some(&credentials) {
+            self.remote_candidates = 0;
+            self.agent.start(&credentials, now);
+            self.remote = Some(credentials);
+            self.ice_give_up = Some(now + self.config.limits.ice);
+        }
+        for candidate in &candidates {
+            self.add_candidate(candidate, now);
+        }
+
+        let role = match (setup, &self.association) {
+            (Setup::ActPass, Some(association)) => association.role(),
+            (setup, _) => setup.our_role(),
+        };
+        let is_same = |association: &Association| association.is_for(role, &fingerprints);
+        if !self.association.as_ref().is_some_and(is_same) {
+            match Association::new(&self.config, role, fingerprints) {
+                Ok(association) => self.associate(association, now),
+                Err(failure) => self.tell(Event::DtlsFailed(failure)),
+            }
+        }
+        self.settle(now);
         Ok(())
     }
 
     /// Adds one more candidate of the far end (trickle, RFC 8838). Those of no use are left aside.
     pub fn add_remote_candidate(&mut self, candidate: &Candidate, now: Instant) {
-        let _ = (candidate, now);
+        self.add_candidate(candidate, now);
+        self.settle(now);
+    }
+
+    fn add_candidate(&mut self, candidate: &Candidate, now: Instant) {
+        if candidate.ignorable().is_none()
+            && self.remote_candidates < self.config.limits.remote_candidates
+        {
+            self.remote_candidates += 1;
+            self.agent.add_remote(candidate, now);
+        }
     }
 
     /// Starts ICE afresh with new credentials of ours (RFC 8445, section 9). Media keeps its path and keys until a new
     /// pair works. `set_remote` with the far end's new credentials must follow.
     pub fn restart(&mut self, credentials: IceCredentials, now: Instant) {
-        let _ = now;
+        if self.closed {
+            return;
+        }
+        self.agent.restart(&credentials);
         self.config.credentials = credentials;
+        self.remote = None;
+        self.ice_give_up = None;
+        self.settle(now);
     }
 
     /// Takes one datagram that `remote` sent to our socket `local`; media is opened in place.
@@ -85,9 +190,96 @@ impl MediaTransport {
         datagram: &'a mut [u8],
         now: Instant,
     ) -> Received<'a> {
-        let _ = (local, remote, datagram, now);
-        self.counters.refused.count(Refusal::Unknown);
-        Received::Refused(Refusal::Unknown)
+        let route = Route { local, remote };
+        let result = match kind(datagram) {
+            Kind::Rtp => self.open_rtp(datagram),
+            Kind::Rtcp => self.open_rtcp(datagram),
+            Kind::Stun => self.handle_stun(route, datagram, now),
+            Kind::Dtls => self.handle_dtls(route, datagram, now),
+            Kind::Unknown => Err(Refusal::Unknown),
+        };
+        result.unwrap_or_else(|refusal| {
+            self.counters.refused.count(refusal);
+            Received::Refused(refusal)
+        })
+    }
+
+    fn open_rtp<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Received<'a>, Refusal> {
+        let srtp = self.association.as_mut().and_then(Association::srtp);
+        let opened = srtp.ok_or(Refusal::Unverified)?.inbound.open_rtp(datagram);
+        let packet = opened.map_err(as_refusal)?;
+        self.counters.rtp_received += 1;
+        Ok(Received::Rtp(packet))
+    }
+
+    fn open_rtcp<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Received<'a>, Refusal> {
+        let srtp = self.association.as_mut().and_then(Association::srtp);
+        let opened = srtp.ok_or(Refusal::Unverified)?.inbound.open_rtcp(datagram);
+        let packet = opened.map_err(as_refusal)?;
+        self.counters.rtcp_received += 1;
+        Ok(Received::Rtcp(packet))
+    }
+
+    fn handle_stun<'a>(
+        &mut self,
+        route: Route,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Result<Received<'a>, Refusal> {
+        if self.closed {
+            return Err(Refusal::Unknown);
+        }
+        self.agent
+            .handle_stun(route.local, route.remote, datagram, now)
+            .map_err(|refused| match refused {
+                StunRefused::Malformed => Refusal::Malformed,
+                StunRefused::BadAuthentication => Refusal::BadAuthentication,
+                StunRefused::Stray => Refusal::Unknown,
+                StunRefused::Exceeded => Refusal::Exceeded,
+            })?;
+        self.counters.stun_received += 1;
+        self.settle(now);
+        Ok(Received::Consumed)
+    }
+
+    fn handle_dtls<'a>(
+        &mut self,
+        route: Route,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Result<Received<'a>, Refusal> {
+        if self.closed {
+            return Err(Refusal::Unknown);
+        }
+        let is_vouched = self.agent.vouches_for(route.remote);
+        let Some(association) = self.association.as_mut().filter(|_| is_vouched) else {
+            return self.keep_for_later(route, datagram);
+        };
+        let handled = association.handle(datagram, now);
+        handled.map_err(|refused| match refused {
+            DatagramRefused::Malformed => Refusal::Malformed,
+            DatagramRefused::Exceeded => Refusal::Exceeded,
+        })?;
+        self.counters.dtls_received += 1;
+        self.dtls_path = Some(route);
+        self.settle(now);
+        Ok(Received::Consumed)
+    }
+
+    /// The ClientHello may overtake the answer, or the check that vouches for where it comes from.
+    fn keep_for_later<'a>(
+        &mut self,
+        route: Route,
+        datagram: &[u8],
+    ) -> Result<Received<'a>, Refusal> {
+        if self.early.len() >= MAX_EARLY || datagram.len() > MAX_EARLY_BYTES {
+            return Err(Refusal::Unverified);
+        }
+        self.early.push_back(Early {
+            route,
+            datagram: datagram.to_vec(),
+        });
+        Ok(Received::Consumed)
     }
 
     /// Protects an RTP packet in place and says where to send it. Does not allocate when `packet` has
@@ -96,8 +288,12 @@ impl MediaTransport {
     /// # Errors
     /// [`NotReady`]; the packet is then left as it was.
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<Route, NotReady> {
-        let _ = packet;
-        Err(NotReady::NotConnected)
+        let route = self.selected.ok_or(NotReady::NotConnected)?;
+        let srtp = self.association.as_mut().and_then(Association::srtp);
+        let srtp = srtp.ok_or(NotReady::NotConnected)?;
+        srtp.outbound.protect_rtp(packet).map_err(as_not_ready)?;
+        self.counters.rtp_sent += 1;
+        Ok(route)
     }
 
     /// Protects a compound RTCP packet in place and says where to send it. Does not allocate when `packet` has
@@ -106,46 +302,254 @@ impl MediaTransport {
     /// # Errors
     /// [`NotReady`]; the packet is then left as it was.
     pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<Route, NotReady> {
-        let _ = packet;
-        Err(NotReady::NotConnected)
+        let route = self.selected.ok_or(NotReady::NotConnected)?;
+        let srtp = self.association.as_mut().and_then(Association::srtp);
+        let srtp = srtp.ok_or(NotReady::NotConnected)?;
+        srtp.outbound.protect_rtcp(packet).map_err(as_not_ready)?;
+        self.counters.rtcp_sent += 1;
+        Ok(route)
     }
 
     /// Says that the deadline last told has come (earlier is harmless).
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        if self.agent.deadline().is_some_and(|due| now >= due) {
+            self.agent.handle_timeout(now);
+        }
+        if let Some(association) = &mut self.association {
+            association.handle_timeout(now);
+        }
+        if self.ice_give_up.is_some_and(|due| now >= due) {
+            self.give_up_ice();
+        }
+        if self.dtls_give_up.is_some_and(|due| now >= due) {
+            self.dtls_give_up = None;
+            self.fail(DtlsFailure::Timeout, now);
+        }
+        self.settle(now);
     }
 
     /// The next thing to do; call until [`Output::Wait`].
     pub fn poll(&mut self) -> Output {
-        self.outbox.pop_front().unwrap_or(Output::Wait(None))
+        self.outbox.pop_front().unwrap_or(Output::Wait(self.wait))
     }
 
     /// Ends the transport: a `close_notify` goes out, nothing more is accepted or protected.
     pub fn close(&mut self, now: Instant) {
-        let _ = now;
+        if self.closed {
+            return;
+        }
+        if let Some(association) = &mut self.association {
+            association.close(now);
+        }
+        self.settle(now);
+        self.agent.stop();
+        self.association = None;
+        self.early.clear();
+        self.closed = true;
+        self.ice_give_up = None;
+        self.dtls_give_up = None;
+        self.settle(now);
     }
 
     /// Whether media can be sent now: a pair works and keys are in place.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        false
+        self.agent.is_up() && self.profile().is_some()
     }
 
     /// The path media takes now.
     #[must_use]
     pub fn route(&self) -> Option<Route> {
-        None
+        self.selected
     }
 
     /// The SRTP profile agreed on.
     #[must_use]
     pub fn profile(&self) -> Option<SrtpProfile> {
-        None
+        self.association.as_ref().and_then(Association::profile)
+    }
+
+    /// Our DTLS role, once the far end's parameters have fixed it: what `a=setup` of our answer says.
+    #[must_use]
+    pub fn dtls_role(&self) -> Option<DtlsRole> {
+        self.association.as_ref().map(Association::role)
+    }
+
+    /// Whether we are the controlling ICE agent now; a role conflict may have changed it.
+    #[must_use]
+    pub fn is_controlling(&self) -> bool {
+        self.agent.is_controlling()
     }
 
     /// What came in, went out and was refused so far.
     #[must_use]
     pub fn counters(&self) -> TransportCounters {
         self.counters
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outbox.push_back(Output::Event(event));
+    }
+
+    fn transmit(&mut self, route: Route, bytes: Vec<u8>) {
+        self.outbox.push_back(Output::Transmit { route, bytes });
+    }
+
+    fn associate(&mut self, association: Association, now: Instant) {
+        self.association = Some(association);
+        self.dtls_give_up = None;
+        if self.agent.is_up() {
+            self.start_dtls(now);
+        }
+        self.take_early(now);
+    }
+
+    fn start_dtls(&mut self, now: Instant) {
+        let Some(association) = &mut self.association else {
+            return;
+        };
+        association.start(now);
+        if association.profile().is_none() && self.dtls_give_up.is_none() {
+            self.dtls_give_up = Some(now + self.config.limits.dtls);
+        }
+    }
+
+    /// Takes up kept datagrams that a check vouches for by now.
+    fn take_early(&mut self, now: Instant) {
+        let Some(association) = &mut self.association else {
+            return;
+        };
+        let mut kept = VecDeque::new();
+        while let Some(early) = self.early.pop_front() {
+            if !self.agent.vouches_for(early.route.remote) {
+                kept.push_back(early);
+            } else if association.handle(&early.datagram, now).is_ok() {
+                self.counters.dtls_received += 1;
+                self.dtls_path = Some(early.route);
+            } else {
+                self.counters.refused.count(Refusal::Malformed);
+            }
+        }
+        self.early = kept;
+    }
+
+    fn give_up_ice(&mut self) {
+        self.ice_give_up = None;
+        self.dtls_give_up = None;
+        self.agent.stop();
+        let failure = match self.selected {
+            Some(route) => IceFailure::Lost {
+                remote: route.remote,
+            },
+            None => IceFailure::NeverConnected {
+                candidates: self.agent.remote_candidates(),
+            },
+        };
+        self.tell(Event::IceFailed(failure));
+    }
+
+    fn fail(&mut self, failure: DtlsFailure, now: Instant) {
+        self.dtls_give_up = None;
+        if let Some(association) = &mut self.association {
+            association.close(now);
+        }
+        self.tell(Event::DtlsFailed(failure));
+    }
+
+    /// After each input: moves what the parts have to say into the outbox, and finds the next deadline.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(event) = self.agent.poll_event() {
+                self.on_agent_event(event, now);
+            } else if let Some((local, remote, bytes)) = self.agent.poll_transmit() {
+                self.transmit(Route { local, remote }, bytes);
+            } else if let Some(bytes) = self
+                .association
+                .as_mut()
+                .and_then(Association::poll_transmit)
+            {
+                // Without a path there is no one to send it to; the flight is repeated later.
+                if let Some(route) = self.selected.or(self.dtls_path) {
+                    self.transmit(route, bytes);
+                }
+            } else if let Some(event) = self.association.as_mut().and_then(|it| it.poll_event(now))
+            {
+                self.on_association_event(event);
+            } else {
+                break;
+            }
+        }
+        self.wait = self.next_deadline();
+    }
+
+    fn on_agent_event(&mut self, event: AgentEvent, now: Instant) {
+        match event {
+            AgentEvent::Selected(Pair {
+                local,
+                remote,
+                local_type,
+                remote_type,
+            }) => {
+                let route = Route { local, remote };
+                self.selected = Some(route);
+                self.ice_give_up = None;
+                self.tell(Event::IceConnected {
+                    route,
+                    local: local_type,
+                    remote: remote_type,
+                });
+                self.start_dtls(now);
+            }
+            AgentEvent::Lost => {
+                self.ice_give_up = Some(now + self.config.limits.ice);
+                self.tell(Event::IceDisconnected);
+            }
+            AgentEvent::Vouched(_) => self.take_early(now),
+        }
+    }
+
+    fn on_association_event(&mut self, event: AssociationEvent) {
+        self.dtls_give_up = None;
+        match event {
+            AssociationEvent::Connected(profile) => {
+                if let Some(role) = self.dtls_role() {
+                    self.tell(Event::DtlsConnected { profile, role });
+                }
+            }
+            AssociationEvent::Failed(failure) => self.tell(Event::DtlsFailed(failure)),
+            AssociationEvent::ClosedByPeer => self.tell(Event::ClosedByPeer),
+        }
+    }
+
+    fn next_deadline(&mut self) -> Option<(Instant, Deadline)> {
+        let dtls = self.association.as_ref().and_then(Association::deadline);
+        [
+            (self.agent.deadline(), Deadline::IceCheck),
+            (self.ice_give_up, Deadline::IceGiveUp),
+            (dtls, Deadline::DtlsRetransmit),
+            (self.dtls_give_up, Deadline::DtlsGiveUp),
+        ]
+        .into_iter()
+        .filter_map(|(due, deadline)| Some((due?, deadline)))
+        .min_by_key(|(due, _)| *due)
+    }
+}
+
+fn as_refusal(error: OpenError) -> Refusal {
+    match error {
+        OpenError::Malformed => Refusal::Malformed,
+        OpenError::BadAuthentication => Refusal::BadAuthentication,
+        OpenError::Replay => Refusal::Replay,
+        OpenError::TooOld => Refusal::TooOld,
+        OpenError::TooManySources => Refusal::Exceeded,
+    }
+}
+
+fn as_not_ready(error: ProtectError) -> NotReady {
+    match error {
+        ProtectError::Malformed => NotReady::Malformed,
+        ProtectError::SequenceReused => NotReady::SequenceReused,
+        ProtectError::KeyExhausted => NotReady::KeyExhausted,
+        ProtectError::TooManySources => NotReady::TooManySources,
     }
 }
