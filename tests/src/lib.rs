@@ -8,3 +8,4 @@ pub mod daemon;
 pub mod program;
 pub mod sandbox;
 pub mod skip;
+pub mod sound;

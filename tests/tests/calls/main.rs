@@ -1,0 +1,4 @@
+//! Calls through the daemon and the sandbox: what each number does, and what was recorded.
+
+mod numbers;
+mod recorded;
