@@ -1,4 +1,8 @@
 //! A real browser client in headless Chromium, driven by `tests/browser/run.mjs`.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that are not asked for are passed over"
+)]
 
 use std::io::Write;
 use std::path::Path;

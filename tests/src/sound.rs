@@ -14,7 +14,10 @@ pub const RATE: u32 = 48_000;
 pub fn read(path: &Path) -> Vec<f32> {
     let mut reader = WavReader::open(path).unwrap_or_else(|error| panic!("{error}"));
     let mut samples = Vec::new();
-    while reader.read(|part| samples.extend_from_slice(part)).expect("a file that can be read to its end") {}
+    while reader
+        .read(|part| samples.extend_from_slice(part))
+        .expect("a file that can be read to its end")
+    {}
     samples
 }
 
@@ -23,8 +26,13 @@ pub fn read(path: &Path) -> Vec<f32> {
 /// # Panics
 /// When the folder cannot be read.
 pub fn recordings(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("the folder").filter_map(Result::ok).map(|entry| entry.path());
-    let mut found: Vec<_> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "wav")).collect();
+    let entries = std::fs::read_dir(folder)
+        .expect("the folder")
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
+    let mut found: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|kind| kind == "wav"))
+        .collect();
     found.sort();
     found
 }

@@ -13,7 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 fn each_dialect(story: impl Fn(&str, &mut Sandbox, &Daemon, &mut Control)) {
     for dialect in DIALECTS {
         let mut sandbox = Sandbox::start(&[]);
-        let daemon = Config::new().account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox").launch();
+        let daemon = Config::new()
+            .account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox")
+            .launch();
         let mut control = daemon.ready();
         story(dialect, &mut sandbox, &daemon, &mut control);
     }
@@ -27,9 +29,14 @@ fn saw(control: &mut Control, what: &str, wanted: impl Fn(&Event) -> bool) {
 fn the_far_end_hangs_up_after_two_seconds() {
     each_dialect(|_, _, _, control| {
         let call = control.call("9185");
-        saw(control, "the answer", |event| matches!(event, Event::Answered));
+        saw(control, "the answer", |event| {
+            matches!(event, Event::Answered)
+        });
         let ended = control.wait_ended(&call, PATIENCE);
-        assert_eq!((ended.by, ended.cause.as_str(), ended.answered), (EndedBy::Remote, "NORMAL_CLEARING", true));
+        assert_eq!(
+            (ended.by, ended.cause.as_str(), ended.answered),
+            (EndedBy::Remote, "NORMAL_CLEARING", true)
+        );
     });
 }
 
@@ -42,7 +49,10 @@ fn a_busy_number_ends_as_busy_without_an_answer() {
         assert_eq!(seen, (EndedBy::Remote, "USER_BUSY", 17, false));
         let (code, said, complained) = daemon.cli(&["call", "99017", "--wait"]);
         assert_eq!(code, Some(1), "{said}{complained}");
-        assert!(format!("{said}{complained}").contains("USER_BUSY"), "{said}{complained}");
+        assert!(
+            format!("{said}{complained}").contains("USER_BUSY"),
+            "{said}{complained}"
+        );
     });
 }
 
@@ -50,12 +60,18 @@ fn a_busy_number_ends_as_busy_without_an_answer() {
 fn early_media_comes_before_the_answer_or_the_refusal() {
     each_dialect(|_, _, _, control| {
         let call = control.call("9100");
-        saw(control, "early media", |event| matches!(event, Event::Early));
-        saw(control, "the answer", |event| matches!(event, Event::Answered));
+        saw(control, "early media", |event| {
+            matches!(event, Event::Early)
+        });
+        saw(control, "the answer", |event| {
+            matches!(event, Event::Answered)
+        });
         control.hangup(&call);
         assert_eq!(control.wait_ended(&call, PATIENCE).by, EndedBy::Local);
         let call = control.call("9189");
-        saw(control, "early media", |event| matches!(event, Event::Early));
+        saw(control, "early media", |event| {
+            matches!(event, Event::Early)
+        });
         assert_eq!(control.wait_ended(&call, PATIENCE).cause, "USER_BUSY");
     });
 }
@@ -78,13 +94,21 @@ fn the_sandbox_calls_back_and_calls_in() {
     each_dialect(|_, sandbox, _, control| {
         let first = control.call("9171");
         control.wait_ended(&first, PATIENCE);
-        saw(control, "the call back", |event| matches!(event, Event::Incoming { .. }));
+        saw(control, "the call back", |event| {
+            matches!(event, Event::Incoming { .. })
+        });
         control.answer();
-        saw(control, "media of the call back", |event| matches!(event, Event::FirstRtpReceived));
+        saw(control, "media of the call back", |event| {
+            matches!(event, Event::FirstRtpReceived)
+        });
         sandbox.call("demo-1");
-        saw(control, "a second call", |event| matches!(event, Event::Incoming { .. }));
+        saw(control, "a second call", |event| {
+            matches!(event, Event::Incoming { .. })
+        });
         control.answer();
-        saw(control, "media of the second call", |event| matches!(event, Event::FirstRtpReceived));
+        saw(control, "media of the second call", |event| {
+            matches!(event, Event::FirstRtpReceived)
+        });
         assert_eq!(control.status().calls.len(), 2);
     });
 }
@@ -92,16 +116,24 @@ fn the_sandbox_calls_back_and_calls_in() {
 #[test]
 fn two_users_of_the_sandbox_call_each_other() {
     each_dialect(|dialect, sandbox, _, control| {
-        let other = Config::new().account("desk", dialect, &sandbox.ready.verto, "demo-2", "sandbox").launch();
+        let other = Config::new()
+            .account("desk", dialect, &sandbox.ready.verto, "demo-2", "sandbox")
+            .launch();
         let mut there = other.ready();
         let call = control.call("demo-2");
-        saw(&mut there, "the call", |event| matches!(event, Event::Incoming { .. }));
+        saw(&mut there, "the call", |event| {
+            matches!(event, Event::Incoming { .. })
+        });
         there.answer();
         for side in [&mut *control, &mut there] {
-            saw(side, "media", |event| matches!(event, Event::FirstRtpReceived));
+            saw(side, "media", |event| {
+                matches!(event, Event::FirstRtpReceived)
+            });
         }
         control.hangup(&call);
         control.wait_ended(&call, PATIENCE);
-        saw(&mut there, "the end", |event| matches!(event, Event::Ended(_)));
+        saw(&mut there, "the end", |event| {
+            matches!(event, Event::Ended(_))
+        });
     });
 }
