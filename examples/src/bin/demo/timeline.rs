@@ -1,9 +1,12 @@
 //! What the person sees while the demo runs: one line a step, with milliseconds, coloured and alive on a terminal.
 #![expect(
-#![expect(clippy::wildcard_enum_match_arm, reason = "events that are not asked for are passed over")]
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "this is the demo's screen"
+)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that are not asked for are passed over"
 )]
 
 use std::io::{IsTerminal, Write};
