@@ -1,0 +1,24 @@
+#!/bin/sh
+# Full counts: seeded worlds, long garbage, fuzzing. Hours; prints each part's own closing lines.
+# OFFHOOK_SOAK_WORLDS, OFFHOOK_SOAK_GARBAGE_S and OFFHOOK_SOAK_FUZZ_S scale it.
+set -eu
+cd "$(dirname -- "$0")/.."
+PATH=$PATH:$HOME/.cargo/bin
+
+echo "== worlds"
+OFFHOOK_WORLDS=${OFFHOOK_SOAK_WORLDS:-1000000} scripts/worlds.sh
+
+echo "== garbage"
+cargo build --quiet --workspace --locked
+OFFHOOK_GARBAGE_S=${OFFHOOK_SOAK_GARBAGE_S:-600} cargo test --quiet --locked -p offhook-tests --test garbage -- --nocapture
+
+echo "== fuzz"
+if ! cargo fuzz --version >/dev/null 2>&1; then
+	echo "cargo fuzz is missing. Run: cargo install --locked cargo-fuzz" >&2
+	exit 1
+fi
+for target in fuzz/fuzz_targets/*.rs; do
+	name=$(basename "$target" .rs)
+	echo "-- $name"
+	cargo +nightly fuzz run "$name" -- -max_total_time="${OFFHOOK_SOAK_FUZZ_S:-600}" -print_final_stats=1 -verbosity=0
+done
