@@ -1,0 +1,112 @@
+//! `offhook call`: places a call and, if wished, waits until it is answered or has failed.
+
+use crate::{arguments, client::Client, error::Error, output::Output, table::plain};
+use offhook_control::{
+    notice::{Ended, Event},
+    reply::{CallPlaced, CallState, Calls},
+    request::{Call, Request},
+    rpc::read_result,
+};
+use serde_json::{Value, json};
+
+pub(crate) fn run(
+    wish: &arguments::Call,
+    client: &mut Client,
+    output: &Output,
+) -> Result<(), Error> {
+    // Before the call is placed, so that nothing that happens to it is missed.
+    if wish.wait {
+        client.subscribe()?;
+    }
+    let raw = client.request(&Request::Call(Call {
+        account: wish.account.clone(),
+        number: wish.number.clone(),
+        caller_name: wish.caller_name.clone(),
+        caller_number: wish.caller_number.clone(),
+    }))?;
+    let placed: CallPlaced =
+        read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;
+    if !wish.wait {
+        return output.print(&raw, || {
+            format!(
+                "calling {} as call {}",
+                plain(&wish.number),
+                plain(&placed.call)
+            )
+        });
+    }
+    match wait(&placed.call, client)? {
+        Outcome::Answered => {
+            let value = json!({ "call": placed.call, "outcome": "answered" });
+            output.print(&value, || {
+                format!(
+                    "{} answered: call {}",
+                    plain(&wish.number),
+                    plain(&placed.call)
+                )
+            })
+        }
+        Outcome::Ended(ended) => {
+            // Scripts get the figures on standard output; the sentence goes to standard error for both.
+            let value = json_of_failure(&placed.call, &ended);
+            output.print_for_scripts(&value)?;
+            Err(Error::CallFailed {
+                call: placed.call,
+                ended,
+            })
+        }
+    }
+}
+
+enum Outcome {
+    Answered,
+    Ended(Box<Ended>),
+}
+
+fn wait(call: &str, client: &mut Client) -> Result<Outcome, Error> {
+    loop {
+        let Some(notice) = client.next_notice()?.typed else {
+            continue;
+        };
+        if matches!(notice.event, Event::Overflow { .. }) {
+            // What was lost may have been the one thing that is waited for.
+            if is_answered(call, client)? {
+                return Ok(Outcome::Answered);
+            }
+            continue;
+        }
+        if notice.call.as_deref() != Some(call) {
+            continue;
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "everything else is on the way to one of these two"
+        )]
+        match notice.event {
+            Event::Answered => return Ok(Outcome::Answered),
+            Event::Ended(ended) => return Ok(Outcome::Ended(Box::new(ended))),
+            _ => {}
+        }
+    }
+}
+
+/// Whether people can talk by now; an error when the call is gone.
+fn is_answered(call: &str, client: &mut Client) -> Result<bool, Error> {
+    let raw = client.request(&Request::Calls)?;
+    let calls: Calls = read_result(raw).map_err(|error| Error::BadAnswer(error.to_string()))?;
+    match calls.calls.iter().find(|status| status.call == call) {
+        Some(status) => Ok(matches!(status.state, CallState::Active | CallState::Held)),
+        None => Err(Error::OutcomeLost {
+            call: call.to_owned(),
+        }),
+    }
+}
+
+fn json_of_failure(call: &str, ended: &Ended) -> Value {
+    let mut value = serde_json::to_value(ended).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        fields.insert("call".to_owned(), call.into());
+        fields.insert("outcome".to_owned(), "ended".into());
+    }
+    value
+}

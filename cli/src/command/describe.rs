@@ -1,0 +1,119 @@
+//! Each event in a few words for people.
+
+use crate::table::{plain, span};
+use offhook_control::{
+    notice::{Ended, EndedBy, Event},
+    reply::Quality,
+};
+use std::time::Duration;
+
+/// An event in a few words, safe for a terminal.
+pub(crate) fn describe(event: &Event) -> String {
+    plain(&words(event))
+}
+
+fn words(event: &Event) -> String {
+    match event {
+        Event::Account {
+            state,
+            reason,
+            remedy,
+            retry_in_ms,
+        } => {
+            let mut text = format!("account is {}", state.as_str());
+            if let Some(reason) = reason {
+                text.push_str(&format!(": {reason}"));
+            }
+            if let Some(remedy) = remedy {
+                text.push_str(&format!("; {remedy}"));
+            }
+            if let Some(left) = retry_in_ms {
+                text.push_str(&format!(
+                    " (next attempt in {})",
+                    span(Duration::from_millis(*left))
+                ));
+            }
+            text
+        }
+        Event::Socket { dns_ms, tcp_ms } => {
+            format!("socket open (DNS {dns_ms:.1} ms, TCP {tcp_ms:.1} ms)")
+        }
+        Event::Tls { tls_ms } => format!("TLS open ({tls_ms:.1} ms)"),
+        Event::Login => "logged in".to_owned(),
+        Event::Ready => "ready for calls".to_owned(),
+        Event::Incoming { number, name } => match name {
+            Some(name) => format!("{name} ({number}) calls"),
+            None => format!("{number} calls"),
+        },
+        Event::Invite { number, .. } => format!("calling {number}"),
+        Event::Ringing => "ringing".to_owned(),
+        Event::Early => "early media".to_owned(),
+        Event::Answered => "answered".to_owned(),
+        Event::Ice { local, remote } => format!("ICE connected {local} to {remote}"),
+        Event::Dtls { profile } => format!("DTLS connected, {profile}"),
+        Event::FirstRtpSent => "first audio packet sent".to_owned(),
+        Event::FirstRtpReceived => "first audio packet received".to_owned(),
+        Event::NoMedia { silent_ms } => {
+            format!(
+                "no audio came for {}",
+                span(Duration::from_millis(*silent_ms))
+            )
+        }
+        Event::Dtmf { digit } => format!("the far end pressed {digit}"),
+        Event::Recording { path } => format!("recording to {path}"),
+        Event::AudioFault { reason, remedy } => match remedy {
+            Some(remedy) => format!("sound fault: {reason}; {remedy}"),
+            None => format!("sound fault: {reason}"),
+        },
+        Event::Quality(quality) => words_of_quality(quality),
+        Event::Muted { on } => if *on { "muted" } else { "no longer muted" }.to_owned(),
+        Event::Recovering { on } => if *on {
+            "the server is gone; the call is kept"
+        } else {
+            "the server is back"
+        }
+        .to_owned(),
+        Event::Ended(ended) => words_of_end(ended),
+        Event::Overflow { lost } => {
+            format!("{lost} events were lost because they were read too slowly")
+        }
+        _ => "an event that this offhook does not know".to_owned(),
+    }
+}
+
+fn words_of_quality(quality: &Quality) -> String {
+    let mut text = format!(
+        "quality: sent {}, received {}, lost {}, jitter {:.1} ms",
+        quality.packets_sent, quality.packets_received, quality.packets_lost, quality.jitter_ms
+    );
+    if let Some(round_trip) = quality.round_trip_ms {
+        text.push_str(&format!(", round trip {round_trip:.1} ms"));
+    }
+    if let Some(mos) = quality.mos {
+        text.push_str(&format!(", MOS {mos:.1}"));
+    }
+    text
+}
+
+fn words_of_end(ended: &Ended) -> String {
+    let by = match ended.by {
+        EndedBy::Local => "by us",
+        EndedBy::Remote => "by the far end",
+        EndedBy::Network => "by the network",
+        _ => "by somebody",
+    };
+    let mut text = format!(
+        "ended {by}, {} ({}): {}",
+        ended.cause, ended.code, ended.reason
+    );
+    if ended.answered {
+        text.push_str(&format!(
+            " after {}",
+            span(Duration::from_millis(ended.talk_ms))
+        ));
+    }
+    if let Some(remedy) = &ended.remedy {
+        text.push_str(&format!("; {remedy}"));
+    }
+    text
+}
