@@ -1,0 +1,184 @@
+//! The command line: raw arguments, and the checked settings made of them.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use crate::limits::Limits;
+
+/// A Verto gateway for people without an account, and for tests.
+///
+/// Prints one JSON line on standard output when ready. Users demo-1 to demo-9, password "sandbox". A line
+/// {"call":"demo-1"} on standard input makes the sandbox call that user.
+#[derive(Debug, Parser)]
+#[command(name = "offhook-sandbox", disable_version_flag = true)]
+pub(crate) struct Args {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Also listen with TLS, under a certificate authority made for this run.
+    #[arg(long)]
+    tls: bool,
+    /// Port of the TLS listener; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0, requires = "tls")]
+    tls_port: u16,
+    /// Which server to resemble; `auto` goes by the first message of each connection.
+    #[arg(long, value_enum, default_value_t = DialectChoice::Auto)]
+    dialect: DialectChoice,
+    /// Mute the way back: echo and sounds send silence instead.
+    #[arg(long)]
+    mute_return: bool,
+    /// How much to say on standard error.
+    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    log: LogLevel,
+    /// Largest message of a client, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().message_bytes)]
+    max_message: usize,
+    /// Most sockets at the same time.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().sockets)]
+    max_sessions: usize,
+    /// Most calls of one session at the same time.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().calls_per_session)]
+    max_calls: usize,
+    /// Failed logins on one socket before it is closed.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().login_tries)]
+    max_logins: u32,
+    /// Seconds from the open socket to a good login.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().login_within.as_secs())]
+    login_within: u64,
+    /// UDP ports for media, as FIRST-LAST; without it the system chooses.
+    #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
+    media_ports: Option<RangeInclusive<u16>>,
+}
+
+/// Which dialects are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DialectChoice {
+    /// Recognised per connection.
+    Auto,
+    /// Telnyx for everybody.
+    Telnyx,
+    /// FreeSWITCH for everybody.
+    Freeswitch,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What stops the sandbox or a call.
+    Error,
+    /// What a peer did wrong.
+    Warn,
+    /// Logins and calls.
+    Info,
+    /// Messages by name.
+    Debug,
+    /// Everything; secrets never.
+    Trace,
+}
+
+/// The checked settings.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where the plain listener goes.
+    pub(crate) listen: SocketAddr,
+    /// Where the TLS listener goes, if there is one.
+    pub(crate) listen_tls: Option<SocketAddr>,
+    /// Which dialects are spoken.
+    pub(crate) dialect: DialectChoice,
+    /// Echo and sounds send silence.
+    pub(crate) mute_return: bool,
+    /// How much is logged.
+    pub(crate) log: LogLevel,
+    /// What peers may take.
+    pub(crate) limits: Limits,
+}
+
+impl Args {
+    /// Reads the process's arguments; prints help or the mistake and ends the process where there is one.
+    pub(crate) fn settings() -> Settings {
+        Self::parse().check()
+    }
+
+    fn check(self) -> Settings {
+        Settings {
+            listen: self.listen,
+            listen_tls: self
+                .tls
+                .then(|| SocketAddr::new(self.listen.ip(), self.tls_port)),
+            dialect: self.dialect,
+            mute_return: self.mute_return,
+            log: self.log,
+            limits: Limits {
+                message_bytes: self.max_message,
+                sockets: self.max_sessions,
+                calls_per_session: self.max_calls,
+                login_tries: self.max_logins,
+                login_within: Duration::from_secs(self.login_within),
+                media_ports: self.media_ports,
+            },
+        }
+    }
+}
+
+impl LogLevel {
+    /// The level as `tracing` names it; `None` is silence.
+    pub(crate) fn filter(self) -> Option<tracing::Level> {
+        match self {
+            Self::Off => None,
+            Self::Error => Some(tracing::Level::ERROR),
+            Self::Warn => Some(tracing::Level::WARN),
+            Self::Info => Some(tracing::Level::INFO),
+            Self::Debug => Some(tracing::Level::DEBUG),
+            Self::Trace => Some(tracing::Level::TRACE),
+        }
+    }
+}
+
+fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let form = || format!("{text:?} is no port range; write it as FIRST-LAST, such as 20000-20999");
+    let (first, last) = text.split_once('-').ok_or_else(form)?;
+    let first: u16 = first.trim().parse().map_err(|_| form())?;
+    let last: u16 = last.trim().parse().map_err(|_| form())?;
+    if first == 0 || first > last {
+        return Err(form());
+    }
+    Ok(first..=last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Settings, clap::Error> {
+        Args::try_parse_from([&["offhook-sandbox"], arguments].concat()).map(Args::check)
+    }
+
+    #[test]
+    fn defaults_listen_on_loopback_without_tls() {
+        let settings = parse(&[]).unwrap();
+        assert!(settings.listen.ip().is_loopback());
+        assert_eq!(settings.listen_tls, None);
+        assert_eq!(settings.limits, Limits::default());
+    }
+
+    #[test]
+    fn tls_listens_on_the_same_address() {
+        let settings = parse(&["--listen", "[::1]:8081", "--tls"]).unwrap();
+        assert_eq!(settings.listen_tls, Some("[::1]:0".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_wrong_port_range_names_the_form() {
+        for wrong in ["9", "20-10", "0-5", "a-b", "1-70000"] {
+            let error = parse(&["--media-ports", wrong]).unwrap_err().to_string();
+            assert!(error.contains("FIRST-LAST"), "{error}");
+        }
+        let range = parse(&["--media-ports", "20000-20999"]).unwrap();
+        assert_eq!(range.limits.media_ports, Some(20000..=20999));
+    }
+}

@@ -1,0 +1,190 @@
+//! One client's connection: bytes of a stream to messages for the gateway, and back.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::verto::socket::SocketId;
+use crate::websocket::frame::{self, Decoder, Message};
+use crate::websocket::upgrade::{self, MAX_HEAD, Upgrade};
+
+/// From the accepted connection to the complete request head.
+const UPGRADE_WITHIN: Duration = Duration::from_secs(10);
+/// A client that takes nothing for this long is gone.
+const WRITE_WITHIN: Duration = Duration::from_secs(20);
+/// Messages that may wait for a client's socket.
+const OUTBOX: usize = 1024;
+/// Bytes read at once.
+const READ: usize = 4096;
+
+/// What a connection tells the gateway.
+#[derive(Debug)]
+pub(super) enum FromClient {
+    /// The WebSocket is open; write here.
+    Opened(mpsc::Sender<ToClient>),
+    Text(String),
+    Ping(Vec<u8>),
+    /// Nothing follows.
+    Closed,
+}
+
+/// What the gateway tells a connection.
+#[derive(Debug)]
+pub(super) enum ToClient {
+    Text(String),
+    Pong(Vec<u8>),
+    /// The last message.
+    Close(u16),
+}
+
+/// The way from all connections to the gateway; bounded, so a busy gateway slows its clients down.
+pub(super) type ToGateway = mpsc::Sender<(SocketId, FromClient)>;
+
+/// Serves one stream until either side closes it.
+pub(super) async fn serve<S>(mut stream: S, id: SocketId, gateway: ToGateway, limit: usize)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut decoder = Decoder::new(limit);
+    match timeout(UPGRADE_WITHIN, open(&mut stream, &mut decoder)).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) | Err(_) => return tracing::debug!(socket = id.0, "no WebSocket opened"),
+        Ok(Err(error)) => return tracing::debug!(socket = id.0, %error, "no WebSocket opened"),
+    }
+    let (sender, outbox) = mpsc::channel(OUTBOX);
+    if gateway.send((id, FromClient::Opened(sender))).await.is_ok() {
+        if let Err(error) = exchange(&mut stream, id, &gateway, outbox, decoder).await {
+            tracing::debug!(socket = id.0, %error, "connection lost");
+        }
+        // The gateway is gone only when the process ends.
+        let _ = gateway.send((id, FromClient::Closed)).await;
+    }
+}
+
+/// Answers the opening request; says whether the WebSocket is open.
+async fn open<S>(stream: &mut S, decoder: &mut Decoder) -> io::Result<bool>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut bytes = Vec::with_capacity(READ);
+    loop {
+        let read = (&mut *stream)
+            .take((MAX_HEAD + READ) as u64)
+            .read_buf(&mut bytes)
+            .await?;
+        if read == 0 {
+            return Ok(false);
+        }
+        match upgrade::answer(&bytes) {
+            Upgrade::ReadOn => {}
+            Upgrade::Accept { response, head } => {
+                stream.write_all(&response).await?;
+                stream.flush().await?;
+                decoder.push(bytes.get(head..).unwrap_or_default());
+                return Ok(true);
+            }
+            Upgrade::Refuse { response } => {
+                stream.write_all(&response).await?;
+                stream.shutdown().await?;
+                return Ok(false);
+            }
+        }
+    }
+}
+
+async fn exchange<S>(
+    stream: &mut S,
+    id: SocketId,
+    gateway: &ToGateway,
+    mut outbox: mpsc::Receiver<ToClient>,
+    mut decoder: Decoder,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut bytes = vec![0; READ];
+    let mut frames = Vec::new();
+    loop {
+        loop {
+            match decoder.next() {
+                Ok(None) => break,
+                Ok(Some(Message::Text(text))) => tell(gateway, id, FromClient::Text(text)).await,
+                Ok(Some(Message::Ping(payload))) => {
+                    tell(gateway, id, FromClient::Ping(payload)).await;
+                }
+                Ok(Some(Message::Pong)) => {}
+                Ok(Some(Message::Close)) => return goodbye(stream, 1000).await,
+                Err(error) => {
+                    tracing::warn!(socket = id.0, %error, "closed");
+                    return goodbye(stream, error.close_code()).await;
+                }
+            }
+        }
+        tokio::select! {
+            read = stream.read(&mut bytes) => match read? {
+                0 => return Ok(()),
+                read => decoder.push(bytes.get(..read).unwrap_or_default()),
+            },
+            message = outbox.recv() => {
+                let close = gather(message, &mut outbox, &mut frames);
+                write(stream, &frames).await?;
+                frames.clear();
+                frames.shrink_to(READ);
+                if close {
+                    return stream.shutdown().await;
+                }
+            }
+        }
+    }
+}
+
+/// Writes what waits in the outbox as frames; says whether the connection is to be closed then.
+fn gather(
+    first: Option<ToClient>,
+    outbox: &mut mpsc::Receiver<ToClient>,
+    frames: &mut Vec<u8>,
+) -> bool {
+    let mut next = first;
+    loop {
+        match next {
+            Some(ToClient::Text(text)) => frame::write_text(&text, frames),
+            Some(ToClient::Pong(payload)) => frame::write_pong(&payload, frames),
+            Some(ToClient::Close(code)) => {
+                frame::write_close(code, frames);
+                return true;
+            }
+            // The gateway gave the connection up.
+            None => return true,
+        }
+        match outbox.try_recv() {
+            Ok(message) => next = Some(message),
+            Err(mpsc::error::TryRecvError::Empty) => return false,
+            Err(mpsc::error::TryRecvError::Disconnected) => next = None,
+        }
+    }
+}
+
+async fn tell(gateway: &ToGateway, id: SocketId, message: FromClient) {
+    // The gateway is gone only when the process ends.
+    let _ = gateway.send((id, message)).await;
+}
+
+async fn goodbye<S: AsyncWrite + Unpin>(stream: &mut S, code: u16) -> io::Result<()> {
+    let mut frames = Vec::new();
+    frame::write_close(code, &mut frames);
+    write(stream, &frames).await?;
+    stream.shutdown().await
+}
+
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, frames: &[u8]) -> io::Result<()> {
+    let write = async {
+        stream.write_all(frames).await?;
+        stream.flush().await
+    };
+    timeout(WRITE_WITHIN, write)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}

@@ -1,0 +1,140 @@
+//! The numbers one can dial here, and what happens then.
+
+use std::time::Duration;
+
+use offhook_signaling::cause::Cause;
+
+use crate::switch::cause::cause;
+use crate::switch::media::Sound;
+use crate::users;
+
+/// Where a dialled number leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// The sandbox itself is the far end and does this, step by step.
+    Script(Vec<Step>),
+    /// Another user's clients.
+    User(String),
+    /// Nowhere.
+    Unknown,
+}
+
+/// One thing that a scripted far end does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Rings.
+    Ring,
+    /// Sends early media.
+    Early(Sound),
+    /// Answers.
+    Answer(Sound),
+    /// Does nothing for a while.
+    Wait(Duration),
+    /// Will call the caller back, counted from now.
+    CallBack(Duration),
+    /// Hangs up, or refuses when not answered yet.
+    HangUp(Cause),
+}
+
+/// Looks a dialled number up.
+pub(crate) fn destination(dialled: &str) -> Destination {
+    use Step::{Answer, CallBack, Early, HangUp, Ring, Wait};
+
+    let echo = Sound::Echo {
+        delay: Duration::ZERO,
+    };
+    let steps = match dialled {
+        "9196" => vec![Ring, Answer(echo)],
+        "9195" => vec![
+            Ring,
+            Answer(Sound::Echo {
+                delay: Duration::from_millis(500),
+            }),
+        ],
+        "9197" => vec![Ring, Answer(Sound::Tone)],
+        "9198" => vec![Ring, Answer(Sound::Speech)],
+        "9180" => vec![Ring],
+        "9181" => vec![Ring, Wait(Duration::from_millis(500)), Answer(echo)],
+        "9185" => vec![
+            Ring,
+            Answer(echo),
+            Wait(Duration::from_secs(2)),
+            HangUp(Cause::NORMAL_CLEARING),
+        ],
+        "9189" => vec![
+            Ring,
+            Early(Sound::Tone),
+            Wait(Duration::from_secs(1)),
+            HangUp(Cause::USER_BUSY),
+        ],
+        "9100" => vec![
+            Ring,
+            Early(Sound::Speech),
+            Wait(Duration::from_secs(1)),
+            Answer(echo),
+        ],
+        other => return ranges(other),
+    };
+    return Destination::Script(steps);
+
+    fn ranges(dialled: &str) -> Destination {
+        if users::is_user(dialled) {
+            return Destination::User(dialled.to_owned());
+        }
+        if let Some(seconds) = digits_after("917", dialled, 1) {
+            return Destination::Script(vec![
+                Ring,
+                CallBack(Duration::from_secs(seconds.into())),
+                HangUp(Cause::NORMAL_CLEARING),
+            ]);
+        }
+        if let Some(code) = digits_after("99", dialled, 3) {
+            return Destination::Script(vec![HangUp(cause(code))]);
+        }
+        if let Some(known) = digits_after("9", dialled, 3)
+            .filter(|code| (300..700).contains(code))
+            .and_then(Cause::from_sip)
+        {
+            return Destination::Script(vec![HangUp(known)]);
+        }
+        Destination::Unknown
+    }
+}
+
+/// The number that `count` digits after `prefix` make, if that is all there is.
+fn digits_after(prefix: &str, dialled: &str, count: usize) -> Option<u16> {
+    let digits = dialled.strip_prefix(prefix)?;
+    let all_digits = digits.len() == count && digits.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_read_their_digits() {
+        assert_eq!(
+            destination("99017"),
+            Destination::Script(vec![Step::HangUp(Cause::USER_BUSY)])
+        );
+        let Destination::Script(steps) = destination("9173") else {
+            panic!("9173 is scripted");
+        };
+        assert!(steps.contains(&Step::CallBack(Duration::from_secs(3))));
+        assert_eq!(
+            destination("demo-4"),
+            Destination::User("demo-4".to_owned())
+        );
+    }
+
+    #[test]
+    fn near_misses_lead_nowhere() {
+        for wrong in [
+            "", "9", "91", "917", "91700", "9917", "990170", "99+17", "9700", "demo-0", "demo-10",
+            "٩١٩٦",
+        ] {
+            assert_eq!(destination(wrong), Destination::Unknown, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The one line on standard output that says where the sandbox can be reached.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Serialize;
+
+/// Printed once, as JSON, when every listener is open.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ready<'a> {
+    /// URL for Verto without TLS.
+    verto: String,
+    /// URL for Verto with TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verto_tls: Option<String>,
+    /// Path of the CA that signed the TLS certificate, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<&'a Path>,
+}
+
+impl<'a> Ready<'a> {
+    /// From the addresses that the listeners really have.
+    pub(crate) fn new(plain: SocketAddr, tls: Option<(SocketAddr, &'a Path)>) -> Self {
+        Self {
+            verto: format!("ws://{plain}"),
+            verto_tls: tls.map(|(address, _)| format!("wss://{address}")),
+            ca: tls.map(|(_, ca)| ca),
+        }
+    }
+
+    /// Writes the line and flushes it: whoever started us waits for it.
+    pub(crate) fn print(&self, mut output: impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut output, self)?;
+        output.write_all(b"\n")?;
+        output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_holds_full_urls_and_only_what_exists() {
+        let mut plain = Vec::new();
+        Ready::new("127.0.0.1:8081".parse().unwrap(), None)
+            .print(&mut plain)
+            .unwrap();
+        assert_eq!(plain, b"{\"verto\":\"ws://127.0.0.1:8081\"}\n");
+
+        let mut both = Vec::new();
+        let tls = ("[::1]:8082".parse().unwrap(), Path::new("/x/ca.pem"));
+        Ready::new("[::1]:8081".parse().unwrap(), Some(tls))
+            .print(&mut both)
+            .unwrap();
+        let line = String::from_utf8(both).unwrap();
+        assert!(
+            line.contains(r#""verto_tls":"wss://[::1]:8082","ca":"/x/ca.pem""#),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,324 @@
+//! The exchange: every leg, and who is registered; what clients ask of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use offhook_media::program::AudioCodec;
+
+use crate::numbers::{self, Destination, Step};
+use crate::switch::cause::{self, cause};
+use crate::switch::leg::{
+    Endpoint, EndpointId, Leg, LegEvent, LegId, LegMedia, Party, RaceId, State,
+};
+use crate::switch::media::{MediaCommand, MediaId, Sound};
+use crate::switch::timers::{Timer, Timers};
+
+/// A called client rings this long before the call fails with `NO_ANSWER`.
+const RING_LIMIT: Duration = Duration::from_secs(60);
+/// Most calls back that may wait at the same time.
+const MAX_CALLS_BACK: usize = 1024;
+
+/// What the exchange wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Tell the leg's protocol.
+    Leg(LegId, LegEvent),
+    /// Tell the media side.
+    Media(MediaCommand),
+}
+
+/// A call that a client makes.
+#[derive(Debug)]
+pub(crate) struct ClientCall {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) user: String,
+    pub(crate) caller: Party,
+    pub(crate) dialled: String,
+    /// The client's SDP.
+    pub(crate) offer: String,
+    /// Codecs that the offer and this sandbox have in common, in the client's order.
+    pub(crate) codecs: Vec<AudioCodec>,
+}
+
+/// A call that the sandbox itself makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnCall {
+    pub(crate) caller: Party,
+    /// What the client hears once it answers.
+    pub(crate) sound: Sound,
+}
+
+/// Whether and how a client wants a call held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HoldWish {
+    Hold,
+    Unhold,
+    Toggle,
+}
+
+/// The leg is not in a state in which this can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotNow;
+
+/// Every leg, and who is registered. Give it input, then drain [`poll`](Self::poll).
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    pub(super) legs: BTreeMap<LegId, Leg>,
+    /// Which leg a media session belongs to.
+    pub(super) sessions: BTreeMap<MediaId, LegId>,
+    pub(super) races: BTreeMap<RaceId, Vec<LegId>>,
+    registered: BTreeMap<String, Vec<Endpoint>>,
+    calls_back: BTreeMap<(Instant, u64), (String, OwnCall)>,
+    pub(super) timers: Timers,
+    effects: VecDeque<Effect>,
+    serial: u64,
+}
+
+impl Exchange {
+    /// The user's calls now also (or only) go to this client.
+    pub(crate) fn register(&mut self, user: &str, endpoint: Endpoint) {
+        let clients = self.registered.entry(user.to_owned()).or_default();
+        if endpoint.face.last_login_wins {
+            clients.retain(|client| !client.face.last_login_wins);
+        }
+        clients.retain(|client| client.id != endpoint.id);
+        clients.push(endpoint);
+    }
+
+    /// No more calls to this client.
+    pub(crate) fn unregister(&mut self, endpoint: EndpointId) {
+        self.registered.retain(|_, clients| {
+            clients.retain(|client| client.id != endpoint);
+            !clients.is_empty()
+        });
+    }
+
+    /// A client calls.
+    pub(crate) fn call(&mut self, call: ClientCall, now: Instant) -> LegId {
+        let destination = numbers::destination(&call.dialled);
+        let unknown = call.endpoint.face.unknown_number;
+        let id = LegId(self.next_serial());
+        let leg = Leg {
+            endpoint: call.endpoint,
+            user: call.user,
+            caller: call.caller,
+            callee: Party {
+                name: String::new(),
+                number: call.dialled,
+            },
+            media: None,
+            codecs: call.codecs,
+            sound: Sound::Nothing,
+            held: false,
+            updating: false,
+            state: State::Proceeding { offer: call.offer },
+            partner: None,
+            race: None,
+            script: VecDeque::new(),
+        };
+        self.legs.insert(id, leg);
+        match destination {
+            Destination::Script(steps) => self.run(id, steps, now),
+            Destination::Unknown => self.run(id, vec![Step::HangUp(cause(unknown))], now),
+            Destination::User(user) => self.fork(id, &user),
+        }
+        id
+    }
+
+    /// The sandbox calls a user; says how many clients ring.
+    pub(crate) fn call_user(&mut self, user: &str, call: &OwnCall) -> usize {
+        let clients = self.clients_of(user);
+        let codecs = vec![AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
+        self.ring(user, &clients, &call.caller, &codecs, call.sound, None);
+        clients.len()
+    }
+
+    /// The sandbox will call a user after a while. Too many such calls at once are forgotten.
+    pub(super) fn call_back(&mut self, user: &str, call: OwnCall, at: Instant) {
+        if self.calls_back.len() < MAX_CALLS_BACK {
+            let serial = self.next_serial();
+            self.calls_back
+                .insert((at, serial), (user.to_owned(), call));
+        }
+    }
+
+    /// A client wants a call held, or no more. Says whether it is held now.
+    pub(crate) fn hold(&mut self, id: LegId, wish: HoldWish) -> bool {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return false;
+        };
+        if leg.state == State::Active && leg.is_established() {
+            leg.held = match wish {
+                HoldWish::Hold => true,
+                HoldWish::Unhold => false,
+                HoldWish::Toggle => !leg.held,
+            };
+        }
+        let held = leg.held;
+        let partner = leg.partner;
+        self.play(id);
+        if let Some(partner) = partner {
+            self.play(partner);
+        }
+        held
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let call_back = self.calls_back.keys().next().map(|(at, _)| *at);
+        [self.timers.next(), call_back].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some((id, timer)) = self.timers.due(now) {
+            match timer {
+                Timer::Step => self.advance(id, now),
+                Timer::Limit => self.give_up(id),
+            }
+        }
+        while let Some(entry) = self.calls_back.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let (user, call) = entry.remove();
+            self.call_user(&user, &call);
+        }
+    }
+
+    fn fork(&mut self, id: LegId, user: &str) {
+        let clients = self.clients_of(user);
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        if clients.is_empty() {
+            self.end_by_exchange(id, cause(cause::USER_NOT_REGISTERED));
+            return;
+        }
+        let State::Proceeding { offer } = &mut leg.state else {
+            return;
+        };
+        leg.state = State::Forking {
+            offer: std::mem::take(offer),
+        };
+        let caller = leg.caller.clone();
+        let codecs = leg.codecs.clone();
+        self.tell(id, LegEvent::Ringing);
+        self.ring(user, &clients, &caller, &codecs, Sound::Nothing, Some(id));
+    }
+
+    fn ring(
+        &mut self,
+        user: &str,
+        clients: &[Endpoint],
+        caller: &Party,
+        codecs: &[AudioCodec],
+        sound: Sound,
+        partner: Option<LegId>,
+    ) {
+        let race = RaceId(self.next_serial());
+        let mut rivals = Vec::new();
+        for &endpoint in clients {
+            let id = LegId(self.next_serial());
+            let leg = Leg {
+                endpoint,
+                user: user.to_owned(),
+                caller: caller.clone(),
+                callee: Party {
+                    name: String::new(),
+                    number: user.to_owned(),
+                },
+                media: None,
+                codecs: codecs.to_vec(),
+                sound,
+                held: false,
+                updating: false,
+                state: State::Offering,
+                partner,
+                race: Some(race),
+                script: VecDeque::new(),
+            };
+            self.legs.insert(id, leg);
+            rivals.push(id);
+        }
+        self.races.insert(race, rivals.clone());
+        for id in rivals {
+            if let Some(media) = self.open_media(id, Sound::Nothing) {
+                self.ask_media(MediaCommand::CreateOffer(media));
+            }
+        }
+    }
+
+    fn clients_of(&self, user: &str) -> Vec<Endpoint> {
+        self.registered.get(user).cloned().unwrap_or_default()
+    }
+
+    /// How long a client that has our offer may ring.
+    pub(super) fn start_ring_limit(&mut self, id: LegId, now: Instant) {
+        self.timers.set(id, Timer::Limit, Some(now + RING_LIMIT));
+    }
+
+    /// Opens a media session for a leg.
+    pub(super) fn open_media(&mut self, id: LegId, sound: Sound) -> Option<MediaId> {
+        let media = MediaId(self.next_serial());
+        let leg = self.legs.get_mut(&id)?;
+        leg.media = Some(LegMedia::new(media));
+        let open = MediaCommand::Open {
+            media,
+            face: leg.endpoint.face.media,
+            codecs: leg.codecs.clone(),
+            sound,
+        };
+        self.sessions.insert(media, id);
+        self.ask_media(open);
+        Some(media)
+    }
+
+    /// Ends a leg's media session, if it has one.
+    pub(super) fn close_media(&mut self, id: LegId) {
+        let media = self.legs.get_mut(&id).and_then(|leg| leg.media.take());
+        if let Some(media) = media {
+            self.sessions.remove(&media.id);
+            self.ask_media(MediaCommand::Close(media.id));
+        }
+    }
+
+    /// Lets a leg's client hear what it should hear as things stand.
+    pub(super) fn play(&mut self, id: LegId) {
+        let Some(leg) = self.legs.get(&id) else {
+            return;
+        };
+        let Some(media) = &leg.media else { return };
+        let media = media.id;
+        let partner = leg.partner.and_then(|partner| self.legs.get(&partner));
+        let sound = match partner {
+            _ if leg.held => Sound::Nothing,
+            None => leg.sound,
+            // The far end put us on hold: something to listen to.
+            Some(partner) if partner.held => Sound::Speech,
+            Some(partner) => partner
+                .media
+                .as_ref()
+                .map_or(Sound::Nothing, |theirs| Sound::Bridge(theirs.id)),
+        };
+        self.ask_media(MediaCommand::Play(media, sound));
+    }
+
+    pub(super) fn tell(&mut self, id: LegId, event: LegEvent) {
+        self.effects.push_back(Effect::Leg(id, event));
+    }
+
+    pub(super) fn ask_media(&mut self, command: MediaCommand) {
+        self.effects.push_back(Effect::Media(command));
+    }
+
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+}

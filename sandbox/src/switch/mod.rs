@@ -1,0 +1,13 @@
+//! The exchange behind the gateway: legs, scripts, bridges and registrations, without a word of any signalling
+//! protocol; sans-IO.
+
+pub(crate) mod cause;
+pub(crate) mod exchange;
+pub(crate) mod leg;
+pub(crate) mod media;
+mod negotiation;
+pub(crate) mod offered;
+mod reattach;
+mod release;
+mod script;
+mod timers;

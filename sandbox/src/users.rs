@@ -1,0 +1,53 @@
+//! Who may log in, and how that is checked.
+
+/// The password of every user: this is a sandbox, and the README says so.
+const PASSWORD: &str = "sandbox";
+/// What the name of a user with a number begins with.
+const PREFIX: &str = "demo-";
+
+/// `demo-1` to `demo-9`.
+pub(crate) fn is_user(name: &str) -> bool {
+    name.strip_prefix(PREFIX)
+        .is_some_and(|number| matches!(number.as_bytes(), [b'1'..=b'9']))
+}
+
+/// The user that a login name means: the part before an `@`, if that is a user here.
+pub(crate) fn named(login: &str) -> Option<&str> {
+    let name = login.split_once('@').map_or(login, |(name, _)| name);
+    is_user(name).then_some(name)
+}
+
+/// Compares in a time that does not tell how much of it was right.
+pub(crate) fn password_is_right(given: &str) -> bool {
+    let difference = given
+        .bytes()
+        .zip(PASSWORD.bytes())
+        .fold(given.len() ^ PASSWORD.len(), |sum, (a, b)| {
+            sum | usize::from(a ^ b)
+        });
+    difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_nine_users_exist_with_or_without_host() {
+        assert_eq!(named("demo-1"), Some("demo-1"));
+        assert_eq!(named("demo-9@sandbox.example"), Some("demo-9"));
+        for wrong in [
+            "demo-0", "demo-10", "demo", "Demo-1", "demo-1 ", "", "@", "x@demo-1",
+        ] {
+            assert_eq!(named(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn passwords_compare_whole() {
+        assert!(password_is_right("sandbox"));
+        for wrong in ["", "sandbo", "sandboxx", "Sandbox", "sandboy"] {
+            assert!(!password_is_right(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Who a login says it is, and whether that is believed.
+
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use offhook_signaling::auth::jwt::Lifetime;
+use offhook_signaling::verto::message::login::LoginParams;
+use serde::Deserialize;
+
+use crate::users;
+
+/// Error code: log in first.
+pub(super) const AUTHENTICATION_REQUIRED: i64 = -32000;
+/// Error code: the login was refused.
+pub(super) const LOGIN_REFUSED: i64 = -32001;
+
+/// Whom a client acts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// One of the users; can call and be called.
+    User(String),
+    /// Somebody without a name here; can call.
+    Guest,
+}
+
+impl Identity {
+    /// For messages and the log.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::User(name) => name,
+            Self::Guest => "anonymous",
+        }
+    }
+}
+
+/// Why a login is refused. The texts for the wire are those of the servers; the log says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// There is no login in it at all.
+    NoLogin,
+    /// A user without a password.
+    NoPassword,
+    /// There is no such user.
+    UnknownUser,
+    /// The password is wrong.
+    WrongPassword,
+    /// The token is no JSON Web Token.
+    MalformedToken,
+    /// The token is too old, or not valid yet.
+    ExpiredToken,
+}
+
+impl Refused {
+    pub(super) fn code(self) -> i64 {
+        match self {
+            Self::NoLogin => AUTHENTICATION_REQUIRED,
+            Self::NoPassword
+            | Self::UnknownUser
+            | Self::WrongPassword
+            | Self::MalformedToken
+            | Self::ExpiredToken => LOGIN_REFUSED,
+        }
+    }
+
+    pub(super) fn text(self, telnyx: bool) -> &'static str {
+        match self {
+            Self::NoLogin => "Authentication Required",
+            Self::NoPassword => "Missing passwd",
+            Self::WrongPassword if !telnyx => "Authentication Failure",
+            Self::WrongPassword | Self::UnknownUser | Self::MalformedToken | Self::ExpiredToken => {
+                "Login Incorrect"
+            }
+        }
+    }
+
+    pub(super) fn log_text(self) -> &'static str {
+        match self {
+            Self::NoLogin => "no login in the first request",
+            Self::NoPassword => "no password",
+            Self::UnknownUser => "no such user (there are demo-1 to demo-9)",
+            Self::WrongPassword => "wrong password",
+            Self::MalformedToken => "the token is no JSON Web Token",
+            Self::ExpiredToken => "the token has expired or is not valid yet",
+        }
+    }
+}
+
+/// Believes a login, or says why not.
+pub(super) fn check(
+    params: &LoginParams,
+    tokens: bool,
+    wall: SystemTime,
+) -> Result<Identity, Refused> {
+    if let Some(password) = &params.passwd {
+        let login = params.login.as_deref().ok_or(Refused::NoLogin)?;
+        let user = users::named(login).ok_or(Refused::UnknownUser)?;
+        return if users::password_is_right(password.expose()) {
+            Ok(Identity::User(user.to_owned()))
+        } else {
+            Err(Refused::WrongPassword)
+        };
+    }
+    let token = params.login_token.as_ref().filter(|_| tokens);
+    let Some(token) = token else {
+        return Err(match params.login {
+            Some(_) => Refused::NoPassword,
+            None => Refused::NoLogin,
+        });
+    };
+    let token = token.expose();
+    let life = Lifetime::read(token).map_err(|_| Refused::MalformedToken)?;
+    if life.expired_since(wall).is_some() || life.good_in(wall).is_some() {
+        return Err(Refused::ExpiredToken);
+    }
+    let named = params.login.clone().or_else(|| subject(token));
+    let user = named.as_deref().and_then(users::named);
+    Ok(user.map_or(Identity::Guest, |user| Identity::User(user.to_owned())))
+}
+
+/// The claim `sub` of a token.
+fn subject(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: Option<String>,
+    }
+    let claims = token.trim().split('.').nth(1)?.trim_end_matches('=');
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
+    serde_json::from_slice::<Claims>(&claims).ok()?.sub
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use offhook_signaling::secret::Secret;
+
+    use super::*;
+
+    /// An unsigned token for a user.
+    pub(crate) fn token(claims: &str) -> String {
+        format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    fn wall() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)
+    }
+
+    fn with_token(claims: &str) -> Result<Identity, Refused> {
+        let params = LoginParams {
+            login_token: Some(Secret::new(token(claims))),
+            ..LoginParams::default()
+        };
+        check(&params, true, wall())
+    }
+
+    fn with_password(login: &str, password: &str) -> Result<Identity, Refused> {
+        let params = LoginParams {
+            login: Some(login.to_owned()),
+            passwd: Some(Secret::new(password)),
+            ..LoginParams::default()
+        };
+        check(&params, true, wall())
+    }
+
+    #[test]
+    fn tokens_are_good_while_they_live_and_name_their_user() {
+        let user = Ok(Identity::User("demo-3".to_owned()));
+        assert_eq!(with_token(r#"{"sub":"demo-3","exp":2000000001}"#), user);
+        assert_eq!(with_token(r#"{"sub":"elsewhere"}"#), Ok(Identity::Guest));
+        assert_eq!(
+            with_token(r#"{"sub":"demo-3","exp":1999999999}"#),
+            Err(Refused::ExpiredToken)
+        );
+        let params = LoginParams {
+            login_token: Some(Secret::new("no token")),
+            ..LoginParams::default()
+        };
+        assert_eq!(check(&params, true, wall()), Err(Refused::MalformedToken));
+        assert_eq!(check(&params, false, wall()), Err(Refused::NoLogin));
+    }
+
+    #[test]
+    fn passwords_are_checked_for_known_users() {
+        let user = Ok(Identity::User("demo-1".to_owned()));
+        assert_eq!(with_password("demo-1@pbx.example", "sandbox"), user);
+        assert_eq!(
+            with_password("demo-1", "wrong"),
+            Err(Refused::WrongPassword)
+        );
+        assert_eq!(
+            with_password("nobody", "sandbox"),
+            Err(Refused::UnknownUser)
+        );
+    }
+}

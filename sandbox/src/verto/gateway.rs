@@ -1,0 +1,376 @@
+//! The gateway: every socket and session of Verto over one exchange. One `handle`, then `poll` until `Wait`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Instant, SystemTime};
+
+use offhook_signaling::cause::Cause;
+use offhook_signaling::verto::message::both::Ping;
+use offhook_signaling::verto::method::Method;
+use offhook_signaling::verto::rpc::{self, Frame, Request, Unreadable};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::args::DialectChoice;
+use crate::face::{FREESWITCH, Face, TELNYX};
+use crate::limits::Limits;
+use crate::switch::cause::{SYSTEM_SHUTDOWN, cause};
+use crate::switch::exchange::{Effect, Exchange, OwnCall};
+use crate::switch::leg::LegId;
+use crate::switch::media::{MediaCommand, MediaId, MediaNotice};
+use crate::verto::frames::{INVALID_METHOD, INVALID_REQUEST};
+use crate::verto::session::{Session, SessionId};
+use crate::verto::socket::{Due, Socket, SocketId};
+
+/// What the gateway is told at its start.
+#[derive(Debug, Clone)]
+pub(crate) struct GatewayConfig {
+    pub(crate) dialect: DialectChoice,
+    pub(crate) limits: Limits,
+    /// The time of day at the start: tokens expire by it.
+    pub(crate) wall: SystemTime,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input<'a> {
+    /// A client's WebSocket is open.
+    Opened(SocketId),
+    /// A client sent text.
+    Text(SocketId, &'a str),
+    /// A client sent a WebSocket ping.
+    Ping(SocketId, &'a [u8]),
+    /// A client's WebSocket is gone.
+    Closed(SocketId),
+    /// The media side reports.
+    Media(MediaId, MediaNotice),
+    /// The operator wants a user called.
+    CallUser(&'a str, &'a OwnCall),
+    /// The instant of the last [`Output::Wait`] has come.
+    Timeout,
+    /// The operator wants an end.
+    Shutdown,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Write a text message.
+    Send { socket: SocketId, text: String },
+    /// Answer a WebSocket ping.
+    Pong { socket: SocketId, payload: Vec<u8> },
+    /// Close, after what was written before; `Closed` follows.
+    Close { socket: SocketId, code: u16 },
+    /// Tell the media side.
+    Media(MediaCommand),
+    /// Nothing more before this instant.
+    Wait(Option<Instant>),
+}
+
+/// Every socket and session.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(super) config: GatewayConfig,
+    started: Instant,
+    pub(super) exchange: Exchange,
+    pub(super) sockets: BTreeMap<SocketId, Socket>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    /// By name on the wire.
+    pub(super) names: BTreeMap<String, SessionId>,
+    /// Which call of which session a leg is.
+    pub(super) legs: BTreeMap<LegId, (SessionId, String)>,
+    deadlines: BTreeSet<(Instant, SocketId)>,
+    pub(super) outputs: VecDeque<Output>,
+    rng: StdRng,
+    request_id: u64,
+    pub(super) session_serial: u64,
+}
+
+impl Gateway {
+    pub(crate) fn new(config: GatewayConfig, seed: [u8; 32], now: Instant) -> Self {
+        Self {
+            config,
+            started: now,
+            exchange: Exchange::default(),
+            sockets: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            names: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            rng: StdRng::from_seed(seed),
+            request_id: 0,
+            session_serial: 0,
+        }
+    }
+
+    /// Takes one input. Never fails: what a client did wrong is answered, or costs it its socket.
+    pub(crate) fn handle(&mut self, input: Input<'_>, now: Instant) {
+        match input {
+            Input::Opened(id) => {
+                let voice_sdk_id = format!("VSDK{}", self.uuid());
+                let within = self.config.limits.login_within;
+                self.sockets
+                    .insert(id, Socket::new(voice_sdk_id, within, now));
+                self.reschedule(id, now);
+            }
+            Input::Text(id, text) => {
+                self.on_text(id, text, now);
+                self.reschedule(id, now);
+            }
+            Input::Ping(id, payload) => {
+                self.on_ping(id, payload, now);
+                self.reschedule(id, now);
+            }
+            Input::Closed(id) => self.drop_socket(id, now),
+            Input::Media(media, notice) => self.exchange.media(media, notice, now),
+            Input::CallUser(user, call) => {
+                let rings = self.exchange.call_user(user, call);
+                tracing::info!(user, rings, "calling");
+            }
+            Input::Timeout => {
+                self.exchange.handle_timeout(now);
+                self.on_socket_deadlines(now);
+            }
+            Input::Shutdown => {
+                self.exchange.end_all(&cause(SYSTEM_SHUTDOWN));
+                self.settle(now);
+                let sockets: Vec<SocketId> = self.sockets.keys().copied().collect();
+                for socket in sockets {
+                    self.flush(socket);
+                    self.close(socket, 1001);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The next thing to do; ends with `Wait`.
+    pub(crate) fn poll(&mut self) -> Output {
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        let socket = self.deadlines.first().map(|(at, _)| *at);
+        let next = [socket, self.exchange.next_deadline()];
+        Output::Wait(next.into_iter().flatten().min())
+    }
+
+    fn on_text(&mut self, id: SocketId, text: &str, now: Instant) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        if socket.closing {
+            return;
+        }
+        socket.hear(now);
+        if text.starts_with('#') && socket.session.is_none() {
+            // The speed test is for clients that logged in.
+            return self.close(id, 1000);
+        }
+        for frame in rpc::parse(text) {
+            self.on_frame(id, frame, now);
+        }
+    }
+
+    fn on_frame(&mut self, id: SocketId, frame: Result<Frame, Unreadable>, now: Instant) {
+        let telnyx = self.face_of(id).is_some_and(|face| face.telnyx_ids);
+        match frame {
+            Ok(Frame::Request(request)) => {
+                tracing::debug!(socket = id.0, method = %request.method, "received");
+                self.on_request(id, request, now);
+            }
+            // Acknowledgements are read by neither server.
+            Ok(Frame::Reply(_)) => {}
+            Ok(Frame::Refusal(refusal)) => {
+                // FreeSWITCH takes whatever has no result for a request.
+                if !telnyx {
+                    self.refuse_method(id, refusal.id);
+                }
+            }
+            Err(Unreadable::NoKind { id: request }) => self.refuse_method(id, request),
+            Err(_) => self.refuse(id, None, INVALID_REQUEST, "Invalid Request"),
+        }
+    }
+
+    fn on_request(&mut self, id: SocketId, request: Request, now: Instant) {
+        let face = self.recognise(id, &request);
+        let method = Method::read(&request.method, face.prefix);
+        let login = matches!(method, Some(Method::Login | Method::AnonymousLogin));
+        let session = self.sockets.get(&id).and_then(|socket| socket.session);
+        match (session, method) {
+            (None, _) => self.on_first_request(id, face, request, method, now),
+            (Some(session), _) if login => self.log_in_again(id, session, request, method, now),
+            (Some(session), Some(method)) => {
+                self.on_session_request(id, session, method, request, now);
+            }
+            (Some(_), None) => self.on_unknown_method(id, &request),
+        }
+    }
+
+    /// Which server the client takes us for, by its first request.
+    fn recognise(&mut self, id: SocketId, request: &Request) -> &'static Face {
+        let choice = self.config.dialect;
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return &FREESWITCH;
+        };
+        socket.face.get_or_insert_with(|| match choice {
+            DialectChoice::Telnyx => &TELNYX,
+            DialectChoice::Freeswitch => &FREESWITCH,
+            DialectChoice::Auto => {
+                let telnyx = request.method == Method::AnonymousLogin.name()
+                    || request.method.starts_with(TELNYX.prefix)
+                    || ["User-Agent", "reconnection", "login_token"]
+                        .iter()
+                        .any(|key| request.params.get(key).is_some());
+                if telnyx { &TELNYX } else { &FREESWITCH }
+            }
+        })
+    }
+
+    fn on_ping(&mut self, id: SocketId, payload: &[u8], now: Instant) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        socket.hear(now);
+        if socket.face.is_some_and(|face| face.answers_ping_frames) {
+            self.outputs.push_back(Output::Pong {
+                socket: id,
+                payload: payload.to_vec(),
+            });
+        } else if !payload.is_empty() {
+            // FreeSWITCH reads any frame as JSON, and ignores only an empty one.
+            let text = String::from_utf8_lossy(payload).into_owned();
+            self.on_text(id, &text, now);
+        }
+    }
+
+    fn on_socket_deadlines(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.deadlines.first() {
+            if at > now {
+                return;
+            }
+            self.deadlines.pop_first();
+            let Some(socket) = self.sockets.get_mut(&id) else {
+                continue;
+            };
+            socket.scheduled = None;
+            match socket.due(at) {
+                Some((due, what)) if due <= now => self.on_due(id, what, now),
+                Some(_) | None => {}
+            }
+            self.reschedule(id, now);
+        }
+    }
+
+    fn on_due(&mut self, id: SocketId, due: Due, now: Instant) {
+        match due {
+            Due::Login => {
+                tracing::info!(socket = id.0, "closed: nobody logged in");
+                self.close(id, 1008);
+            }
+            Due::Flush => self.flush(id),
+            Due::Silence => {
+                tracing::info!(socket = id.0, "closed: silent for too long");
+                self.close(id, 1000);
+                self.lose(id, now);
+            }
+            Due::Ping => {
+                let serno = self.wall(now).duration_since(SystemTime::UNIX_EPOCH);
+                let serno = serno.map_or(0, |since| since.as_secs());
+                let Some(socket) = self.sockets.get_mut(&id) else {
+                    return;
+                };
+                socket.pinged(now);
+                if let Some(session) = socket.session {
+                    let ping = Ping {
+                        serno: i64::try_from(serno).ok(),
+                        auth_expires: None,
+                    };
+                    self.request(session, Method::Ping, &ping);
+                }
+            }
+        }
+    }
+
+    /// Puts the socket's next deadline into the table.
+    pub(super) fn reschedule(&mut self, id: SocketId, now: Instant) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        let next = socket.due(now).map(|(at, _)| at);
+        if next == socket.scheduled {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut socket.scheduled, next) {
+            self.deadlines.remove(&(before, id));
+        }
+        if let Some(at) = next {
+            self.deadlines.insert((at, id));
+        }
+    }
+
+    /// Closes a socket, after what was written before.
+    pub(super) fn close(&mut self, id: SocketId, code: u16) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::replace(&mut socket.closing, true) {
+            self.outputs.push_back(Output::Close { socket: id, code });
+        }
+    }
+
+    /// A socket is gone.
+    fn drop_socket(&mut self, id: SocketId, now: Instant) {
+        self.lose(id, now);
+        if let Some(socket) = self.sockets.remove(&id)
+            && let Some(at) = socket.scheduled
+        {
+            self.deadlines.remove(&(at, id));
+        }
+    }
+
+    /// Carries out what the exchange wants, until it wants nothing more.
+    fn settle(&mut self, now: Instant) {
+        while let Some(effect) = self.exchange.poll() {
+            match effect {
+                Effect::Media(command) => self.outputs.push_back(Output::Media(command)),
+                Effect::Leg(leg, event) => self.on_leg_event(leg, event, now),
+            }
+        }
+    }
+
+    pub(super) fn refuse_method(&mut self, id: SocketId, request: Option<rpc::Id>) {
+        let text = "Invalid Method, Missing Method or Permission Denied";
+        self.refuse(id, request, INVALID_METHOD, text);
+    }
+
+    pub(super) fn session_of(&self, id: SocketId) -> Option<&Session> {
+        self.sessions.get(&self.sockets.get(&id)?.session?)
+    }
+
+    fn face_of(&self, id: SocketId) -> Option<&'static Face> {
+        self.sockets.get(&id)?.face
+    }
+
+    /// The time of day.
+    pub(super) fn wall(&self, now: Instant) -> SystemTime {
+        self.config.wall + now.saturating_duration_since(self.started)
+    }
+
+    pub(super) fn uuid(&mut self) -> String {
+        uuid::Builder::from_random_bytes(self.rng.random())
+            .into_uuid()
+            .to_string()
+    }
+
+    pub(super) fn next_request_id(&mut self) -> u64 {
+        self.request_id += 1;
+        self.request_id
+    }
+}
+
+/// The cause that a client's `bye` names: its name, else its number, else an ordinary end.
+pub(super) fn cause_of_bye(name: Option<&str>, code: Option<u16>) -> Cause {
+    name.and_then(Cause::from_name)
+        .or_else(|| code.and_then(Cause::from_code))
+        .unwrap_or(Cause::NORMAL_CLEARING)
+}

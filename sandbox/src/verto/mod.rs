@@ -1,0 +1,10 @@
+//! The Verto side of the gateway, as a server sees it: sockets, sessions, logins and calls of both dialects; sans-IO.
+
+mod calls;
+mod credentials;
+mod frames;
+pub(crate) mod gateway;
+mod login;
+mod reports;
+mod session;
+pub(crate) mod socket;

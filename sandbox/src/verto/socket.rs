@@ -1,0 +1,122 @@
+//! One client's connection: who it is, what waits to be written, when it must be looked at.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::face::Face;
+use crate::verto::session::SessionId;
+
+/// Names one connection; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SocketId(pub(crate) u64);
+
+/// Most messages that may wait for a quiet moment of the client.
+const MAX_QUEUE: usize = 1000;
+
+/// What a socket waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nobody logged in.
+    Login,
+    /// Queued messages go out.
+    Flush,
+    /// It is to be pinged.
+    Ping,
+    /// It was silent for too long.
+    Silence,
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    /// Known from the first request on.
+    pub(super) face: Option<&'static Face>,
+    /// Known from the login on.
+    pub(super) session: Option<SessionId>,
+    pub(super) failed_logins: u32,
+    pub(super) voice_sdk_id: String,
+    /// No more is read or written.
+    pub(super) closing: bool,
+    queue: VecDeque<String>,
+    login_by: Instant,
+    heard_at: Instant,
+    pinged_at: Instant,
+    /// Its entry in the table of deadlines.
+    pub(super) scheduled: Option<Instant>,
+}
+
+/// The queue is full: the client does not read, or never leaves the server a quiet moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QueueFull;
+
+impl Socket {
+    pub(super) fn new(voice_sdk_id: String, login_within: Duration, now: Instant) -> Self {
+        Self {
+            face: None,
+            session: None,
+            failed_logins: 0,
+            voice_sdk_id,
+            closing: false,
+            queue: VecDeque::new(),
+            login_by: now + login_within,
+            heard_at: now,
+            pinged_at: now,
+            scheduled: None,
+        }
+    }
+
+    /// The client said something.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard_at = now;
+    }
+
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.pinged_at = now;
+    }
+
+    pub(super) fn queue(&mut self, text: String) -> Result<(), QueueFull> {
+        if self.queue.len() >= MAX_QUEUE {
+            return Err(QueueFull);
+        }
+        self.queue.push_back(text);
+        Ok(())
+    }
+
+    pub(super) fn take_queue(&mut self) -> VecDeque<String> {
+        std::mem::take(&mut self.queue)
+    }
+
+    /// What is to be done next, and when. Later than `now`, unless it is overdue.
+    pub(super) fn due(&self, now: Instant) -> Option<(Instant, Due)> {
+        let (Some(face), Some(_)) = (self.face, self.session) else {
+            return (!self.closing).then_some((self.login_by, Due::Login));
+        };
+        if self.closing {
+            return None;
+        }
+        let flush = face
+            .queue_poll
+            .filter(|_| !self.queue.is_empty())
+            .map(|poll| (self.quiet_poll(poll, now), Due::Flush));
+        let last = if face.ping_only_in_silence {
+            self.pinged_at.max(self.heard_at)
+        } else {
+            self.pinged_at
+        };
+        let ping = Some((last + face.ping_after, Due::Ping));
+        let silence = face
+            .silence_limit
+            .map(|limit| (self.heard_at + limit, Due::Silence));
+        [flush, ping, silence]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// The end of the poll that is running now, if nothing comes: polls of one length follow each other from the
+    /// last frame on.
+    fn quiet_poll(&self, poll: Duration, now: Instant) -> Instant {
+        let since = now.saturating_duration_since(self.heard_at);
+        let polls = since.as_nanos() / poll.as_nanos().max(1) + 1;
+        self.heard_at + poll.saturating_mul(u32::try_from(polls).unwrap_or(u32::MAX))
+    }
+}
