@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Fuzz targets: everything that reads what strangers send, as functions of the bytes.
+//!
+//! Each module has one `run(data)`, which must neither panic nor grow without bound, whatever the bytes. The thin binaries in
+//! `fuzz_targets/` give it to libFuzzer (`cargo +nightly fuzz run --features libfuzzer TARGET`); the test of this package runs it on
+//! the committed corpus and on mutations of it.
+
+pub mod control_line;
+pub mod rtcp;
+pub mod rtp;
+pub mod sdp;
+pub mod stun_demux;
+pub mod verto_json;
+
+/// A target: its name, which is also that of its corpus folder, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 6] = [
+    ("control_line", control_line::run),
+    ("rtcp", rtcp::run),
+    ("rtp", rtp::run),
+    ("sdp", sdp::run),
+    ("stun_demux", stun_demux::run),
+    ("verto_json", verto_json::run),
+];
