@@ -97,7 +97,8 @@ impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
     fn from_str(value: &str) -> Result<Self, FingerprintError> {
-        let (name, hex) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+        let value = value.trim();
+        let (name, hex) = value.split_once(' ').unwrap_or((value, ""));
         let hash = match name.to_ascii_lowercase().as_str() {
             "sha-256" => FingerprintHash::Sha256,
             "sha-384" => FingerprintHash::Sha384,

@@ -108,6 +108,16 @@ impl RtcDtls {
         }
     }
 
+    fn on_event(&mut self, event: &EndpointEvent) {
+        // Application data, the third kind, would carry WebRTC's data channels; a voice call has none.
+        if matches!(event, EndpointEvent::HandshakeComplete) {
+            self.on_complete();
+        } else if matches!(event, EndpointEvent::PeerClosed) && !self.over {
+            self.over = true;
+            self.events.push_back(DtlsEvent::ClosedByPeer);
+        }
+    }
+
     fn on_complete(&mut self) {
         self.complete = true;
         let yielded = match self.endpoint.get_connection_state(PEER) {
@@ -120,6 +130,10 @@ impl RtcDtls {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the error type serves a whole protocol family; only four of its hundreds concern a handshake"
+    )]
     fn on_error(&mut self, error: &Error) {
         let failure = match error {
             Error::ErrAlertFatalOrClose => HandshakeFailure::Alert,
@@ -170,23 +184,11 @@ impl DtlsEndpoint for RtcDtls {
             return Ok(());
         }
         self.is_within_bounds(datagram)?;
-        match self
+        let read = self
             .endpoint
-            .read(now, PEER, None, BytesMut::from(datagram))
-        {
-            Ok(events) => {
-                for event in events {
-                    match event {
-                        EndpointEvent::HandshakeComplete => self.on_complete(),
-                        EndpointEvent::PeerClosed if !self.over => {
-                            self.over = true;
-                            self.events.push_back(DtlsEvent::ClosedByPeer);
-                        }
-                        // WebRTC data would come here; a voice call has none.
-                        _ => {}
-                    }
-                }
-            }
+            .read(now, PEER, None, BytesMut::from(datagram));
+        match read {
+            Ok(events) => events.iter().for_each(|event| self.on_event(event)),
             Err(Error::ErrInvalidFsmTransition) => {}
             Err(error) => self.on_error(&error),
         }
@@ -255,14 +257,11 @@ impl fmt::Debug for RtcDtls {
 }
 
 fn handshake_config(config: &DtlsConfig) -> Result<HandshakeConfig, HandshakeFailure> {
-    let profiles = config.profiles.iter().map(|profile| match profile {
-        SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
-        SrtpProfile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
-    });
+    let profiles = config.profiles.iter();
     ConfigBuilder::default()
         .with_crypto_provider(Arc::clone(config.certificate.provider()))
         .with_certificates(vec![config.certificate.identity().clone()])
-        .with_srtp_protection_profiles(profiles.collect())
+        .with_srtp_protection_profiles(profiles.copied().map(as_implementations).collect())
         .with_client_auth(ClientAuthType::RequireAnyClientCert)
         .with_extended_master_secret(ExtendedMasterSecretType::Request)
         // No authority vouches for the certificates of WebRTC: the signalled fingerprint does, checked by the owner.
@@ -275,12 +274,19 @@ fn handshake_config(config: &DtlsConfig) -> Result<HandshakeConfig, HandshakeFai
         .map_err(|error| HandshakeFailure::Other(error.to_string()))
 }
 
+fn as_implementations(profile: SrtpProfile) -> SrtpProtectionProfile {
+    match profile {
+        SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+        SrtpProfile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+    }
+}
+
 fn yield_of(state: &State) -> Result<Handshake, HandshakeFailure> {
-    let profile = match state.srtp_protection_profile() {
-        SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => SrtpProfile::AeadAes128Gcm,
-        SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => SrtpProfile::Aes128CmHmacSha1_80,
-        _ => return Err(HandshakeFailure::NoCommonProfile),
-    };
+    let chosen = state.srtp_protection_profile();
+    let profile = SrtpProfile::ALL
+        .into_iter()
+        .find(|profile| as_implementations(*profile) == chosen)
+        .ok_or(HandshakeFailure::NoCommonProfile)?;
     let peer_certificate =
         state.peer_certificates.first().cloned().ok_or_else(|| {
             HandshakeFailure::Other("the far end showed no certificate".to_owned())

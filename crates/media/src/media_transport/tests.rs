@@ -651,7 +651,9 @@ proptest! {
         world.negotiate(Setup::ActPass, Setup::Active);
         world.run_for(Duration::from_secs(30));
         let connected = world.ends.iter().all(MediaTransport::is_connected);
-        prop_assert!(connected || world.failure(CALLER).is_some(), "{:?}", world.events);
+        // The end that gave up knows; the other may be content already, and hears of it by silence.
+        let failed = [CALLER, CALLEE].iter().any(|end| world.failure(*end).is_some());
+        prop_assert!(connected || failed, "{:?}", world.events);
         if loss <= 15 && delay <= 150 {
             prop_assert!(connected, "{:?}", world.events);
         }
