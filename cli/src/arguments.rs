@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use offhook_control::{request::Level, socket_path::default_socket_path};
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, time::Duration};
 
 /// Places and watches calls through the running offhookd.
 #[derive(Debug, Parser)]
@@ -21,8 +21,22 @@ pub(crate) struct Arguments {
     /// Print JSON for scripts instead of text for people
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// How long the daemon may take to answer a request
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = read_seconds)]
+    pub(crate) reply_limit: Duration,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+fn read_seconds(text: &str) -> Result<Duration, &'static str> {
+    let wanted = "wanted: seconds above 0, such as 10 or 0.5";
+    let seconds: f64 = text.parse().map_err(|_| wanted)?;
+    let limit = Duration::try_from_secs_f64(seconds).map_err(|_| wanted)?;
+    if limit.is_zero() {
+        Err(wanted)
+    } else {
+        Ok(limit)
+    }
 }
 
 /// What can be asked.

@@ -4,6 +4,7 @@ use crate::error::Error;
 use offhook_control::{
     hello::{PROTOCOL, VERSION},
     line::LineDecoder,
+    notice::Notice,
     reply::Subscribed,
     request::Request,
     rpc::{FromServer, RequestId, read_from_server, read_result, write_request},
@@ -17,40 +18,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the daemon may take for a reply. It answers every request at once; what takes time comes as notices.
-const REPLY_LIMIT: Duration = Duration::from_secs(10);
-
 /// A connection after its `hello`.
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: UnixStream,
     decoder: LineDecoder,
     last_id: i64,
-    /// Notices that came while a reply was awaited. Bounded by what the daemon sends within [`REPLY_LIMIT`].
+    /// How long the daemon may take for a reply. It answers every request at once; what takes time comes as notices.
+    reply_limit: Duration,
+    /// Notices that came while a reply was awaited. Bounded by what the daemon sends within the limit of a reply.
     early: VecDeque<Notified>,
 }
 
 /// A notice: typed if this program knows its kind, and as it came.
 #[derive(Debug)]
 pub(crate) struct Notified {
-    pub(crate) typed: Option<Box<offhook_control::notice::Notice>>,
+    pub(crate) typed: Option<Box<Notice>>,
     pub(crate) raw: Value,
 }
 
 impl Client {
     /// Connects and reads the daemon's `hello`.
-    pub(crate) fn connect(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn connect(path: &Path, reply_limit: Duration) -> Result<Self, Error> {
         let stream = UnixStream::connect(path).map_err(|source| cannot_connect(path, source))?;
         stream
-            .set_write_timeout(Some(REPLY_LIMIT))
+            .set_write_timeout(Some(reply_limit))
             .map_err(Error::Broken)?;
         let mut client = Self {
             stream,
             decoder: LineDecoder::new(),
             last_id: 0,
+            reply_limit,
             early: VecDeque::new(),
         };
-        let line = client.read_line(Some(Instant::now() + REPLY_LIMIT))?;
+        let line = client.read_line(client.deadline())?;
         match read_from_server(&line) {
             Ok(FromServer::Hello(hello)) if hello.protocol == PROTOCOL => match hello.version {
                 daemon if daemon > VERSION => Err(Error::TooNew {
@@ -71,16 +72,10 @@ impl Client {
         let wanted = RequestId::Number(self.last_id);
         self.stream
             .write_all(write_request(&wanted, request).as_bytes())
-            .map_err(|error| {
-                if timed_out(&error) {
-                    Error::Silent { limit: REPLY_LIMIT }
-                } else {
-                    broken(error)
-                }
-            })?;
-        let deadline = Instant::now() + REPLY_LIMIT;
+            .map_err(|error| self.explain(error))?;
+        let deadline = self.deadline();
         loop {
-            let line = self.read_line(Some(deadline))?;
+            let line = self.read_line(deadline)?;
             match read_from_server(&line).map_err(|error| Error::BadAnswer(error.to_string()))? {
                 FromServer::Reply(id, outcome) if id == wanted => {
                     return outcome.map_err(Error::Refused);
@@ -125,6 +120,26 @@ impl Client {
         }
     }
 
+    /// When a reply to what is asked now is overdue; a limit beyond all time is none.
+    fn deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.reply_limit)
+    }
+
+    /// What an error of the socket means; the usual one is that the daemon is gone.
+    fn explain(&self, error: io::Error) -> Error {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the kinds that mean something here, and the rest"
+        )]
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::Silent {
+                limit: self.reply_limit,
+            },
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::Vanished,
+            _ => Error::Broken(error),
+        }
+    }
+
     fn read_line(&mut self, deadline: Option<Instant>) -> Result<String, Error> {
         loop {
             if let Some(line) = self.decoder.next_line() {
@@ -132,7 +147,9 @@ impl Client {
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::Silent { limit: REPLY_LIMIT });
+                return Err(Error::Silent {
+                    limit: self.reply_limit,
+                });
             }
             self.stream.set_read_timeout(left).map_err(Error::Broken)?;
             let mut buffer = [0; 4096];
@@ -140,17 +157,14 @@ impl Client {
                 Ok(0) => return Err(Error::Vanished),
                 Ok(count) => self.decoder.push(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if timed_out(&error) => {
-                    return Err(Error::Silent { limit: REPLY_LIMIT });
-                }
-                Err(error) => return Err(broken(error)),
+                Err(error) => return Err(self.explain(error)),
             }
         }
     }
 }
 
 impl Notified {
-    fn new(line: &str, typed: Option<Box<offhook_control::notice::Notice>>) -> Self {
+    fn new(line: &str, typed: Option<Box<Notice>>) -> Self {
         let mut raw: Value = serde_json::from_str(line).unwrap_or_default();
         Self {
             typed,
@@ -171,23 +185,4 @@ fn cannot_connect(path: &Path, source: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => Error::NotAllowed { path },
         _ => Error::CannotOpen { path, source },
     }
-}
-
-/// A broken connection, of which the usual one is that the daemon is gone.
-fn broken(error: io::Error) -> Error {
-    if matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-    ) {
-        Error::Vanished
-    } else {
-        Error::Broken(error)
-    }
-}
-
-fn timed_out(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
 }

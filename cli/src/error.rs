@@ -14,7 +14,7 @@ pub(crate) enum Error {
     NotAllowed { path: PathBuf },
     #[error("the socket {} cannot be opened: {source}", path.display())]
     CannotOpen { path: PathBuf, source: io::Error },
-    #[error("the daemon does not answer within {} s", limit.as_secs())]
+    #[error("the daemon does not answer within {} s", limit.as_secs_f64())]
     Silent { limit: Duration },
     #[error("the daemon has ended")]
     Vanished,
@@ -30,7 +30,7 @@ pub(crate) enum Error {
     BadAnswer(String),
     #[error("{0}")]
     Refused(RpcError),
-    #[error("the call {call} failed: {}", ended.reason)]
+    #[error("the call {call} failed with {} ({}): {}", ended.cause, ended.code, ended.reason)]
     CallFailed { call: String, ended: Box<Ended> },
     #[error(
         "the call {call} has ended, and how was lost because this program was told too much at once"

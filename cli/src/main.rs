@@ -14,7 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
-    let outcome = Client::connect(&arguments.socket_path())
+    let outcome = Client::connect(&arguments.socket_path(), arguments.reply_limit)
         .and_then(|mut client| command::run(&arguments.command, &mut client, &output));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,189 @@
+//! `call`, with and without `--wait`.
+
+use crate::scripted::{Peer, Ran, against, call as call_status, subscribed};
+use offhook_control::{
+    error::{Code, RpcError},
+    notice::{Ended, EndedBy, Event},
+    reply::{CallPlaced, CallState, CallStatus, Calls},
+    request::{Call, Request},
+    rpc::write_result,
+};
+use serde_json::json;
+
+fn placed() -> CallPlaced {
+    CallPlaced {
+        call: "c-1".to_owned(),
+    }
+}
+
+fn wish(number: &str) -> Request {
+    Request::Call(Call {
+        number: number.to_owned(),
+        ..Call::default()
+    })
+}
+
+fn busy() -> Ended {
+    Ended {
+        by: EndedBy::Remote,
+        cause: "USER_BUSY".to_owned(),
+        code: 17,
+        reason: "9189 is busy".to_owned(),
+        remedy: Some("call again later".to_owned()),
+        answered: false,
+        talk_ms: 0,
+        quality: None,
+    }
+}
+
+/// Waits for a call to 9196 while the daemon does this after it was placed.
+fn waiting(arguments: &[&str], then: impl FnOnce(&mut Peer) + Send + 'static) -> Ran {
+    let arguments = [&["call", "9196", "--wait"], arguments].concat();
+    against(
+        |peer| {
+            peer.answer(&Request::Subscribe, &subscribed());
+            peer.answer(&wish("9196"), &placed());
+            then(peer);
+        },
+        &arguments,
+    )
+}
+
+#[test]
+fn without_wait_it_returns_when_the_call_is_placed() {
+    let ran = against(
+        |peer| peer.answer(&wish("9196"), &placed()),
+        &["call", "9196"],
+    );
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "calling 9196 as call c-1\n")
+    );
+    let ran = against(
+        |peer| peer.answer(&wish("9196"), &placed()),
+        &["call", "9196", "--json"],
+    );
+    assert_eq!(ran.json(), [json!({ "call": "c-1" })]);
+}
+
+#[test]
+fn account_and_caller_are_passed_on() {
+    let wanted = Request::Call(Call {
+        account: Some("desk".to_owned()),
+        number: "+4930123456".to_owned(),
+        caller_name: Some("Front door".to_owned()),
+        caller_number: Some("1001".to_owned()),
+    });
+    let arguments = [
+        "call",
+        "+4930123456",
+        "--account",
+        "desk",
+        "--caller-name",
+        "Front door",
+        "--caller-number",
+        "1001",
+    ];
+    let ran = against(move |peer| peer.answer(&wanted, &placed()), &arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn wait_returns_0_when_the_call_is_answered() {
+    let story = |peer: &mut Peer| {
+        peer.notice(Some("c-1"), Event::Ringing);
+        peer.notice(Some("another"), Event::Ended(busy()));
+        peer.notice(Some("c-1"), Event::Answered);
+    };
+    let ran = waiting(&[], story);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "9196 answered: call c-1\n"),
+        "{}",
+        ran.stderr
+    );
+    let ran = waiting(&["--json"], story);
+    assert_eq!(
+        ran.json(),
+        [json!({ "call": "c-1", "outcome": "answered" })]
+    );
+}
+
+#[test]
+fn wait_returns_1_with_cause_and_remedy_when_the_call_fails() {
+    let ran = waiting(&[], |peer| peer.notice(Some("c-1"), Event::Ended(busy())));
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(
+        ran.stderr,
+        "offhook: the call c-1 failed with USER_BUSY (17): 9189 is busy\n  what to do: call again later\n"
+    );
+    assert_eq!(ran.stdout, "");
+
+    let ran = waiting(&["--json"], |peer| {
+        peer.notice(Some("c-1"), Event::Ended(busy()))
+    });
+    assert_eq!(ran.code, Some(1));
+    let values = ran.json();
+    assert_eq!(values[0]["outcome"], "ended");
+    assert_eq!(values[0]["cause"], "USER_BUSY");
+    assert_eq!(values[0]["code"], 17);
+    assert!(
+        ran.stderr.contains("\"kind\":\"call_failed\""),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn what_happens_before_the_reply_is_not_missed() {
+    let ran = against(
+        |peer| {
+            peer.answer(&Request::Subscribe, &subscribed());
+            let (id, _) = peer.asked();
+            peer.notice(Some("c-1"), Event::Answered);
+            peer.write(&write_result(&id, &placed()));
+        },
+        &["call", "9196", "--wait"],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn a_refused_call_is_told() {
+    let refusal = RpcError::new(Code::NotReady, "the account desk is not ready")
+        .with_remedy("see `offhook status`");
+    let ran = against(move |peer| peer.refuse(&refusal), &["call", "9196"]);
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(
+        ran.stderr,
+        "offhook: the account desk is not ready\n  what to do: see `offhook status`\n"
+    );
+}
+
+#[test]
+fn lost_notices_are_made_up_for_by_asking() {
+    for (state, code) in [(Some(CallState::Active), 0), (None, 1)] {
+        let ran = waiting(&[], move |peer| {
+            peer.notice(None, Event::Overflow { lost: 40 });
+            let calls = state
+                .map(|state| CallStatus {
+                    state,
+                    ..call_status()
+                })
+                .into_iter()
+                .collect();
+            peer.answer(&Request::Calls, &Calls { calls });
+        });
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_daemon_that_vanishes_while_waiting_is_told() {
+    let ran = waiting(&[], |peer| peer.notice(Some("c-1"), Event::Ringing));
+    assert_eq!(ran.code, Some(3));
+    assert_eq!(
+        ran.stderr,
+        "offhook: the daemon has ended\n  what to do: see the daemon's log, and start it again\n"
+    );
+}
