@@ -20,12 +20,12 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
             std::fs::read_dir(folder)
                 .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         })
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("a corpus entry").path())
         .collect();
     files.sort();
     files
         .iter()
-        .map(|file| std::fs::read(file).unwrap())
+        .map(|file| std::fs::read(file).expect("a corpus file"))
         .collect()
 }
 
@@ -64,7 +64,7 @@ fn survives(name: &str) {
     let (_, run): Target = TARGETS
         .into_iter()
         .find(|(other, _)| *other == name)
-        .unwrap();
+        .expect("a known target");
     let seeds = corpus(name);
     assert!(seeds.len() >= 2, "{name} has a corpus");
     run(&[]);
