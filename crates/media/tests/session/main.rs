@@ -1,0 +1,7 @@
+//! Two media sessions, one lossy link, virtual time: what a call's media does from offer to goodbye.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod programs;
+mod world;

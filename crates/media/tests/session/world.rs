@@ -1,0 +1,239 @@
+//! Two sessions and the link between them, in virtual time that jumps to the next thing to happen.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use offhook_media::dtls::certificate::Certificate;
+use offhook_media::program::Program;
+use offhook_media::session::config::SessionConfig;
+use offhook_media::session::event::MediaEvent;
+use offhook_media::session::media_session::{MediaSession, Output};
+
+pub(crate) const LATENCY: Duration = Duration::from_millis(10);
+
+static CERTIFICATES: LazyLock<[Arc<Certificate>; 2]> =
+    LazyLock::new(|| [0, 1].map(|_| Arc::new(Certificate::generate().unwrap())));
+
+/// Which of the two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Caller,
+    Callee,
+}
+
+impl Side {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+}
+
+pub(crate) struct End {
+    pub(crate) session: MediaSession,
+    pub(crate) address: SocketAddr,
+    /// What was told, and when, counted from the world's start.
+    pub(crate) events: Vec<(Duration, MediaEvent)>,
+    wake: Option<Instant>,
+    /// Nothing that this end sends arrives.
+    pub(crate) muzzled: bool,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    start: Instant,
+    pub(crate) caller: End,
+    pub(crate) callee: End,
+    wire: Vec<(Instant, Side, Vec<u8>)>,
+    /// Every n-th datagram of media is lost; 0: none.
+    pub(crate) lose_every: u64,
+    carried: u64,
+}
+
+pub(crate) fn config(side: Side) -> SessionConfig {
+    let index = usize::from(side == Side::Callee);
+    SessionConfig::new(Arc::clone(&CERTIFICATES[index]))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "virtual time begins at some instant"
+)]
+fn beginning() -> Instant {
+    Instant::now()
+}
+
+impl World {
+    pub(crate) fn new(caller: Box<dyn Program>, callee: Box<dyn Program>) -> Self {
+        Self::with_configs(config(Side::Caller), caller, config(Side::Callee), callee)
+    }
+
+    pub(crate) fn with_configs(
+        caller_config: SessionConfig,
+        caller: Box<dyn Program>,
+        callee_config: SessionConfig,
+        callee: Box<dyn Program>,
+    ) -> Self {
+        Self::beginning_at(
+            beginning(),
+            [1, 2],
+            caller_config,
+            caller,
+            callee_config,
+            callee,
+        )
+    }
+
+    pub(crate) fn beginning_at(
+        now: Instant,
+        seeds: [u8; 2],
+        caller_config: SessionConfig,
+        caller: Box<dyn Program>,
+        callee_config: SessionConfig,
+        callee: Box<dyn Program>,
+    ) -> Self {
+        let end = |config, program, seed, address: &str| {
+            let address = address.parse().unwrap();
+            let mut session = MediaSession::new(config, program, [seed; 32], now);
+            session.add_local_candidate(address);
+            End {
+                session,
+                address,
+                events: Vec::new(),
+                wake: None,
+                muzzled: false,
+            }
+        };
+        Self {
+            now,
+            start: now,
+            caller: end(caller_config, caller, seeds[0], "192.0.2.1:4000"),
+            callee: end(callee_config, callee, seeds[1], "192.0.2.2:5000"),
+            wire: Vec::new(),
+            lose_every: 0,
+            carried: 0,
+        }
+    }
+
+    pub(crate) fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        }
+    }
+
+    /// Offer and answer, without loss and in no time.
+    pub(crate) fn negotiate(&mut self) {
+        let now = self.now;
+        let offer = self.caller.session.create_offer(now);
+        let renewal = offhook_media::session::media_session::Renewal::Change;
+        let answer = self
+            .callee
+            .session
+            .accept_offer(&offer, renewal, now)
+            .unwrap();
+        self.caller.session.accept_answer(&answer, now).unwrap();
+        self.settle();
+    }
+
+    /// Drains both sessions after something was done to them.
+    pub(crate) fn settle(&mut self) {
+        self.drain(Side::Caller);
+        self.drain(Side::Callee);
+    }
+
+    fn drain(&mut self, side: Side) {
+        let (now, start) = (self.now, self.start);
+        let other = self.end(side.other()).address;
+        loop {
+            let end = match side {
+                Side::Caller => &mut self.caller,
+                Side::Callee => &mut self.callee,
+            };
+            match end.session.poll() {
+                Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                } => {
+                    assert_eq!((local, remote), (end.address, other));
+                    let media = bytes[0] & 0xC0 == 0x80;
+                    self.carried += u64::from(media);
+                    let lost = media
+                        && self.lose_every != 0
+                        && self.carried.is_multiple_of(self.lose_every);
+                    if !end.muzzled && !lost {
+                        self.wire
+                            .push((now + LATENCY, side.other(), bytes.to_vec()));
+                    }
+                }
+                Output::Forward { to, .. } => {
+                    panic!("nobody bridges here, yet a packet goes to {to:?}")
+                }
+                Output::Event(event) => end.events.push((now - start, event)),
+                Output::Wait(wait) => {
+                    end.wake = wait.map(|(at, _)| at);
+                    break;
+                }
+                _ => unreachable!("a new kind of output"),
+            }
+        }
+    }
+
+    /// Lets `span` pass.
+    pub(crate) fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            let arrivals = self.wire.iter().map(|(at, _, _)| *at);
+            let wakes = [self.caller.wake, self.callee.wake].into_iter().flatten();
+            let Some(next) = arrivals.chain(wakes).min().filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = next.max(self.now);
+            while let Some(index) = self.wire.iter().position(|(at, _, _)| *at <= self.now) {
+                let (_, side, mut bytes) = self.wire.remove(index);
+                self.deliver(side, &mut bytes);
+            }
+            for side in [Side::Caller, Side::Callee] {
+                let now = self.now;
+                if self.end(side).wake.is_some_and(|at| at <= now) {
+                    self.end(side).session.handle_timeout(now);
+                    self.drain(side);
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    /// Hands a datagram to one side, as if the other had sent it.
+    pub(crate) fn deliver(&mut self, side: Side, bytes: &mut [u8]) {
+        let (now, from) = (self.now, self.end(side.other()).address);
+        let end = self.end(side);
+        let to = end.address;
+        end.session.handle_datagram(to, from, bytes, now);
+        self.drain(side);
+    }
+
+    /// When `side` first told something like this.
+    pub(crate) fn told(
+        &mut self,
+        side: Side,
+        like: impl Fn(&MediaEvent) -> bool,
+    ) -> Option<Duration> {
+        self.end(side)
+            .events
+            .iter()
+            .find(|(_, event)| like(event))
+            .map(|(at, _)| *at)
+    }
+
+    pub(crate) fn count(&mut self, side: Side, like: impl Fn(&MediaEvent) -> bool) -> usize {
+        self.end(side)
+            .events
+            .iter()
+            .filter(|(_, event)| like(event))
+            .count()
+    }
+}
