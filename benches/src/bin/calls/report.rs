@@ -1,0 +1,85 @@
+//! Prints the figures: a table for a person, a line of JSON for a program.
+
+use serde::Serialize;
+
+use crate::run::Failure;
+
+/// What was measured. Every figure is of one end.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figures {
+    /// Ends that were in a call.
+    pub(crate) calls: usize,
+    /// Seconds of media measured.
+    pub(crate) seconds: f64,
+    /// RTP packets sent in that time.
+    pub(crate) packets: u64,
+    /// RTP packets sent and not received, from the first to the last of the run.
+    pub(crate) lost: i64,
+    /// Slots run more than 5 ms after they were due, or left out, in the time measured.
+    pub(crate) late: u64,
+    /// The same while calls were set up.
+    pub(crate) late_in_setup: u64,
+    /// Datagrams that the kernel refused.
+    pub(crate) send_errors: u64,
+    /// Processor time of the process for each packet sent: make, protect, send, receive, open.
+    pub(crate) cpu_us_per_frame: f64,
+    /// Share of one core.
+    pub(crate) cpu_percent: f64,
+    /// Growth of resident memory.
+    pub(crate) rss_kib_per_call: f64,
+    /// From the command to make an offer to the end of the DTLS handshake.
+    pub(crate) setup_p50_ms: f64,
+    /// As before.
+    pub(crate) setup_p99_ms: f64,
+    /// Ends set up in a second of processor time.
+    pub(crate) setups_per_cpu_second: f64,
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are what this program is for"
+)]
+pub(crate) fn show(figures: &Figures, json: bool) {
+    if json {
+        match serde_json::to_string(figures) {
+            Ok(line) => println!("{line}"),
+            Err(error) => println!("{{\"error\":\"{error}\"}}"),
+        }
+        return;
+    }
+    println!("ends of calls          {:>10}", figures.calls);
+    println!(
+        "measured               {:>10.1} s, {} packets",
+        figures.seconds, figures.packets
+    );
+    println!("lost                   {:>10}", figures.lost);
+    println!(
+        "late (> 5 ms)          {:>10}   (while setting up: {})",
+        figures.late, figures.late_in_setup
+    );
+    println!("refused by the kernel  {:>10}", figures.send_errors);
+    println!(
+        "CPU per frame          {:>10.2} us   ({:.1} % of a core)",
+        figures.cpu_us_per_frame, figures.cpu_percent
+    );
+    println!(
+        "memory per end         {:>10.1} KiB",
+        figures.rss_kib_per_call
+    );
+    println!(
+        "set-up p50 / p99       {:>10.2} / {:.2} ms",
+        figures.setup_p50_ms, figures.setup_p99_ms
+    );
+    println!(
+        "set-ups per CPU second {:>10.0}",
+        figures.setups_per_cpu_second
+    );
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a person reads why there are no figures"
+)]
+pub(crate) fn complain(failure: &Failure) {
+    eprintln!("calls: {failure}");
+}
