@@ -85,8 +85,8 @@ pub struct MediaConfig {
     pub media_timeout: Duration,
     /// Addresses to bind media sockets to; empty: those of every useful interface.
     pub addresses: Vec<IpAddr>,
-    /// Offer loopback addresses too: for servers on the same machine.
-    pub loopback: bool,
+    /// Offer loopback addresses too; `None`: when the server of an account is on this machine.
+    pub loopback: Option<bool>,
     /// How DTMF digits are sent.
     pub dtmf: Dtmf,
     /// Threads that carry media; calls are spread over them.
@@ -104,7 +104,7 @@ impl Default for MediaConfig {
             no_media_after: NO_MEDIA_AFTER,
             media_timeout: MEDIA_TIMEOUT,
             addresses: Vec::new(),
-            loopback: false,
+            loopback: None,
             dtmf: Dtmf::default(),
             workers: 1,
         }
@@ -128,6 +128,45 @@ impl Default for Limits {
             calls: 1000,
             requests: 256,
             events: 1024,
+        }
+    }
+}
+
+/// Whether a server's URL names this machine.
+pub(crate) fn is_loopback(server: &str) -> bool {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(literal) => literal.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn servers_on_this_machine_are_known_by_their_url() {
+        for here in [
+            "ws://127.0.0.1:8081",
+            "ws://[::1]:8081/x",
+            "wss://localhost",
+            "ws://127.9.9.9/?a=b",
+        ] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in [
+            "wss://rtc.telnyx.com",
+            "ws://10.0.0.1:8081",
+            "wss://localhost.example/",
+            "ws://[2001:db8::1]",
+        ] {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
         }
     }
 }

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use offhook_media::device::disk::Disk;
+use offhook_media::driver::bind::Bind;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::worker::Workers;
 use offhook_media::dtls::certificate::Certificate;
@@ -49,6 +50,7 @@ pub(crate) struct Shard {
     pub(crate) disk: Disk,
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) media: MediaConfig,
+    pub(crate) bind: Bind,
     pub(crate) notices: broadcast::Sender<Notice>,
     pub(crate) state: Moving,
 }
@@ -332,7 +334,7 @@ impl Shard {
             media_timeout: self.media.media_timeout,
             ..SessionConfig::new(Arc::clone(&self.certificate))
         };
-        let bind = sound::bind(&self.media);
+        let bind = self.bind.clone();
         if self
             .workers
             .of(call)

@@ -6,14 +6,13 @@ use offhook_media::audio::program::AudioProgram;
 use offhook_media::codec::settings::OpusSettings;
 use offhook_media::device::disk::Disk;
 use offhook_media::device::open::{RecordingNames, open_sink, open_source};
-use offhook_media::driver::bind::Bind;
 use offhook_media::graph::sink::Sink;
 use offhook_media::graph::source::Source;
 use offhook_media::program::Program;
 use offhook_signaling::call_id::CallId;
 use tokio::task::spawn_blocking;
 
-use crate::config::{AudioConfig, MediaConfig};
+use crate::config::AudioConfig;
 use crate::driver::clock;
 
 /// What a call does with its audio, ready for the worker.
@@ -75,17 +74,6 @@ fn file_name(call: &str) -> String {
         }
     };
     call.chars().take(64).map(safe).collect()
-}
-
-/// Which addresses a call's sockets are bound to.
-pub(crate) fn bind(media: &MediaConfig) -> Bind {
-    if media.addresses.is_empty() {
-        Bind::Interfaces {
-            loopback: media.loopback,
-        }
-    } else {
-        Bind::Addresses(media.addresses.clone())
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use offhook_media::device::disk::{Disk, DiskConfig};
+use offhook_media::driver::bind::Bind;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::worker::{WorkerConfig, Workers};
 use offhook_media::dtls::certificate::Certificate;
@@ -16,7 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::account::Profile;
 use crate::builder::Builder;
-use crate::config::AccountConfig;
+use crate::config::{AccountConfig, is_loopback};
 use crate::core::{Core, CoreConfig};
 use crate::driver::clock;
 use crate::driver::engine::Engine;
@@ -39,6 +40,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         seed()?,
         now,
     );
+    let bind = bind(&builder);
     let lines = builder
         .accounts
         .into_iter()
@@ -73,6 +75,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         disk,
         certificate,
         media: builder.media,
+        bind,
         notices: broadcast::Sender::new(builder.limits.events.max(1)),
         state: Moving::default(),
     };
@@ -87,6 +90,22 @@ fn profile(account: &AccountConfig) -> Profile {
         server: Arc::from(account.server.as_str()),
         caller_name: account.caller_name.clone(),
         caller_number: account.caller_number.clone(),
+    }
+}
+
+/// Which addresses the media sockets of calls are bound to.
+fn bind(builder: &Builder) -> Bind {
+    if !builder.media.addresses.is_empty() {
+        return Bind::Addresses(builder.media.addresses.clone());
+    }
+    let here = || {
+        builder
+            .accounts
+            .iter()
+            .any(|account| is_loopback(&account.server))
+    };
+    Bind::Interfaces {
+        loopback: builder.media.loopback.unwrap_or_else(here),
     }
 }
 
