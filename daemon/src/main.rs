@@ -1,2 +1,16 @@
-//! Placeholder.
-fn main() {}
+//! The headless daemon: accounts from a file, calls by a local control socket.
+
+mod arguments;
+mod config;
+mod control;
+mod event_log;
+mod log;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    run::run(&arguments::Arguments::parse())
+}

@@ -102,6 +102,13 @@ pub enum Event {
         /// How long, milliseconds.
         silent_ms: u64,
     },
+    /// Audio comes in again after `no_media`.
+    MediaResumed,
+    /// The network path to the far end stopped answering.
+    PathLost {
+        /// Nothing more is tried on this path.
+        given_up: bool,
+    },
     /// The far end pressed a key.
     Dtmf {
         /// Which.
@@ -114,6 +121,19 @@ pub enum Event {
     },
     /// Something about the sound failed; the call goes on.
     AudioFault {
+        /// What, one sentence.
+        reason: String,
+        /// What to do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
+    /// A sound device that had stopped works again.
+    AudioRestored {
+        /// Its name.
+        device: String,
+    },
+    /// A request about the call was taken, and failed later.
+    RequestFailed {
         /// What, one sentence.
         reason: String,
         /// What to do about it.
@@ -134,6 +154,8 @@ pub enum Event {
     },
     /// The call is over. Comes exactly once for each call.
     Ended(Ended),
+    /// Something that this version has no word for; its number is taken all the same.
+    Other,
     /// This client read too slowly: notices were dropped.
     Overflow {
         /// How many.

@@ -25,6 +25,13 @@ impl Builder {
         self
     }
 
+    /// Adds several accounts.
+    #[must_use]
+    pub fn accounts(mut self, accounts: impl IntoIterator<Item = AccountConfig>) -> Self {
+        self.accounts.extend(accounts);
+        self
+    }
+
     /// What calls send and where what is heard goes; silence and nowhere by default.
     #[must_use]
     pub fn audio(mut self, audio: AudioConfig) -> Self {

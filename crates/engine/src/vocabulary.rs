@@ -4,7 +4,7 @@ pub use offhook_media::device::error::EndpointError;
 pub use offhook_media::device::spec::{SinkSpec, SourceSpec, SpecError};
 pub use offhook_media::program::AudioCodec;
 pub use offhook_media::quality::statistics::Statistics;
-pub use offhook_signaling::auth::login::Login;
+pub use offhook_signaling::auth::login::{Login, LoginKind};
 pub use offhook_signaling::backoff::Backoff;
 pub use offhook_signaling::call_id::CallId;
 pub use offhook_signaling::cause::Cause;

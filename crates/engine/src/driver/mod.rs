@@ -9,5 +9,5 @@ pub mod events;
 mod line;
 mod request;
 mod shard;
-mod sound;
+pub mod sound;
 pub(crate) mod start;

@@ -1,11 +1,15 @@
 //! Opens what a call sends and where what it hears goes, off the shard's task because it may take time.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use offhook_media::audio::program::AudioProgram;
 use offhook_media::codec::settings::OpusSettings;
-use offhook_media::device::disk::Disk;
-use offhook_media::device::open::{RecordingNames, open_sink, open_source};
+use offhook_media::device::disk::{Disk, DiskConfig};
+use offhook_media::device::error::{Direction, EndpointError};
+use offhook_media::device::open::{RecordingNames, device_names, open_sink, open_source};
+use offhook_media::device::spec::{SinkSpec, SourceSpec};
 use offhook_media::graph::sink::Sink;
 use offhook_media::graph::source::Source;
 use offhook_media::program::Program;
@@ -20,6 +24,82 @@ pub(crate) struct Opened {
     pub(crate) program: Box<dyn Program>,
     /// What could not be opened, a sentence each; the program does without.
     pub(crate) faults: Vec<String>,
+}
+
+/// Looks whether input and output could be opened now, without recording anything.
+///
+/// # Errors
+/// Names what could not, and what to do. A device may still be plugged in later; a file that is no WAV stays none.
+pub fn check(audio: &AudioConfig) -> Result<(), AudioCheckError> {
+    if let SourceSpec::Device(name) = &audio.input {
+        known_device(name, Direction::Input)?;
+    } else {
+        let disk = Disk::start(DiskConfig::default()).map_err(AudioCheckError::Disk)?;
+        open_source(&audio.input, &disk)?;
+    }
+    if let SinkSpec::Device(name) = &audio.output {
+        known_device(name, Direction::Output)?;
+    }
+    if let SinkSpec::File(path) = &audio.output {
+        folder_exists(path)?;
+    }
+    Ok(())
+}
+
+/// Why [`check`] found fault.
+#[derive(Debug, thiserror::Error)]
+pub enum AudioCheckError {
+    /// An input that cannot be opened, or a device that is not there.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The folder of the recordings.
+    #[error("the folder of the recording {path} does not exist; make it, or record elsewhere", path = .0.display())]
+    NoFolder(PathBuf),
+    /// No thread for reading files.
+    #[error("the thread for sound files did not start: {0}")]
+    Disk(io::Error),
+}
+
+impl AudioCheckError {
+    /// Whether the fault may mend itself, as a device does that is plugged in later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Endpoint(EndpointError::UnknownDevice { .. } | EndpointError::Device { .. })
+        )
+    }
+}
+
+fn known_device(name: &str, direction: Direction) -> Result<(), EndpointError> {
+    if cfg!(not(feature = "device")) {
+        return Err(EndpointError::NoDevices {
+            name: name.to_owned(),
+        });
+    }
+    let known = device_names(direction);
+    if name == "default" || known.iter().any(|device| device == name) {
+        return Ok(());
+    }
+    Err(EndpointError::UnknownDevice {
+        name: name.to_owned(),
+        direction,
+        known,
+    })
+}
+
+fn folder_exists(pattern: &Path) -> Result<(), AudioCheckError> {
+    let Some(folder) = pattern
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    else {
+        return Ok(());
+    };
+    // A folder whose name depends on the call cannot be looked for now.
+    if folder.is_dir() || folder.to_string_lossy().contains('{') {
+        return Ok(());
+    }
+    Err(AudioCheckError::NoFolder(pattern.to_owned()))
 }
 
 /// Opens input and output of one call. A card may take half a second, a disk on a network longer.

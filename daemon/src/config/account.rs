@@ -1,0 +1,311 @@
+//! Reads one `[[account]]`: server, login with its secret, connection.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use offhook_engine::config::AccountConfig;
+use offhook_engine::vocabulary::{
+    Dialect, FREESWITCH, Login, LoginKind, NoProxy, Proxy, Secret, TELNYX, Trust,
+};
+use toml::Spanned;
+
+use crate::config::checked::{choice, duration, value};
+use crate::config::error::{Fault, SecretFault};
+use crate::config::raw::{RawAccount, RawAnonymous, Text};
+use crate::config::secret_file::{self, Places};
+
+/// Where the configuration stands.
+pub(crate) struct Surroundings<'a> {
+    /// Its folder: relative paths start here.
+    pub(crate) folder: &'a Path,
+    /// `$CREDENTIALS_DIRECTORY`, if systemd set it.
+    pub(crate) credentials: Option<&'a Path>,
+}
+
+type Blame = (Option<usize>, Fault);
+
+/// Reads an account with its secret.
+pub(crate) fn read(
+    entry: &Spanned<RawAccount>,
+    surroundings: &Surroundings<'_>,
+) -> Result<AccountConfig, Blame> {
+    let raw = entry.get_ref();
+    let start = entry.span().start;
+    let name = needed(
+        &raw.name,
+        "name",
+        "an [[account]]",
+        "requests and notices name the account by it",
+        start,
+    )?;
+    let name = name.get_ref().clone();
+    let table = format!("account `{name}`");
+    if name.is_empty() || name.chars().any(char::is_control) {
+        let fault = value(
+            "name",
+            &name,
+            "it is empty or holds control characters".to_owned(),
+            "a short word",
+        );
+        return Err((Some(start), fault));
+    }
+    let dialect = needed(
+        &raw.dialect,
+        "dialect",
+        &table,
+        "\"telnyx\" or \"freeswitch\"",
+        start,
+    )?;
+    let dialect = read_dialect(dialect)?;
+    let server = needed(
+        &raw.server,
+        "server",
+        &table,
+        "the ws:// or wss:// URL of the server",
+        start,
+    )?;
+    check_server(server)?;
+    let login = read_login(raw, &name, dialect, surroundings, start)?;
+    let mut account = AccountConfig::new(name, dialect, server.get_ref().clone(), login);
+    account.caller_name = raw.caller_name.as_ref().map(|text| text.get_ref().clone());
+    account.caller_number = raw
+        .caller_number
+        .as_ref()
+        .map(|text| text.get_ref().clone());
+    if let Some(file) = &raw.ca_file {
+        account.connect.trust = Trust::with_ca_file(readable("ca_file", file, surroundings)?);
+    }
+    account.connect.proxy = read_proxy(raw, surroundings)?;
+    if let Some(base) = &raw.backoff_base {
+        account.backoff.base = duration("backoff_base", base)?;
+    }
+    if let Some(cap) = &raw.backoff_max {
+        account.backoff.cap = duration("backoff_max", cap)?;
+    }
+    Ok(account)
+}
+
+fn needed<'a>(
+    value: &'a Option<Text>,
+    key: &'static str,
+    table: &str,
+    meaning: &'static str,
+    start: usize,
+) -> Result<&'a Text, Blame> {
+    value.as_ref().ok_or_else(|| {
+        (
+            Some(start),
+            Fault::Missing {
+                key,
+                table: table.to_owned(),
+                meaning,
+            },
+        )
+    })
+}
+
+fn read_dialect(text: &Text) -> Result<Dialect, Blame> {
+    match text.get_ref().as_str() {
+        "telnyx" => Ok(TELNYX),
+        "freeswitch" => Ok(FREESWITCH),
+        _ => Err(choice(
+            "dialect",
+            text,
+            &["telnyx", "freeswitch"],
+            "\"telnyx\" or \"freeswitch\"",
+        )),
+    }
+}
+
+fn check_server(text: &Text) -> Result<(), Blame> {
+    let written = text.get_ref();
+    let rest = written
+        .strip_prefix("wss://")
+        .or_else(|| written.strip_prefix("ws://"));
+    let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let (shown, why) = match authority {
+        // Not shown: what stands before an @ may be a password.
+        Some(authority) if authority.contains('@') => {
+            ("...", "a user or password in a URL ends up in logs")
+        }
+        None if written.contains('@') => ("...", "it does not start with ws:// or wss://"),
+        None => (written.as_str(), "it does not start with ws:// or wss://"),
+        Some("") => (written.as_str(), "it names no host"),
+        Some(_) if written.chars().any(|c| c.is_whitespace() || c.is_control()) => {
+            (written.as_str(), "it holds a space or a control character")
+        }
+        Some(_) => return Ok(()),
+    };
+    let fault = value(
+        "server",
+        shown,
+        why.to_owned(),
+        "a URL such as \"wss://pbx.example:8082\"",
+    );
+    Err((Some(text.span().start), fault))
+}
+
+fn read_login(
+    raw: &RawAccount,
+    account: &str,
+    dialect: Dialect,
+    surroundings: &Surroundings<'_>,
+    start: usize,
+) -> Result<Login, Blame> {
+    let unclear = |found: &str| {
+        (
+            Some(start),
+            Fault::LoginChoice {
+                account: account.to_owned(),
+                found: found.to_owned(),
+            },
+        )
+    };
+    let secret = |key: &'static str, text: &Text| read_secret(key, text, account, surroundings);
+    let login = match (
+        &raw.login,
+        &raw.password_file,
+        &raw.token_file,
+        &raw.anonymous,
+    ) {
+        (Some(user), Some(file), None, None) => Login::Password {
+            user: user.get_ref().clone(),
+            password: secret("password_file", file)?,
+        },
+        (None, None, Some(file), None) => Login::Token {
+            token: secret("token_file", file)?,
+        },
+        (None, None, None, Some(target)) => read_anonymous(target, account)?,
+        (None, None, None, None) => return Err(unclear("no way to log in")),
+        (Some(_), None, None, None) => return Err(unclear("`login` without `password_file`")),
+        (None, Some(_), None, None) => return Err(unclear("`password_file` without `login`")),
+        _ => return Err(unclear("more than one way to log in")),
+    };
+    if dialect.logins.contains(&login.kind()) {
+        return Ok(login);
+    }
+    let (key, at) = match login.kind() {
+        LoginKind::Token => ("token_file", raw.token_file.as_ref().map(Spanned::span)),
+        LoginKind::Anonymous => ("anonymous", raw.anonymous.as_ref().map(Spanned::span)),
+        LoginKind::Password | _ => ("login", raw.login.as_ref().map(Spanned::span)),
+    };
+    Err((
+        at.map(|span| span.start),
+        Fault::LoginUnsupported {
+            key,
+            account: account.to_owned(),
+            dialect: dialect.name,
+        },
+    ))
+}
+
+fn read_secret(
+    key: &'static str,
+    text: &Text,
+    account: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<Secret, Blame> {
+    let places = Places {
+        folder: surroundings.folder,
+        credentials: surroundings.credentials,
+    };
+    let blame = |fault: SecretFault| {
+        (
+            Some(text.span().start),
+            Fault::Secret {
+                key,
+                account: account.to_owned(),
+                fault,
+            },
+        )
+    };
+    let path = secret_file::locate(text.get_ref(), &places).map_err(blame)?;
+    secret_file::read(&path).map(Secret::new).map_err(blame)
+}
+
+fn read_anonymous(entry: &Spanned<RawAnonymous>, account: &str) -> Result<Login, Blame> {
+    let raw = entry.get_ref();
+    let table = format!("`anonymous` of account `{account}`");
+    let start = entry.span().start;
+    let target_type = needed(
+        &raw.target_type,
+        "target_type",
+        &table,
+        "the kind of target, such as \"ai_assistant\"",
+        start,
+    )?;
+    let target_id = needed(&raw.target_id, "target_id", &table, "who is called", start)?;
+    let conversation = raw
+        .conversation_id
+        .as_ref()
+        .map(|id| ("conversation_id".to_owned(), id.get_ref().clone()));
+    Ok(Login::Anonymous {
+        target_type: target_type.get_ref().clone(),
+        target_id: target_id.get_ref().clone(),
+        target_version: raw
+            .target_version_id
+            .as_ref()
+            .map(|text| text.get_ref().clone()),
+        target_params: conversation.into_iter().collect::<BTreeMap<_, _>>(),
+    })
+}
+
+fn read_proxy(raw: &RawAccount, surroundings: &Surroundings<'_>) -> Result<Option<Proxy>, Blame> {
+    let Some(url) = &raw.proxy else {
+        return match &raw.proxy_credentials_file {
+            Some(file) => Err((
+                Some(file.span().start),
+                Fault::Missing {
+                    key: "proxy",
+                    table: "an account with `proxy_credentials_file`".to_owned(),
+                    meaning: "the URL of the proxy that the credentials are for",
+                },
+            )),
+            None => Ok(None),
+        };
+    };
+    let exceptions = NoProxy::parse(&raw.no_proxy.join(",")).map_err(|error| {
+        let fault = value(
+            "no_proxy",
+            &error.rule,
+            error.to_string(),
+            "names, addresses or networks",
+        );
+        (Some(url.span().start), fault)
+    })?;
+    let credentials = raw.proxy_credentials_file.as_ref();
+    let credentials = credentials
+        .map(|file| readable("proxy_credentials_file", file, surroundings))
+        .transpose()?;
+    let proxy = Proxy::new(url.get_ref(), credentials, exceptions).map_err(|error| {
+        let shown = if url.get_ref().contains('@') {
+            "..."
+        } else {
+            url.get_ref()
+        };
+        let fault = value(
+            "proxy",
+            shown,
+            format!("it {error}"),
+            "a URL such as \"http://proxy.example:3128\"",
+        );
+        (Some(url.span().start), fault)
+    })?;
+    Ok(Some(proxy))
+}
+
+/// A file that must be there now; it is read again whenever it is used.
+fn readable(
+    key: &'static str,
+    text: &Text,
+    surroundings: &Surroundings<'_>,
+) -> Result<PathBuf, Blame> {
+    let path = surroundings.folder.join(text.get_ref());
+    match std::fs::File::open(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => Err((
+            Some(text.span().start),
+            Fault::NamedFile { key, path, error },
+        )),
+    }
+}

@@ -1,0 +1,247 @@
+//! The configuration as the daemon uses it: every value read, every file looked at, nothing left to doubt.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use offhook_engine::config::{AccountConfig, AudioConfig, MediaConfig};
+use offhook_engine::request::Dtmf;
+use offhook_engine::vocabulary::AudioCodec;
+use toml::Spanned;
+use tracing::level_filters::LevelFilter;
+
+use crate::config::account::{self, Surroundings};
+use crate::config::audio;
+use crate::config::duration::RawDuration;
+use crate::config::error::{ConfigError, Fault};
+use crate::config::keys::{first_unknown, nearest};
+use crate::config::raw::{RawConfig, RawMedia, Text};
+use crate::log;
+
+/// A configuration that the daemon can run with.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The control socket, if the file names one.
+    pub(crate) socket: Option<PathBuf>,
+    /// The accounts with their secrets.
+    pub(crate) accounts: Vec<AccountConfig>,
+    /// Input and output of calls.
+    pub(crate) audio: AudioConfig,
+    /// How media is set up.
+    pub(crate) media: MediaConfig,
+    /// How much is logged.
+    pub(crate) level: LevelFilter,
+}
+
+/// Reads a configuration file and all that it names.
+pub(crate) fn load(file: &Path, credentials: Option<&Path>) -> Result<Config, ConfigError> {
+    let blame = |line, fault| ConfigError {
+        file: file.to_owned(),
+        line,
+        fault: Box::new(fault),
+    };
+    let text =
+        std::fs::read_to_string(file).map_err(|error| blame(None, Fault::Unreadable(error)))?;
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    check(
+        &text,
+        &Surroundings {
+            folder,
+            credentials,
+        },
+    )
+    .map_err(|(offset, fault)| blame(offset.map(|offset| line_of(&text, offset)), fault))
+}
+
+/// Reads the text; a fault comes with the byte offset of what is to blame.
+pub(crate) fn check(
+    text: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<Config, (Option<usize>, Fault)> {
+    let table = toml::de::DeTable::parse(text).map_err(|error| syntax(&error))?;
+    // Before the types are read: a typing error is better told by the name it should have been.
+    if let Some(unknown) = first_unknown(table.get_ref()) {
+        return Err((Some(unknown.offset), unknown.fault));
+    }
+    let raw: RawConfig = toml::from_str(text).map_err(|error| syntax(&error))?;
+    let mut names = HashSet::new();
+    let mut accounts = Vec::new();
+    for entry in &raw.account {
+        let account = account::read(entry, surroundings)?;
+        if !names.insert(account.name.clone()) {
+            return Err((
+                Some(entry.span().start),
+                Fault::DuplicateAccount(account.name),
+            ));
+        }
+        accounts.push(account);
+    }
+    if accounts.is_empty() {
+        return Err((None, Fault::NoAccount));
+    }
+    let at = |(text, fault): audio::Blame<'_>| (text.map(|text| text.span().start), fault);
+    Ok(Config {
+        socket: raw
+            .control
+            .and_then(|control| control.socket)
+            .map(|path| surroundings.folder.join(path.into_inner())),
+        accounts,
+        audio: audio::read(raw.audio.as_ref(), surroundings.folder).map_err(at)?,
+        media: raw
+            .media
+            .as_ref()
+            .map_or_else(|| Ok(MediaConfig::default()), media)?,
+        level: raw
+            .log
+            .and_then(|log| log.level)
+            .as_ref()
+            .map_or(Ok(LevelFilter::INFO), level)?,
+    })
+}
+
+fn syntax(error: &toml::de::Error) -> (Option<usize>, Fault) {
+    let message = error
+        .message()
+        .lines()
+        .next()
+        .unwrap_or("this is no TOML")
+        .to_owned();
+    (
+        error.span().map(|span| span.start),
+        Fault::Syntax { message },
+    )
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
+}
+
+fn level(text: &Text) -> Result<LevelFilter, (Option<usize>, Fault)> {
+    log::level(text.get_ref()).ok_or_else(|| {
+        choice(
+            "level",
+            text,
+            &log::LEVELS,
+            "off, error, warn, info, debug or trace",
+        )
+    })
+}
+
+fn media(raw: &RawMedia) -> Result<MediaConfig, (Option<usize>, Fault)> {
+    let mut media = MediaConfig::default();
+    if let Some(limit) = &raw.media_timeout {
+        media.media_timeout = duration("media_timeout", limit)?;
+    }
+    if let Some(limit) = &raw.no_media {
+        media.no_media_after = duration("no_media", limit)?;
+    }
+    if let Some(codecs) = &raw.codecs {
+        media.codecs = codecs.iter().map(codec).collect::<Result<_, _>>()?;
+    }
+    if let Some(addresses) = &raw.addresses {
+        media.addresses = addresses.iter().map(address).collect::<Result<_, _>>()?;
+    }
+    if let Some(dtmf) = &raw.dtmf {
+        media.dtmf = match dtmf.get_ref().as_str() {
+            "info" => Dtmf::Info,
+            "rfc4733" => Dtmf::Rfc4733,
+            _ => {
+                return Err(choice(
+                    "dtmf",
+                    dtmf,
+                    &["info", "rfc4733"],
+                    "\"info\" or \"rfc4733\"",
+                ));
+            }
+        };
+    }
+    media.loopback = raw.loopback;
+    Ok(media)
+}
+
+fn codec(text: &Text) -> Result<AudioCodec, (Option<usize>, Fault)> {
+    match text.get_ref().to_ascii_lowercase().as_str() {
+        "opus" => Ok(AudioCodec::Opus),
+        "pcmu" => Ok(AudioCodec::Pcmu),
+        "pcma" => Ok(AudioCodec::Pcma),
+        _ => Err(choice(
+            "codecs",
+            text,
+            &["opus", "pcmu", "pcma"],
+            "\"opus\", \"pcmu\" and \"pcma\", best first",
+        )),
+    }
+}
+
+fn address(text: &Text) -> Result<IpAddr, (Option<usize>, Fault)> {
+    text.get_ref().parse().map_err(|_| {
+        let why = "it is no IP address".to_owned();
+        (
+            Some(text.span().start),
+            value(
+                "addresses",
+                text.get_ref(),
+                why,
+                "addresses of this machine, such as \"192.0.2.7\"",
+            ),
+        )
+    })
+}
+
+/// Reads a duration of at most a day.
+pub(crate) fn duration(
+    key: &'static str,
+    raw: &Spanned<RawDuration>,
+) -> Result<Duration, (Option<usize>, Fault)> {
+    const EXPECTED: &str = "a number of seconds, or text such as \"500ms\", \"60s\", \"2m\"";
+    let fault = |why: &str| {
+        (
+            Some(raw.span().start),
+            value(key, &raw.get_ref().written(), why.to_owned(), EXPECTED),
+        )
+    };
+    let duration = raw
+        .get_ref()
+        .read()
+        .ok_or_else(|| fault("it is no duration"))?;
+    if duration > Duration::from_secs(24 * 3600) {
+        Err(fault("it is longer than a day"))
+    } else {
+        Ok(duration)
+    }
+}
+
+/// A value that is none of the words that may stand there.
+pub(crate) fn choice(
+    key: &'static str,
+    text: &Text,
+    words: &[&'static str],
+    expected: &'static str,
+) -> (Option<usize>, Fault) {
+    let written = text.get_ref();
+    let why = nearest(written, words).map_or_else(
+        || "it is unknown".to_owned(),
+        |word| format!("did you mean {word:?}?"),
+    );
+    (Some(text.span().start), value(key, written, why, expected))
+}
+
+/// A value outside what its key takes.
+pub(crate) fn value(
+    key: &'static str,
+    written: &str,
+    why: String,
+    expected: &'static str,
+) -> Fault {
+    Fault::Value {
+        key,
+        value: written.chars().take(80).collect(),
+        why,
+        expected,
+    }
+}

@@ -1,0 +1,13 @@
+//! The configuration file: raw as written, then checked; two sets of types and one conversion.
+
+pub(crate) mod account;
+pub(crate) mod audio;
+pub(crate) mod checked;
+pub(crate) mod duration;
+pub(crate) mod error;
+pub(crate) mod keys;
+pub(crate) mod raw;
+pub(crate) mod secret_file;
+
+#[cfg(test)]
+mod tests;

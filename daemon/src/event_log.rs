@@ -1,0 +1,92 @@
+//! Writes what happens to accounts and calls into the log, one line an event.
+
+use offhook_engine::Engine;
+use offhook_engine::driver::events::{Next, Notice};
+use offhook_engine::event::EventKind;
+use offhook_engine::status::AccountState;
+
+/// Logs until the engine ends.
+pub(crate) async fn write(engine: Engine) {
+    let Ok(subscription) = engine.subscribe().await else {
+        return;
+    };
+    // The handle must not keep the engine alive.
+    drop(engine);
+    let mut events = subscription.events;
+    while let Some(next) = events.next().await {
+        match next {
+            Next::Notice(notice) => log(&notice),
+            Next::Lost(lost) => {
+                tracing::warn!(lost, "events came faster than they could be logged")
+            }
+        }
+    }
+}
+
+/// Text from outside is written escaped, so that a line stays a line.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what has no line of its own is logged as it is"
+)]
+fn log(notice: &Notice) {
+    let event = &notice.event;
+    let account = &*event.account;
+    let Some(call) = event.call.as_ref().map(ToString::to_string) else {
+        return log_account(account, &event.kind);
+    };
+    match &event.kind {
+        EventKind::Incoming { number, name } => {
+            tracing::info!(account, call, number, name, "incoming call")
+        }
+        EventKind::Invite { number, .. } => tracing::info!(account, call, number, "calling"),
+        EventKind::Answered => tracing::info!(account, call, "answered"),
+        EventKind::Recording { path } => tracing::info!(account, call, path = ?path, "recording"),
+        EventKind::NoMedia { silent } => {
+            tracing::warn!(account, call, ?silent, "nothing is heard from the far end")
+        }
+        EventKind::PathLost { given_up } => tracing::warn!(
+            account,
+            call,
+            given_up,
+            "the network path stopped answering"
+        ),
+        EventKind::AudioFault { reason } => tracing::warn!(account, call, reason, "sound"),
+        EventKind::RequestFailed { reason, .. } => {
+            tracing::warn!(account, call, reason, "a request failed")
+        }
+        EventKind::Recovering { on } => tracing::info!(account, call, waits = on, "recovering"),
+        EventKind::Ended(ended) => {
+            let (by, cause, reason) = (ended.by, ended.cause.name(), ended.reason.to_string());
+            tracing::info!(account, call, ?by, cause, reason, talked = ?ended.talk, "ended");
+        }
+        EventKind::Quality(_) => tracing::trace!(account, call, "figures"),
+        kind => tracing::debug!(account, call, ?kind, "call"),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what has no line of its own is logged as it is"
+)]
+fn log_account(account: &str, kind: &EventKind) {
+    match kind {
+        EventKind::Account {
+            state: AccountState::Waiting,
+            reason,
+            retry_in,
+            ..
+        } => {
+            tracing::warn!(account, reason, retry_in = ?retry_in.unwrap_or_default(), "not connected");
+        }
+        EventKind::Account {
+            state: AccountState::Refused,
+            reason,
+            remedy,
+            ..
+        } => {
+            tracing::error!(account, reason, remedy, "refused");
+        }
+        EventKind::Ready => tracing::info!(account, "ready"),
+        kind => tracing::debug!(account, ?kind, "account"),
+    }
+}

@@ -1,0 +1,165 @@
+//! From start to end: configuration, log, socket, engine, signals, and the order in which all of it goes away.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use offhook_control::socket_path::SYSTEM_SOCKET;
+use offhook_engine::Engine;
+use offhook_engine::driver::sound;
+use offhook_engine::error::BuildError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::arguments::Arguments;
+use crate::config::checked::{Config, load};
+use crate::control::server::{Daemon, Server};
+use crate::control::socket::{ClaimError, Claimed, claim};
+use crate::event_log;
+use crate::log::{self, LogLevel};
+
+/// Exit code for a configuration that cannot be used.
+const BAD_CONFIG: u8 = 2;
+/// Exit code for everything else that keeps the daemon from running.
+const FAILED: u8 = 1;
+/// All calls hung up, all sessions closed: a supervisor usually waits 5 s before it kills.
+const END_WITHIN: Duration = Duration::from_millis(4800);
+
+/// Why the daemon ended before its time.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Socket(#[from] ClaimError),
+    #[error("the daemon could not start: {0}")]
+    Runtime(std::io::Error),
+    #[error(transparent)]
+    Engine(#[from] BuildError),
+}
+
+/// Runs the daemon; returns when it was told to end, or could not start.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let config = match usable(&arguments.config, arguments.check) {
+        Ok(config) => config,
+        Err(sentence) => {
+            complain(&sentence);
+            return ExitCode::from(BAD_CONFIG);
+        }
+    };
+    if arguments.check {
+        return ExitCode::SUCCESS;
+    }
+    let level = log::start(config.level);
+    match serve(config, level) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.to_string());
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// The configuration, after a look at everything it names. A fault that may mend itself by the time of a call only
+/// counts when asked for by `--check`.
+fn usable(file: &Path, strict: bool) -> Result<Config, String> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let config = load(file, credentials.as_deref()).map_err(|error| error.to_string())?;
+    match sound::check(&config.audio) {
+        Err(fault) if strict || !fault.may_pass() => Err(format!("{}: {fault}", file.display())),
+        Err(fault) => {
+            complain(&format!("{fault} (calls go on without until then)"));
+            Ok(config)
+        }
+        Ok(()) => Ok(config),
+    }
+}
+
+fn serve(config: Config, level: LogLevel) -> Result<(), Failure> {
+    // Claimed before anything else: a second daemon must not log in with the same accounts first.
+    let claimed = claim(&config.socket.clone().unwrap_or_else(default_socket))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(async {
+        let ends = Ends::listen().map_err(Failure::Runtime)?;
+        let engine = Engine::builder()
+            .accounts(config.accounts)
+            .audio(config.audio)
+            .media(config.media)
+            .build()?;
+        live(engine, claimed, level, ends).await
+    })
+}
+
+async fn live(
+    engine: Engine,
+    claimed: Claimed,
+    level: LogLevel,
+    mut ends: Ends,
+) -> Result<(), Failure> {
+    let path = claimed.path().to_owned();
+    let events = tokio::spawn(event_log::write(engine.clone()));
+    let daemon = Daemon::new(engine.clone(), level).map_err(Failure::Runtime)?;
+    let server = Server::new(claimed, daemon)
+        .map_err(Failure::Runtime)?
+        .spawn();
+    tracing::info!(socket = %path.display(), version = env!("CARGO_PKG_VERSION"), "started");
+    let name = ends.next().await;
+    tracing::info!(signal = name, "ending: hanging up all calls");
+    tokio::select! {
+        _ = timeout(END_WITHIN, engine.shut_down()) => {}
+        name = ends.next() => tracing::warn!(signal = name, "told again: ending at once"),
+    }
+    // The engine has told its last event; whoever reads them gets them before the socket goes.
+    let _ = timeout(Duration::from_millis(100), events).await;
+    server.end().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// The signals that end the daemon. `SIGHUP` is only noted: a terminal that closes must not end a service.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Ends {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => tracing::info!("SIGHUP ignored: restart to read the configuration again"),
+            }
+        }
+    }
+}
+
+/// Where the control socket is when the configuration names none: the rule by which clients look for it.
+fn default_socket() -> PathBuf {
+    let named = std::env::var_os("OFFHOOK_SOCKET").filter(|path| !path.is_empty());
+    let session = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty());
+    match (named, session) {
+        (Some(path), _) => PathBuf::from(path),
+        (None, Some(folder)) if !nix::unistd::geteuid().is_root() => {
+            Path::new(&folder).join("offhook/control.sock")
+        }
+        (None, _) => PathBuf::from(SYSTEM_SOCKET),
+    }
+}
+
+/// One sentence on standard error, for whoever started the daemon.
+fn complain(sentence: &str) {
+    // Without standard error there is nobody to complain to.
+    let _ = writeln!(std::io::stderr(), "offhookd: {sentence}");
+}
