@@ -466,3 +466,188 @@ impl Serialize for ErrorObject {
         map.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::{ErrorObject, Frame, Id, Refusal, Reply, Request, Unreadable, parse};
+
+    fn one(text: &str) -> Result<Frame, Unreadable> {
+        let mut frames = parse(text);
+        assert_eq!(frames.len(), 1);
+        frames.remove(0)
+    }
+
+    #[test]
+    fn the_first_of_two_messages_counts_and_the_code_may_come_late() {
+        let text = r#"{"id":1,"error":{"message":"CallID missing","cause":"X","message":"CALL ERROR","code":-32002}}"#;
+        let Frame::Refusal(refusal) = one(text).unwrap() else {
+            panic!()
+        };
+        assert_eq!(refusal.error.message.as_deref(), Some("CallID missing"));
+        assert_eq!(refusal.error.code, Some(-32002));
+        assert_eq!(refusal.error.fields.get("cause"), Some(&json!("X")));
+    }
+
+    #[test]
+    fn doubled_members_anywhere_are_lived_with() {
+        let text =
+            r#"{"id":1,"id":2,"method":"a","method":"b","params":{"x":1,"x":2},"params":[]}"#;
+        let Frame::Request(request) = one(text).unwrap() else {
+            panic!()
+        };
+        assert_eq!(
+            (request.id, request.method.as_str()),
+            (Some(Id::from(1)), "a")
+        );
+        assert_eq!(request.params["x"], 2);
+    }
+
+    #[test]
+    fn ids_keep_their_type() {
+        let Frame::Request(request) = one(r#"{"id":"7","method":"m"}"#).unwrap() else {
+            panic!()
+        };
+        assert_eq!(request.id, Some(Id::from("7")));
+        let reply = Frame::Reply(Reply {
+            id: Some(Id::from(7)),
+            result: json!({}),
+            voice_sdk_id: None,
+        });
+        assert_eq!(reply.to_text(), r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+        let Frame::Reply(reply) = one(r#"{"id":null,"result":{}}"#).unwrap() else {
+            panic!()
+        };
+        assert_eq!(reply.id, None);
+    }
+
+    #[test]
+    fn params_are_always_written_as_an_object() {
+        let request = Request {
+            id: None,
+            method: "m".into(),
+            params: Value::Null,
+            voice_sdk_id: None,
+        };
+        assert_eq!(
+            Frame::Request(request).to_text(),
+            r#"{"jsonrpc":"2.0","method":"m","params":{}}"#
+        );
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let deep = format!(
+            "{{\"method\":\"m\",\"params\":{}1{}}}",
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert!(matches!(one(&deep), Err(Unreadable::NotJson { .. })));
+    }
+
+    #[test]
+    fn debug_shows_no_params() {
+        let request = one(r#"{"id":1,"method":"login","params":{"passwd":"hunter2"}}"#).unwrap();
+        assert!(!format!("{request:?}").contains("hunter2"));
+    }
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::btree_map("[a-zA-Z_-]{0,8}", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn object() -> impl Strategy<Value = serde_json::Map<String, Value>> {
+        let name = "[a-z]{1,8}".prop_filter("its own members", |name| {
+            !matches!(name.as_str(), "code" | "message")
+        });
+        proptest::collection::btree_map(name, json_value(), 0..5)
+            .prop_map(|map| map.into_iter().collect())
+    }
+
+    fn frame() -> impl Strategy<Value = Frame> {
+        let id = || {
+            proptest::option::of(prop_oneof![
+                any::<u64>().prop_map(Id::from),
+                ".{0,9}".prop_map(Id::Text)
+            ])
+        };
+        let token = || proptest::option::of("[a-z0-9-]{1,9}");
+        prop_oneof![
+            (id(), ".{0,20}", object(), token()).prop_map(|(id, method, params, voice_sdk_id)| {
+                Frame::Request(Request {
+                    id,
+                    method,
+                    params: Value::Object(params),
+                    voice_sdk_id,
+                })
+            }),
+            (id(), json_value(), token()).prop_map(|(id, result, voice_sdk_id)| {
+                Frame::Reply(Reply {
+                    id,
+                    result,
+                    voice_sdk_id,
+                })
+            }),
+            (
+                id(),
+                any::<Option<i64>>(),
+                proptest::option::of(".{0,9}"),
+                object(),
+                token()
+            )
+                .prop_map(|(id, code, message, fields, voice_sdk_id)| {
+                    Frame::Refusal(Refusal {
+                        id,
+                        error: ErrorObject {
+                            code,
+                            message,
+                            fields,
+                        },
+                        voice_sdk_id,
+                    })
+                }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(frame in frame()) {
+            // A null result is as good as none.
+            prop_assume!(!matches!(&frame, Frame::Reply(reply) if reply.result.is_null()));
+            prop_assert_eq!(one(&frame.to_text()), Ok(frame));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn no_json_panics(value in json_value(), frames in proptest::collection::vec(frame(), 0..4)) {
+            let _ = parse(&value.to_string());
+            let batch: Vec<String> = frames.iter().map(Frame::to_text).collect();
+            prop_assert_eq!(parse(&format!("[{}]", batch.join(","))).len(), frames.len());
+        }
+
+        #[test]
+        fn no_damaged_frame_panics(frame in frame(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut text = frame.to_text().into_bytes();
+            let at = at.index(text.len());
+            text[at] = byte;
+            let _ = parse(&String::from_utf8_lossy(&text));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Stories of the Verto session in virtual time, told against a server that says exactly what the story wants.
+
+mod calls;
+mod frames;
+mod liveness;
+mod login;
+mod recovery;
+mod shutdown;
+mod story;

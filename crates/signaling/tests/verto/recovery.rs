@@ -1,0 +1,362 @@
+//! Calls outlive their socket: taken up again, or ended with a reason.
+
+use std::time::Duration;
+
+use offhook_signaling::cause::Cause;
+use offhook_signaling::command::Command;
+use offhook_signaling::deadlines::Deadline;
+use offhook_signaling::error::Error;
+use offhook_signaling::event::{DisconnectCause, EndedBy, Event};
+use serde_json::json;
+
+use crate::story::{ANSWER, OFFER, Story};
+
+fn attached(event: &Event) -> Option<(&str, bool)> {
+    if let Event::Attach { call, known, .. } = event {
+        Some((call.as_str(), *known))
+    } else {
+        None
+    }
+}
+
+fn ended_ids(story: &mut Story) -> Vec<(String, EndedBy)> {
+    let events = story.events.drain(..);
+    let ended = events.filter_map(|event| {
+        if let Event::Ended { call, by, .. } = event {
+            Some((call, by))
+        } else {
+            None
+        }
+    });
+    ended.map(|(call, by)| (call.to_string(), by)).collect()
+}
+
+#[test]
+fn a_call_survives_the_loss_of_its_socket() {
+    for mut story in [Story::telnyx().ready(), Story::freeswitch().ready()] {
+        let call = story.answered("c-1");
+        story.closed();
+        let Event::Disconnected {
+            cause: DisconnectCause::Closed(_),
+            retry_in: Some(_),
+        } = story.event()
+        else {
+            panic!()
+        };
+        story.come_back(&["c-1"]);
+        let told = story.events.iter().filter_map(attached).collect::<Vec<_>>();
+        assert_eq!(told, [("c-1", true)]);
+        let ack = story.sent.pop_front().unwrap();
+        assert!(
+            ack["result"]["method"]
+                .as_str()
+                .unwrap()
+                .ends_with("attach")
+        );
+        story.register();
+        assert_eq!(story.events.pop_back(), Some(Event::Ready));
+        story.command(Command::Attach {
+            call: call.clone(),
+            sdp: ANSWER.into(),
+        });
+        let attach = story.take_sent("attach");
+        assert_eq!(attach["params"]["sdp"], ANSWER);
+        story.events.clear();
+        story.reply(&attach, json!({}));
+        assert_eq!(story.event(), Event::Confirmed { call });
+        // Nothing more is due: the call is as it was.
+        story.pass(Duration::from_secs(15));
+        story.nothing_told();
+    }
+}
+
+#[test]
+fn telnyx_is_shown_who_we_were() {
+    let mut story = Story::telnyx().ready();
+    story.answered("c-1");
+    story.closed();
+    story.until(Duration::from_secs(5), |event| {
+        matches!(event, Event::Connecting { .. })
+    });
+    assert_eq!(story.connects, ["wss://gateway.example/?voice_sdk_id=v-1"]);
+    story.opened();
+    let login = story.take_sent("login");
+    assert_eq!(login["params"]["sessid"], "s-1");
+    assert_eq!(login["params"]["reconnection"], true);
+}
+
+#[test]
+fn an_old_sessid_is_not_sent_any_more() {
+    let mut story = Story::telnyx().ready();
+    story.closed();
+    story.now += Duration::from_secs(91);
+    story.input(offhook_signaling::session::Input::Timeout);
+    story.opened();
+    let login = story.take_sent("login");
+    assert_eq!(login["params"]["sessid"], json!(null));
+    assert_eq!(login["params"]["reconnection"], true);
+}
+
+#[test]
+fn an_attach_is_answered_only_after_client_ready() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    story.closed();
+    story.until(Duration::from_secs(5), |event| {
+        matches!(event, Event::Connecting { .. })
+    });
+    story.log_in();
+    story.says("attach", json!({"callID": "c-1", "sdp": OFFER}));
+    story.command(Command::Attach {
+        call,
+        sdp: ANSWER.into(),
+    });
+    story.nothing_sent();
+    story.client_ready(&["c-1"]);
+    assert!(story.sent.pop_front().unwrap()["result"].is_object());
+    story.take_sent("attach");
+}
+
+#[test]
+fn a_call_that_the_server_has_forgotten_ends_and_the_other_goes_on() {
+    let mut story = Story::telnyx().ready();
+    story.answered("c-1");
+    story.answered("c-2");
+    story.closed();
+    story.come_back(&["c-2"]);
+    story.sent.pop_front();
+    story.register();
+    story.sent.clear();
+    assert_eq!(ended_ids(&mut story), []);
+    assert_eq!(story.next_deadline(), Deadline::AttachDue);
+    assert_eq!(
+        ended_ids(&mut story),
+        [("c-1".to_owned(), EndedBy::Network)]
+    );
+    assert_eq!(
+        story.take_sent("bye")["params"]["dialogParams"]["callID"],
+        "c-1"
+    );
+}
+
+#[test]
+fn an_attach_that_comes_after_client_ready_is_in_time() {
+    let mut story = Story::telnyx().ready();
+    story.answered("c-1");
+    story.closed();
+    story.come_back(&[]);
+    story.register();
+    story.pass(Duration::from_secs(3));
+    story.says("attach", json!({"callID": "c-1", "sdp": OFFER}));
+    story.pass(Duration::from_secs(15));
+    assert_eq!(ended_ids(&mut story), []);
+}
+
+#[test]
+fn a_call_ends_when_no_connection_comes_back_in_time() {
+    for (mut story, limit) in [
+        (Story::telnyx().ready(), 90),
+        (Story::freeswitch().ready(), 120),
+    ] {
+        story.answered("c-1");
+        story.closed();
+        let begun = story.now;
+        let event = story.until(Duration::from_secs(600), |event| {
+            matches!(event, Event::Ended { .. })
+        });
+        let Event::Ended {
+            by: EndedBy::Network,
+            cause,
+            ..
+        } = event
+        else {
+            panic!()
+        };
+        assert_eq!(cause, Cause::RECOVERY_ON_TIMER_EXPIRE);
+        assert_eq!(story.now - begun, Duration::from_secs(limit));
+    }
+}
+
+#[test]
+fn an_unanswered_call_is_lost_with_freeswitch_and_waited_for_with_telnyx() {
+    let mut freeswitch = Story::freeswitch().ready();
+    freeswitch.place("c-1");
+    freeswitch.closed();
+    assert_eq!(
+        ended_ids(&mut freeswitch),
+        [("c-1".to_owned(), EndedBy::Network)]
+    );
+    let mut telnyx = Story::telnyx().ready();
+    telnyx.place("c-1");
+    telnyx.closed();
+    assert_eq!(ended_ids(&mut telnyx), []);
+    telnyx.come_back(&["c-1"]);
+    assert!(
+        telnyx
+            .events
+            .iter()
+            .any(|event| attached(event) == Some(("c-1", true)))
+    );
+}
+
+#[test]
+fn a_hang_up_without_a_connection_is_owed_to_the_server() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    story.closed();
+    story.events.clear();
+    story.command(Command::Bye { call, cause: None });
+    assert!(matches!(
+        story.event(),
+        Event::Ended {
+            by: EndedBy::Local,
+            ..
+        }
+    ));
+    story.come_back(&["c-1"]);
+    assert!(story.events.iter().all(|event| attached(event).is_none()));
+    story.sent.pop_front();
+    let bye = story.take_sent("bye");
+    assert_eq!(bye["params"]["cause"], "NORMAL_CLEARING");
+    story.reply(&bye, json!({}));
+    story.pass(Duration::from_secs(15));
+    assert_eq!(ended_ids(&mut story), []);
+}
+
+#[test]
+fn a_call_of_an_earlier_process_is_offered_and_ends_when_nobody_wants_it() {
+    let mut story = Story::freeswitch();
+    story.log_in();
+    story.says("attach", json!({"callID": "old", "sdp": OFFER, "display_direction": "inbound", "callee_id_number": "7"}));
+    story.client_ready(&["old"]);
+    let found = story.until(Duration::ZERO, |event| {
+        attached(event) == Some(("old", false))
+    });
+    let Event::Attach { remote, .. } = found else {
+        panic!()
+    };
+    assert_eq!(remote.number, "7");
+    story.events.clear();
+    story.sent.clear();
+    while story.events.is_empty() {
+        story.next_deadline();
+        while let Some(ping) = story
+            .sent
+            .pop_front()
+            .filter(|frame| frame["method"] == "verto.ping")
+        {
+            story.reply(&ping, json!({"message": "PONG"}));
+        }
+    }
+    assert_eq!(
+        ended_ids(&mut story),
+        [("old".to_owned(), EndedBy::Timeout)]
+    );
+}
+
+#[test]
+fn a_refused_attach_ends_the_call() {
+    for (text, expected) in [("CALL DOES NOT EXIST", false), ("CODEC ERROR", true)] {
+        let mut story = Story::freeswitch().ready();
+        let call = story.answered("c-1");
+        story.says("attach", json!({"callID": "c-1", "sdp": OFFER}));
+        story.command(Command::Attach {
+            call,
+            sdp: ANSWER.into(),
+        });
+        story.sent.pop_front();
+        let attach = story.take_sent("attach");
+        story.refuse(&attach, -32002, text);
+        assert_eq!(ended_ids(&mut story), [("c-1".to_owned(), EndedBy::Server)]);
+        assert_eq!(!story.sent.is_empty(), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_lost_socket_fails_what_was_under_way() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    story.command(Command::Dtmf {
+        call,
+        digits: "1".into(),
+    });
+    story.closed();
+    let Event::CommandFailed {
+        error: Error::NotReady { .. },
+        ..
+    } = story.event()
+    else {
+        panic!()
+    };
+    assert!(matches!(story.event(), Event::Disconnected { .. }));
+}
+
+#[test]
+fn a_taken_over_session_ends_its_calls_and_stays_away() {
+    for mut story in [Story::telnyx().ready(), Story::freeswitch().ready()] {
+        story.answered("c-1");
+        story.says("punt", json!({}));
+        story.nothing_sent();
+        assert_eq!(story.disconnects, 1);
+        assert!(matches!(
+            story.event(),
+            Event::Ended {
+                by: EndedBy::Server,
+                ..
+            }
+        ));
+        assert!(matches!(
+            story.event(),
+            Event::Failed(Error::TakenOver { .. })
+        ));
+        assert_eq!(
+            story.event(),
+            Event::Disconnected {
+                cause: DisconnectCause::TakenOver,
+                retry_in: None
+            }
+        );
+        assert_eq!(story.wait, None);
+        story.closed();
+        assert_eq!(story.wait, None);
+        story.command(Command::Reconnect);
+        assert_eq!(story.connects.len(), 1);
+    }
+}
+
+#[test]
+fn a_changed_address_means_a_new_socket_at_once() {
+    let mut story = Story::telnyx().ready();
+    story.answered("c-1");
+    story.command(Command::Reconnect);
+    assert_eq!(story.disconnects, 1);
+    assert_eq!(
+        story.event(),
+        Event::Disconnected {
+            cause: DisconnectCause::Asked,
+            retry_in: Some(Duration::ZERO)
+        }
+    );
+    assert_eq!(story.connects.len(), 1);
+}
+
+#[test]
+fn pauses_between_attempts_grow_up_to_half_a_minute() {
+    let mut story = Story::telnyx();
+    let mut longest = Duration::ZERO;
+    for attempt in 1..200 {
+        assert_eq!(story.event(), Event::Connecting { attempt });
+        story.closed();
+        let Event::Disconnected {
+            retry_in: Some(retry_in),
+            ..
+        } = story.event()
+        else {
+            panic!()
+        };
+        assert!(retry_in <= Duration::from_secs(30));
+        longest = longest.max(retry_in);
+        assert_eq!(story.next_deadline(), Deadline::Reconnect);
+    }
+    assert!(longest > Duration::from_secs(28));
+}
