@@ -53,6 +53,8 @@ pub(crate) enum ClipError {
     Codec(#[from] CodecError),
     #[error("the announcement could not be resampled: {0}")]
     Rate(#[from] UnsupportedRate),
+    #[error("a thread that encodes the sounds panicked: please report this as a bug")]
+    Thread,
     #[error("the announcement built into the sandbox is no 16-bit WAV")]
     NotWav,
 }
@@ -91,24 +93,36 @@ impl Clips {
             })
             .collect();
         Ok(Self {
-            tone: record(&tone)?,
-            speech: record(&speech()?)?,
-            silence: record(&vec![Frame::silent(); SILENCE_FRAMES])?,
+            tone: record(&tone, Before::Itself)?,
+            speech: record(&speech()?, Before::Silence)?,
+            silence: record(&vec![Frame::silent(); SILENCE_FRAMES], Before::Silence)?,
         })
     }
 }
 
-fn record(frames: &[Frame]) -> Result<Recording, ClipError> {
-    Ok(Recording {
-        opus: Arc::new(encode(AudioCodec::Opus, frames)?),
-        pcmu: Arc::new(encode(AudioCodec::Pcmu, frames)?),
-        pcma: Arc::new(encode(AudioCodec::Pcma, frames)?),
+/// What comes before the first frame that is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Silence: the sound begins and ends with it.
+    Silence,
+    /// The sound itself, so that the encoder's memory at the start is that at the end and the seam cannot be heard.
+    Itself,
+}
+
+fn record(frames: &[Frame], before: Before) -> Result<Recording, ClipError> {
+    // Three codecs, three threads: whoever starts the sandbox waits for this.
+    std::thread::scope(|scope| {
+        let [opus, pcmu, pcma] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma]
+            .map(|codec| scope.spawn(move || encode(codec, frames, before)));
+        Ok(Recording {
+            opus: Arc::new(opus.join().map_err(|_| ClipError::Thread)??),
+            pcmu: Arc::new(pcmu.join().map_err(|_| ClipError::Thread)??),
+            pcma: Arc::new(pcma.join().map_err(|_| ClipError::Thread)??),
+        })
     })
 }
 
-/// Encodes the frames twice and keeps the second round, so that the encoder's memory at its start is that at its end
-/// and the seam cannot be heard.
-fn encode(codec: AudioCodec, frames: &[Frame]) -> Result<Clip, ClipError> {
+fn encode(codec: AudioCodec, frames: &[Frame], before: Before) -> Result<Clip, ClipError> {
     let settings = OpusSettings {
         // Enough that a measurement of the tone sees the line and not the codec.
         bitrate: 64_000,
@@ -118,15 +132,18 @@ fn encode(codec: AudioCodec, frames: &[Frame]) -> Result<Clip, ClipError> {
     };
     let mut encoder = Encoder::new(codec, &settings)?;
     let mut room = [0; MAX_PAYLOAD];
-    let mut payloads = Vec::with_capacity(frames.len());
-    for round in 0..2 {
+    if before == Before::Itself {
         for frame in frames {
-            let used = encoder.encode(frame, &mut room)?;
-            if round == 1 {
-                payloads.push(room.get(..used).unwrap_or_default().into());
-            }
+            encoder.encode(frame, &mut room)?;
         }
     }
+    let payloads = frames
+        .iter()
+        .map(|frame| {
+            let used = encoder.encode(frame, &mut room)?;
+            Ok(room.get(..used).unwrap_or_default().into())
+        })
+        .collect::<Result<_, CodecError>>()?;
     Ok(Clip { payloads })
 }
 

@@ -110,10 +110,12 @@ impl Gateway {
         if face.queue_poll.is_none() {
             return self.send(socket, text);
         }
+        let now = self.now;
         let full = self
             .sockets
             .get_mut(&socket)
-            .is_some_and(|socket| socket.queue(text).is_err());
+            .is_some_and(|socket| socket.queue(text, now).is_err());
+        self.reschedule(socket);
         if full {
             tracing::warn!(socket = socket.0, "closed: too many messages wait");
             self.close(socket, 1008);

@@ -71,6 +71,8 @@ pub(crate) enum Output {
 pub(crate) struct Gateway {
     pub(super) config: GatewayConfig,
     started: Instant,
+    /// When the input that is being handled happened.
+    pub(super) now: Instant,
     pub(super) exchange: Exchange,
     pub(super) sockets: BTreeMap<SocketId, Socket>,
     pub(super) sessions: BTreeMap<SessionId, Session>,
@@ -90,6 +92,7 @@ impl Gateway {
         Self {
             config,
             started: now,
+            now,
             exchange: Exchange::default(),
             sockets: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -105,21 +108,22 @@ impl Gateway {
 
     /// Takes one input. Never fails: what a client did wrong is answered, or costs it its socket.
     pub(crate) fn handle(&mut self, input: Input<'_>, now: Instant) {
+        self.now = now;
         match input {
             Input::Opened(id) => {
                 let voice_sdk_id = format!("VSDK{}", self.uuid());
                 let within = self.config.limits.login_within;
                 self.sockets
                     .insert(id, Socket::new(voice_sdk_id, within, now));
-                self.reschedule(id, now);
+                self.reschedule(id);
             }
             Input::Text(id, text) => {
                 self.on_text(id, text, now);
-                self.reschedule(id, now);
+                self.reschedule(id);
             }
             Input::Ping(id, payload) => {
                 self.on_ping(id, payload, now);
-                self.reschedule(id, now);
+                self.reschedule(id);
             }
             Input::Closed(id) => self.drop_socket(id, now),
             Input::Media(media, notice) => self.exchange.media(media, notice, now),
@@ -133,7 +137,7 @@ impl Gateway {
             }
             Input::Shutdown => {
                 self.exchange.end_all(&cause(SYSTEM_SHUTDOWN));
-                self.settle(now);
+                self.settle();
                 let sockets: Vec<SocketId> = self.sockets.keys().copied().collect();
                 for socket in sockets {
                     self.flush(socket);
@@ -141,7 +145,7 @@ impl Gateway {
                 }
             }
         }
-        self.settle(now);
+        self.settle();
     }
 
     /// The next thing to do; ends with `Wait`.
@@ -253,11 +257,12 @@ impl Gateway {
                 continue;
             };
             socket.scheduled = None;
-            match socket.due(at) {
-                Some((due, what)) if due <= now => self.on_due(id, what, now),
-                Some(_) | None => {}
+            if let Some((due, what)) = socket.due()
+                && due <= now
+            {
+                self.on_due(id, what, now);
             }
-            self.reschedule(id, now);
+            self.reschedule(id);
         }
     }
 
@@ -292,11 +297,11 @@ impl Gateway {
     }
 
     /// Puts the socket's next deadline into the table.
-    pub(super) fn reschedule(&mut self, id: SocketId, now: Instant) {
+    pub(super) fn reschedule(&mut self, id: SocketId) {
         let Some(socket) = self.sockets.get_mut(&id) else {
             return;
         };
-        let next = socket.due(now).map(|(at, _)| at);
+        let next = socket.due().map(|(at, _)| at);
         if next == socket.scheduled {
             return;
         }
@@ -329,11 +334,11 @@ impl Gateway {
     }
 
     /// Carries out what the exchange wants, until it wants nothing more.
-    fn settle(&mut self, now: Instant) {
+    fn settle(&mut self) {
         while let Some(effect) = self.exchange.poll() {
             match effect {
                 Effect::Media(command) => self.outputs.push_back(Output::Media(command)),
-                Effect::Leg(leg, event) => self.on_leg_event(leg, event, now),
+                Effect::Leg(leg, event) => self.on_leg_event(leg, event),
             }
         }
     }

@@ -8,3 +8,5 @@ mod login;
 mod reports;
 mod session;
 pub(crate) mod socket;
+#[cfg(test)]
+mod tests;

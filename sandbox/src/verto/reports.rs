@@ -1,7 +1,5 @@
 //! What the exchange says about a leg, told to its client.
 
-use std::time::Instant;
-
 use offhook_signaling::cause::Cause;
 use offhook_signaling::verto::message::client::CallResult;
 use offhook_signaling::verto::message::server::{ServerBye, ServerCall};
@@ -17,7 +15,7 @@ use crate::verto::session::{Call, SessionId};
 use crate::verto::socket::SocketId;
 
 impl Gateway {
-    pub(super) fn on_leg_event(&mut self, leg: LegId, event: LegEvent, now: Instant) {
+    pub(super) fn on_leg_event(&mut self, leg: LegId, event: LegEvent) {
         if let LegEvent::Offer {
             endpoint,
             caller,
@@ -28,11 +26,6 @@ impl Gateway {
             self.ring_client(leg, endpoint, caller, callee, sdp);
         } else if let Some((session, name)) = self.legs.get(&leg).cloned() {
             self.tell_client(session, name, leg, event);
-            self.reschedule_session(session, now);
-            return;
-        }
-        if let Some(&(session, _)) = self.legs.get(&leg) {
-            self.reschedule_session(session, now);
         }
     }
 
@@ -168,12 +161,6 @@ impl Gateway {
         let socket = known.socket?;
         let id = known.calls.get_mut(name)?.pending.take()?;
         Some((socket, id))
-    }
-
-    fn reschedule_session(&mut self, session: SessionId, now: Instant) {
-        if let Some(socket) = self.sessions.get(&session).and_then(|known| known.socket) {
-            self.reschedule(socket, now);
-        }
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Socket {
     /// No more is read or written.
     pub(super) closing: bool,
     queue: VecDeque<String>,
+    /// When the queue goes out, if the client stays quiet until then.
+    flush_at: Option<Instant>,
     login_by: Instant,
     heard_at: Instant,
     pinged_at: Instant,
@@ -57,6 +59,7 @@ impl Socket {
             voice_sdk_id,
             closing: false,
             queue: VecDeque::new(),
+            flush_at: None,
             login_by: now + login_within,
             heard_at: now,
             pinged_at: now,
@@ -67,36 +70,38 @@ impl Socket {
     /// The client said something.
     pub(super) fn hear(&mut self, now: Instant) {
         self.heard_at = now;
+        if self.flush_at.is_some() {
+            self.flush_at = self.quiet_poll(now);
+        }
     }
 
     pub(super) fn pinged(&mut self, now: Instant) {
         self.pinged_at = now;
     }
 
-    pub(super) fn queue(&mut self, text: String) -> Result<(), QueueFull> {
+    pub(super) fn queue(&mut self, text: String, now: Instant) -> Result<(), QueueFull> {
         if self.queue.len() >= MAX_QUEUE {
             return Err(QueueFull);
         }
         self.queue.push_back(text);
+        self.flush_at = self.flush_at.or_else(|| self.quiet_poll(now));
         Ok(())
     }
 
     pub(super) fn take_queue(&mut self) -> VecDeque<String> {
+        self.flush_at = None;
         std::mem::take(&mut self.queue)
     }
 
-    /// What is to be done next, and when. Later than `now`, unless it is overdue.
-    pub(super) fn due(&self, now: Instant) -> Option<(Instant, Due)> {
+    /// What is to be done next, and when.
+    pub(super) fn due(&self) -> Option<(Instant, Due)> {
         let (Some(face), Some(_)) = (self.face, self.session) else {
             return (!self.closing).then_some((self.login_by, Due::Login));
         };
         if self.closing {
             return None;
         }
-        let flush = face
-            .queue_poll
-            .filter(|_| !self.queue.is_empty())
-            .map(|poll| (self.quiet_poll(poll, now), Due::Flush));
+        let flush = self.flush_at.map(|at| (at, Due::Flush));
         let last = if face.ping_only_in_silence {
             self.pinged_at.max(self.heard_at)
         } else {
@@ -114,9 +119,10 @@ impl Socket {
 
     /// The end of the poll that is running now, if nothing comes: polls of one length follow each other from the
     /// last frame on.
-    fn quiet_poll(&self, poll: Duration, now: Instant) -> Instant {
+    fn quiet_poll(&self, now: Instant) -> Option<Instant> {
+        let poll = self.face?.queue_poll?;
         let since = now.saturating_duration_since(self.heard_at);
         let polls = since.as_nanos() / poll.as_nanos().max(1) + 1;
-        self.heard_at + poll.saturating_mul(u32::try_from(polls).unwrap_or(u32::MAX))
+        Some(self.heard_at + poll.saturating_mul(u32::try_from(polls).unwrap_or(u32::MAX)))
     }
 }

@@ -1,0 +1,6 @@
+//! Stories about the gateway in virtual time, with scripted clients and a media side that agrees to everything.
+
+mod attach;
+mod call;
+mod login;
+mod world;
