@@ -2,6 +2,7 @@
 //!
 //! Behaviours stand in `tests/`, one module each, gathered in a few binaries. Nothing outside this package depends on it.
 
+pub mod audio_server;
 pub mod browser;
 pub mod control;
 pub mod daemon;
