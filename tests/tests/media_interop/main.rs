@@ -1,0 +1,4 @@
+//! Our media transport against implementations that share no code of ours.
+
+mod openssl;
+mod peer_connection;
