@@ -5,6 +5,7 @@ mod certificate;
 mod driver;
 mod face;
 mod limits;
+mod log;
 mod numbers;
 mod program;
 mod ready;
@@ -14,15 +15,11 @@ mod users;
 mod verto;
 mod websocket;
 
-use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let settings = args::Args::settings();
-    tracing_subscriber::fmt()
-        .with_max_level(settings.log.filter())
-        .with_writer(io::stderr)
-        .init();
+    log::start(settings.log);
     match driver::run::run(&settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
