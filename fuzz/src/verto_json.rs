@@ -132,7 +132,7 @@ fn drain(session: &mut Session) -> (Vec<String>, bool) {
         match session.poll() {
             Output::Wait(_) => return (sent, ready),
             Output::Send(text) => sent.push(text),
-            Output::Event(event) => ready |= matches!(event, Event::Ready { .. }),
+            Output::Event(event) => ready |= matches!(event, Event::Ready),
             Output::Connect { .. } | Output::Disconnect => {}
             _ => {}
         }
