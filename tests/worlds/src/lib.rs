@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Seeded worlds in virtual time: a machine of ours, a simulated far side, random faults, and a reference model.
+//!
+//! A world is a pure function of its seed. Its hash covers every choice, frame and event, so a seed that failed once
+//! fails again in the same way, and two runs of one seed are compared by one number.
+
+pub mod crowd;
+pub mod trace;
+pub mod verto;

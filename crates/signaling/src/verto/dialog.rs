@@ -115,6 +115,23 @@ impl Dialog {
         }
     }
 
+    /// The server offers a call whose end our user has already seen: it is hung up, now or after `clientReady`.
+    pub(crate) fn unwanted(call: CallId, online: bool, fx: &mut Effects) -> Self {
+        let cause = Cause::NORMAL_CLEARING;
+        if online {
+            fx.push(Effect::Send(Wish::Bye {
+                cause: cause.clone(),
+            }));
+        }
+        let sides = Sides::default();
+        Self {
+            call,
+            sides,
+            phase: Phase::Leaving(cause),
+            adrift: false,
+        }
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }

@@ -255,6 +255,23 @@ fn a_call_of_an_earlier_process_is_offered_and_ends_when_nobody_wants_it() {
 }
 
 #[test]
+fn a_late_offer_of_a_call_that_has_ended_is_hung_up_and_not_told() {
+    let mut story = Story::telnyx().ready();
+    story.answered("c-1");
+    story.closed();
+    story.come_back(&[]);
+    story.register();
+    assert_eq!(story.next_deadline(), Deadline::AttachDue);
+    let bye = story.take_sent("bye");
+    story.reply(&bye, json!({}));
+    story.events.clear();
+    let id = story.says("attach", json!({"callID": "c-1", "sdp": OFFER}));
+    story.take_ack("attach", id);
+    story.take_sent("bye");
+    story.nothing_told();
+}
+
+#[test]
 fn a_refused_attach_ends_the_call() {
     for (text, expected) in [("CALL DOES NOT EXIST", false), ("CODEC ERROR", true)] {
         let mut story = Story::freeswitch().ready();

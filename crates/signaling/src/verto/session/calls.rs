@@ -18,6 +18,8 @@ use crate::verto::wording::{Sides, Wish};
 
 /// Calls that one session may have; more incoming ones are turned away as a switch under overload would.
 const MOST_CALLS: usize = 256;
+/// Ended calls that are remembered.
+const MOST_ENDED: usize = 64;
 /// Digits in one command.
 const MOST_DIGITS: usize = 64;
 
@@ -206,11 +208,18 @@ impl Session {
             return;
         }
         self.acknowledge(method, id);
-        if self.dialogs.len() >= MOST_CALLS {
-            let (sides, cause) = (Sides::default(), Cause::NORMAL_TEMPORARY_FAILURE);
-            return self.wish(&call, &sides, Wish::Bye { cause }, now);
-        }
         let mut fx = Effects::new();
+        if self.dialogs.len() >= MOST_CALLS {
+            if self.is_open() {
+                let cause = Cause::NORMAL_TEMPORARY_FAILURE;
+                self.wish(&call, &Sides::default(), Wish::Bye { cause }, now);
+            }
+            return;
+        }
+        if self.ended.contains(&call) {
+            let dialog = Dialog::unwanted(call.clone(), self.is_open(), &mut fx);
+            return self.settle(call, dialog, fx, now);
+        }
         let dialog = match (method, message.sdp.clone()) {
             (Method::Attach, Some(sdp)) => Dialog::found(call.clone(), message, sdp, &mut fx),
             (Method::Attach, None) => return,
@@ -259,7 +268,13 @@ impl Session {
         for effect in fx {
             match effect {
                 Effect::Send(wish) => self.wish(&call, &dialog.sides, wish, now),
-                Effect::Tell(event) => self.tell(event),
+                Effect::Tell(event) => {
+                    if matches!(event, Event::Ended { .. }) {
+                        self.ended.truncate(MOST_ENDED - 1);
+                        self.ended.push_front(call.clone());
+                    }
+                    self.tell(event);
+                }
                 Effect::Start(deadline) => {
                     let at = now + self.limit(deadline);
                     self.deadlines.set(deadline, Owner::Call(call.clone()), at);

@@ -325,6 +325,8 @@ impl Session {
             return self.stop();
         }
         self.step_all(now, |dialog, fx| dialog.on_taken_over(fx));
+        // They live on elsewhere; if we are asked to come back, they may come back with us.
+        self.ended.clear();
         self.drop_socket(false, now);
         self.state = State::Idle;
         if let SessidRule::Server { .. } = self.config.dialect.sessid {

@@ -42,6 +42,8 @@ pub struct Session {
     pub(super) tries: Tries,
     /// Refused with "authentication required": to be said again after the login under way.
     pub(super) unheard: Vec<Pending>,
+    /// The last calls whose end has been told: a late offer of one is not a new call.
+    pub(super) ended: VecDeque<CallId>,
 }
 
 /// Where the session stands.
@@ -135,6 +137,7 @@ impl Session {
             memory,
             tries: Tries::default(),
             unheard: Vec::new(),
+            ended: VecDeque::new(),
         };
         session.connect_now(now);
         session

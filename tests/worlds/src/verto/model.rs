@@ -1,0 +1,296 @@
+//! The reference: what a user of a session may see, in which order, and within which time.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use offhook_signaling::event::{DisconnectCause, EndedBy, Event};
+
+/// Where the connection stands for the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Down,
+    Connecting,
+    Connected,
+    LoggedIn,
+    Ready,
+}
+
+/// A call as the user sees it.
+#[derive(Debug)]
+struct Call {
+    ours: bool,
+    up: bool,
+    media: bool,
+    hung_up: bool,
+    since: Instant,
+    /// The connection was lost, and the call has not been offered again.
+    adrift: Option<Instant>,
+}
+
+/// Checks each event against what was said before.
+#[derive(Debug)]
+pub(crate) struct Model {
+    link: Link,
+    calls: BTreeMap<String, Call>,
+    ended: BTreeMap<String, u32>,
+    /// Last change of the connection.
+    changed: Instant,
+    /// The session said that it will not come back by itself.
+    parked: bool,
+    /// A long pause was announced.
+    paused: Option<Duration>,
+    logins: Vec<Instant>,
+    rings: bool,
+    pub(crate) readies: u32,
+    stopping: bool,
+}
+
+type Verdict = Result<(), String>;
+
+/// Longest span that any stage short of ready may take: connection 45 s, registration 60 s, pace of logins 60 s.
+const LONGEST_STAGE: Duration = Duration::from_secs(61);
+/// Longest that a call may be without a connection: 120 s at the server, 5 s for the offer.
+const LONGEST_ADRIFT: Duration = Duration::from_secs(126);
+/// Longest that a call may be undecided: 180 s for an incoming one.
+const LONGEST_UNDECIDED: Duration = Duration::from_secs(181);
+
+impl Model {
+    pub(crate) fn new(rings: bool, now: Instant) -> Self {
+        Self {
+            link: Link::Down,
+            calls: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            changed: now,
+            parked: false,
+            paused: None,
+            logins: Vec::new(),
+            rings,
+            readies: 0,
+            stopping: false,
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.link == Link::Ready
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked
+            || self
+                .paused
+                .is_some_and(|pause| pause > Duration::from_secs(90))
+    }
+
+    /// Calls that have not ended, in order.
+    pub(crate) fn live(&self) -> Vec<String> {
+        self.calls.keys().cloned().collect()
+    }
+
+    pub(crate) fn is_up(&self, call: &str) -> bool {
+        self.calls
+            .get(call)
+            .is_some_and(|call| call.up && call.adrift.is_none())
+    }
+
+    pub(crate) fn invited(&mut self, call: &str, now: Instant) {
+        let ours = Call {
+            ours: true,
+            up: false,
+            media: false,
+            hung_up: false,
+            since: now,
+            adrift: None,
+        };
+        self.calls.insert(call.to_owned(), ours);
+    }
+
+    pub(crate) fn hung_up(&mut self, call: &str) {
+        if let Some(call) = self.calls.get_mut(call) {
+            call.hung_up = true;
+        }
+    }
+
+    pub(crate) fn shut_down(&mut self) {
+        self.stopping = true;
+        for call in self.calls.values_mut() {
+            call.hung_up = true;
+        }
+    }
+
+    pub(crate) fn commanded_to_connect(&mut self, now: Instant) {
+        self.parked = false;
+        self.paused = None;
+        self.changed = now;
+    }
+
+    /// A login frame left the session.
+    pub(crate) fn login_sent(&mut self, now: Instant) -> Verdict {
+        self.logins.retain(|at| *at + Duration::from_secs(60) > now);
+        self.logins.push(now);
+        check(self.logins.len() <= 6, || {
+            format!("{} logins within a minute", self.logins.len())
+        })
+    }
+
+    pub(crate) fn event(
+        &mut self,
+        event: &Event,
+        remote_bye: impl Fn(&str) -> bool,
+        now: Instant,
+    ) -> Verdict {
+        let step = |from: &[Link], to: Link, model: &mut Self| {
+            let fits = from.contains(&model.link);
+            let fault = format!("{to:?} after {:?}", model.link);
+            model.link = to;
+            model.changed = now;
+            check(fits, || fault)
+        };
+        match event {
+            Event::Connecting { .. } => {
+                self.paused = None;
+                step(&[Link::Down], Link::Connecting, self)
+            }
+            Event::Connected => step(&[Link::Connecting], Link::Connected, self),
+            Event::LoggedIn { .. } if self.link == Link::Ready => Ok(()),
+            Event::LoggedIn { .. } => {
+                step(&[Link::Connected, Link::LoggedIn], Link::LoggedIn, self)
+            }
+            Event::Ready => {
+                self.readies += 1;
+                step(&[Link::LoggedIn], Link::Ready, self)
+            }
+            Event::Disconnected { cause, retry_in } => {
+                let was_up = self.link != Link::Down || *cause == DisconnectCause::LoginRefused;
+                self.link = Link::Down;
+                self.changed = now;
+                self.parked = retry_in.is_none();
+                self.paused = *retry_in;
+                for call in self.calls.values_mut() {
+                    call.adrift = call.adrift.or(Some(now));
+                }
+                check(was_up, || "disconnected twice".to_owned())
+            }
+            Event::LoginFailed(_) | Event::Failed(_) | Event::Stopped => Ok(()),
+            Event::Incoming { call, .. } => self.appeared(call.as_str(), false, now),
+            Event::Attach {
+                call, known: false, ..
+            } => self.appeared(call.as_str(), true, now),
+            Event::Attach { call, .. } => {
+                let call = self.about(call.as_str())?;
+                call.adrift = None;
+                call.up = true;
+                Ok(())
+            }
+            Event::Trying { call } => check(self.about(call.as_str())?.ours, || {
+                "trying a call of theirs".to_owned()
+            }),
+            Event::Ringing { call } => {
+                let rings = self.rings;
+                let call = self.about(call.as_str())?;
+                check(rings && call.ours && !call.up, || {
+                    "ringing that cannot be".to_owned()
+                })
+            }
+            Event::EarlyMedia { call, .. } => {
+                let call = self.about(call.as_str())?;
+                let first = !std::mem::replace(&mut call.media, true);
+                check(first && call.ours && !call.up, || {
+                    "early media that cannot be".to_owned()
+                })
+            }
+            Event::Answered { call, sdp } => {
+                let call = self.about(call.as_str())?;
+                let first = !std::mem::replace(&mut call.up, true);
+                check(first && call.ours && sdp.is_none() == call.media, || {
+                    "an answer that cannot be".to_owned()
+                })
+            }
+            Event::Confirmed { call } => {
+                self.about(call.as_str())?.up = true;
+                Ok(())
+            }
+            Event::MediaUpdated { call, .. }
+            | Event::Display { call, .. }
+            | Event::DtmfSent { call } => self.about(call.as_str()).map(drop),
+            Event::CommandFailed { .. } => Ok(()),
+            Event::Ended { call, by, .. } => {
+                self.ended(call.as_str(), *by, remote_bye(call.as_str()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn appeared(&mut self, name: &str, up: bool, now: Instant) -> Verdict {
+        let call = Call {
+            ours: false,
+            up,
+            media: false,
+            hung_up: false,
+            since: now,
+            adrift: None,
+        };
+        let fresh = self.calls.insert(name.to_owned(), call).is_none();
+        check(fresh, || format!("{name} appeared twice"))
+    }
+
+    fn about(&mut self, name: &str) -> Result<&mut Call, String> {
+        let ended = self.ended.get(name).copied();
+        self.calls
+            .get_mut(name)
+            .ok_or_else(|| format!("an event about {name}, which ended {ended:?} times"))
+    }
+
+    fn ended(&mut self, name: &str, by: EndedBy, remote_bye: bool) -> Verdict {
+        let call = self.about(name)?;
+        let hung_up = call.hung_up;
+        self.calls.remove(name);
+        *self.ended.entry(name.to_owned()).or_default() += 1;
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the others depend on more than the model knows"
+        )]
+        match by {
+            // An invite without a ready session counts as hung up: the world says so beforehand.
+            EndedBy::Local => check(hung_up, || format!("{name} ended by us, who never said so")),
+            EndedBy::Remote => check(remote_bye, || {
+                format!("{name} ended by a far side that never said so")
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether anything has been pending for too long.
+    pub(crate) fn at_rest(&self, now: Instant) -> Verdict {
+        let stage = now - self.changed;
+        if self.link != Link::Ready && !self.parked && !self.stopping {
+            let limit = LONGEST_STAGE + self.paused.unwrap_or_default();
+            check(stage <= limit, || format!("{:?} for {stage:?}", self.link))?;
+        }
+        for (name, call) in &self.calls {
+            let undecided = now - call.since;
+            check(call.up || undecided <= LONGEST_UNDECIDED, || {
+                format!("{name} undecided for {undecided:?}")
+            })?;
+            let adrift = call.adrift.map(|since| now - since).unwrap_or_default();
+            check(adrift <= LONGEST_ADRIFT, || {
+                format!("{name} without a connection for {adrift:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether all has come to its end.
+    pub(crate) fn at_end(&self) -> Verdict {
+        check(self.calls.is_empty(), || {
+            format!("calls without an end: {:?}", self.live())
+        })?;
+        let twice = self.ended.iter().find(|(_, times)| **times != 1);
+        check(twice.is_none(), || {
+            format!("not exactly one end: {twice:?}")
+        })
+    }
+}
+
+pub(crate) fn check(holds: bool, fault: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(fault()) }
+}

@@ -1,0 +1,546 @@
+//! One seed's hour: the session, its user, the gateway, the way between them, and everything that goes wrong.
+
+use std::time::{Duration, Instant};
+
+use offhook_signaling::auth::login::Login;
+use offhook_signaling::backoff::Backoff;
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::Command;
+use offhook_signaling::deadlines::{Deadline, Timers};
+use offhook_signaling::event::Event;
+use offhook_signaling::secret::Secret;
+use offhook_signaling::session::{CloseReason, ConnectFailure, Input, Output};
+use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
+use offhook_signaling::verto::dialect::telnyx::TELNYX;
+use offhook_signaling::verto::session::{Config, Session};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::trace::Trace;
+use crate::verto::gateway::Gateway;
+use crate::verto::model::{Model, check};
+use crate::verto::network::{Agenda, Happening, Link, Socket};
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// No fault and no new wish in this last part: all must have come to rest by its end.
+const QUIET: Duration = Duration::from_secs(400);
+/// Nobody starts anything any more, so that both sides can be compared.
+const STILL: Duration = Duration::from_secs(15);
+const OFFER: &str = "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\n";
+
+type Verdict = Result<(), String>;
+
+struct World {
+    session: Session,
+    gateway: Gateway,
+    link: Link,
+    agenda: Agenda,
+    model: Model,
+    rng: StdRng,
+    trace: Trace,
+    start: Instant,
+    now: Instant,
+    wait: Option<(Instant, Deadline)>,
+    /// Nothing can be reached before this instant; `true`: attempts hang instead of failing.
+    outage: Option<(Instant, bool)>,
+    /// The login of this socket has been sent, `clientReady` has not arrived.
+    hushed: bool,
+    fresh_socket: bool,
+    stopped: bool,
+    calls: u32,
+}
+
+/// What a world came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Hash of every choice, frame and event.
+    pub hash: u64,
+    /// How often the session became ready.
+    pub readies: u32,
+    /// Calls that there were.
+    pub calls: u32,
+}
+
+/// An hour of one session. The seed decides the dialect, the user's wishes and all that goes wrong.
+///
+/// # Errors
+/// What broke, and when.
+pub fn hour(seed: u64) -> Result<Outcome, String> {
+    let mut world = World::new(seed);
+    world.live().map_err(|fault| {
+        let at = (world.now - world.start).as_secs_f64();
+        format!("at {at:.3} s: {fault}")
+    })?;
+    Ok(Outcome {
+        hash: world.trace.hash(),
+        readies: world.model.readies,
+        calls: world.calls,
+    })
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let now = Instant::now();
+        let dialect = if seed.is_multiple_of(2) {
+            TELNYX
+        } else {
+            FREESWITCH
+        };
+        let config = Config {
+            server: "wss://gateway.example".into(),
+            dialect,
+            login: login(),
+            sessid: None,
+            user_agent: "offhook/worlds".into(),
+            timers: Timers::default(),
+            backoff: Backoff::default(),
+            wall_clock: None,
+        };
+        let mut world = Self {
+            session: Session::new(config, rng.random(), now),
+            gateway: Gateway::new(dialect, rng.random()),
+            link: Link::new(now),
+            agenda: Agenda::default(),
+            model: Model::new(dialect.gateway_fields, now),
+            rng,
+            trace: Trace::default(),
+            start: now,
+            now,
+            wait: None,
+            outage: None,
+            hushed: false,
+            fresh_socket: true,
+            stopped: false,
+            calls: 0,
+        };
+        world.agenda.plan(now, Happening::User);
+        world
+            .agenda
+            .plan(now + Duration::from_secs(30), Happening::SomebodyCalls);
+        let faults = world.rng.random_range(1..=6);
+        for _ in 0..faults {
+            let at = world.span(5_000, (HOUR - QUIET).as_millis() as u64);
+            world.agenda.plan(now + at, Happening::Fault);
+        }
+        world
+    }
+
+    fn span(&mut self, from_ms: u64, to_ms: u64) -> Duration {
+        Duration::from_millis(self.rng.random_range(from_ms..=to_ms))
+    }
+
+    fn odds(&mut self, percent: u32) -> bool {
+        self.rng.random_range(0..100) < percent
+    }
+
+    fn before(&self, last: Duration) -> bool {
+        self.now < self.start + HOUR - last
+    }
+
+    fn live(&mut self) -> Verdict {
+        self.drain()?;
+        self.run_until(self.start + HOUR, |_| false)?;
+        check(self.model.is_ready(), || {
+            "not ready though nothing has gone wrong for minutes".to_owned()
+        })?;
+        let (ours, theirs) = (self.model.live(), self.gateway.attached());
+        check(ours == theirs, || {
+            format!("calls here {ours:?}, calls there {theirs:?}")
+        })?;
+        self.model.shut_down();
+        self.command(Command::Shutdown)?;
+        let limit = self.now + Duration::from_secs(5);
+        self.run_until(limit, |world| world.stopped)?;
+        check(self.stopped, || "not stopped within 5 s".to_owned())?;
+        self.model.at_end()?;
+        check(self.wait.is_none(), || {
+            format!("waiting after the end: {:?}", self.wait)
+        })?;
+        self.run_until(self.now + Duration::from_secs(2), |_| false)?;
+        let left = self.gateway.attached();
+        check(left.is_empty(), || format!("calls left behind: {left:?}"))
+    }
+
+    fn run_until(&mut self, end: Instant, enough: impl Fn(&Self) -> bool) -> Verdict {
+        while !enough(self) {
+            let timer = self.wait.map(|(at, _)| at);
+            let planned = self.agenda.next_at();
+            let Some(next) = timer
+                .into_iter()
+                .chain(planned)
+                .min()
+                .filter(|at| *at <= end)
+            else {
+                break;
+            };
+            self.now = next;
+            if timer == Some(next) {
+                self.input(Input::Timeout)?;
+            } else if let Some((_, happening)) = self.agenda.take() {
+                self.happen(happening)?;
+            }
+            self.follow_gateway();
+            self.model.at_rest(self.now)?;
+            check(self.gateway.fault.is_none(), || {
+                self.gateway.fault.clone().unwrap_or_default()
+            })?;
+        }
+        self.now = end.max(self.now);
+        Ok(())
+    }
+
+    // ---- what happens ----
+
+    fn happen(&mut self, happening: Happening) -> Verdict {
+        match happening {
+            Happening::Opened(socket) if socket == self.link.socket => {
+                self.link.open();
+                self.input(Input::Opened)
+            }
+            Happening::Refused(socket) if socket == self.link.socket => {
+                let (stage, text) = ("TCP".to_owned(), "gateway.example refused".to_owned());
+                self.input(Input::Failed(ConnectFailure {
+                    stage,
+                    text,
+                    remedy: None,
+                }))
+            }
+            Happening::Opened(_) | Happening::Refused(_) => Ok(()),
+            Happening::ToClient(socket, text) if self.link.is_open(socket) => {
+                self.trace.note("in", &text);
+                self.hushed &= !text.contains("clientReady");
+                self.input(Input::Text(&text))
+            }
+            Happening::ToClient(..) => Ok(()),
+            Happening::ToGateway(socket, text) => {
+                self.gateway.receive(socket, &text, self.now);
+                Ok(())
+            }
+            Happening::ClientSeesEnd(socket) if self.link.is_open(socket) => {
+                self.link.close();
+                self.input(Input::Closed(CloseReason {
+                    code: Some(1000),
+                    text: String::new(),
+                }))
+            }
+            Happening::ClientSeesEnd(_) => Ok(()),
+            Happening::GatewaySeesEnd(socket) => {
+                self.gateway.client_gone(socket, self.now);
+                Ok(())
+            }
+            Happening::GatewayReply(socket, text) => {
+                self.deliver(socket, text);
+                Ok(())
+            }
+            Happening::FarSide(call, act) => {
+                if self.before(STILL) {
+                    self.gateway.far_side(&call, act);
+                }
+                Ok(())
+            }
+            Happening::GatewayPing(socket) => {
+                self.gateway.ping(socket, self.now);
+                Ok(())
+            }
+            Happening::SomebodyCalls => {
+                if self.before(QUIET) {
+                    self.gateway.somebody_calls();
+                    let next = self.span(30_000, 600_000);
+                    self.agenda.plan(self.now + next, Happening::SomebodyCalls);
+                }
+                Ok(())
+            }
+            Happening::User => self.user(),
+            Happening::UserAnswers(call) => self.user_answers(&call),
+            Happening::UserAttaches(call) => self.about(&call, |call| Command::Attach {
+                call,
+                sdp: OFFER.into(),
+            }),
+            Happening::Fault => self.fault(),
+        }
+    }
+
+    fn follow_gateway(&mut self) {
+        for (delay, happening) in std::mem::take(&mut self.gateway.plans) {
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "only frames travel the link"
+            )]
+            match happening {
+                Happening::ToClient(socket, text) => self.deliver(socket, text),
+                other => self.agenda.plan(self.now + delay, other),
+            }
+        }
+    }
+
+    fn deliver(&mut self, socket: Socket, text: String) {
+        let delay = self.span(5, 120);
+        if let Some(at) = self.link.reach_client(socket, delay, self.now) {
+            self.agenda.plan(at, Happening::ToClient(socket, text));
+        }
+    }
+
+    fn fault(&mut self) -> Verdict {
+        let kind = self.rng.random_range(0..12);
+        self.trace.number(kind);
+        let socket = self.link.socket;
+        match kind {
+            0 | 1 => self.cut(socket),
+            2 | 3 => {
+                self.link.silent = true;
+                let noticed = self.span(60_000, 150_000);
+                self.agenda
+                    .plan(self.now + noticed, Happening::GatewaySeesEnd(socket));
+            }
+            4 | 5 => {
+                let (span, hangs) = (self.span(5_000, 200_000), self.odds(50));
+                self.outage = Some((self.now + span, hangs));
+                self.cut(socket);
+            }
+            6 => {
+                self.gateway.refuse_logins = 1;
+                self.cut(socket);
+            }
+            7 => self.gateway.want_login = self.rng.random_range(1..=4),
+            8 => {
+                const STATES: [&str; 8] = [
+                    "TRYING",
+                    "UNREGED",
+                    "NOREG",
+                    "REGISTER",
+                    "FAILED",
+                    "FAIL_WAIT",
+                    "EXPIRED",
+                    "NEW_STATE",
+                ];
+                for _ in 0..self.rng.random_range(1..=6) {
+                    self.gateway
+                        .states
+                        .push_back(STATES[self.rng.random_range(0..STATES.len())]);
+                }
+                if self.odds(50) {
+                    self.cut(socket);
+                } else {
+                    self.gateway.say_state("UNREGED");
+                }
+            }
+            9 => self.gateway.punt(),
+            10 => {
+                self.model.commanded_to_connect(self.now);
+                return self.command(Command::Reconnect);
+            }
+            _ => self.link.deaf = true,
+        }
+        Ok(())
+    }
+
+    /// The socket ends, and each side notices in its own time.
+    fn cut(&mut self, socket: Socket) {
+        let (here, there) = (self.span(0, 200), self.span(0, 2_000));
+        self.agenda
+            .plan(self.now + here, Happening::ClientSeesEnd(socket));
+        self.agenda
+            .plan(self.now + there, Happening::GatewaySeesEnd(socket));
+    }
+
+    // ---- the user ----
+
+    fn user(&mut self) -> Verdict {
+        let next = self.span(3_000, 60_000);
+        self.agenda.plan(self.now + next, Happening::User);
+        if self.model.is_parked() {
+            self.model.commanded_to_connect(self.now);
+            let fresh = self.odds(50);
+            return self.command(if fresh {
+                Command::Login(login())
+            } else {
+                Command::Reconnect
+            });
+        }
+        if !self.before(QUIET) {
+            return Ok(());
+        }
+        let live = self.model.live();
+        let wish = self.rng.random_range(0..10);
+        self.trace.number(wish);
+        if wish < 4 && live.len() < 4 && (self.model.is_ready() || self.odds(10)) {
+            return self.invite();
+        }
+        if wish == 9 && self.odds(10) && self.model.is_ready() {
+            return self.command(Command::Login(login()));
+        }
+        let Some(call) =
+            (!live.is_empty()).then(|| live[self.rng.random_range(0..live.len())].clone())
+        else {
+            return Ok(());
+        };
+        match wish {
+            4 | 5 => {
+                self.model.hung_up(&call);
+                self.about(&call, |call| Command::Bye { call, cause: None })
+            }
+            6 | 7 => self.about(&call, |call| Command::Dtmf {
+                call,
+                digits: "12#".into(),
+            }),
+            8 if self.model.is_up(&call) => self.about(&call, |call| Command::UpdateMedia {
+                call,
+                sdp: OFFER.into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn invite(&mut self) -> Verdict {
+        let call = CallId::random(&mut self.rng);
+        self.calls += 1;
+        self.model.invited(call.as_str(), self.now);
+        if !self.model.is_ready() {
+            self.model.hung_up(call.as_str());
+        }
+        self.command(Command::Invite {
+            call: call.clone(),
+            to: "9196".into(),
+            sdp: OFFER.into(),
+            caller_name: None,
+            caller_number: None,
+            headers: Vec::new(),
+        })?;
+        // Some change their mind at once, and so cross whatever is on its way.
+        if self.odds(10) && self.model.live().iter().any(|live| live == call.as_str()) {
+            self.model.hung_up(call.as_str());
+            self.command(Command::Bye { call, cause: None })?;
+        }
+        Ok(())
+    }
+
+    fn user_answers(&mut self, call: &str) -> Verdict {
+        if self.odds(80) {
+            self.about(call, |call| Command::Answer {
+                call,
+                sdp: OFFER.into(),
+            })
+        } else {
+            self.model.hung_up(call);
+            self.about(call, |call| Command::Bye { call, cause: None })
+        }
+    }
+
+    fn about(&mut self, call: &str, command: impl FnOnce(CallId) -> Command) -> Verdict {
+        CallId::from_wire(call).map_or(Ok(()), |call| self.command(command(call)))
+    }
+
+    // ---- the session ----
+
+    fn command(&mut self, command: Command) -> Verdict {
+        self.trace.note("command", command.name());
+        self.input(Input::Command(command))
+    }
+
+    fn input(&mut self, input: Input<'_>) -> Verdict {
+        self.session.handle(input, self.now);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Verdict {
+        loop {
+            match self.session.poll() {
+                Output::Connect { url } => self.dial(&url),
+                Output::Send(text) => self.send(text)?,
+                Output::Disconnect => {
+                    let (socket, there) = (self.link.socket, self.span(0, 500));
+                    self.link.close();
+                    self.agenda
+                        .plan(self.now + there, Happening::GatewaySeesEnd(socket));
+                }
+                Output::Event(event) => self.event(event)?,
+                Output::Wait(wait) => {
+                    check(wait.is_none_or(|(at, _)| at > self.now), || {
+                        format!("waiting for the past: {wait:?}")
+                    })?;
+                    self.wait = wait;
+                    self.trace
+                        .number(wait.map_or(0, |(at, _)| (at - self.start).as_nanos() as u64));
+                    return Ok(());
+                }
+                _ => return Err("an output of a new kind".to_owned()),
+            }
+        }
+    }
+
+    fn dial(&mut self, url: &str) {
+        self.trace.note("connect", url);
+        let socket = self.link.dial(self.now);
+        self.fresh_socket = true;
+        self.hushed = false;
+        let delay = self.span(20, 400);
+        match self.outage.filter(|(until, _)| *until > self.now) {
+            Some((_, true)) => {}
+            Some((_, false)) => self
+                .agenda
+                .plan(self.now + delay, Happening::Refused(socket)),
+            None => self
+                .agenda
+                .plan(self.now + delay, Happening::Opened(socket)),
+        }
+    }
+
+    fn send(&mut self, text: String) -> Verdict {
+        self.trace.note("out", &text);
+        check(!self.hushed, || {
+            "something was sent between login and clientReady".to_owned()
+        })?;
+        let login = text.contains(r#""method":"login""#);
+        check(login || !self.fresh_socket, || {
+            "something was sent before the login".to_owned()
+        })?;
+        if login {
+            self.model.login_sent(self.now)?;
+            self.hushed = std::mem::take(&mut self.fresh_socket);
+        }
+        let delay = self.span(5, 120);
+        if let Some(at) = self.link.reach_gateway(delay, self.now) {
+            self.agenda
+                .plan(at, Happening::ToGateway(self.link.socket, text));
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event) -> Verdict {
+        self.trace.note("event", &format!("{event:?}"));
+        check(!self.stopped, || format!("{event:?} after the end"))?;
+        let gateway = &self.gateway;
+        self.model
+            .event(&event, |call| gateway.has_ended(call), self.now)?;
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the user only looks at the others"
+        )]
+        match event {
+            Event::Stopped => self.stopped = true,
+            Event::Incoming { call, .. } => {
+                self.calls += 1;
+                if !self.odds(5) {
+                    let at = self.now + self.span(200, 15_000);
+                    self.agenda
+                        .plan(at, Happening::UserAnswers(call.to_string()));
+                }
+            }
+            Event::Attach { call, .. } if !self.odds(5) => {
+                let at = self.now + self.span(1, 500);
+                self.agenda
+                    .plan(at, Happening::UserAttaches(call.to_string()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn login() -> Login {
+    Login::Password {
+        user: "1000".into(),
+        password: Secret::new("secret"),
+    }
+}
