@@ -1,5 +1,9 @@
 //! DTLS against OpenSSL's `s_server` and `s_client`, with the certificates that media servers use: both ends must
 //! export the same SRTP keys.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what stands around the tests is part of them"
+)]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};

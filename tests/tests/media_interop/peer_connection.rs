@@ -1,4 +1,9 @@
 //! Our transport against the peer connection of the `webrtc` crate: it offers and it answers, and each hears the other.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "what stands around the tests is part of them"
+)]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -7,3 +7,6 @@ mod flight;
 mod record;
 pub mod rtc;
 pub mod setup;
+
+#[cfg(test)]
+mod tests;
