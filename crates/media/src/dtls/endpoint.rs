@@ -22,7 +22,7 @@ pub struct DtlsConfig {
     pub role: DtlsRole,
     /// SRTP profiles to offer or accept, most preferred first.
     pub profiles: Vec<SrtpProfile>,
-    /// The first repeat of an unanswered flight comes after this; each further one after twice the time, up to 1 s.
+    /// The first repeat of an unanswered flight comes after this; each further one after twice the time, up to 500 ms.
     pub retransmit: Duration,
     /// The largest datagram sent.
     pub mtu: usize,

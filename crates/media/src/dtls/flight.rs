@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::dtls::record::renumber;
 
 /// A repeat never waits longer than this: a call is being set up and someone listens to silence.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// Our last flight, kept until the far end's next one is complete.
 #[derive(Debug)]

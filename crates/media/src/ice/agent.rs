@@ -13,6 +13,16 @@ use crate::ice::credentials::IceCredentials;
 /// with few candidates does no harm with 20.
 const PACING: Duration = Duration::from_millis(20);
 
+/// The longest wait between checks of a pair while a path is being sought, and shortly after: a lost nomination must
+/// not cost seconds. The crate's first wait, 250 ms, stays.
+const SEEKING: Duration = Duration::from_millis(500);
+
+/// The same once the path has held: it is the interval of keepalives and consent then (RFC 7675 has 5 s at most).
+const STEADY: Duration = Duration::from_secs(3);
+
+/// How long a path must have held.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// Addresses of the far end that an authenticated check may vouch for. Each costs the agent a candidate.
 const MAX_VOUCHED: usize = 64;
 
@@ -59,6 +69,8 @@ pub(crate) struct Agent {
     running: bool,
     /// The next selection is told even if it is the pair of before.
     restarted: bool,
+    /// When checks may become rare.
+    steady_at: Option<Instant>,
 }
 
 impl Agent {
@@ -67,6 +79,7 @@ impl Agent {
         agent.set_control_tie_breaker(tie_breaker);
         agent.set_controlling(controlling);
         agent.set_timing_advance(PACING);
+        agent.set_max_stun_rto(SEEKING);
         Self {
             agent,
             vouched: Vec::new(),
@@ -74,6 +87,7 @@ impl Agent {
             up: false,
             running: false,
             restarted: false,
+            steady_at: None,
         }
     }
 
@@ -164,6 +178,7 @@ impl Agent {
         self.agent.ice_restart(as_creds(credentials), true);
         self.running = false;
         self.restarted = true;
+        self.seek();
         // Media keeps coming by the old path until a new one works.
         let kept = self.selected.map(|pair| pair.remote);
         self.vouched.retain(|addr| Some(*addr) == kept);
@@ -218,8 +233,16 @@ impl Agent {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.running {
+            if self.up && now >= *self.steady_at.get_or_insert(now + SETTLING) {
+                self.agent.set_max_stun_rto(STEADY);
+            }
             self.agent.handle_timeout(now);
         }
+    }
+
+    fn seek(&mut self) {
+        self.steady_at = None;
+        self.agent.set_max_stun_rto(SEEKING);
     }
 
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
@@ -264,6 +287,7 @@ impl Agent {
                     }
                     if self.up && self.running && !state.is_connected() {
                         self.up = false;
+                        self.seek();
                         return Some(AgentEvent::Lost);
                     }
                 }

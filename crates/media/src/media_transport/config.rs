@@ -34,7 +34,7 @@ pub struct TransportLimits {
     pub ice: Duration,
     /// From the first working pair until DTLS must be done.
     pub dtls: Duration,
-    /// First repeat of an unanswered DTLS flight; each further one after twice the time, up to 1 s.
+    /// First repeat of an unanswered DTLS flight; each further one after twice the time, up to 500 ms.
     pub dtls_retransmit: Duration,
     /// The largest DTLS datagram sent.
     pub dtls_mtu: usize,
@@ -48,7 +48,7 @@ impl Default for TransportLimits {
     fn default() -> Self {
         Self {
             ice: Duration::from_secs(15),
-            dtls: Duration::from_secs(10),
+            dtls: Duration::from_secs(15),
             dtls_retransmit: Duration::from_millis(250),
             dtls_mtu: 1200,
             remote_candidates: 32,

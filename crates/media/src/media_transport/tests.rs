@@ -482,18 +482,22 @@ fn a_lost_path_is_told_and_comes_back_when_the_link_does() {
     assert!(world.saw(CALLER, &Event::IceFailed(IceFailure::Lost { remote })));
 }
 
+/// The callee's ClientHello, as a link that overtakes would bring it.
+fn recorded_hello() -> Vec<u8> {
+    let mut world = World::new(13);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    let is_hello = |it: &&Datagram| it.to == CALLER && it.bytes[0] == 22;
+    world.recorded.iter().find(is_hello).unwrap().bytes.clone()
+}
+
 #[test]
 fn a_client_hello_before_the_answer_is_kept() {
     let mut world = World::new(13);
     let offered = world.parameters(CALLER, Setup::ActPass);
     world.ends[CALLEE].set_remote(offered, world.now).unwrap();
-    // What the callee's client would send, ahead of any check.
     let answered = world.parameters(CALLEE, Setup::Active);
-    let mut probe = World::new(13);
-    probe.negotiate(Setup::ActPass, Setup::Active);
-    assert!(probe.run_until_connected(Duration::from_secs(5)));
-    let is_hello = |it: &&Datagram| it.to == CALLER && it.bytes[0] == 22;
-    let mut hello = probe.recorded.iter().find(is_hello).unwrap().bytes.clone();
+    let mut hello = recorded_hello();
     let [local, remote] = world.addresses;
     let now = world.now;
     let received = world.ends[CALLER].handle_datagram(local, remote, &mut hello, now);
@@ -502,8 +506,34 @@ fn a_client_hello_before_the_answer_is_kept() {
 
     world.run_for(Duration::from_millis(500));
     world.ends[CALLER].set_remote(answered, world.now).unwrap();
-    world.run_for(Duration::from_millis(30));
-    assert!(world.ends[CALLER].counters().dtls_received > 0);
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 1);
+}
+
+#[test]
+fn a_client_hello_before_the_first_check_is_kept_until_one_vouches() {
+    let mut world = World::new(13);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    let [local, remote] = world.addresses;
+    let now = world.now;
+    let mut hello = recorded_hello();
+    let received = world.ends[CALLER].handle_datagram(local, remote, &mut hello, now);
+    assert_eq!(received, Received::Consumed);
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 0);
+    // One way of the link: the callee's check is here, a hello of its own cannot be.
+    world.run_for(Duration::from_millis(15));
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 1);
+
+    // From elsewhere, little is kept and nothing is taken up.
+    let stranger = SocketAddr::from(([203, 0, 113, 1], 9));
+    let refusals = (0..20)
+        .filter(|_| {
+            let mut hello = hello.clone();
+            let received = world.ends[CALLER].handle_datagram(local, stranger, &mut hello, now);
+            received == Received::Refused(Refusal::Unverified)
+        })
+        .count();
+    assert_eq!(refusals, 20 - 8);
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 1);
 }
 
 #[test]
