@@ -107,7 +107,6 @@ impl Peer {
                 RTCRtpCodecParameters {
                     rtp_codec: codec.clone(),
                     payload_type: OPUS,
-                    ..Default::default()
                 },
                 RtpCodecKind::Audio,
             )
