@@ -1,6 +1,11 @@
 //! Proof that real-time code is real-time: no allocation, and in the device callbacks no system call at all.
 //!
 //! The same tests run once more under the real-time sanitizer, which also sees locks and C code: `scripts/rtsan.sh`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and needs some instant to count from"
+)]
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -59,11 +64,11 @@ impl Card {
     fn call(&mut self, turn: usize) {
         let length = (24 + turn * 7 % 456) * self.interleaved.len() / 480;
         self.capture.process(&self.interleaved[..length]);
-        if turn % 3 == 0 {
+        if turn.is_multiple_of(3) {
             self.to_play.write(&self.mono);
         }
         self.playout.process(&mut self.interleaved[..length]);
-        if turn % 5 == 0 {
+        if turn.is_multiple_of(5) {
             self.captured.read(&mut self.mono);
         }
     }
@@ -245,7 +250,7 @@ fn a_call_in_steady_state_allocates_nothing() {
                 } else {
                     program.packet(&arrived, now, &mut unused);
                 }
-                if steady && number % 7 == 0 {
+                if steady && number.is_multiple_of(7) {
                     packet(&mut program, &arrived, now, &mut unused);
                 }
             }

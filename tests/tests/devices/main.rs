@@ -2,6 +2,11 @@
 //!
 //! The sound library reads its configuration from the environment once, so each story runs in a process of its own: the test starts
 //! the sound system, then this binary again with the story's name.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and one half tells the other where it is"
+)]
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

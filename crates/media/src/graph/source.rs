@@ -61,7 +61,7 @@ impl Source {
 
     /// Samples at `rate` hertz from a ring that a sound card fills at its own pace.
     ///
-    /// A card that is faster than the reader loses the oldest sound once 60 ms wait; a slower one leaves a gap.
+    /// A card that is faster than the reader loses the oldest sound once 80 ms wait; a slower one leaves a gap.
     ///
     /// # Errors
     /// When `rate` cannot be converted to 48 kHz.
