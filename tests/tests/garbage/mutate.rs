@@ -1,0 +1,128 @@
+//! Garbage, seeded: half noise, half valid traffic with some of it changed.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// A login that the sandbox accepts. User 9 is nobody's in the test.
+pub(crate) const LOGIN: &str = r#"{"jsonrpc":"2.0","id":"1","method":"login","params":{"login":"demo-9","passwd":"sandbox","User-Agent":{"sdkVersion":"1","data":"x"}}}"#;
+
+const FRAMES: [&str; 8] = [
+    LOGIN,
+    r#"{"jsonrpc":"2.0","id":"2","method":"telnyx_rtc.gatewayState","params":{}}"#,
+    r#"{"jsonrpc":"2.0","id":"3","method":"telnyx_rtc.invite","params":{"sessid":"s","sdp":"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=fingerprint:sha-256 00:11\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 127.0.0.1\r\na=rtpmap:111 opus/48000/2\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n","dialogParams":{"callID":"8e2f6a1e-0000-4000-8000-000000000001","destination_number":"9196"}}}"#,
+    r#"{"jsonrpc":"2.0","id":"4","method":"telnyx_rtc.bye","params":{"dialogParams":{"callID":"8e2f6a1e-0000-4000-8000-000000000001"},"cause":"NORMAL_CLEARING","causeCode":16}}"#,
+    r#"{"jsonrpc":"2.0","id":"5","method":"telnyx_rtc.info","params":{"dtmf":"5","dialogParams":{"callID":"x"}}}"#,
+    r#"{"jsonrpc":"2.0","id":"6","method":"verto.modify","params":{"action":"hold","dialogParams":{"callID":"x"}}}"#,
+    r#"{"jsonrpc":"2.0","id":7,"result":{"method":"telnyx_rtc.ping"}}"#,
+    r#"[{"jsonrpc":"2.0","id":8,"method":"echo","params":{"a":[1,2,{"b":null}]}}]"#,
+];
+
+const LINES: [&str; 6] = [
+    r#"{"jsonrpc":"2.0","id":1,"method":"status"}"#,
+    r#"{"jsonrpc":"2.0","id":2,"method":"dtmf","params":{"call":"x","digits":"12#"}}"#,
+    r#"{"jsonrpc":"2.0","id":3,"method":"mute","params":{"call":"x","on":true}}"#,
+    r#"{"jsonrpc":"2.0","id":"a","method":"hangup","params":{"call":"x","cause":"USER_BUSY"}}"#,
+    r#"{"jsonrpc":"2.0","id":4,"method":"subscribe"}"#,
+    r#"{"jsonrpc":"2.0","id":5,"method":"answer","params":{"call":"x"}}"#,
+];
+
+pub(crate) struct Mutator {
+    rng: StdRng,
+}
+
+impl Mutator {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed) }
+    }
+
+    pub(crate) fn noise(&mut self, most: usize) -> Vec<u8> {
+        let length = self.rng.random_range(0..=most);
+        (0..length).map(|_| self.rng.random()).collect()
+    }
+
+    /// A few bytes changed, removed, doubled or cut off.
+    fn changed(&mut self, valid: &[u8]) -> Vec<u8> {
+        let mut bytes = valid.to_vec();
+        for _ in 0..self.rng.random_range(1..=4) {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = self.rng.random_range(0..bytes.len());
+            match self.rng.random_range(0..4) {
+                0 => bytes[at] = self.rng.random(),
+                1 => drop(bytes.remove(at)),
+                2 => bytes.truncate(at),
+                _ => {
+                    let end = (at + self.rng.random_range(1..40)).min(bytes.len());
+                    let piece = bytes[at..end].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+        }
+        bytes
+    }
+
+    fn half(&mut self) -> bool {
+        self.rng.random()
+    }
+
+    /// STUN, DTLS, RTP or RTCP, or nothing of the kind.
+    pub(crate) fn datagram(&mut self) -> Vec<u8> {
+        if self.half() {
+            return self.noise(1500);
+        }
+        let valid: Vec<u8> = match self.rng.random_range(0..4) {
+            // A Binding request without attributes (RFC 8489 section 5).
+            0 => [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat(),
+            // A DTLS 1.2 handshake record (RFC 6347 section 4.1) that holds the head of a ClientHello.
+            1 => [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 1, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0, 13][..], &[0; 13]].concat(),
+            // RTP, payload type 111 (RFC 3550 section 5.1).
+            2 => [&[0x80, 111, 0, 1, 0, 0, 3, 192, 1, 2, 3, 4][..], &[9; 90]].concat(),
+            // A receiver report (RFC 3550 section 6.4.2).
+            _ => [&[0x81, 201, 0, 7, 1, 2, 3, 4][..], &[0; 24], &[5; 14]].concat(),
+        };
+        self.changed(&valid)
+    }
+
+    pub(crate) fn control_line(&mut self) -> Vec<u8> {
+        let mut line = if self.half() {
+            self.noise(2000)
+        } else {
+            let which = self.rng.random_range(0..LINES.len());
+            self.changed(LINES[which].as_bytes())
+        };
+        line.push(b'\n');
+        line
+    }
+
+    /// A WebSocket frame with mutated JSON in it, or bytes that are no frame.
+    pub(crate) fn frame(&mut self) -> Vec<u8> {
+        match self.rng.random_range(0..8) {
+            0 => self.noise(200),
+            1 => text_frame(&self.noise(500)),
+            _ => {
+                let which = self.rng.random_range(0..FRAMES.len());
+                text_frame(&self.changed(FRAMES[which].as_bytes()))
+            }
+        }
+    }
+}
+
+/// A masked text frame (RFC 6455 section 5.2); the mask is zero.
+pub(crate) fn text_frame(payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match u16::try_from(payload.len()) {
+        Ok(length) if length < 126 => frame.push(0x80 | payload.len().to_le_bytes()[0]),
+        Ok(length) => {
+            frame.push(0x80 | 126);
+            frame.extend(length.to_be_bytes());
+        }
+        Err(_) => {
+            frame.push(0x80 | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
