@@ -74,8 +74,11 @@ fn a_socket_path_that_is_taken_is_named_and_the_first_daemon_stays() {
     let first = account(Config::new()).launch();
     let mut control = first.control();
     let file = first.config.folder().join("offhookd.toml");
-    let (code, said, complained) =
-        offhook_tests::program::run("offhookd", &["--config", &file.to_string_lossy()], first.config.folder());
+    let (code, said, complained) = offhook_tests::program::run(
+        "offhookd",
+        &["--config", &file.to_string_lossy()],
+        first.config.folder(),
+    );
     assert_ne!(code, Some(0), "{said}{complained}");
     says(&complained, &["control.sock"]);
     assert_eq!(control.status().accounts.len(), 1);
@@ -84,9 +87,18 @@ fn a_socket_path_that_is_taken_is_named_and_the_first_daemon_stays() {
 #[test]
 fn a_stale_socket_is_no_obstacle() {
     let config = account(Config::new());
-    drop(std::os::unix::net::UnixListener::bind(config.socket()).expect("a socket that nobody answers on"));
+    drop(
+        std::os::unix::net::UnixListener::bind(config.socket())
+            .expect("a socket that nobody answers on"),
+    );
     let daemon = config.launch();
-    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("the socket").permissions().mode() & 0o777;
+    let mode = |path: &std::path::Path| {
+        std::fs::metadata(path)
+            .expect("the socket")
+            .permissions()
+            .mode()
+            & 0o777
+    };
     let mut control = daemon.control();
     assert_eq!(control.status().accounts.len(), 1);
     assert_eq!(mode(&daemon.config.socket()), 0o660);

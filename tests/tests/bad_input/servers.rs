@@ -1,4 +1,8 @@
 //! Servers that refuse, vanish, or are none: the account says so, the daemon stays up and keeps trying.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that are not asked for are passed over"
+)]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +21,11 @@ fn told(config: Config) -> (Daemon, AccountStatus) {
     let daemon = config.launch();
     let mut control = daemon.control();
     let snapshot = control.subscribe();
-    if snapshot.accounts.iter().all(|account| account.reason.is_none()) {
+    if snapshot
+        .accounts
+        .iter()
+        .all(|account| account.reason.is_none())
+    {
         wait_for_reason(&mut control);
     }
     let account = control.status().accounts.remove(0);
@@ -27,14 +35,20 @@ fn told(config: Config) -> (Daemon, AccountStatus) {
 
 fn wait_for_reason(control: &mut Control) {
     control.wait("a reason", PATIENCE, |notice| match &notice.event {
-        Event::Account { reason: Some(_), .. } => Some(()),
+        Event::Account {
+            reason: Some(_), ..
+        } => Some(()),
         _ => None,
     });
 }
 
 #[track_caller]
 fn says(account: &AccountStatus, words: &[&str]) {
-    let sentence = format!("{} {}", account.reason.as_deref().unwrap_or(""), account.remedy.as_deref().unwrap_or(""));
+    let sentence = format!(
+        "{} {}",
+        account.reason.as_deref().unwrap_or(""),
+        account.remedy.as_deref().unwrap_or("")
+    );
     for word in words {
         assert!(sentence.contains(word), "no {word:?} in: {sentence}");
     }
@@ -63,14 +77,23 @@ fn answering(bytes: &'static [u8]) -> String {
 fn a_wrong_password_is_said_at_once_and_never_shown() {
     for dialect in ["telnyx", "freeswitch"] {
         let sandbox = Sandbox::start(&[]);
-        let config = Config::new().account("desk", dialect, &sandbox.ready.verto, "demo-1", "wrong-password");
+        let config = Config::new().account(
+            "desk",
+            dialect,
+            &sandbox.ready.verto,
+            "demo-1",
+            "wrong-password",
+        );
         let (mut daemon, account) = told(config);
         assert_eq!(account.state, AccountState::Refused, "{account:?}");
         says(&account, &["demo-1", "password"]);
         assert!(!daemon.program.stderr().contains("wrong-password"));
         let (code, said, complained) = daemon.cli(&["call", "9196", "--wait"]);
         assert_ne!(code, Some(0), "{said}");
-        assert!(complained.contains("desk") || said.contains("desk"), "{said}{complained}");
+        assert!(
+            complained.contains("desk") || said.contains("desk"),
+            "{said}{complained}"
+        );
     }
 }
 
@@ -78,11 +101,15 @@ fn a_wrong_password_is_said_at_once_and_never_shown() {
 fn a_token_that_is_malformed_or_expired_is_named() {
     let sandbox = Sandbox::start(&[]);
     // {"exp":1} in the middle.
-    for (token, word) in [("not-a-token", "token"), ("eyJhbGciOiJIUzUxMiJ9.eyJleHAiOjF9.c2lnbmF0dXJl", "expired")] {
+    for (token, word) in [
+        ("not-a-token", "token"),
+        ("eyJhbGciOiJIUzUxMiJ9.eyJleHAiOjF9.c2lnbmF0dXJl", "expired"),
+    ] {
         let config = Config::new();
         let file = config.secret("token", token);
         let keys = format!("token_file = {file:?}\n");
-        let (mut daemon, account) = told(config.account_with("desk", "telnyx", &sandbox.ready.verto, &keys));
+        let (mut daemon, account) =
+            told(config.account_with("desk", "telnyx", &sandbox.ready.verto, &keys));
         says(&account, &[word]);
         assert!(!daemon.program.stderr().contains(token));
     }
@@ -102,15 +129,17 @@ fn a_name_that_does_not_resolve_is_named() {
 
 #[test]
 fn a_web_server_that_speaks_no_websocket_is_named() {
-    let (_daemon, account) = told(with_server(&answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")));
+    let (_daemon, account) = told(with_server(&answering(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+    )));
     says(&account, &["WebSocket", "200"]);
 }
 
 #[test]
 fn a_certificate_of_an_unknown_authority_names_the_key_that_helps() {
     let sandbox = Sandbox::start(&["--tls"]);
-    let url = sandbox.ready.verto_tls.clone().expect("its TLS listener");
-    let (_daemon, account) = told(with_server(&url));
+    let url = sandbox.ready.verto_tls.as_ref().expect("its TLS listener");
+    let (_daemon, account) = told(with_server(url));
     says(&account, &["certificate", "ca_file"]);
 }
 
@@ -125,13 +154,24 @@ fn a_server_that_stays_silent_ends_in_bounded_time() {
 #[test]
 fn one_bad_account_does_not_stop_the_other() {
     let sandbox = Sandbox::start(&[]);
-    let config = with_server("ws://127.0.0.1:1/").account("good", "telnyx", &sandbox.ready.verto, "demo-2", "sandbox");
+    let config = with_server("ws://127.0.0.1:1/").account(
+        "good",
+        "telnyx",
+        &sandbox.ready.verto,
+        "demo-2",
+        "sandbox",
+    );
     let daemon = config.launch();
     let mut control = daemon.control();
     let snapshot = control.subscribe();
-    if snapshot.accounts.iter().all(|account| account.state != AccountState::Ready) {
+    if snapshot
+        .accounts
+        .iter()
+        .all(|account| account.state != AccountState::Ready)
+    {
         control.wait("the good account", PATIENCE, |notice| {
-            (matches!(notice.event, Event::Ready) && notice.account.as_deref() == Some("good")).then_some(())
+            (matches!(notice.event, Event::Ready) && notice.account.as_deref() == Some("good"))
+                .then_some(())
         });
     }
     let (code, said, complained) = daemon.cli(&["call", "9196", "--account", "good", "--wait"]);

@@ -24,21 +24,34 @@ const FLAT_KIB: u64 = 16 * 1024;
 
 #[test]
 fn garbage_on_every_socket_harms_nobody() {
-    let seconds = std::env::var("OFFHOOK_GARBAGE_S").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let seconds = std::env::var("OFFHOOK_GARBAGE_S")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(60);
     let mut sandbox = Sandbox::start(&[]);
-    let mut daemon = Config::new().account("desk", "telnyx", &sandbox.ready.verto, "demo-1", "sandbox").launch();
+    let mut daemon = Config::new()
+        .account("desk", "telnyx", &sandbox.ready.verto, "demo-1", "sandbox")
+        .launch();
     let mut control = daemon.ready();
     let call = control.call("9196");
-    let (local, remote) = control.wait("the ICE pair", Duration::from_secs(15), |notice| match &notice.event {
-        Event::Ice { local, remote } => Some((address(local), address(remote))),
-        _ => None,
-    });
+    let (local, remote) =
+        control.wait(
+            "the ICE pair",
+            Duration::from_secs(15),
+            |notice| match &notice.event {
+                Event::Ice { local, remote } => Some((address(local), address(remote))),
+                _ => None,
+            },
+        );
     control.wait("media", Duration::from_secs(15), |notice| {
         matches!(notice.event, Event::FirstRtpReceived).then_some(())
     });
 
     let gateway = sandbox.ready.verto.clone();
-    let mut garbage = Garbage { mutator: Mutator::seeded(1), sent: 0 };
+    let mut garbage = Garbage {
+        mutator: Mutator::seeded(1),
+        sent: 0,
+    };
     let began = Instant::now();
     let whole = Duration::from_secs(seconds);
     let mut warm = None;
@@ -49,25 +62,46 @@ fn garbage_on_every_socket_harms_nobody() {
         if warm.is_none() && began.elapsed() > whole / 4 {
             warm = Some((sandbox.program.rss_kib(), daemon.program.rss_kib()));
         }
-        assert!(sandbox.program.is_running(), "the sandbox fell: {}", sandbox.program.stderr());
-        assert!(daemon.program.is_running(), "the daemon fell: {}", daemon.program.stderr());
+        assert!(
+            sandbox.program.is_running(),
+            "the sandbox fell: {}",
+            sandbox.program.stderr()
+        );
+        assert!(
+            daemon.program.is_running(),
+            "the daemon fell: {}",
+            daemon.program.stderr()
+        );
     }
 
     let calls = control.status().calls;
     assert_eq!(calls.len(), 1, "the call is gone: {:#?}", control.events());
-    assert_eq!((calls[0].call.as_str(), calls[0].state), (call.as_str(), CallState::Active));
-    let before = calls[0].quality.as_ref().map_or(0, |quality| quality.packets_received);
-    control.wait("media after the garbage", Duration::from_secs(15), |notice| match &notice.event {
-        Event::Quality(quality) if quality.packets_received > before + 25 => Some(()),
-        _ => None,
-    });
+    assert_eq!(
+        (calls[0].call.as_str(), calls[0].state),
+        (call.as_str(), CallState::Active)
+    );
+    let before = calls[0]
+        .quality
+        .as_ref()
+        .map_or(0, |quality| quality.packets_received);
+    control.wait(
+        "media after the garbage",
+        Duration::from_secs(15),
+        |notice| match &notice.event {
+            Event::Quality(quality) if quality.packets_received > before + 25 => Some(()),
+            _ => None,
+        },
+    );
     let (sandbox_warm, daemon_warm) = warm.expect("the run passed its first quarter");
     let (sandbox_end, daemon_end) = (sandbox.program.rss_kib(), daemon.program.rss_kib());
     println!(
         "{} pieces of garbage in {seconds} s; sandbox {sandbox_warm} -> {sandbox_end} KiB, daemon {daemon_warm} -> {daemon_end} KiB",
         garbage.sent
     );
-    assert!(sandbox_end < sandbox_warm + FLAT_KIB && daemon_end < daemon_warm + FLAT_KIB, "memory is not flat");
+    assert!(
+        sandbox_end < sandbox_warm + FLAT_KIB && daemon_end < daemon_warm + FLAT_KIB,
+        "memory is not flat"
+    );
     for said in [sandbox.program.stderr(), daemon.program.stderr()] {
         assert!(!said.contains("panicked"), "{said}");
     }
@@ -76,7 +110,9 @@ fn garbage_on_every_socket_harms_nobody() {
 /// The address in a notice's text, whatever else stands beside it.
 fn address(text: &str) -> SocketAddr {
     let mut words = text.split_whitespace();
-    words.find_map(|word| word.trim_matches(['(', ')', ',']).parse().ok()).expect("an address in the ICE notice")
+    words
+        .find_map(|word| word.trim_matches(['(', ')', ',']).parse().ok())
+        .expect("an address in the ICE notice")
 }
 
 struct Garbage {
@@ -98,7 +134,9 @@ impl Garbage {
     }
 
     fn control_lines(&mut self, socket: &Path) {
-        let Ok(mut stream) = UnixStream::connect(socket) else { return };
+        let Ok(mut stream) = UnixStream::connect(socket) else {
+            return;
+        };
         let _ = stream.set_read_timeout(Some(Duration::from_millis(20)));
         for _ in 0..20 {
             let line = self.mutator.control_line();
@@ -113,12 +151,18 @@ impl Garbage {
 
     /// At the gateway: first no HTTP at all, then frames after a login.
     fn gateway(&mut self, url: &str) {
-        let host = url.trim_start_matches("ws://").split('/').next().expect("a host");
+        let host = url
+            .trim_start_matches("ws://")
+            .split('/')
+            .next()
+            .expect("a host");
         if let Ok(mut stream) = TcpStream::connect(host) {
             let _ = stream.write_all(&self.mutator.noise(300));
             self.sent += 1;
         }
-        let Ok(mut stream) = TcpStream::connect(host) else { return };
+        let Ok(mut stream) = TcpStream::connect(host) else {
+            return;
+        };
         let _ = stream.set_read_timeout(Some(Duration::from_millis(20)));
         let upgrade = format!(
             "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\

@@ -32,7 +32,9 @@ pub(crate) struct Mutator {
 
 impl Mutator {
     pub(crate) fn seeded(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed) }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+        }
     }
 
     pub(crate) fn noise(&mut self, most: usize) -> Vec<u8> {
@@ -75,7 +77,14 @@ impl Mutator {
             // A Binding request without attributes (RFC 8489 section 5).
             0 => [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat(),
             // A DTLS 1.2 handshake record (RFC 6347 section 4.1) that holds the head of a ClientHello.
-            1 => [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 1, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0, 13][..], &[0; 13]].concat(),
+            1 => [
+                &[
+                    22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 1, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0,
+                    13,
+                ][..],
+                &[0; 13],
+            ]
+            .concat(),
             // RTP, payload type 111 (RFC 3550 section 5.1).
             2 => [&[0x80, 111, 0, 1, 0, 0, 3, 192, 1, 2, 3, 4][..], &[9; 90]].concat(),
             // A receiver report (RFC 3550 section 6.4.2).
