@@ -64,7 +64,7 @@ fn a_sandbox_that_vanishes_does_not_take_the_daemon_with_it() {
     control.wait("media", PATIENCE, |notice| {
         matches!(notice.event, Event::FirstRtpReceived).then_some(())
     });
-    drop(sandbox);
+    sandbox.program.signal(nix::sys::signal::Signal::SIGKILL);
     control.wait("the loss of the server", PATIENCE, |notice| {
         match &notice.event {
             Event::Account {

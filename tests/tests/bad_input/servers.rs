@@ -118,7 +118,7 @@ fn a_token_that_is_malformed_or_expired_is_named() {
 #[test]
 fn a_port_where_nobody_listens_is_named() {
     let (_daemon, account) = told(with_server("ws://127.0.0.1:1/"));
-    says(&account, &["127.0.0.1:1", "refused"]);
+    says(&account, &["127.0.0.1:1", "refuses"]);
 }
 
 #[test]

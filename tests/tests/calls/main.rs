@@ -1,4 +1,3 @@
-//! Calls through the daemon and the sandbox: what each number does, and what was recorded.
+//! Calls through the daemon and the sandbox: what each number does.
 
 mod numbers;
-mod recorded;

@@ -13,7 +13,7 @@ const SILENCE: f64 = 0.001;
 
 /// What the comparison found.
 pub(crate) struct Comparison {
-    /// Of all windows with sound together, each at its own delay: 1 is the same signal.
+    /// Median over the windows with sound, each at its own delay: 1 is the same signal.
     pub(crate) correlation: f64,
     /// Mouth to ear: both files begin at the same moment.
     pub(crate) delay_ms: f64,
@@ -30,7 +30,7 @@ pub(crate) fn compare(
     let played = wave::read(played).ok_or("what was played cannot be read")?;
     let heard = wave::read(heard).ok_or_else(|| format!("{} cannot be read", heard.display()))?;
     let (correlation, delay_ms) = match correlate(&played, &heard, wave::RATE, &Search::default()) {
-        Ok(found) => (found.overall, found.delay_ms),
+        Ok(found) => (found.median, found.delay_ms),
         // An empty recording is an answer too.
         Err(NotComparable::NothingHeard) => (0.0, 0.0),
         Err(error) => return Err(error.to_string()),

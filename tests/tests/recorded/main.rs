@@ -28,9 +28,6 @@ fn record(dialect: &str, number: &str, input: &str, seconds: u64, folder: &Path)
         Event::Recording { path } => Some(PathBuf::from(path)),
         _ => None,
     });
-    control.wait("media", limit, |notice| {
-        matches!(notice.event, Event::FirstRtpReceived).then_some(())
-    });
     // Figures come once a second: they are the clock of the recording.
     for _ in 0..seconds {
         control.wait("figures", limit, |notice| {
