@@ -59,11 +59,23 @@ fn words(event: &Event) -> String {
                 span(Duration::from_millis(*silent_ms))
             )
         }
+        Event::MediaResumed => "audio comes again".to_owned(),
+        Event::PathLost { given_up } => if *given_up {
+            "the network path is gone"
+        } else {
+            "the network path stopped answering"
+        }
+        .to_owned(),
         Event::Dtmf { digit } => format!("the far end pressed {digit}"),
         Event::Recording { path } => format!("recording to {path}"),
         Event::AudioFault { reason, remedy } => match remedy {
             Some(remedy) => format!("sound fault: {reason}; {remedy}"),
             None => format!("sound fault: {reason}"),
+        },
+        Event::AudioRestored { device } => format!("{device} is back"),
+        Event::RequestFailed { reason, remedy } => match remedy {
+            Some(remedy) => format!("request failed: {reason}; {remedy}"),
+            None => format!("request failed: {reason}"),
         },
         Event::Quality(quality) => words_of_quality(quality),
         Event::Muted { on } => if *on { "muted" } else { "no longer muted" }.to_owned(),
@@ -77,7 +89,7 @@ fn words(event: &Event) -> String {
         Event::Overflow { lost } => {
             format!("{lost} events were lost because they were read too slowly")
         }
-        _ => "an event that this offhook does not know".to_owned(),
+        Event::Other | _ => "an event that this offhook does not know".to_owned(),
     }
 }
 
