@@ -2,10 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One sound system at a time: its clock is the machine's, and several side by side on a small machine starve each other.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// A running sound system.
 #[derive(Debug)]
 pub struct AudioServer {
+    /// Held as long as the server runs.
+    _turn: MutexGuard<'static, ()>,
     folder: tempfile::TempDir,
     scripts: PathBuf,
     variables: Vec<(String, String)>,
@@ -17,6 +23,7 @@ impl AudioServer {
     /// # Panics
     /// When it does not start; the message holds why. Missing programs are named, and `make test` installs them.
     pub fn start() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers/audio");
         // A Unix socket's path is short, so the folder stands directly in /tmp.
         let folder = tempfile::Builder::new()
@@ -38,6 +45,7 @@ impl AudioServer {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         Self {
+            _turn: turn,
             folder,
             scripts,
             variables,
