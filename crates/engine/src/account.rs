@@ -26,6 +26,19 @@ pub struct Profile {
     pub caller_number: Option<String>,
 }
 
+/// How long the stages of a connection took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stages {
+    /// Name resolution.
+    pub dns: Duration,
+    /// TCP, and the proxy's tunnel if there is one.
+    pub tcp: Duration,
+    /// TLS; `None` on plain `ws`.
+    pub tls: Option<Duration>,
+    /// The WebSocket upgrade.
+    pub upgrade: Duration,
+}
+
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) profile: Profile,
@@ -101,17 +114,17 @@ impl Account {
         self.enter(AccountState::Connecting, now)
     }
 
-    /// The socket stands; how long its stages took. Each event has the instant of its own stage, not that of the last.
-    pub(crate) fn connected(
-        &mut self,
-        dns: Duration,
-        tcp: Duration,
-        tls: Option<Duration>,
-        now: Instant,
-    ) -> Vec<(Duration, EventKind)> {
-        let latest = self.at(now);
-        let socket_at = (dns + tcp).min(latest);
-        let tls_at = tls.map(|took| (socket_at + took).min(latest));
+    /// The socket stands. Each event has the instant of its own stage, counted back from the last one.
+    pub(crate) fn connected(&mut self, stages: Stages, now: Instant) -> Vec<(Duration, EventKind)> {
+        let Stages {
+            dns,
+            tcp,
+            tls,
+            upgrade,
+        } = stages;
+        let secure_at = self.at(now).saturating_sub(upgrade);
+        let socket_at = secure_at.saturating_sub(tls.unwrap_or_default());
+        let tls_at = tls.map(|_| secure_at);
         self.steps = Some(ConnectSteps {
             socket: socket_at,
             tls: tls_at,
@@ -119,9 +132,7 @@ impl Account {
             ready: None,
         });
         let socket = (socket_at, EventKind::Socket { dns, tcp });
-        let tls = tls_at
-            .zip(tls)
-            .map(|(at, took)| (at, EventKind::Tls { took }));
+        let tls = tls.map(|took| (secure_at, EventKind::Tls { took }));
         [socket].into_iter().chain(tls).collect()
     }
 
@@ -207,6 +218,7 @@ impl Account {
                 "give each client its own credential, then restart this one",
             )),
             DisconnectCause::LoginRefused
+            | DisconnectCause::LoginForgotten
             | DisconnectCause::NotRegistered
             | DisconnectCause::Asked => None,
             // A cause that this engine does not know yet.

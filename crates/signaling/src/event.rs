@@ -45,6 +45,8 @@ pub enum DisconnectCause {
     Silent(Deadline),
     /// The server refused the login; an event `LoginFailed` came before.
     LoginRefused,
+    /// The server takes our logins and then refuses our requests as not logged in; an event `Failed` came before.
+    LoginForgotten,
     /// The gateway could not register us; an event `Failed` came before.
     NotRegistered,
     /// Another client took the session over.

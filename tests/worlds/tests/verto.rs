@@ -1,13 +1,22 @@
 //! Many hours of Verto sessions, each from its seed.
 
 use offhook_worlds::crowd;
-use offhook_worlds::verto::world::hour;
+use offhook_worlds::verto::world::{hour, story};
 
 /// In a plain run; `OFFHOOK_WORLDS` asks for more.
 const USUAL: u64 = 300;
 
+/// `OFFHOOK_SEED` tells one world line by line instead.
 #[test]
 fn an_hour_of_session_with_pings_lost_sockets_and_logins_keeps_its_promises() {
+    if let Some(seed) = std::env::var("OFFHOOK_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    {
+        let (outcome, lines) = story(seed);
+        println!("{}\nseed {seed}: {outcome:x?}", lines.join("\n"));
+        return assert!(outcome.is_ok());
+    }
     let crowd = crowd::run(crowd::count_or(USUAL), |seed| {
         hour(seed).map(|outcome| outcome.hash)
     });

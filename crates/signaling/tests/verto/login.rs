@@ -442,6 +442,24 @@ fn authentication_required_means_one_login_and_the_request_again_at_most_twice()
 }
 
 #[test]
+fn a_bye_that_is_not_heard_after_all_logins_is_said_again_on_a_new_socket() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    story.command(Command::Bye { call, cause: None });
+    for _ in 0..2 {
+        let bye = story.take_sent("bye");
+        story.refuse(&bye, -32000, "Authentication Required");
+        let login = story.take_sent("login");
+        story.reply(&login, json!({"message": "logged in"}));
+    }
+    let bye = story.take_sent("bye");
+    story.refuse(&bye, -32000, "Authentication Required");
+    assert_eq!(story.disconnects, 1);
+    story.come_back(&[]);
+    story.take_sent("bye");
+}
+
+#[test]
 fn a_server_that_always_wants_another_login_gets_no_storm() {
     let mut story = Story::freeswitch().ready();
     let mut logins = 0;

@@ -66,20 +66,29 @@ pub struct Outcome {
 /// # Errors
 /// What broke, and when.
 pub fn hour(seed: u64) -> Result<Outcome, String> {
-    let mut world = World::new(seed);
-    world.live().map_err(|fault| {
-        let at = (world.now - world.start).as_secs_f64();
-        format!("at {at:.3} s: {fault}")
-    })?;
-    Ok(Outcome {
-        hash: world.trace.hash(),
-        readies: world.model.readies,
-        calls: world.calls,
-    })
+    let mut world = World::new(seed, Trace::default());
+    world.outcome()
+}
+
+/// The same hour, told line by line.
+pub fn story(seed: u64) -> (Result<Outcome, String>, Vec<String>) {
+    let mut world = World::new(seed, Trace::with_story());
+    (world.outcome(), world.trace.story().to_vec())
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn outcome(&mut self) -> Result<Outcome, String> {
+        let result = self.live();
+        let at = (self.now - self.start).as_secs_f64();
+        result.map_err(|fault| format!("at {at:.3} s: {fault}"))?;
+        Ok(Outcome {
+            hash: self.trace.hash(),
+            readies: self.model.readies,
+            calls: self.calls,
+        })
+    }
+
+    fn new(seed: u64, trace: Trace) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let now = Instant::now();
         let dialect = if seed.is_multiple_of(2) {
@@ -104,7 +113,7 @@ impl World {
             agenda: Agenda::default(),
             model: Model::new(dialect.gateway_fields, now),
             rng,
-            trace: Trace::default(),
+            trace,
             start: now,
             now,
             wait: None,
@@ -175,6 +184,7 @@ impl World {
                 break;
             };
             self.now = next;
+            self.trace.clock(next - self.start);
             if timer == Some(next) {
                 self.input(Input::Timeout)?;
             } else if let Some((_, happening)) = self.agenda.take() {
@@ -283,7 +293,7 @@ impl World {
 
     fn fault(&mut self) -> Verdict {
         let kind = self.rng.random_range(0..12);
-        self.trace.number(kind);
+        self.trace.note("fault", &kind.to_string());
         let socket = self.link.socket;
         match kind {
             0 | 1 => self.cut(socket),

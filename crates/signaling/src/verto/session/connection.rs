@@ -126,6 +126,7 @@ impl Session {
             DisconnectCause::Connect(_)
             | DisconnectCause::Closed(_)
             | DisconnectCause::Silent(_)
+            | DisconnectCause::LoginForgotten
             | DisconnectCause::NotRegistered
             | DisconnectCause::TakenOver => {
                 let delay = self

@@ -13,7 +13,7 @@ use crate::verto::liveness::MOST_PROBES;
 use crate::verto::message::both::Ack;
 use crate::verto::message::login::{ClientReady, GatewayState, GatewayStateResult, LoginResult};
 use crate::verto::method::Method;
-use crate::verto::requests::{Pending, Purpose};
+use crate::verto::requests::{CallRequest, Pending, Purpose};
 use crate::verto::rpc::{ErrorObject, Frame, Id, Reply, Request, parse};
 use crate::verto::session::machine::{Session, State};
 use crate::verto::wording::write;
@@ -171,7 +171,8 @@ impl Session {
             return self.log_in_again(now);
         }
         match pending.purpose {
-            Purpose::Call(call, request) => {
+            // A bye has to reach the server: it is said again on the next socket.
+            Purpose::Call(call, request) if !(login_wanted && request == CallRequest::Bye) => {
                 let (server, online) = (self.server.clone(), self.is_open());
                 self.step(&call, now, |dialog, fx| {
                     dialog.on_refused(request, error, &server, online, fx)
@@ -182,19 +183,22 @@ impl Session {
             Purpose::GatewayState if !login_wanted => {
                 self.on_gateway_state("unknown".to_owned(), now)
             }
-            Purpose::Probe | Purpose::GatewayState | Purpose::Login | Purpose::LoginAgain => {
+            Purpose::Call(..)
+            | Purpose::Probe
+            | Purpose::GatewayState
+            | Purpose::Login
+            | Purpose::LoginAgain => {
                 let reason = error
                     .message
                     .unwrap_or_else(|| "no reason given".to_owned());
-                let method = pending.method.name();
-                self.tell(Event::LoginFailed(Error::Refused {
-                    server: self.server.clone(),
+                let (server, method) = (self.server.clone(), pending.method.name());
+                self.tell(Event::Failed(Error::Refused {
+                    server,
                     method,
                     code: error.code,
                     reason,
                 }));
-                self.tries.refused = self.tries.refused.saturating_add(1);
-                self.lose(DisconnectCause::LoginRefused, now);
+                self.lose(DisconnectCause::LoginForgotten, now);
             }
         }
     }
