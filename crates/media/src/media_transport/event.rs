@@ -44,8 +44,8 @@ pub enum NotReady {
     /// 2^48 RTP or 2^31 RTCP packets under one key: it must not protect more (RFC 3711, section 9.2).
     #[error("the SRTP key is used up")]
     KeyExhausted,
-    /// The sequence number does not go up: sending it would use a key stream twice.
-    #[error("the packet's sequence number does not follow the one before")]
+    /// The sequence number was used, or is too old to tell: sending it would use a key stream twice.
+    #[error("the packet's sequence number was used before")]
     SequenceReused,
     /// Too many sources (SSRCs) of ours.
     #[error("too many RTP sources of ours")]

@@ -3,7 +3,7 @@
 use crate::srtp::cipher::{Cipher, CounterMode, Gcm};
 use crate::srtp::header::{RTCP_CLEAR, RtpHeader, rtcp_ssrc};
 use crate::srtp::keys::MasterKey;
-use crate::srtp::replay::guess_index;
+use crate::srtp::replay::{ReplayWindow, Standing, guess_index};
 
 /// Sources (SSRCs) of ours under one key; more would be a fault of ours.
 const MAX_SOURCES: usize = 16;
@@ -11,14 +11,17 @@ const MAX_SOURCES: usize = 16;
 /// The bit of the SRTCP index word that says the packet is encrypted.
 const ENCRYPTED: u32 = 1 << 31;
 
+/// The last RTP index there is (RFC 3711, section 9.2).
+const LAST_INDEX: u64 = (1 << 48) - 1;
+
 /// Why a packet was not protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtectError {
     /// Not RTP or RTCP, or cut short.
     #[error("the packet to protect is malformed")]
     Malformed,
-    /// The sequence number does not go up: protecting it would use a key stream twice.
-    #[error("the packet's sequence number does not follow the one before")]
+    /// The sequence number was used, or is too old to tell: protecting it would use a key stream twice.
+    #[error("the packet's sequence number was used before")]
     SequenceReused,
     /// Too many packets under one key (RFC 3711, section 9.2).
     #[error("the SRTP key is used up")]
@@ -30,8 +33,8 @@ pub enum ProtectError {
 
 struct Source {
     ssrc: u32,
-    /// Index of the last RTP packet.
-    rtp: Option<u64>,
+    /// Which RTP indices were used. A stream that is passed on may be out of order; no index serves twice all the same.
+    rtp: Option<ReplayWindow>,
     /// Index of the next RTCP packet.
     rtcp: u32,
 }
@@ -61,14 +64,22 @@ impl Outbound {
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), ProtectError> {
         let header = RtpHeader::parse(packet).ok_or(ProtectError::Malformed)?;
         let source = source(&mut self.sources, header.ssrc)?;
-        let index = match source.rtp {
+        let index = match &source.rtp {
             None => u64::from(header.sequence),
-            Some(last) => {
-                let index = guess_index(last, header.sequence).ok_or(ProtectError::KeyExhausted)?;
-                if index <= last {
-                    return Err(ProtectError::SequenceReused);
+            Some(sent) => {
+                // Without a guess the index lies before the stream's start, or behind the last one there is.
+                let refused = if sent.highest() < LAST_INDEX / 2 {
+                    ProtectError::SequenceReused
+                } else {
+                    ProtectError::KeyExhausted
+                };
+                let index = guess_index(sent.highest(), header.sequence).ok_or(refused)?;
+                match sent.standing(index) {
+                    Standing::Fresh => index,
+                    Standing::Replay | Standing::TooOld => {
+                        return Err(ProtectError::SequenceReused);
+                    }
                 }
-                index
             }
         };
         let (clear, text) = packet
@@ -87,7 +98,10 @@ impl Outbound {
                 packet.extend_from_slice(&tag);
             }
         }
-        source.rtp = Some(index);
+        match &mut source.rtp {
+            Some(sent) => sent.record(index),
+            None => source.rtp = Some(ReplayWindow::starting_at(index)),
+        }
         Ok(())
     }
 
@@ -131,7 +145,7 @@ impl Outbound {
     pub(crate) fn resume(&mut self, ssrc: u32, last_rtp: Option<u64>, next_rtcp: u32) {
         self.sources.push(Source {
             ssrc,
-            rtp: last_rtp,
+            rtp: last_rtp.map(ReplayWindow::starting_at),
             rtcp: next_rtcp,
         });
     }

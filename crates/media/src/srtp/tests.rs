@@ -157,7 +157,17 @@ fn the_sender_never_uses_an_index_twice() {
         Err(ProtectError::SequenceReused)
     );
     assert_eq!(again, before);
+    outbound.protect_rtp(&mut rtp(12, SSRC, b"four")).unwrap();
     outbound.protect_rtp(&mut rtp(11, SSRC, b"three")).unwrap();
+    for used in [10, 11, 12] {
+        let refused = outbound.protect_rtp(&mut rtp(used, SSRC, b"again"));
+        assert_eq!(refused, Err(ProtectError::SequenceReused));
+    }
+    outbound
+        .protect_rtp(&mut rtp(500, SSRC, b"far on"))
+        .unwrap();
+    let refused = outbound.protect_rtp(&mut rtp(13, SSRC, b"too old to tell"));
+    assert_eq!(refused, Err(ProtectError::SequenceReused));
     outbound
         .protect_rtp(&mut rtp(10, 7, b"other source"))
         .unwrap();
