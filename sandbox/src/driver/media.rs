@@ -19,6 +19,7 @@ use offhook_media::srtp::profile::SrtpProfile;
 use tokio::sync::mpsc;
 
 use crate::face::MediaFace;
+use crate::limits::Limits;
 use crate::program::bridge::Bridge;
 use crate::program::clip::Clips;
 use crate::program::echo::Echo;
@@ -62,6 +63,7 @@ impl MediaDesk {
         clips: Clips,
         listen: IpAddr,
         mute_return: bool,
+        limits: &Limits,
         notices: mpsc::Sender<(MediaId, MediaNotice)>,
     ) -> Result<Self, MediaDeskError> {
         let sink = move |call: CallKey, event: CallEvent| {
@@ -76,6 +78,7 @@ impl MediaDesk {
         };
         let config = WorkerConfig {
             name: "sandbox-media".to_owned(),
+            ports: limits.media_ports.clone(),
             ..WorkerConfig::default()
         };
         let bind = if listen.is_unspecified() {

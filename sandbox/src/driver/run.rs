@@ -89,6 +89,7 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
         Clips::encode()?,
         settings.listen.ip(),
         settings.mute_return,
+        &settings.limits,
         notices,
     )?;
     let mut operator = read_operator()?;

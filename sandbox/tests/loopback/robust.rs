@@ -10,6 +10,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
 use crate::client::{BOTH, Client, Dialect, tcp};
+use crate::phone::Phone;
 use crate::process::Sandbox;
 
 #[test]
@@ -92,6 +93,21 @@ fn limits_cost_the_offender_its_socket_and_nobody_else() {
 
     let state = good.ask("telnyx_rtc.gatewayState", json!({}));
     assert_eq!(state["result"]["params"]["state"], "REGED");
+}
+
+#[test]
+fn media_stays_within_its_ports() {
+    let sandbox = Sandbox::start(&["--media-ports", "21000-21099"]);
+    let mut client = Client::ready(&sandbox.address(), Dialect::Telnyx, "demo-1", None);
+    client.invite("c-1", "9196", &Phone::new(1).offer());
+    let answer = client.expect("answer");
+    let sdp = answer["sdp"].as_str().unwrap();
+    let port = sdp
+        .split("m=audio ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let port: u16 = port.unwrap().parse().unwrap();
+    assert!((21000..=21099).contains(&port), "{sdp}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use if_addrs::IfOperStatus;
@@ -13,7 +14,8 @@ const MAX_SOCKETS: usize = 8;
 /// How long a listing of the interfaces is good for.
 const LISTING_AGE: Duration = Duration::from_secs(1);
 
-/// Where a call's sockets are bound: one socket for each address, the kernel chooses the port.
+/// Where a call's sockets are bound: one socket for each address; the kernel chooses the port, within the worker's
+/// range where it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bind {
     /// Every useful interface: up, and not link-local. Loopback only when there is nothing else, or when asked.
@@ -50,6 +52,16 @@ pub enum BindError {
         address: IpAddr,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// Every port of the worker's range is in use.
+    #[error("no UDP port from {first} to {last} is free on {address}: widen the range")]
+    NoPort {
+        /// The address asked for.
+        address: IpAddr,
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
     },
     /// The kernel does not watch the socket.
     #[error(
@@ -139,14 +151,60 @@ fn choose(listing: &[Listed], loopback: bool) -> Vec<IpAddr> {
         .collect()
 }
 
-/// A bound, non-blocking UDP socket with buffers of about the sizes asked for (the kernel has its own limits).
-pub(crate) fn bind_socket(
+/// The ports that sockets may have, tried in turn so that one just left is the last to be used again.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    range: Option<RangeInclusive<u16>>,
+    used: u16,
+}
+
+impl Ports {
+    /// Ports of this range, or any.
+    pub(crate) fn new(range: Option<RangeInclusive<u16>>) -> Self {
+        Self { range, used: 0 }
+    }
+
+    /// Binds a socket to the next free port; see [`bind_socket`].
+    pub(crate) fn bind(
+        &mut self,
+        ip: IpAddr,
+        receive_buffer: usize,
+        send_buffer: usize,
+    ) -> Result<(UdpSocket, SocketAddr), BindError> {
+        let Some(range) = self.range.clone() else {
+            return bind_socket(ip, 0, receive_buffer, send_buffer);
+        };
+        let (first, last) = (*range.start(), *range.end());
+        let after = range.clone().filter(|port| *port > self.used);
+        for port in after.chain(range.filter(|port| *port <= self.used)) {
+            match bind_socket(ip, port, receive_buffer, send_buffer) {
+                Err(BindError::Socket { source, .. })
+                    if source.kind() == io::ErrorKind::AddrInUse => {}
+                Ok(bound) => {
+                    self.used = port;
+                    return Ok(bound);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(BindError::NoPort {
+            address: ip,
+            first,
+            last,
+        })
+    }
+}
+
+/// A bound, non-blocking UDP socket with buffers of about the sizes asked for (the kernel has its own limits). The
+/// kernel chooses port 0.
+fn bind_socket(
     ip: IpAddr,
+    port: u16,
     receive_buffer: usize,
     send_buffer: usize,
 ) -> Result<(UdpSocket, SocketAddr), BindError> {
     let open = || -> io::Result<(UdpSocket, SocketAddr)> {
-        let address = SocketAddr::new(ip, 0);
+        let address = SocketAddr::new(ip, port);
         let socket = Socket::new(
             Domain::for_address(address),
             Type::DGRAM,
@@ -197,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_foreign_address_is_refused_by_name() {
-        let error = bind_socket("192.0.2.7".parse().unwrap(), 0, 0).unwrap_err();
+        let error = bind_socket("192.0.2.7".parse().unwrap(), 0, 0, 0).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -210,5 +268,20 @@ mod tests {
                 .ends_with("no interface of this machine has this address"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn ports_come_from_the_range_in_turn_until_none_is_free() {
+        let ip: IpAddr = "127.0.0.1".parse().unwrap();
+        // A port that was free a moment ago, as a range of one.
+        let (socket, free) = bind_socket(ip, 0, 0, 0).unwrap();
+        drop(socket);
+        let mut ports = Ports::new(Some(free.port()..=free.port()));
+        let (socket, bound) = ports.bind(ip, 0, 0).unwrap();
+        assert_eq!(bound, free);
+        let error = ports.bind(ip, 0, 0).unwrap_err();
+        assert!(matches!(error, BindError::NoPort { .. }), "{error}");
+        drop(socket);
+        assert_eq!(ports.bind(ip, 0, 0).unwrap().1, free);
     }
 }

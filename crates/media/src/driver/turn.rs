@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use slab::Slab;
 
-use crate::driver::bind::{Addresses, Bind, BindError, bind_socket};
+use crate::driver::bind::{Addresses, Bind, BindError, Ports};
 use crate::driver::event::{CallEvent, EventSink, OpenError};
 use crate::driver::handle::Command;
 use crate::driver::timers::Timers;
@@ -51,6 +51,7 @@ pub(crate) struct Turns {
     ready: VecDeque<usize>,
     timers: Timers,
     addresses: Addresses,
+    ports: Ports,
     rng: StdRng,
     /// The slots of all calls are counted from here, each with its own phase.
     epoch: Instant,
@@ -89,6 +90,7 @@ impl Turns {
         sink: Box<dyn EventSink>,
     ) -> io::Result<Self> {
         Ok(Self {
+            ports: Ports::new(config.ports.clone()),
             config,
             poll,
             commands,
@@ -345,7 +347,8 @@ impl Turns {
         call: usize,
     ) -> Result<(usize, SocketAddr), BindError> {
         let (mut socket, local) =
-            bind_socket(address, self.config.receive_buffer, self.config.send_buffer)?;
+            self.ports
+                .bind(address, self.config.receive_buffer, self.config.send_buffer)?;
         let entry = self.sockets.vacant_entry();
         let index = entry.key();
         self.poll

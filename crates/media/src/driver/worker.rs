@@ -1,6 +1,7 @@
 //! One thread that carries many calls: how it is started, ended, and several of them shared out.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
@@ -26,6 +27,8 @@ pub struct WorkerConfig {
     pub receive_buffer: usize,
     /// Send buffer of each call's socket, in bytes.
     pub send_buffer: usize,
+    /// UDP ports of the calls' sockets; `None` lets the kernel choose.
+    pub ports: Option<RangeInclusive<u16>>,
 }
 
 impl Default for WorkerConfig {
@@ -36,6 +39,7 @@ impl Default for WorkerConfig {
             command_queue: 4096,
             receive_buffer: 128 * 1024,
             send_buffer: 128 * 1024,
+            ports: None,
         }
     }
 }
