@@ -75,14 +75,18 @@ fn usable(file: &Path, strict: bool) -> Result<Config, String> {
 }
 
 fn serve(config: Config, level: LogLevel) -> Result<(), Failure> {
-    // Claimed before anything else: a second daemon must not log in with the same accounts first.
-    let claimed = claim(&config.socket.clone().unwrap_or_else(default_socket))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::Runtime)?;
+    // From the first moment that anybody can see this daemon, a signal ends it in order.
+    let ends = {
+        let _within = runtime.enter();
+        Ends::listen().map_err(Failure::Runtime)?
+    };
+    // Claimed before the engine lives: a second daemon must not log in with the same accounts first.
+    let claimed = claim(&config.socket.clone().unwrap_or_else(default_socket))?;
     runtime.block_on(async {
-        let ends = Ends::listen().map_err(Failure::Runtime)?;
         let engine = Engine::builder()
             .accounts(config.accounts)
             .audio(config.audio)

@@ -16,8 +16,9 @@ use offhook_signaling::event::{Event as SignalingEvent, Party};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::account::{Account, Profile};
-use crate::call::{Call, Effects, Identity, Shown};
+use crate::account::{Account, Profile, Stages};
+use crate::call::dialog::Call;
+use crate::call::state::{Effects, Identity, Shown};
 use crate::error::{Error, Wanted};
 use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, Output};
@@ -263,19 +264,12 @@ impl Core {
     }
 
     /// The account's socket stands; how long its stages took.
-    pub fn connected(
-        &mut self,
-        account: AccountKey,
-        dns: Duration,
-        tcp: Duration,
-        tls: Option<Duration>,
-        now: Instant,
-    ) {
+    pub fn connected(&mut self, account: AccountKey, stages: Stages, now: Instant) {
         let Some(entry) = self.accounts.get_mut(account.0) else {
             return;
         };
         let name = Arc::clone(&entry.profile.name);
-        for (at, kind) in entry.connected(dns, tcp, tls, now) {
+        for (at, kind) in entry.connected(stages, now) {
             self.outbox.push_back(Output::Event(Event {
                 account: Arc::clone(&name),
                 call: None,
@@ -299,8 +293,8 @@ impl Core {
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],
             SignalingEvent::Disconnected { cause, retry_in } => {
                 let events = entry.disconnected(&cause, retry_in, now);
-                self.connection_lost(account, now);
-                events.into_iter().collect()
+                self.tell(account, events.into_iter().collect(), now);
+                return self.connection_lost(account, now);
             }
             SignalingEvent::Stopped => vec![entry.stopped(now)],
             SignalingEvent::Incoming {

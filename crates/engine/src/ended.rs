@@ -24,7 +24,7 @@ pub struct Ended {
     pub talk: Duration,
     /// The last figures, if there was media.
     pub quality: Option<Quality>,
-    /// The recording, closed and complete, if there was one.
+    /// The recording, if there was one; its last hundredths of a second are being written as this is told.
     pub recording: Option<PathBuf>,
 }
 

@@ -1,1 +1,413 @@
-//! t
+//! What a person may get wrong in a configuration, and the sentence that each mistake gets.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use offhook_engine::request::Dtmf;
+use offhook_engine::vocabulary::{AudioCodec, LoginKind, SinkSpec, SourceSpec};
+use tempfile::TempDir;
+use tracing::level_filters::LevelFilter;
+
+use crate::config::checked::{Config, load};
+
+/// A folder with a configuration and a password.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.file("password", "hunter2\n", 0o600);
+        folder
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn file(&self, name: &str, content: &str, mode: u32) {
+        let path = self.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn load(&self, text: &str) -> Result<Config, String> {
+        self.load_with(text, None)
+    }
+
+    fn load_with(&self, text: &str, credentials: Option<&Path>) -> Result<Config, String> {
+        self.file("offhookd.toml", text, 0o644);
+        load(&self.path().join("offhookd.toml"), credentials).map_err(|error| {
+            let told = error.to_string();
+            assert!(
+                !told.contains("hunter2") && !told.contains('\n'),
+                "{told:?}"
+            );
+            told
+        })
+    }
+
+    /// The sentence about a configuration that must be refused.
+    fn refusal(&self, text: &str) -> String {
+        self.load(text).unwrap_err()
+    }
+}
+
+const ACCOUNT: &str = r#"[[account]]
+name = "desk"
+dialect = "freeswitch"
+server = "wss://pbx.example:8082"
+login = "1000"
+password_file = "password"
+"#;
+
+fn assert_has(told: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(told.contains(part), "{part:?} is missing in: {told}");
+    }
+}
+
+#[test]
+fn everything_that_may_be_said_is_understood() {
+    let folder = Folder::new();
+    folder.file("token", "abc.def.ghi", 0o640);
+    folder.file("ca.pem", "", 0o644);
+    let config = folder
+        .load(&format!(
+            r#"{ACCOUNT}ca_file = "ca.pem"
+proxy = "http://proxy.example:3128"
+no_proxy = ["localhost", "10.0.0.0/8"]
+caller_name = "Desk"
+caller_number = "+4930123"
+backoff_base = "1s"
+backoff_max = 2
+
+[[account]]
+name = "cloud"
+dialect = "telnyx"
+server = "wss://rtc.telnyx.com"
+token_file = "token"
+
+[[account]]
+name = "assistant"
+dialect = "telnyx"
+server = "wss://rtc.telnyx.com"
+anonymous = {{ target_type = "ai_assistant", target_id = "a-1", conversation_id = "c" }}
+
+[control]
+socket = "control.sock"
+
+[audio]
+input = "tone:1004"
+output = "file:heard/{{call}}.wav"
+
+[media]
+media_timeout = 0
+no_media = "2500ms"
+codecs = ["PCMU", "opus"]
+addresses = ["192.0.2.7"]
+loopback = false
+dtmf = "rfc4733"
+
+[log]
+level = "debug"
+"#
+        ))
+        .unwrap();
+    let names: Vec<&str> = config
+        .accounts
+        .iter()
+        .map(|account| account.name.as_str())
+        .collect();
+    assert_eq!(names, ["desk", "cloud", "assistant"]);
+    let kinds: Vec<LoginKind> = config
+        .accounts
+        .iter()
+        .map(|account| account.login.kind())
+        .collect();
+    assert_eq!(
+        kinds,
+        [LoginKind::Password, LoginKind::Token, LoginKind::Anonymous]
+    );
+    let desk = &config.accounts[0];
+    assert_eq!(
+        (desk.backoff.base, desk.backoff.cap),
+        (Duration::from_secs(1), Duration::from_secs(2))
+    );
+    assert!(desk.connect.proxy.is_some());
+    assert_eq!(config.socket, Some(folder.path().join("control.sock")));
+    assert_eq!(config.audio.input, SourceSpec::Tone(1004.0));
+    assert_eq!(
+        config.audio.output,
+        SinkSpec::File(folder.path().join("heard/{call}.wav"))
+    );
+    assert_eq!(config.media.media_timeout, Duration::ZERO);
+    assert_eq!(config.media.no_media_after, Duration::from_millis(2500));
+    assert_eq!(config.media.codecs, [AudioCodec::Pcmu, AudioCodec::Opus]);
+    assert_eq!(config.media.dtmf, Dtmf::Rfc4733);
+    assert_eq!(config.level, LevelFilter::DEBUG);
+    assert!(
+        !format!("{config:?}").contains("hunter2"),
+        "a secret is shown by Debug"
+    );
+}
+
+#[test]
+fn a_typing_error_gets_its_line_and_the_nearest_name() {
+    let folder = Folder::new();
+    let told = folder.refusal(&format!("{ACCOUNT}sevrer = \"x\"\n"));
+    assert_has(
+        &told,
+        &[
+            "offhookd.toml, line 7",
+            "`sevrer`",
+            "[[account]]",
+            "did you mean `server`?",
+        ],
+    );
+    let told = folder.refusal(&format!("{ACCOUNT}\n[audoi]\ninput = \"silence\"\n"));
+    assert_has(&told, &["line 8", "`audoi`", "did you mean `audio`?"]);
+    let told = folder.refusal(&format!("{ACCOUNT}\n[media]\nmedia_timeuot = 3\n"));
+    assert_has(&told, &["line 9", "did you mean `media_timeout`?"]);
+    let told =
+        folder.refusal(&ACCOUNT.replace("password_file = \"password\"", "password = \"hunter2\""));
+    assert_has(
+        &told,
+        &["line 6", "`password`", "did you mean `password_file`?"],
+    );
+    let told = folder.refusal(&ACCOUNT.replace("login", "zzz"));
+    assert_has(&told, &["`zzz`", "known here are", "token_file"]);
+    let told = folder.refusal(&format!("{ACCOUNT}anonymous = {{ target_tpye = \"x\" }}\n"));
+    assert_has(&told, &["line 7", "did you mean `target_type`?"]);
+}
+
+#[test]
+fn the_first_mistake_of_the_file_is_told_first() {
+    let folder = Folder::new();
+    let told = folder.refusal(&format!("[log]\nlevle = \"info\"\n{ACCOUNT}sevrer = 1\n"));
+    assert_has(&told, &["line 2", "`levle`"]);
+}
+
+#[test]
+fn no_toml_and_wrong_types_get_their_line() {
+    let folder = Folder::new();
+    assert_has(&folder.refusal("[[account]\n"), &["line 1"]);
+    assert_has(
+        &folder.refusal(&format!("{ACCOUNT}\n[control]\nsocket = 3\n")),
+        &["line 9", "string"],
+    );
+    assert_has(
+        &folder.refusal(&ACCOUNT.replace("\"1000\"", "1000")),
+        &["line 5", "string"],
+    );
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_meaning() {
+    let folder = Folder::new();
+    assert_has(
+        &folder.refusal("[log]\nlevel = \"info\"\n"),
+        &["no account", "[[account]]"],
+    );
+    for (key, meaning) in [
+        ("name", "requests"),
+        ("dialect", "telnyx"),
+        ("server", "wss://"),
+    ] {
+        let without: String = ACCOUNT
+            .lines()
+            .filter(|line| !line.starts_with(key))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_has(
+            &folder.refusal(&without),
+            &["line 1", &format!("`{key}`"), meaning],
+        );
+    }
+    assert_has(&folder.load("").unwrap_err(), &["no account"]);
+    let missing = load(&folder.path().join("nowhere.toml"), None)
+        .unwrap_err()
+        .to_string();
+    assert_has(&missing, &["nowhere.toml", "cannot read"]);
+}
+
+#[test]
+fn an_account_has_exactly_one_way_to_log_in() {
+    let folder = Folder::new();
+    folder.file("token", "abc.def.ghi", 0o600);
+    let bare = ACCOUNT.replace("login = \"1000\"\n", "");
+    assert_has(
+        &folder.refusal(&bare),
+        &["`desk`", "`password_file` without `login`"],
+    );
+    let bare = bare.replace("password_file = \"password\"\n", "");
+    assert_has(&folder.refusal(&bare), &["`desk`", "no way to log in"]);
+    assert_has(
+        &folder.refusal(&format!("{bare}login = \"1\"\n")),
+        &["`login` without `password_file`"],
+    );
+    assert_has(
+        &folder.refusal(&format!("{ACCOUNT}token_file = \"token\"\n")),
+        &["more than one way"],
+    );
+    let told = folder.refusal(&format!("{bare}token_file = \"token\"\n"));
+    assert_has(
+        &told,
+        &["line 5", "freeswitch", "`token_file`", "password_file"],
+    );
+    assert_has(
+        &folder.refusal(&format!("{ACCOUNT}{ACCOUNT}")),
+        &["line 7", "two accounts", "`desk`"],
+    );
+}
+
+#[test]
+fn values_that_do_not_work_are_told_with_those_that_do() {
+    let folder = Folder::new();
+    let told = folder.refusal(&ACCOUNT.replace("freeswitch", "freeswich"));
+    assert_has(
+        &told,
+        &["line 3", "freeswich", "did you mean \"freeswitch\"?"],
+    );
+    for server in [
+        "pbx.example:8082",
+        "https://pbx.example",
+        "wss://",
+        "wss:// pbx",
+    ] {
+        let told = folder.refusal(&ACCOUNT.replace("wss://pbx.example:8082", server));
+        assert_has(&told, &["line 4", "`server", "wss://pbx.example:8082"]);
+    }
+    let told = folder.refusal(&ACCOUNT.replace("wss://", "wss://1000:hunter2@"));
+    assert_has(&told, &["line 4", "ends up in logs"]);
+    for (line, parts) in [
+        (
+            "[media]\nmedia_timeout = \"60 parsec\"",
+            ["line 8", "60 parsec", "\"60s\""],
+        ),
+        (
+            "[media]\nmedia_timeout = \"25h\"",
+            ["line 8", "25h", "longer than a day"],
+        ),
+        (
+            "[media]\ncodecs = [\"opus\", \"opux\"]",
+            ["line 8", "opux", "did you mean \"opus\"?"],
+        ),
+        (
+            "[media]\naddresses = [\"eth0\"]",
+            ["line 8", "eth0", "no IP address"],
+        ),
+        ("[media]\ndtmf = \"sip\"", ["line 8", "sip", "rfc4733"]),
+        (
+            "[log]\nlevel = \"inof\"",
+            ["line 8", "inof", "did you mean \"info\"?"],
+        ),
+        (
+            "[audio]\ninput = \"devise:Mic\"",
+            ["line 8", "devise:Mic", "device:NAME"],
+        ),
+        (
+            "[audio]\ninput = \"tone:loud\"",
+            ["line 8", "tone:loud", "tone:1004"],
+        ),
+        (
+            "[audio]\noutput = \"silence\"",
+            ["line 8", "silence", "discard"],
+        ),
+    ] {
+        assert_has(&folder.refusal(&format!("{ACCOUNT}{line}\n")), &parts);
+    }
+    let told = folder.refusal(&format!("{ACCOUNT}proxy = \"socks5://proxy\"\n"));
+    assert_has(&told, &["line 7", "`proxy", "http://"]);
+    let told = folder.refusal(&format!("{ACCOUNT}proxy = \"http://u:hunter2@proxy\"\n"));
+    assert_has(&told, &["line 7", "`proxy"]);
+    let told = folder.refusal(&format!("{ACCOUNT}ca_file = \"nowhere.pem\"\n"));
+    assert_has(
+        &told,
+        &["line 7", "ca_file", "nowhere.pem", "check the path"],
+    );
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused_by_name() {
+    let folder = Folder::new();
+    for mode in [0o604, 0o644, 0o602, 0o601] {
+        folder.file("password", "hunter2", mode);
+        assert_has(
+            &folder.refusal(ACCOUNT),
+            &[
+                "line 6",
+                "`password_file`",
+                "`desk`",
+                "chmod o-rwx",
+                "password",
+            ],
+        );
+    }
+    for mode in [0o600, 0o640, 0o660, 0o400] {
+        folder.file("password", "hunter2", mode);
+        folder.load(ACCOUNT).unwrap();
+    }
+}
+
+#[test]
+fn a_secret_that_is_none_is_refused_by_name() {
+    let folder = Folder::new();
+    folder.file("password", "\n", 0o600);
+    assert_has(&folder.refusal(ACCOUNT), &["is empty"]);
+    fs::write(folder.path().join("password"), [0xff, 0xfe]).unwrap();
+    assert_has(&folder.refusal(ACCOUNT), &["UTF-8"]);
+    folder.file("password", &"x".repeat(70_000), 0o600);
+    assert_has(&folder.refusal(ACCOUNT), &["larger than"]);
+    fs::remove_file(folder.path().join("password")).unwrap();
+    assert_has(&folder.refusal(ACCOUNT), &["cannot read", "password"]);
+    fs::create_dir(folder.path().join("password")).unwrap();
+    assert_has(&folder.refusal(ACCOUNT), &["not a regular file"]);
+}
+
+#[test]
+fn a_pipe_in_place_of_a_secret_does_not_hold_up_the_start() {
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    assert_has(
+        &folder.refusal(&ACCOUNT.replace("\"password\"", "\"pipe\"")),
+        &["not a regular file"],
+    );
+}
+
+#[test]
+fn systemd_credentials_are_found_by_name_and_only_there() {
+    let folder = Folder::new();
+    let credentials = tempfile::tempdir().unwrap();
+    let path = credentials.path().join("desk");
+    fs::write(&path, "hunter2\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    let text = ACCOUNT.replace("\"password\"", "\"credential:desk\"");
+    folder.load_with(&text, Some(credentials.path())).unwrap();
+    assert_has(
+        &folder.load_with(&text, None).unwrap_err(),
+        &["CREDENTIALS_DIRECTORY", "LoadCredential=desk"],
+    );
+    let told = folder.load_with(
+        &text.replace("credential:desk", "credential:../desk"),
+        Some(credentials.path()),
+    );
+    assert_has(&told.unwrap_err(), &["no credential's name"]);
+}
+
+#[test]
+fn one_newline_is_taken_off_a_secret_and_no_more() {
+    let folder = Folder::new();
+    for (content, secret) in [
+        ("a\n", "a"),
+        ("a\r\n", "a"),
+        ("a\n\n", "a\n"),
+        (" a ", " a "),
+    ] {
+        folder.file("password", content, 0o600);
+        let read = crate::config::secret_file::read(&folder.path().join("password")).unwrap();
+        assert_eq!(read, secret);
+    }
+}

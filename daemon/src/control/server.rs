@@ -8,6 +8,7 @@ use offhook_control::hello::{Hello, PROTOCOL, VERSION};
 use offhook_control::request::METHODS;
 use offhook_control::rpc::{RequestId, write_error, write_hello};
 use offhook_engine::Engine;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -121,7 +122,12 @@ impl Server {
         let _ = timeout(2 * LAST_WORDS, places.acquire_many(CLIENTS)).await;
     }
 
-    fn serve(&self, stream: UnixStream, places: &Arc<Semaphore>, ended: &watch::Receiver<bool>) {
+    fn serve(
+        &self,
+        mut stream: UnixStream,
+        places: &Arc<Semaphore>,
+        ended: &watch::Receiver<bool>,
+    ) {
         let hello = self.daemon.hello();
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             let full = RpcError::new(
@@ -130,8 +136,10 @@ impl Server {
             )
             .with_remedy("close one of them");
             let lines = hello + &write_error(&RequestId::Null, &full);
-            // A fresh socket takes a line without waiting; whoever cannot be told sees the connection close.
-            let _ = stream.try_write(lines.as_bytes());
+            tokio::spawn(async move {
+                // Whoever does not read it sees the connection close.
+                let _ = timeout(LAST_WORDS, stream.write_all(lines.as_bytes())).await;
+            });
             return;
         };
         let session = Session::new(stream, self.daemon.clone());
@@ -143,9 +151,12 @@ impl Server {
                 sleep(LAST_WORDS).await;
             };
             tokio::select! {
-                Err(error) = session.run(&hello) => tracing::debug!(%error, "a control client is gone"),
+                served = session.run(&hello) => {
+                    if let Err(error) = served {
+                        tracing::debug!(%error, "a control client is gone");
+                    }
+                }
                 () = last_words => {}
-                else => {}
             }
             drop(place);
         });

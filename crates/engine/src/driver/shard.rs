@@ -20,8 +20,10 @@ use offhook_signaling::transport::connect::{ConnectTimings, connect};
 use offhook_signaling::transport::error::ConnectError;
 use offhook_signaling::transport::websocket::{Connection, Incoming};
 use tokio::sync::{broadcast, mpsc};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep_until, timeout};
 
+use crate::account::Stages;
 use crate::config::{AudioConfig, MediaConfig};
 use crate::core::Core;
 use crate::driver::clock::{self, now};
@@ -210,9 +212,13 @@ impl Shard {
             Some(Ok((connection, timings))) => {
                 line.opened(connection.outbox());
                 self.state.connections.push(Keyed { key, connection });
-                let tcp = timings.tcp + timings.proxy.unwrap_or_default();
-                self.core
-                    .connected(AccountKey(key.account), timings.dns, tcp, timings.tls, now);
+                let stages = Stages {
+                    dns: timings.dns,
+                    tcp: timings.tcp + timings.proxy.unwrap_or_default(),
+                    tls: timings.tls,
+                    upgrade: timings.upgrade,
+                };
+                self.core.connected(AccountKey(key.account), stages, now);
                 line.session.handle(Input::Opened, now);
             }
         }
@@ -375,13 +381,17 @@ impl Shard {
         });
     }
 
-    /// Lets closed sockets send what they hold.
+    /// Lets closed sockets send what they hold, and recordings reach the disk.
     async fn flush(&mut self) {
+        let disk = self.disk.clone();
+        let recordings = spawn_blocking(move || disk.wait_for_recordings(LAST_BYTES));
         for line in &mut self.lines {
             line.disconnect();
         }
         let emptied = async { while self.state.connections.next().await.is_some() {} };
+        // Whoever is not done by then has lost its last bytes; the end must come all the same.
         let _ = timeout(LAST_BYTES, emptied).await;
+        let _ = recordings.await;
     }
 }
 

@@ -1,124 +1,37 @@
-//! One call: which description goes where, what media and signalling make of it, and how it ends exactly once.
+//! One call: what users and signalling make of it, and how it ends exactly once.
 
-use std::collections::VecDeque;
 use std::mem;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_media::driver::event::CallEvent;
-use offhook_media::program::{AudioCodec, CallKey, ProgramCommand, ProgramEvent};
-use offhook_media::quality::statistics::Statistics;
-use offhook_media::session::event::MediaEvent;
+use offhook_media::program::ProgramCommand;
 use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{Event as SignalingEvent, Party};
 
+use crate::call::sound::codec_name;
+use crate::call::state::{Effects, Ending, Heard, Identity, Shown, Sound, State};
 use crate::ended::{EndReason, Ended};
-use crate::event::{Event, EventKind, IceEnd};
+use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, MediaCommand, Output};
-use crate::quality::Quality;
-use crate::status::{CallState, CallStatus, Direction};
+use crate::status::{CallState, CallStatus};
 
 /// See [`Deadline::LocalDescription`].
 const LOCAL_DESCRIPTION: Duration = Duration::from_secs(15);
 /// See [`Deadline::MediaClosed`].
 const MEDIA_CLOSED: Duration = Duration::from_secs(2);
 
-/// The name that SDP and webrtc-stats give a codec.
-const fn codec_name(codec: AudioCodec) -> &'static str {
-    match codec {
-        AudioCodec::Opus => "opus",
-        AudioCodec::Pcmu => "PCMU",
-        AudioCodec::Pcma => "PCMA",
-    }
-}
-
-/// Where a call's doings go.
-pub(crate) struct Effects<'a> {
-    pub(crate) outbox: &'a mut VecDeque<Output>,
-    pub(crate) now: Instant,
-}
-
-/// Who a call is between, fixed at its beginning.
-#[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    pub(crate) key: CallKey,
-    pub(crate) id: CallId,
-    pub(crate) account: AccountKey,
-    pub(crate) account_name: Arc<str>,
-    pub(crate) direction: Direction,
-}
-
-/// How we show ourselves to the callee.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Shown {
-    pub(crate) name: Option<String>,
-    pub(crate) number: Option<String>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Call {
-    identity: Identity,
-    remote: Party,
-    began: Instant,
-    state: State,
-    sound: Sound,
-    deadline: Option<(Instant, Deadline)>,
-    recovering: bool,
-}
-
-/// How far signalling has come. A field exists only in the states in which it means something.
-#[derive(Debug)]
-enum State {
-    /// Outbound: the media worker makes our offer.
-    Offering(Shown),
-    /// Outbound: the invitation is out.
-    Inviting(Heard),
-    /// Inbound: it rings, and this is the far end's offer.
-    Offered(Option<String>),
-    /// Inbound: the media worker makes our answer.
-    Answering,
-    /// Inbound: our answer is out, the server has not confirmed it.
-    Confirming,
-    /// Answered by whichever side.
-    Active { since: Instant },
-    /// Over but for the media worker's last figures.
-    Ending(Ending),
-    /// Told as ended; to be forgotten.
-    Over,
-}
-
-/// What an outbound call heard of the far end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    Nothing,
-    Ringing,
-    Early,
-}
-
-#[derive(Debug)]
-struct Ending {
-    reason: EndReason,
-    cause: Cause,
-    answered: Option<Instant>,
-    ended: Instant,
-}
-
-/// What the call has of media.
-#[derive(Debug, Default)]
-struct Sound {
-    open: bool,
-    /// Offer and answer were complete at least once.
-    agreed: bool,
-    /// The answer being made is for a new offer within the call.
-    renewing: bool,
-    muted: bool,
-    codec: Option<AudioCodec>,
-    quality: Option<Quality>,
-    recording: Option<PathBuf>,
+    pub(super) identity: Identity,
+    pub(super) remote: Party,
+    pub(super) began: Instant,
+    pub(super) state: State,
+    pub(super) sound: Sound,
+    pub(super) deadline: Option<(Instant, Deadline)>,
+    pub(super) recovering: bool,
 }
 
 impl Call {
@@ -411,166 +324,6 @@ impl Call {
         self.await_description(fx);
     }
 
-    pub(crate) fn on_media(&mut self, event: CallEvent, fx: &mut Effects<'_>) {
-        match event {
-            CallEvent::OpenFailed(error) => {
-                self.sound.open = false;
-                self.end(
-                    EndReason::NoSocket(error.to_string()),
-                    Cause::NETWORK_OUT_OF_ORDER,
-                    fx,
-                );
-                self.finish(fx);
-            }
-            CallEvent::LocalOffer { sdp } => self.on_local_offer(sdp, fx),
-            CallEvent::LocalAnswer { sdp } => self.on_local_answer(sdp, fx),
-            CallEvent::Refused(refusal) => self.on_refused(refusal.to_string(), fx),
-            CallEvent::Media(event) => self.on_media_event(event, fx),
-            CallEvent::Closed { error, statistics } => {
-                self.take_figures(&statistics);
-                self.sound.open = false;
-                let reason = error.map_or(EndReason::MediaLost, EndReason::Media);
-                self.end(reason, Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
-                self.finish(fx);
-            }
-            // Tells nothing new: `Negotiated` came with it.
-            CallEvent::AnswerAccepted | _ => {}
-        }
-    }
-
-    fn on_local_offer(&mut self, sdp: String, fx: &mut Effects<'_>) {
-        let State::Offering(shown) = &mut self.state else {
-            return;
-        };
-        let shown = mem::take(shown);
-        self.deadline = None;
-        self.state = State::Inviting(Heard::Nothing);
-        let invite = Command::Invite {
-            call: self.identity.id.clone(),
-            to: self.remote.number.clone(),
-            sdp,
-            caller_name: shown.name,
-            caller_number: shown.number,
-            headers: Vec::new(),
-        };
-        self.signal(invite, fx);
-        let number = self.remote.number.clone();
-        self.tell(
-            EventKind::Invite {
-                number,
-                direction: Direction::Outbound,
-            },
-            fx,
-        );
-    }
-
-    fn on_local_answer(&mut self, sdp: String, fx: &mut Effects<'_>) {
-        let call = self.identity.id.clone();
-        if self.is_ending() {
-            return;
-        }
-        self.deadline = None;
-        if mem::take(&mut self.sound.renewing) {
-            return self.signal(Command::Attach { call, sdp }, fx);
-        }
-        if matches!(self.state, State::Answering) {
-            self.state = State::Confirming;
-            self.signal(Command::Answer { call, sdp }, fx);
-        }
-    }
-
-    fn on_refused(&mut self, refusal: String, fx: &mut Effects<'_>) {
-        if self.sound.agreed && !self.sound.renewing {
-            // A second answer that cannot be used: the first stays in force.
-            return self.tell(EventKind::AudioFault { reason: refusal }, fx);
-        }
-        self.end(
-            EndReason::MediaRefused(refusal),
-            Cause::INCOMPATIBLE_DESTINATION,
-            fx,
-        );
-    }
-
-    fn on_media_event(&mut self, event: MediaEvent, fx: &mut Effects<'_>) {
-        if let MediaEvent::Statistics(statistics) = &event {
-            self.take_figures(statistics);
-        }
-        if self.is_ending() {
-            return;
-        }
-        match event {
-            MediaEvent::Negotiated(format) => {
-                self.sound.agreed = true;
-                self.sound.codec = Some(format.codec);
-            }
-            MediaEvent::IcePair {
-                local,
-                remote,
-                local_kind,
-                remote_kind,
-            } => self.tell(
-                EventKind::Ice {
-                    local: IceEnd {
-                        address: local,
-                        kind: local_kind,
-                    },
-                    remote: IceEnd {
-                        address: remote,
-                        kind: remote_kind,
-                    },
-                },
-                fx,
-            ),
-            MediaEvent::DtlsConnected { profile } => self.tell(EventKind::Dtls { profile }, fx),
-            MediaEvent::FirstRtpSent => self.tell(EventKind::FirstRtpSent, fx),
-            MediaEvent::FirstRtpReceived => self.tell(EventKind::FirstRtpReceived, fx),
-            MediaEvent::NoMedia { silent_for } => {
-                self.tell(EventKind::NoMedia { silent: silent_for }, fx)
-            }
-            MediaEvent::PathLost { given_up } => self.tell(EventKind::PathLost { given_up }, fx),
-            MediaEvent::MediaResumed => self.tell(EventKind::MediaResumed, fx),
-            MediaEvent::Dtmf { digit } => self.tell(EventKind::Dtmf { digit }, fx),
-            MediaEvent::Program(event) => self.on_program_event(event, fx),
-            MediaEvent::Statistics(_) => {
-                if let Some(quality) = self.sound.quality.clone() {
-                    self.tell(EventKind::Quality(Box::new(quality)), fx);
-                }
-            }
-            MediaEvent::Failed(error) => {
-                self.end(EndReason::Media(error), Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
-            }
-            // The end of a call is signalling's to tell.
-            MediaEvent::ClosedByPeer | _ => {}
-        }
-    }
-
-    fn on_program_event(&mut self, event: ProgramEvent, fx: &mut Effects<'_>) {
-        match event {
-            ProgramEvent::SourceFailed { reason } | ProgramEvent::SinkFailed { reason } => {
-                self.tell(EventKind::AudioFault { reason }, fx);
-            }
-            ProgramEvent::RecordingTo { path } => {
-                self.tell(EventKind::Recording { path: path.clone() }, fx);
-                self.sound.recording.get_or_insert(path);
-            }
-            ProgramEvent::DeviceStalled { device } => {
-                let reason =
-                    format!("sound device {device} has stopped; check that it is plugged in");
-                self.tell(EventKind::AudioFault { reason }, fx);
-            }
-            ProgramEvent::DeviceRunning { device } => {
-                self.tell(EventKind::AudioRestored { device }, fx)
-            }
-            // What was asked for: no news.
-            ProgramEvent::SourceEnded | ProgramEvent::DtmfSent | _ => {}
-        }
-    }
-
-    /// Input or output could not be opened; the call goes on without.
-    pub(crate) fn on_audio_fault(&self, reason: String, fx: &mut Effects<'_>) {
-        self.tell(EventKind::AudioFault { reason }, fx);
-    }
-
     pub(crate) fn on_timeout(&mut self, fx: &mut Effects<'_>) {
         let Some((at, deadline)) = self.deadline else {
             return;
@@ -589,7 +342,7 @@ impl Call {
     }
 
     /// Ends the call and says so to the server.
-    fn end(&mut self, reason: EndReason, cause: Cause, fx: &mut Effects<'_>) {
+    pub(super) fn end(&mut self, reason: EndReason, cause: Cause, fx: &mut Effects<'_>) {
         if self.is_ending() {
             return;
         }
@@ -655,33 +408,21 @@ impl Call {
         self.tell(EventKind::Ended(Box::new(ended)), fx);
     }
 
-    fn take_figures(&mut self, statistics: &Statistics) {
-        self.sound.quality = Some(Quality::of(statistics, self.sound.codec));
-    }
-
-    fn open_media(&mut self, fx: &mut Effects<'_>) {
-        self.sound.open = true;
-        self.media(MediaCommand::Open(self.identity.id.clone()), fx);
-        if self.sound.muted {
-            self.media(MediaCommand::Program(ProgramCommand::Mute(true)), fx);
-        }
-    }
-
-    fn await_description(&mut self, fx: &Effects<'_>) {
+    pub(super) fn await_description(&mut self, fx: &Effects<'_>) {
         self.deadline = Some((fx.now + LOCAL_DESCRIPTION, Deadline::LocalDescription));
     }
 
-    fn media(&self, command: MediaCommand, fx: &mut Effects<'_>) {
+    pub(super) fn media(&self, command: MediaCommand, fx: &mut Effects<'_>) {
         fx.outbox
             .push_back(Output::Media(self.identity.key, command));
     }
 
-    fn signal(&self, command: Command, fx: &mut Effects<'_>) {
+    pub(super) fn signal(&self, command: Command, fx: &mut Effects<'_>) {
         fx.outbox
             .push_back(Output::Signaling(self.identity.account, command));
     }
 
-    fn tell(&self, kind: EventKind, fx: &mut Effects<'_>) {
+    pub(super) fn tell(&self, kind: EventKind, fx: &mut Effects<'_>) {
         fx.outbox.push_back(Output::Event(Event {
             account: Arc::clone(&self.identity.account_name),
             call: Some(self.identity.id.clone()),

@@ -1,0 +1,5 @@
+//! One call, from its first word to its end.
+
+pub(crate) mod dialog;
+mod sound;
+pub(crate) mod state;

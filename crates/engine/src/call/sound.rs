@@ -1,0 +1,205 @@
+//! The media side of a call: descriptions that come and go, figures, faults, and what they mean for the call.
+
+use std::mem;
+
+use offhook_media::driver::event::CallEvent;
+use offhook_media::program::{AudioCodec, ProgramCommand, ProgramEvent};
+use offhook_media::quality::statistics::Statistics;
+use offhook_media::session::event::MediaEvent;
+use offhook_signaling::cause::Cause;
+use offhook_signaling::command::Command;
+
+use crate::call::dialog::Call;
+use crate::call::state::{Effects, Heard, State};
+use crate::ended::EndReason;
+use crate::event::{EventKind, IceEnd};
+use crate::output::MediaCommand;
+use crate::quality::Quality;
+use crate::status::Direction;
+
+/// The name that SDP and webrtc-stats give a codec.
+pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
+    match codec {
+        AudioCodec::Opus => "opus",
+        AudioCodec::Pcmu => "PCMU",
+        AudioCodec::Pcma => "PCMA",
+    }
+}
+
+impl Call {
+    pub(crate) fn on_media(&mut self, event: CallEvent, fx: &mut Effects<'_>) {
+        match event {
+            CallEvent::OpenFailed(error) => {
+                self.sound.open = false;
+                self.end(
+                    EndReason::NoSocket(error.to_string()),
+                    Cause::NETWORK_OUT_OF_ORDER,
+                    fx,
+                );
+                self.finish(fx);
+            }
+            CallEvent::LocalOffer { sdp } => self.on_local_offer(sdp, fx),
+            CallEvent::LocalAnswer { sdp } => self.on_local_answer(sdp, fx),
+            CallEvent::Refused(refusal) => self.on_refused(refusal.to_string(), fx),
+            CallEvent::Media(event) => self.on_media_event(event, fx),
+            CallEvent::Closed { error, statistics } => {
+                self.take_figures(&statistics);
+                self.sound.open = false;
+                let reason = error.map_or(EndReason::MediaLost, EndReason::Media);
+                self.end(reason, Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
+                self.finish(fx);
+            }
+            // Tells nothing new: `Negotiated` came with it.
+            CallEvent::AnswerAccepted | _ => {}
+        }
+    }
+
+    fn on_local_offer(&mut self, sdp: String, fx: &mut Effects<'_>) {
+        let State::Offering(shown) = &mut self.state else {
+            return;
+        };
+        let shown = mem::take(shown);
+        self.deadline = None;
+        self.state = State::Inviting(Heard::Nothing);
+        let invite = Command::Invite {
+            call: self.identity.id.clone(),
+            to: self.remote.number.clone(),
+            sdp,
+            caller_name: shown.name,
+            caller_number: shown.number,
+            headers: Vec::new(),
+        };
+        self.signal(invite, fx);
+        let number = self.remote.number.clone();
+        self.tell(
+            EventKind::Invite {
+                number,
+                direction: Direction::Outbound,
+            },
+            fx,
+        );
+    }
+
+    fn on_local_answer(&mut self, sdp: String, fx: &mut Effects<'_>) {
+        let call = self.identity.id.clone();
+        if self.is_ending() {
+            return;
+        }
+        self.deadline = None;
+        if mem::take(&mut self.sound.renewing) {
+            return self.signal(Command::Attach { call, sdp }, fx);
+        }
+        if matches!(self.state, State::Answering) {
+            self.state = State::Confirming;
+            self.signal(Command::Answer { call, sdp }, fx);
+        }
+    }
+
+    fn on_refused(&mut self, refusal: String, fx: &mut Effects<'_>) {
+        if self.sound.agreed && !self.sound.renewing {
+            // A second answer that cannot be used: the first stays in force.
+            return self.tell(EventKind::AudioFault { reason: refusal }, fx);
+        }
+        self.end(
+            EndReason::MediaRefused(refusal),
+            Cause::INCOMPATIBLE_DESTINATION,
+            fx,
+        );
+    }
+
+    fn on_media_event(&mut self, event: MediaEvent, fx: &mut Effects<'_>) {
+        if let MediaEvent::Statistics(statistics) = &event {
+            self.take_figures(statistics);
+        }
+        if self.is_ending() {
+            return;
+        }
+        match event {
+            MediaEvent::Negotiated(format) => {
+                self.sound.agreed = true;
+                self.sound.codec = Some(format.codec);
+            }
+            MediaEvent::IcePair {
+                local,
+                remote,
+                local_kind,
+                remote_kind,
+            } => self.tell(
+                EventKind::Ice {
+                    local: IceEnd {
+                        address: local,
+                        kind: local_kind,
+                    },
+                    remote: IceEnd {
+                        address: remote,
+                        kind: remote_kind,
+                    },
+                },
+                fx,
+            ),
+            MediaEvent::DtlsConnected { profile } => self.tell(EventKind::Dtls { profile }, fx),
+            MediaEvent::FirstRtpSent => self.tell(EventKind::FirstRtpSent, fx),
+            MediaEvent::FirstRtpReceived => self.tell(EventKind::FirstRtpReceived, fx),
+            MediaEvent::NoMedia { silent_for } => {
+                self.tell(EventKind::NoMedia { silent: silent_for }, fx)
+            }
+            MediaEvent::PathLost { given_up } => self.tell(EventKind::PathLost { given_up }, fx),
+            MediaEvent::MediaResumed => self.tell(EventKind::MediaResumed, fx),
+            MediaEvent::Dtmf { digit } => self.tell(EventKind::Dtmf { digit }, fx),
+            MediaEvent::Program(event) => self.on_program_event(event, fx),
+            MediaEvent::Statistics(_) => {
+                if let Some(quality) = self.sound.quality.clone() {
+                    self.tell(EventKind::Quality(Box::new(quality)), fx);
+                }
+            }
+            MediaEvent::Failed(error) => {
+                self.end(EndReason::Media(error), Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
+            }
+            // The end of a call is signalling's to tell.
+            MediaEvent::ClosedByPeer | _ => {}
+        }
+    }
+
+    fn on_program_event(&mut self, event: ProgramEvent, fx: &mut Effects<'_>) {
+        match event {
+            ProgramEvent::SourceFailed { reason } | ProgramEvent::SinkFailed { reason } => {
+                self.tell(EventKind::AudioFault { reason }, fx);
+            }
+            ProgramEvent::RecordingTo { path } => {
+                self.tell(EventKind::Recording { path: path.clone() }, fx);
+                self.sound.recording.get_or_insert(path);
+            }
+            ProgramEvent::DeviceStalled { device } => {
+                let reason =
+                    format!("sound device {device} has stopped; check that it is plugged in");
+                self.tell(EventKind::AudioFault { reason }, fx);
+            }
+            ProgramEvent::DeviceRunning { device } => {
+                self.tell(EventKind::AudioRestored { device }, fx)
+            }
+            // What was asked for: no news.
+            ProgramEvent::SourceEnded | ProgramEvent::DtmfSent | _ => {}
+        }
+    }
+
+    /// Input or output could not be opened; the call goes on without.
+    pub(crate) fn on_audio_fault(&self, reason: String, fx: &mut Effects<'_>) {
+        self.tell(EventKind::AudioFault { reason }, fx);
+    }
+
+    fn take_figures(&mut self, statistics: &Statistics) {
+        // A call that never had media has no quality.
+        if statistics.outbound.packets_sent == 0 && statistics.inbound.packets_received == 0 {
+            return;
+        }
+        self.sound.quality = Some(Quality::of(statistics, self.sound.codec));
+    }
+
+    pub(super) fn open_media(&mut self, fx: &mut Effects<'_>) {
+        self.sound.open = true;
+        self.media(MediaCommand::Open(self.identity.id.clone()), fx);
+        if self.sound.muted {
+            self.media(MediaCommand::Program(ProgramCommand::Mute(true)), fx);
+        }
+    }
+}

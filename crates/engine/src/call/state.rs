@@ -1,0 +1,89 @@
+//! How far a call has come, in types: a field exists only in the states in which it means something.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_media::program::{AudioCodec, CallKey};
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::cause::Cause;
+
+use crate::ended::EndReason;
+use crate::output::{AccountKey, Output};
+use crate::quality::Quality;
+use crate::status::Direction;
+
+/// Where a call's doings go.
+pub(crate) struct Effects<'a> {
+    pub(crate) outbox: &'a mut VecDeque<Output>,
+    pub(crate) now: Instant,
+}
+
+/// Who a call is between, fixed at its beginning.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) key: CallKey,
+    pub(crate) id: CallId,
+    pub(crate) account: AccountKey,
+    pub(crate) account_name: Arc<str>,
+    pub(crate) direction: Direction,
+}
+
+/// How we show ourselves to the callee.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) name: Option<String>,
+    pub(crate) number: Option<String>,
+}
+
+/// How far signalling has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Outbound: the media worker makes our offer.
+    Offering(Shown),
+    /// Outbound: the invitation is out.
+    Inviting(Heard),
+    /// Inbound: it rings, and this is the far end's offer.
+    Offered(Option<String>),
+    /// Inbound: the media worker makes our answer.
+    Answering,
+    /// Inbound: our answer is out, the server has not confirmed it.
+    Confirming,
+    /// Answered by whichever side.
+    Active { since: Instant },
+    /// Over but for the media worker's last figures.
+    Ending(Ending),
+    /// Told as ended; to be forgotten.
+    Over,
+}
+
+/// What an outbound call heard of the far end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    Ringing,
+    Early,
+}
+
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) reason: EndReason,
+    pub(super) cause: Cause,
+    pub(super) answered: Option<Instant>,
+    pub(super) ended: Instant,
+}
+
+/// What the call has of media.
+#[derive(Debug, Default)]
+pub(super) struct Sound {
+    pub(super) open: bool,
+    /// Offer and answer were complete at least once.
+    pub(super) agreed: bool,
+    /// The answer being made is for a new offer within the call.
+    pub(super) renewing: bool,
+    pub(super) muted: bool,
+    pub(super) codec: Option<AudioCodec>,
+    pub(super) quality: Option<Quality>,
+    pub(super) recording: Option<PathBuf>,
+}

@@ -1,0 +1,240 @@
+//! One core with one account, its outputs sorted, its clock in the test's hand.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_engine::account::Profile;
+use offhook_engine::core::{Core, CoreConfig};
+use offhook_engine::ended::Ended;
+use offhook_engine::event::{Event, EventKind};
+use offhook_engine::output::{AccountKey, MediaCommand, Output};
+use offhook_engine::request::{CallRequest, Dtmf};
+use offhook_media::driver::event::CallEvent;
+use offhook_media::program::CallKey;
+use offhook_media::quality::statistics::Statistics;
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::Command;
+use offhook_signaling::event::{Event as SignalingEvent, Party};
+
+/// The account's key.
+const DESK: AccountKey = AccountKey(0);
+
+/// A core and what came out of it.
+pub struct World {
+    /// The core under test.
+    pub core: Core,
+    /// The present moment.
+    pub now: Instant,
+    /// Every event of calls and, once ready, of the account.
+    pub events: Vec<Event>,
+    /// The core said that it is done.
+    pub finished: bool,
+    commands: Vec<Command>,
+    media_commands: Vec<MediaCommand>,
+    last_call: CallKey,
+    wait: Option<Instant>,
+}
+
+impl World {
+    /// A core whose account has not connected yet.
+    pub fn new(dtmf: Dtmf, max_calls: usize) -> Self {
+        let profile = Profile {
+            name: Arc::from("desk"),
+            dialect: "freeswitch",
+            server: Arc::from("ws://pbx"),
+            caller_name: None,
+            caller_number: None,
+        };
+        #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
+        let now = Instant::now();
+        let core = Core::new(
+            CoreConfig {
+                accounts: vec![profile],
+                max_calls,
+                dtmf,
+            },
+            [7; 32],
+            now,
+        );
+        Self {
+            core,
+            now,
+            events: Vec::new(),
+            finished: false,
+            commands: Vec::new(),
+            media_commands: Vec::new(),
+            last_call: CallKey(0),
+            wait: None,
+        }
+    }
+
+    /// A core whose account is ready.
+    pub fn ready() -> Self {
+        let mut world = Self::new(Dtmf::Info, 10);
+        world.make_ready();
+        world
+    }
+
+    /// Connects and logs in.
+    pub fn make_ready(&mut self) {
+        for event in [
+            SignalingEvent::Connecting { attempt: 1 },
+            SignalingEvent::Connected,
+            SignalingEvent::LoggedIn { sessid: "s".into() },
+            SignalingEvent::Ready,
+        ] {
+            self.signal(event);
+        }
+        self.events.clear();
+    }
+
+    /// A call's name as a server gives it.
+    pub fn name(text: &str) -> CallId {
+        CallId::from_wire(text).unwrap()
+    }
+
+    /// The worker's last word.
+    pub fn closed() -> CallEvent {
+        CallEvent::Closed {
+            error: None,
+            statistics: Box::new(Statistics::default()),
+        }
+    }
+
+    /// The session says something.
+    pub fn signal(&mut self, event: SignalingEvent) {
+        self.drain();
+        self.core.on_signaling(DESK, event, self.now);
+        self.drain();
+    }
+
+    /// The worker says something of the last call that was opened.
+    pub fn media(&mut self, event: CallEvent) {
+        self.drain();
+        self.core.on_media(self.last_call, event, self.now);
+        self.drain();
+    }
+
+    /// Lets time pass, stopping at each deadline as a driver does.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.drain();
+        while let Some(at) = self.wait.filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.core.on_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// A call of ours that the server knows of.
+    pub fn invited(&mut self) -> CallId {
+        let call = self.core.call(&CallRequest::to("9196"), self.now).unwrap();
+        self.media(CallEvent::LocalOffer {
+            sdp: "offer".into(),
+        });
+        self.forget_commands();
+        call
+    }
+
+    /// A call of ours that was answered.
+    pub fn answered(&mut self) -> CallId {
+        let call = self.invited();
+        self.signal(SignalingEvent::Answered {
+            call: call.clone(),
+            sdp: Some("answer".into()),
+        });
+        self.forget_commands();
+        call
+    }
+
+    /// Somebody calls.
+    pub fn incoming(&mut self, sdp: Option<&str>) -> CallId {
+        let call = Self::name("theirs");
+        self.signal(SignalingEvent::Incoming {
+            call: call.clone(),
+            caller: Party {
+                name: "Ann".into(),
+                number: "200".into(),
+            },
+            sdp: sdp.map(str::to_owned),
+            headers: Vec::new(),
+        });
+        call
+    }
+
+    /// What the session was told since the last look.
+    pub fn commands(&mut self) -> Vec<Command> {
+        self.drain();
+        std::mem::take(&mut self.commands)
+    }
+
+    /// What the worker was told since the last look.
+    pub fn media_commands(&mut self) -> Vec<MediaCommand> {
+        self.drain();
+        std::mem::take(&mut self.media_commands)
+    }
+
+    /// The kinds of all events, in order.
+    pub fn kinds(&mut self) -> Vec<&'static str> {
+        self.drain();
+        self.events.iter().map(|event| kind(&event.kind)).collect()
+    }
+
+    /// The end of the only call that ended; there must be exactly one.
+    pub fn ended(&mut self) -> Ended {
+        self.drain();
+        let ends = self.events.iter().filter_map(|event| match &event.kind {
+            EventKind::Ended(ended) => Some((**ended).clone()),
+            _ => None,
+        });
+        let ends: Vec<Ended> = ends.collect();
+        let [ended] = &ends[..] else {
+            panic!("{} ends", ends.len())
+        };
+        ended.clone()
+    }
+
+    fn forget_commands(&mut self) {
+        self.drain();
+        self.commands.clear();
+        self.media_commands.clear();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.core.poll() {
+                Output::Signaling(account, command) => {
+                    assert_eq!(account, DESK);
+                    self.commands.push(command);
+                }
+                Output::Media(call, command) => {
+                    self.last_call = call;
+                    self.media_commands.push(command);
+                }
+                Output::Event(event) => self.events.push(event),
+                Output::Finished => self.finished = true,
+                Output::Wait(wait) => {
+                    self.wait = wait.map(|(at, _)| at);
+                    return;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+fn kind(kind: &EventKind) -> &'static str {
+    match kind {
+        EventKind::Account { .. } => "account",
+        EventKind::Incoming { .. } => "incoming",
+        EventKind::Invite { .. } => "invite",
+        EventKind::Ringing => "ringing",
+        EventKind::Early => "early",
+        EventKind::Answered => "answered",
+        EventKind::Muted { .. } => "muted",
+        EventKind::Recovering { .. } => "recovering",
+        EventKind::Ended(_) => "ended",
+        _ => "other",
+    }
+}
