@@ -20,15 +20,15 @@ use offhook_signaling::event::{Event as SignalingEvent, Party};
 const DESK: AccountKey = AccountKey(0);
 
 /// A core and what came out of it.
-pub struct World {
+pub(crate) struct World {
     /// The core under test.
-    pub core: Core,
+    pub(crate) core: Core,
     /// The present moment.
-    pub now: Instant,
+    pub(crate) now: Instant,
     /// Every event of calls and, once ready, of the account.
-    pub events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
     /// The core said that it is done.
-    pub finished: bool,
+    pub(crate) finished: bool,
     commands: Vec<Command>,
     media_commands: Vec<MediaCommand>,
     last_call: CallKey,
@@ -37,7 +37,7 @@ pub struct World {
 
 impl World {
     /// A core whose account has not connected yet.
-    pub fn new(dtmf: Dtmf, max_calls: usize) -> Self {
+    pub(crate) fn new(dtmf: Dtmf, max_calls: usize) -> Self {
         let profile = Profile {
             name: Arc::from("desk"),
             dialect: "freeswitch",
@@ -69,14 +69,14 @@ impl World {
     }
 
     /// A core whose account is ready.
-    pub fn ready() -> Self {
+    pub(crate) fn ready() -> Self {
         let mut world = Self::new(Dtmf::Info, 10);
         world.make_ready();
         world
     }
 
     /// Connects and logs in.
-    pub fn make_ready(&mut self) {
+    pub(crate) fn make_ready(&mut self) {
         for event in [
             SignalingEvent::Connecting { attempt: 1 },
             SignalingEvent::Connected,
@@ -89,12 +89,12 @@ impl World {
     }
 
     /// A call's name as a server gives it.
-    pub fn name(text: &str) -> CallId {
+    pub(crate) fn name(text: &str) -> CallId {
         CallId::from_wire(text).unwrap()
     }
 
     /// The worker's last word.
-    pub fn closed() -> CallEvent {
+    pub(crate) fn closed() -> CallEvent {
         CallEvent::Closed {
             error: None,
             statistics: Box::new(Statistics::default()),
@@ -102,21 +102,21 @@ impl World {
     }
 
     /// The session says something.
-    pub fn signal(&mut self, event: SignalingEvent) {
+    pub(crate) fn signal(&mut self, event: SignalingEvent) {
         self.drain();
         self.core.on_signaling(DESK, event, self.now);
         self.drain();
     }
 
     /// The worker says something of the last call that was opened.
-    pub fn media(&mut self, event: CallEvent) {
+    pub(crate) fn media(&mut self, event: CallEvent) {
         self.drain();
         self.core.on_media(self.last_call, event, self.now);
         self.drain();
     }
 
     /// Lets time pass, stopping at each deadline as a driver does.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         self.drain();
         while let Some(at) = self.wait.filter(|at| *at <= end) {
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// A call of ours that the server knows of.
-    pub fn invited(&mut self) -> CallId {
+    pub(crate) fn invited(&mut self) -> CallId {
         let call = self.core.call(&CallRequest::to("9196"), self.now).unwrap();
         self.media(CallEvent::LocalOffer {
             sdp: "offer".into(),
@@ -138,7 +138,7 @@ impl World {
     }
 
     /// A call of ours that was answered.
-    pub fn answered(&mut self) -> CallId {
+    pub(crate) fn answered(&mut self) -> CallId {
         let call = self.invited();
         self.signal(SignalingEvent::Answered {
             call: call.clone(),
@@ -149,7 +149,7 @@ impl World {
     }
 
     /// Somebody calls.
-    pub fn incoming(&mut self, sdp: Option<&str>) -> CallId {
+    pub(crate) fn incoming(&mut self, sdp: Option<&str>) -> CallId {
         let call = Self::name("theirs");
         self.signal(SignalingEvent::Incoming {
             call: call.clone(),
@@ -164,25 +164,25 @@ impl World {
     }
 
     /// What the session was told since the last look.
-    pub fn commands(&mut self) -> Vec<Command> {
+    pub(crate) fn commands(&mut self) -> Vec<Command> {
         self.drain();
         std::mem::take(&mut self.commands)
     }
 
     /// What the worker was told since the last look.
-    pub fn media_commands(&mut self) -> Vec<MediaCommand> {
+    pub(crate) fn media_commands(&mut self) -> Vec<MediaCommand> {
         self.drain();
         std::mem::take(&mut self.media_commands)
     }
 
     /// The kinds of all events, in order.
-    pub fn kinds(&mut self) -> Vec<&'static str> {
+    pub(crate) fn kinds(&mut self) -> Vec<&'static str> {
         self.drain();
         self.events.iter().map(|event| kind(&event.kind)).collect()
     }
 
     /// The end of the only call that ended; there must be exactly one.
-    pub fn ended(&mut self) -> Ended {
+    pub(crate) fn ended(&mut self) -> Ended {
         self.drain();
         let ends = self.events.iter().filter_map(|event| match &event.kind {
             EventKind::Ended(ended) => Some((**ended).clone()),
