@@ -24,7 +24,9 @@ const SILENCE_FRAMES: usize = 5;
 /// A sound as payloads of 20 ms, to be played round and round.
 #[derive(Debug)]
 pub(crate) struct Clip {
-    payloads: Vec<Box<[u8]>>,
+    /// Played once, at the beginning: it brings the listener's decoder to where the encoder's memory is in the round.
+    lead: Vec<Box<[u8]>>,
+    round: Vec<Box<[u8]>>,
 }
 
 /// One sound in every codec.
@@ -60,13 +62,21 @@ pub(crate) enum ClipError {
 }
 
 impl Clip {
-    /// The payload of this slot.
+    /// The payload of this slot, counted from the first.
     pub(crate) fn payload(&self, slot: u64) -> &[u8] {
-        let index = slot % self.payloads.len().max(1) as u64;
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| self.payloads.get(index))
-            .map_or(&[], |payload| payload)
+        let lead = self.lead.len() as u64;
+        let payload = match slot.checked_sub(lead) {
+            None => usize::try_from(slot)
+                .ok()
+                .and_then(|index| self.lead.get(index)),
+            Some(after) => {
+                let index = after % self.round.len().max(1) as u64;
+                usize::try_from(index)
+                    .ok()
+                    .and_then(|index| self.round.get(index))
+            }
+        };
+        payload.map_or(&[], |payload| payload)
     }
 }
 
@@ -132,19 +142,21 @@ fn encode(codec: AudioCodec, frames: &[Frame], before: Before) -> Result<Clip, C
     };
     let mut encoder = Encoder::new(codec, &settings)?;
     let mut room = [0; MAX_PAYLOAD];
-    if before == Before::Itself {
-        for frame in frames {
-            encoder.encode(frame, &mut room)?;
-        }
-    }
-    let payloads = frames
-        .iter()
-        .map(|frame| {
+    let mut pass = || {
+        let payloads = frames.iter().map(|frame| {
             let used = encoder.encode(frame, &mut room)?;
-            Ok(room.get(..used).unwrap_or_default().into())
-        })
-        .collect::<Result<_, CodecError>>()?;
-    Ok(Clip { payloads })
+            Ok(Box::from(room.get(..used).unwrap_or_default()))
+        });
+        payloads.collect::<Result<Vec<_>, CodecError>>()
+    };
+    let lead = match before {
+        Before::Silence => Vec::new(),
+        Before::Itself => pass()?,
+    };
+    Ok(Clip {
+        lead,
+        round: pass()?,
+    })
 }
 
 fn speech() -> Result<Vec<Frame>, ClipError> {
@@ -193,12 +205,13 @@ mod tests {
         for recording in [&clips.tone, &clips.speech, &clips.silence] {
             for codec in [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma] {
                 let clip = recording.clip(codec);
-                assert!(clip.payloads.iter().all(|payload| !payload.is_empty()));
+                assert!(clip.round.iter().all(|payload| !payload.is_empty()));
             }
         }
         assert_eq!(clips.tone.clip(AudioCodec::Pcma).payload(3).len(), 160);
-        let seconds = clips.speech.opus.payloads.len() / 50;
+        let seconds = clips.speech.opus.round.len() / 50;
         assert!((9..=12).contains(&seconds), "{seconds} s of speech");
-        assert_eq!(clips.tone.opus.payload(0), clips.tone.opus.payload(25));
+        assert_eq!(clips.tone.opus.payload(25), clips.tone.opus.payload(50));
+        assert_ne!(clips.tone.opus.payload(0), clips.tone.opus.payload(25));
     }
 }

@@ -73,7 +73,7 @@ fn the_delayed_echo_shows_its_half_second_in_the_mouth_to_ear_figure() {
             "telnyx",
             number,
             &format!("file:{}", speech.display()),
-            7,
+            12,
             folder.path(),
         );
         let heard = sound::read(&path);

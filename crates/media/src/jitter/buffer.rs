@@ -104,7 +104,8 @@ const EARLY_US: i64 = 5_000;
 const FAR_OFF_US: i64 = 60_000;
 /// Between two corrections while somebody speaks: packets played.
 const CORRECTION_PACE: u32 = 4;
-/// No silence for so many packets: correct while somebody speaks even if it is not far off.
+/// No silence for so many packets: correct while somebody speaks even if it is not far off, but not for a single packet: the
+/// seam would be heard (a tone shows it as a click), the delay would not.
 const IMPATIENCE: u32 = 150;
 /// How long a loss keeps the buffer waiting for the copies in the next packets.
 const LOSS_MEMORY_US: i64 = 30_000_000;
@@ -414,7 +415,9 @@ impl JitterBuffer {
         let leave_out = playing.started
             && follower
             && over >= length + SLACK_US
-            && (quiet || pace >= IMPATIENCE || (over >= FAR_OFF_US && pace >= CORRECTION_PACE));
+            && (quiet
+                || (over >= 2 * length + SLACK_US && pace >= IMPATIENCE)
+                || (over >= FAR_OFF_US && pace >= CORRECTION_PACE));
         let missed = sequence - playing.sequence;
         playing.started = true;
         playing.concealing = false;
