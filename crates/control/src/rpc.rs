@@ -163,6 +163,18 @@ pub fn read_request(line: &str) -> Result<Incoming, (RequestId, RpcError)> {
     else {
         return Err((id, invalid("`method` is missing or no text")));
     };
+    // A misspelt `params` would otherwise be a request without any, such as a hangup of whatever call there is.
+    if let Some(unknown) = object
+        .keys()
+        .find(|key| !["jsonrpc", "method", "params"].contains(&key.as_str()))
+    {
+        return Err((
+            id,
+            invalid(&format!(
+                "unknown member `{unknown}`: a request has jsonrpc, id, method and params"
+            )),
+        ));
+    }
     if !METHODS.contains(&method.as_str()) {
         let known = METHODS.join(", ");
         return Err((
@@ -338,6 +350,12 @@ mod tests {
                 RequestId::Text("a".into()),
                 Code::MethodNotFound,
                 "`cal`",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"hangup","parms":{"call":"x"}}"#,
+                RequestId::Number(7),
+                Code::InvalidRequest,
+                "`parms`",
             ),
             (
                 r#"{"jsonrpc":"2.0","id":7,"method":"call"}"#,

@@ -75,6 +75,11 @@ fn garbage_on_every_socket_harms_nobody() {
     }
 
     let calls = control.status().calls;
+    let ends = control
+        .events()
+        .into_iter()
+        .filter(|event| matches!(event, Event::Ended(_)));
+    assert_eq!(ends.collect::<Vec<_>>(), Vec::<&Event>::new());
     assert_eq!(calls.len(), 1, "the call is gone: {:#?}", control.events());
     assert_eq!(
         (calls[0].call.as_str(), calls[0].state),
