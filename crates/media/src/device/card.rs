@@ -25,7 +25,8 @@ const DEFAULT: &str = "default";
 const WATCH: Duration = Duration::from_millis(100);
 /// A callback that does not come for so long is told of.
 const STALLED: Duration = Duration::from_secs(1);
-/// So many errors between two looks mean that the device is gone: a broken ALSA stream reports without end.
+/// So many errors between two looks, and no callback for [`STALLED`], mean that the device is gone: a broken ALSA stream reports
+/// without end. Errors alone do not: ALSA's plugin for PulseAudio reports them by the hundred while a stream starts, and then plays.
 const ERRORS_TOLERATED: usize = 8;
 /// Errors after which a stream never works again.
 const GONE: [ErrorKind; 3] = [
@@ -359,7 +360,15 @@ impl Watch {
         let (mut beats, mut since, mut stalled) = (self.heartbeat.count(), Instant::now(), false);
         while self.events.read_is_held() {
             thread::sleep(WATCH);
-            if let Some(reason) = self.broken() {
+            let trouble = self.trouble();
+            let (count, now) = (self.heartbeat.count(), Instant::now());
+            let silent_for = if count == beats {
+                now - since
+            } else {
+                Duration::ZERO
+            };
+            let broken = trouble.filter(|trouble| trouble.gone || silent_for > STALLED);
+            if let Some(Trouble { reason, .. }) = broken {
                 let fault = EndpointFault::Device {
                     device: self.name.clone(),
                     reason,
@@ -371,7 +380,6 @@ impl Watch {
                 self.tell(event);
                 break;
             }
-            let (count, now) = (self.heartbeat.count(), Instant::now());
             if count != beats {
                 (beats, since) = (count, now);
                 if stalled {
@@ -390,28 +398,37 @@ impl Watch {
         drop(self.stream);
     }
 
-    /// Why the stream will not come back, if so.
-    fn broken(&self) -> Option<String> {
+    /// What the stream complains of, if it is more than a hiccup.
+    fn trouble(&self) -> Option<Trouble> {
         let (mut count, mut last) = (0, None);
         while count < ERRORS_TOLERATED
             && let Ok(error) = self.errors.try_recv()
         {
-            let kind = error.kind();
+            let (kind, reason) = (error.kind(), error.to_string());
             if GONE.contains(&kind) {
-                return Some(error.to_string());
+                return Some(Trouble { gone: true, reason });
             }
             if HARMLESS.contains(&kind) {
                 tracing::debug!(device = %self.name, %error, "sound device");
             } else {
                 count += 1;
-                last = Some(error);
+                last = Some(Trouble {
+                    gone: false,
+                    reason,
+                });
             }
         }
         last.filter(|_| count >= ERRORS_TOLERATED)
-            .map(|error| error.to_string())
     }
 
     fn tell(&mut self, event: EndpointEvent) {
         let _lost_when_full = self.events.try_push(event);
     }
+}
+
+/// More errors than a stream that works would report.
+struct Trouble {
+    /// The stream will never work again.
+    gone: bool,
+    reason: String,
 }
