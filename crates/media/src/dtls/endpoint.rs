@@ -95,5 +95,5 @@ pub enum HandshakeFailure {
     /// `use_srtp` is missing or has no profile in common.
     NoCommonProfile,
     /// Anything else the implementation says: no cipher suite in common, a bad signature, a broken message.
-    Other(String),
+    Rejected(String),
 }

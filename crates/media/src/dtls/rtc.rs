@@ -63,7 +63,7 @@ impl RtcDtls {
     /// An association that has not begun.
     ///
     /// # Errors
-    /// [`HandshakeFailure::Other`] when certificate and profiles make no valid configuration.
+    /// [`HandshakeFailure::Rejected`] when certificate and profiles make no valid configuration.
     pub fn new(config: &DtlsConfig) -> Result<Self, HandshakeFailure> {
         let handshake = Arc::new(handshake_config(config)?);
         let server = (config.role == DtlsRole::Server).then(|| Arc::clone(&handshake));
@@ -122,7 +122,7 @@ impl RtcDtls {
         self.complete = true;
         let yielded = match self.endpoint.get_connection_state(PEER) {
             Some(state) => yield_of(state),
-            None => Err(HandshakeFailure::Other("no association".to_owned())),
+            None => Err(HandshakeFailure::Rejected("no association".to_owned())),
         };
         match yielded {
             Ok(handshake) => self.events.push_back(DtlsEvent::Complete(handshake)),
@@ -140,7 +140,7 @@ impl RtcDtls {
             Error::ErrClientNoMatchingSrtpProfile | Error::ErrServerNoMatchingSrtpProfile => {
                 HandshakeFailure::NoCommonProfile
             }
-            other => HandshakeFailure::Other(other.to_string()),
+            other => HandshakeFailure::Rejected(other.to_string()),
         };
         // Once the keys are agreed only an authenticated alert ends the association, not a stray record.
         if !self.complete || failure == HandshakeFailure::Alert {
@@ -271,7 +271,7 @@ fn handshake_config(config: &DtlsConfig) -> Result<HandshakeConfig, HandshakeFai
         .with_flight_interval(config.retransmit.max(Duration::from_millis(1)))
         .with_mtu(config.mtu.saturating_sub(HEADER_ROOM).max(HEADER_ROOM))
         .build(config.role == DtlsRole::Client, None)
-        .map_err(|error| HandshakeFailure::Other(error.to_string()))
+        .map_err(|error| HandshakeFailure::Rejected(error.to_string()))
 }
 
 fn as_implementations(profile: SrtpProfile) -> SrtpProtectionProfile {
@@ -287,13 +287,12 @@ fn yield_of(state: &State) -> Result<Handshake, HandshakeFailure> {
         .into_iter()
         .find(|profile| as_implementations(*profile) == chosen)
         .ok_or(HandshakeFailure::NoCommonProfile)?;
-    let peer_certificate =
-        state.peer_certificates.first().cloned().ok_or_else(|| {
-            HandshakeFailure::Other("the far end showed no certificate".to_owned())
-        })?;
+    let peer_certificate = state.peer_certificates.first().cloned().ok_or_else(|| {
+        HandshakeFailure::Rejected("the far end showed no certificate".to_owned())
+    })?;
     let keying_material = state
         .export_keying_material(EXPORTER_LABEL, &[], KeyPair::material_len(profile))
-        .map_err(|error| HandshakeFailure::Other(error.to_string()))?;
+        .map_err(|error| HandshakeFailure::Rejected(error.to_string()))?;
     Ok(Handshake {
         profile,
         peer_certificate,

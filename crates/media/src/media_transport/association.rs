@@ -156,7 +156,7 @@ fn as_failure(failure: HandshakeFailure) -> DtlsFailure {
     match failure {
         HandshakeFailure::Alert => DtlsFailure::RefusedByPeer,
         HandshakeFailure::NoCommonProfile => DtlsFailure::NoCommonProfile,
-        HandshakeFailure::Other(detail) => DtlsFailure::Handshake { detail },
+        HandshakeFailure::Rejected(detail) => DtlsFailure::Handshake { detail },
     }
 }
 

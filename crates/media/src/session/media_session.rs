@@ -12,39 +12,27 @@ use crate::dtls::fingerprint::FingerprintHash;
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::TransportConfig;
 use crate::media_transport::deadline::Deadline as TransportDeadline;
-use crate::media_transport::event::{
-    Event as TransportEvent, IceFailure, Output as TransportOutput, Received, Route,
-};
+use crate::media_transport::event::{Received, Route};
 use crate::media_transport::transport::MediaTransport;
-use crate::program::{
-    AudioPacket, CallKey, Destination, Numbering, Outgoing, OutgoingPacket, PayloadKind, Program,
-    ProgramCommand,
-};
+use crate::program::{AudioPacket, CallKey, Destination, Outgoing, Program, ProgramCommand};
 use crate::quality::statistics::Statistics;
 use crate::rtp::clock::NtpClock;
-use crate::rtp::packet::{FIXED_HEADER_LEN, Header, Packet, Writer};
 use crate::rtp::receiver::Receiver;
 use crate::rtp::schedule::Schedule;
 use crate::rtp::sender::Sender;
-use crate::rtp::telephone_event::{EventReceiver, Heard, digit_of};
+use crate::rtp::telephone_event::EventReceiver;
 use crate::sdp::direction::Direction;
 use crate::sdp::negotiation::{self, Negotiated};
 use crate::sdp::origin::Origin;
 use crate::sdp::write::{LocalDescription, Msid};
 use crate::session::agreement::Agreement;
 use crate::session::config::{Hold, SessionConfig};
-use crate::session::error::{MediaError, Refusal};
+use crate::session::error::Refusal;
 use crate::session::event::MediaEvent;
 use crate::session::figures::{self, Counters, Parts};
-use crate::session::pacing::{Due, Pacing};
+use crate::session::pacing::Pacing;
 use crate::session::reports;
-use crate::session::silence::{Silence, Verdict};
-use crate::srtp::profile::SrtpProfile;
-
-/// Events that may wait to be polled; a call's owner drains after each input, so this is never met.
-const MAX_EVENTS: usize = 64;
-/// Events taken from a program at once.
-const PROGRAM_EVENTS: usize = 16;
+use crate::session::silence::Silence;
 
 /// The next thing for the owner to do.
 #[derive(Debug)]
@@ -95,53 +83,53 @@ pub enum Renewal {
 
 /// Media of one call. Drive it: one input, then [`poll`](Self::poll) until [`Output::Wait`].
 pub struct MediaSession {
-    config: SessionConfig,
-    program: Box<dyn Program>,
-    rng: StdRng,
-    start: Instant,
-    now: Instant,
-    phase: Instant,
-    stage: Stage,
+    pub(super) config: SessionConfig,
+    pub(super) program: Box<dyn Program>,
+    pub(super) rng: StdRng,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) phase: Instant,
+    pub(super) stage: Stage,
 
-    addresses: Vec<SocketAddr>,
-    transport: Option<MediaTransport>,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) transport: Option<MediaTransport>,
     /// The transport has something to say, or may have.
-    transport_stirred: bool,
-    transport_wait: Option<(Instant, TransportDeadline)>,
-    origin: Origin,
-    msid: Msid,
-    hold: Hold,
+    pub(super) transport_stirred: bool,
+    pub(super) transport_wait: Option<(Instant, TransportDeadline)>,
+    pub(super) origin: Origin,
+    pub(super) msid: Msid,
+    pub(super) hold: Hold,
     /// We made an offer, and no offer of the far end came since.
-    offered: bool,
+    pub(super) offered: bool,
     /// Hash of the answer last taken.
-    answer_taken: Option<u64>,
-    agreement: Option<Agreement>,
+    pub(super) answer_taken: Option<u64>,
+    pub(super) agreement: Option<Agreement>,
 
-    sender: Sender,
-    receiver: Receiver,
-    digits: EventReceiver,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    pub(super) digits: EventReceiver,
     /// Clocks of the events and of the audio that `digits` was made for.
-    digit_clocks: (u32, u32),
-    clock: NtpClock,
-    schedule: Schedule,
-    report_due: bool,
-    pacing: Option<Pacing>,
-    silence: Silence,
-    statistics_due: Instant,
-    counters: Counters,
+    pub(super) digit_clocks: (u32, u32),
+    pub(super) clock: NtpClock,
+    pub(super) schedule: Schedule,
+    pub(super) report_due: bool,
+    pub(super) pacing: Option<Pacing>,
+    pub(super) silence: Silence,
+    pub(super) statistics_due: Instant,
+    pub(super) counters: Counters,
 
-    outgoing: Outgoing,
+    pub(super) outgoing: Outgoing,
     /// How many of the outgoing packets were dealt with.
-    handed: usize,
+    pub(super) handed: usize,
     /// The RTP or RTCP packet being sent.
-    packet: Vec<u8>,
+    pub(super) packet: Vec<u8>,
     /// The STUN or DTLS datagram being sent.
-    control: Vec<u8>,
-    events: VecDeque<MediaEvent>,
+    pub(super) control: Vec<u8>,
+    pub(super) events: VecDeque<MediaEvent>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Open,
     /// BYE is still to be sent, then the transport is closed.
     Closing,
@@ -149,7 +137,7 @@ enum Stage {
 }
 
 /// [`Output`] before anything is borrowed for it.
-enum Step {
+pub(super) enum Step {
     Control(Route),
     Packet(Route),
     Forward(usize, CallKey),
@@ -465,14 +453,14 @@ impl MediaSession {
 
 /// Offer and answer.
 impl MediaSession {
-    const fn check_open(&self) -> Result<(), Refusal> {
+    pub(super) const fn check_open(&self) -> Result<(), Refusal> {
         match self.stage {
             Stage::Open => Ok(()),
             Stage::Closing | Stage::Over => Err(Refusal::Over),
         }
     }
 
-    fn new_transport(&mut self, controlling: bool) -> MediaTransport {
+    pub(super) fn new_transport(&mut self, controlling: bool) -> MediaTransport {
         let config = TransportConfig {
             credentials: IceCredentials::generate(&mut self.rng),
             tie_breaker: self.rng.random(),
@@ -489,7 +477,7 @@ impl MediaSession {
         transport
     }
 
-    fn describe(&self, transport: &MediaTransport) -> LocalDescription {
+    pub(super) fn describe(&self, transport: &MediaTransport) -> LocalDescription {
         let candidates = transport.local_candidates();
         LocalDescription {
             face: self.config.face,
@@ -516,7 +504,7 @@ impl MediaSession {
 
     /// Answers an offer on this transport. New ICE credentials of the far end are answered with new ones of ours
     /// (RFC 8839 section 4.4.1.1); the DTLS role is kept while the association can go on.
-    fn answer_with(
+    pub(super) fn answer_with(
         &mut self,
         transport: &mut MediaTransport,
         sdp: &str,
@@ -543,7 +531,7 @@ impl MediaSession {
         Ok((answer.sdp, answer.negotiated))
     }
 
-    fn adopt(&mut self, negotiated: Negotiated) {
+    pub(super) fn adopt(&mut self, negotiated: Negotiated) {
         self.transport_stirred = true;
         let agreement = Agreement { negotiated };
         let format = agreement.format();
@@ -567,365 +555,11 @@ impl MediaSession {
     }
 }
 
-/// Receiving.
-impl MediaSession {
-    fn on_rtp(&mut self, bytes: &[u8]) {
-        let Ok(packet) = Packet::parse(bytes) else {
-            self.counters.malformed += 1;
-            return;
-        };
-        let Some(agreement) = &self.agreement else {
-            return;
-        };
-        let header = packet.header();
-        let payload = packet.payload();
-        let kind = agreement.kind(header.payload_type);
-        self.counters.header_bytes_received += (bytes.len() - payload.len()) as u64;
-        match kind {
-            Some(PayloadKind::Audio(_)) => self.receiver.on_audio(&header, payload.len(), self.now),
-            Some(PayloadKind::TelephoneEvent) | None => {
-                self.receiver.on_event(&header, payload.len(), self.now)
-            }
-        };
-        if self.silence.heard(self.now) {
-            self.tell(MediaEvent::MediaResumed);
-        }
-        if !std::mem::replace(&mut self.counters.rtp_was_received, true) {
-            self.tell(MediaEvent::FirstRtpReceived);
-        }
-        let Some(kind) = kind else { return };
-        if kind == PayloadKind::TelephoneEvent {
-            self.digits
-                .on_packet(header.marker, header.timestamp, payload, self.now);
-            self.tell_digits();
-        }
-        if !self.hold.receives() {
-            return;
-        }
-        let packet = AudioPacket {
-            kind,
-            marker: header.marker,
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            ssrc: header.ssrc,
-            payload,
-        };
-        self.begin_outgoing();
-        self.program.packet(&packet, self.now, &mut self.outgoing);
-        self.take_program_events();
-    }
-
-    fn tell_digits(&mut self) {
-        while let Some(heard) = self.digits.poll() {
-            if let Heard::Started { event } = heard
-                && let Some(digit) = digit_of(event)
-            {
-                self.tell(MediaEvent::Dtmf { digit });
-            }
-        }
-    }
-
-    fn on_transport_event(&mut self, event: TransportEvent) {
-        match event {
-            TransportEvent::IceConnected {
-                route,
-                local,
-                remote,
-            } => {
-                self.tell(MediaEvent::IcePair {
-                    local: route.local,
-                    remote: route.remote,
-                    local_kind: local,
-                    remote_kind: remote,
-                });
-            }
-            TransportEvent::IceDisconnected => self.tell(MediaEvent::PathLost { given_up: false }),
-            // The call may yet be saved by signalling; if it is not, the silence ends it.
-            TransportEvent::IceFailed(IceFailure::Lost { .. }) => {
-                self.tell(MediaEvent::PathLost { given_up: true })
-            }
-            TransportEvent::IceFailed(failure) => self.fail(failure.into()),
-            TransportEvent::DtlsConnected { profile, .. } => self.on_connected(profile),
-            TransportEvent::DtlsFailed(failure) => self.fail(failure.into()),
-            TransportEvent::ClosedByPeer => self.tell(MediaEvent::ClosedByPeer),
-        }
-    }
-
-    fn on_connected(&mut self, profile: SrtpProfile) {
-        self.tell(MediaEvent::DtlsConnected { profile });
-        if self.pacing.is_none() {
-            self.pacing = Some(Pacing::starting(self.phase, self.now));
-            self.statistics_due = self.now + self.config.statistics_every;
-            self.schedule = Schedule::new(self.rng.random(), self.config.rtcp_every, self.now);
-        }
-        self.expect_media();
-    }
-
-    fn expect_media(&mut self) {
-        let agreed = self
-            .agreement
-            .as_ref()
-            .is_some_and(|agreement| agreement.negotiated.direction.receives());
-        let expected = self.pacing.is_some() && agreed && self.hold.receives();
-        self.silence.expect(expected, self.now);
-    }
-}
-
-/// Sending.
-impl MediaSession {
-    /// The order is: what ICE and DTLS have to send, packets on their way, the report, the goodbye, events, and then
-    /// the next slot if it is due.
-    fn step(&mut self) -> Step {
-        loop {
-            if let Some(step) = self
-                .next_control()
-                .or_else(|| self.next_outgoing())
-                .or_else(|| self.next_report())
-            {
-                return step;
-            }
-            if let Some(event) = self.events.pop_front() {
-                return Step::Event(event);
-            }
-            if self.stage != Stage::Open {
-                return Step::Wait(None);
-            }
-            match self
-                .pacing
-                .as_mut()
-                .and_then(|pacing| pacing.take(self.now))
-            {
-                Some(due) => self.run_slot(due),
-                None => return Step::Wait(self.next_deadline()),
-            }
-        }
-    }
-
-    fn next_deadline(&self) -> Option<(Instant, Deadline)> {
-        let transport = self
-            .transport_wait
-            .map(|(at, name)| (at, Deadline::Transport(name)));
-        let slot = self
-            .pacing
-            .as_ref()
-            .map(|pacing| (pacing.next(), Deadline::Slot));
-        transport.into_iter().chain(slot).min_by_key(|(at, _)| *at)
-    }
-
-    fn next_control(&mut self) -> Option<Step> {
-        while self.transport_stirred {
-            match self.transport.as_mut()?.poll() {
-                TransportOutput::Transmit { route, bytes } => {
-                    self.control = bytes;
-                    self.count_sent(self.control.len());
-                    return Some(Step::Control(route));
-                }
-                TransportOutput::Event(event) => self.on_transport_event(event),
-                TransportOutput::Wait(wait) => {
-                    self.transport_stirred = false;
-                    self.transport_wait = wait;
-                }
-            }
-        }
-        None
-    }
-
-    fn run_slot(&mut self, due: Due) {
-        self.counters.slots_late += u64::from(due.late);
-        self.counters.slots_skipped += due.skipped;
-        match self.silence.look(self.now) {
-            Verdict::Quiet => {}
-            Verdict::NoMedia { silent_for } => self.tell(MediaEvent::NoMedia { silent_for }),
-            Verdict::Timeout { silent_for } => {
-                self.fail(MediaError::MediaTimeout { silent_for });
-                return;
-            }
-        }
-        if !self.config.statistics_every.is_zero() && self.statistics_due <= self.now {
-            // A sleep over several seconds is told once.
-            while self.statistics_due <= self.now {
-                self.statistics_due += self.config.statistics_every;
-            }
-            let statistics = Box::new(self.statistics(self.now));
-            self.tell(MediaEvent::Statistics(statistics));
-        }
-        self.digits.handle_timeout(self.now);
-        self.tell_digits();
-        self.report_due |= self.schedule.take_due(self.now);
-        self.outgoing.begin(due.index);
-        self.handed = 0;
-        self.program.slot(self.now, &mut self.outgoing);
-        self.take_program_events();
-    }
-
-    fn begin_outgoing(&mut self) {
-        self.outgoing.begin(self.outgoing.slot());
-        self.handed = 0;
-    }
-
-    /// The next of the outgoing packets that may be sent, protected and ready.
-    fn next_outgoing(&mut self) -> Option<Step> {
-        loop {
-            let index = self.handed;
-            let entry = self.outgoing.packet(index)?;
-            self.handed += 1;
-            if let Numbering::Forwarded {
-                to: Destination::Call(to),
-                ..
-            } = entry.numbering
-            {
-                return Some(Step::Forward(index, to));
-            }
-            let ready = self
-                .transport
-                .as_ref()
-                .is_some_and(MediaTransport::is_connected);
-            let (true, Stage::Open, Some(agreement)) = (ready, self.stage, &self.agreement) else {
-                continue;
-            };
-            if !self.hold.sends() || !agreement.negotiated.direction.sends() {
-                continue;
-            }
-            let Some(payload_type) = agreement.payload_type(entry.kind) else {
-                self.counters.packets_dropped += 1;
-                continue;
-            };
-            let Some(header) = number(&mut self.sender, payload_type, &entry, self.now) else {
-                self.counters.packets_dropped += 1;
-                continue;
-            };
-            self.packet.clear();
-            self.packet
-                .reserve(FIXED_HEADER_LEN + entry.payload.len() + SrtpProfile::MAX_RTP_OVERHEAD);
-            self.packet
-                .resize(FIXED_HEADER_LEN + entry.payload.len(), 0);
-            let written = Writer::new(&mut self.packet, header)
-                .and_then(|writer| writer.payload(entry.payload));
-            let route = self
-                .transport
-                .as_mut()
-                .map(|transport| transport.protect_rtp(&mut self.packet));
-            let (Ok(_), Some(Ok(route))) = (written, route) else {
-                self.counters.packets_dropped += 1;
-                continue;
-            };
-            self.counters.rtp_sent += 1;
-            self.count_sent(self.packet.len());
-            if !std::mem::replace(&mut self.counters.rtp_was_sent, true) {
-                self.tell(MediaEvent::FirstRtpSent);
-            }
-            return Some(Step::Packet(route));
-        }
-    }
-
-    /// The report that is due, or the one that says goodbye; after that the transport is closed.
-    fn next_report(&mut self) -> Option<Step> {
-        let goodbye = self.stage == Stage::Closing;
-        if goodbye {
-            self.stage = Stage::Over;
-        }
-        if !std::mem::take(&mut self.report_due) && !goodbye {
-            return None;
-        }
-        let mux = self
-            .agreement
-            .as_ref()
-            .is_some_and(|agreement| agreement.negotiated.rtcp_mux);
-        let route = self
-            .transport
-            .as_mut()
-            .filter(|transport| mux && transport.is_connected())
-            .and_then(|transport| {
-                let (sender, receiver) = (&self.sender, &mut self.receiver);
-                reports::write(
-                    &mut self.packet,
-                    sender,
-                    receiver,
-                    &self.clock,
-                    &self.config.cname,
-                    goodbye,
-                    self.now,
-                );
-                transport.protect_rtcp(&mut self.packet).ok()
-            });
-        if goodbye && let Some(transport) = &mut self.transport {
-            transport.close(self.now);
-            self.transport_stirred = true;
-        }
-        let step = route.map(Step::Packet);
-        if step.is_some() {
-            self.count_sent(self.packet.len());
-            return step;
-        }
-        if goodbye { self.next_control() } else { None }
-    }
-
-    const fn count_sent(&mut self, bytes: usize) {
-        self.counters.datagrams_sent += 1;
-        self.counters.bytes_sent += bytes as u64;
-    }
-
-    /// Ends the media for this reason; the far end is told where that is possible.
-    fn fail(&mut self, error: MediaError) {
-        if self.stage == Stage::Open {
-            self.stage = Stage::Closing;
-            self.tell(MediaEvent::Failed(error));
-        }
-    }
-
-    fn tell(&mut self, event: MediaEvent) {
-        if self.events.len() < MAX_EVENTS {
-            self.events.push_back(event);
-        }
-    }
-
-    fn take_program_events(&mut self) {
-        for _ in 0..PROGRAM_EVENTS {
-            match self.program.poll_event() {
-                Some(event) => self.tell(MediaEvent::Program(event)),
-                None => break,
-            }
-        }
-    }
-}
-
 fn transmit(route: Route, bytes: &[u8]) -> Output<'_> {
     Output::Transmit {
         local: route.local,
         remote: route.remote,
         bytes,
-    }
-}
-
-fn number(
-    sender: &mut Sender,
-    payload_type: u8,
-    entry: &OutgoingPacket<'_>,
-    now: Instant,
-) -> Option<Header> {
-    match entry.numbering {
-        Numbering::Own { timestamp } => Some(sender.next(
-            payload_type,
-            entry.marker,
-            timestamp,
-            entry.payload.len(),
-            now,
-        )),
-        Numbering::Forwarded {
-            ssrc,
-            sequence,
-            timestamp,
-            ..
-        } => {
-            let source = Header {
-                marker: entry.marker,
-                payload_type,
-                sequence,
-                timestamp,
-                ssrc,
-            };
-            sender.relay(payload_type, &source, entry.payload.len(), now)
-        }
     }
 }
 
