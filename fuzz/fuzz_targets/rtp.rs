@@ -1,4 +1,10 @@
-//! Runs the `rtp` target under libFuzzer.
-#![no_main]
+//! Runs the `rtp` target: under libFuzzer, or once on each file named.
+#![cfg_attr(fuzzing, no_main)]
 
+#[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| offhook_fuzz::rtp::run(data));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    offhook_fuzz::replay(offhook_fuzz::rtp::run)
+}

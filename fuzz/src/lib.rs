@@ -1,8 +1,9 @@
 //! Fuzz targets: everything that reads what strangers send, as functions of the bytes.
 //!
 //! Each module has one `run(data)`, which must neither panic nor grow without bound, whatever the bytes. The thin binaries in
-//! `fuzz_targets/` give it to libFuzzer (`cargo +nightly fuzz run --features libfuzzer TARGET`); the test of this package runs it on
-//! the committed corpus and on mutations of it.
+//! `fuzz_targets/` give it to libFuzzer (`cargo +nightly fuzz run TARGET`), or, built without it, read the files that they are
+//! given (`cargo run -p offhook-fuzz --bin TARGET -- FILE`: what a crash did). The test of this package runs it on the committed
+//! corpus and on mutations of it.
 
 pub mod control_line;
 pub mod rtcp;
@@ -23,3 +24,14 @@ pub const TARGETS: [Target; 6] = [
     ("stun_demux", stun_demux::run),
     ("verto_json", verto_json::run),
 ];
+
+/// Runs a target once on each file that the command line names.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn replay(target: fn(&[u8])) -> std::io::Result<()> {
+    for path in std::env::args_os().skip(1) {
+        target(&std::fs::read(path)?);
+    }
+    Ok(())
+}

@@ -91,6 +91,8 @@ pub struct MediaConfig {
     pub dtmf: Dtmf,
     /// Threads that carry media; calls are spread over them.
     pub workers: usize,
+    /// Run these threads under the kernel's real-time scheduler at this priority, 1 to 99, where that is allowed.
+    pub real_time: Option<u8>,
 }
 
 impl Default for MediaConfig {
@@ -107,6 +109,7 @@ impl Default for MediaConfig {
             loopback: None,
             dtmf: Dtmf::default(),
             workers: 1,
+            real_time: None,
         }
     }
 }

@@ -19,6 +19,10 @@ use crate::config::keys::{first_unknown, nearest};
 use crate::config::raw::{RawConfig, RawMedia, Text};
 use crate::log;
 
+/// The priority of media threads under the real-time scheduler, where that is allowed: above ordinary programs, below what a
+/// machine's owner runs in real time by hand.
+const REAL_TIME: u8 = 10;
+
 /// A configuration that the daemon can run with.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -88,10 +92,7 @@ pub(crate) fn check(
             .map(|path| surroundings.folder.join(path.into_inner())),
         accounts,
         audio: audio::read(raw.audio.as_ref(), surroundings.folder).map_err(at)?,
-        media: raw
-            .media
-            .as_ref()
-            .map_or_else(|| Ok(MediaConfig::default()), media)?,
+        media: media(&raw.media.unwrap_or_default())?,
         level: raw
             .log
             .and_then(|log| log.level)
@@ -161,7 +162,27 @@ fn media(raw: &RawMedia) -> Result<MediaConfig, (Option<usize>, Fault)> {
         };
     }
     media.loopback = raw.loopback;
+    media.real_time = real_time(raw.real_time.as_ref())?;
     Ok(media)
+}
+
+fn real_time(priority: Option<&Spanned<i64>>) -> Result<Option<u8>, (Option<usize>, Fault)> {
+    let Some(priority) = priority else {
+        return Ok(Some(REAL_TIME));
+    };
+    match u8::try_from(*priority.get_ref()) {
+        Ok(0) => Ok(None),
+        Ok(value) if value < 100 => Ok(Some(value)),
+        _ => Err((
+            Some(priority.span().start),
+            Fault::Value {
+                key: "real_time",
+                value: priority.get_ref().to_string(),
+                why: "it is no real-time priority".to_owned(),
+                expected: "1 to 99, or 0 for an ordinary thread",
+            },
+        )),
+    }
 }
 
 fn codec(text: &Text) -> Result<AudioCodec, (Option<usize>, Fault)> {

@@ -68,7 +68,7 @@ pub(crate) struct RawAudio {
 }
 
 /// `[media]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawMedia {
     pub(crate) media_timeout: Option<Spanned<RawDuration>>,
@@ -77,6 +77,7 @@ pub(crate) struct RawMedia {
     pub(crate) addresses: Option<Vec<Text>>,
     pub(crate) loopback: Option<bool>,
     pub(crate) dtmf: Option<Text>,
+    pub(crate) real_time: Option<Spanned<i64>>,
 }
 
 /// `[log]`

@@ -109,6 +109,7 @@ codecs = ["PCMU", "opus"]
 addresses = ["192.0.2.7"]
 loopback = false
 dtmf = "rfc4733"
+real_time = 0
 
 [log]
 level = "debug"
@@ -146,6 +147,7 @@ level = "debug"
     assert_eq!(config.media.no_media_after, Duration::from_millis(2500));
     assert_eq!(config.media.codecs, [AudioCodec::Pcmu, AudioCodec::Opus]);
     assert_eq!(config.media.dtmf, Dtmf::Rfc4733);
+    assert_eq!(config.media.real_time, None);
     assert_eq!(config.level, LevelFilter::DEBUG);
     assert!(
         !format!("{config:?}").contains("hunter2"),
@@ -285,6 +287,10 @@ fn values_that_do_not_work_are_told_with_those_that_do() {
         (
             "[media]\nmedia_timeout = \"60 parsec\"",
             ["line 8", "60 parsec", "\"60s\""],
+        ),
+        (
+            "[media]\nreal_time = 120",
+            ["line 8", "real_time = \"120\"", "1 to 99"],
         ),
         (
             "[media]\nmedia_timeout = \"25h\"",

@@ -51,3 +51,47 @@ pub(crate) fn resident_kib() -> Result<u64, Failure> {
         })
         .ok_or_else(|| Failure::Memory(std::io::ErrorKind::InvalidData.into()))
 }
+
+/// What the machine kept from this process since its start: the threads were ready to run and did not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Withheld {
+    /// Other threads had the core.
+    pub(crate) queued: Duration,
+    /// The host of a virtual machine had it, all cores together.
+    pub(crate) stolen: Duration,
+}
+
+impl Withheld {
+    /// As far as the kernel tells; zero where it does not.
+    pub(crate) fn so_far() -> Self {
+        Self {
+            queued: queued(),
+            stolen: stolen(),
+        }
+    }
+
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            queued: self.queued.saturating_sub(before.queued),
+            stolen: self.stolen.saturating_sub(before.stolen),
+        }
+    }
+}
+
+/// The second figure of each thread's `schedstat`, in ns (proc_pid_schedstat).
+fn queued() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let waits = threads.filter_map(|thread| {
+        let line = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(waits.sum())
+}
+
+/// The eighth figure of the `cpu` line of `/proc/stat`, in ticks of 10 ms (proc_stat(5)).
+fn stolen() -> Duration {
+    let ticks = std::fs::read_to_string("/proc/stat")
+        .ok()
+        .and_then(|stat| stat.split_whitespace().nth(8)?.parse::<u64>().ok());
+    Duration::from_millis(ticks.unwrap_or(0).saturating_mul(10))
+}

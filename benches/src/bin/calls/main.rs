@@ -28,6 +28,9 @@ struct Arguments {
     /// Stay on this core.
     #[arg(long)]
     core: Option<usize>,
+    /// Real-time priority of the workers, where that is allowed; 0 for ordinary threads.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=99))]
+    real_time: u8,
     /// End with one line of JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         span: Duration::from_secs(arguments.seconds.into()),
         inflight: arguments.inflight as usize,
         threads: arguments.threads as usize,
+        real_time: (arguments.real_time > 0).then_some(arguments.real_time),
     };
     let outcome = arguments
         .core

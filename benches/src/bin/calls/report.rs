@@ -19,6 +19,10 @@ pub(crate) struct Figures {
     pub(crate) late: u64,
     /// The same while calls were set up.
     pub(crate) late_in_setup: u64,
+    /// How long our threads were ready to run while others had their core: what is late for this is the machine's doing.
+    pub(crate) run_delay_ms: f64,
+    /// How long the host of this virtual machine kept its cores from it, all together.
+    pub(crate) steal_ms: f64,
     /// Datagrams that the kernel refused.
     pub(crate) send_errors: u64,
     /// Processor time of the process for each packet sent: make, protect, send, receive, open.
@@ -56,6 +60,10 @@ pub(crate) fn show(figures: &Figures, json: bool) {
     println!(
         "late (> 5 ms)          {:>10}   (while setting up: {})",
         figures.late, figures.late_in_setup
+    );
+    println!(
+        "kept from a core       {:>10.1} ms by others here, {:.0} ms by the host",
+        figures.run_delay_ms, figures.steal_ms
     );
     println!("refused by the kernel  {:>10}", figures.send_errors);
     println!(

@@ -18,7 +18,7 @@ use offhook_media::session::event::MediaEvent;
 use offhook_media::session::media_session::Renewal;
 
 use crate::clip::{Clip, Shared};
-use crate::machine::{cpu_time, resident_kib};
+use crate::machine::{Withheld, cpu_time, resident_kib};
 use crate::report::Figures;
 
 /// How long all calls settle before the measurement: each tells its statistics once in this time.
@@ -35,6 +35,7 @@ pub(crate) struct Plan {
     pub(crate) span: Duration,
     pub(crate) inflight: usize,
     pub(crate) threads: usize,
+    pub(crate) real_time: Option<u8>,
 }
 
 /// Why there are no figures.
@@ -85,7 +86,11 @@ pub(crate) fn run(plan: &Plan) -> Result<Figures, Failure> {
     let shared = Arc::new(Shared::default());
     let late: Arc<[AtomicU64]> = (0..ends).map(|_| AtomicU64::new(0)).collect();
     let (sender, news) = sync_channel(ends * 4 + 1024);
-    let workers = Workers::spawn(&WorkerConfig::default(), plan.threads, |_| {
+    let config = WorkerConfig {
+        real_time: plan.real_time,
+        ..WorkerConfig::default()
+    };
+    let workers = Workers::spawn(&config, plan.threads, |_| {
         sink(sender.clone(), Arc::clone(&late))
     })
     .map_err(Failure::Worker)?;
@@ -111,7 +116,9 @@ pub(crate) fn run(plan: &Plan) -> Result<Figures, Failure> {
     };
     let (late_in_setup, frames_before) = (sum_late(), shared.frames.load(Ordering::Relaxed));
     let (cpu_before, begun) = (cpu_time()?, Instant::now());
+    let withheld_before = Withheld::so_far();
     std::thread::sleep(plan.span);
+    let withheld = Withheld::so_far().since(withheld_before);
     let frames = shared.frames.load(Ordering::Relaxed) - frames_before;
     let (cpu, span) = (cpu_time()? - cpu_before, begun.elapsed());
     let rss = resident_kib()?.saturating_sub(rss_before);
@@ -138,6 +145,8 @@ pub(crate) fn run(plan: &Plan) -> Result<Figures, Failure> {
         late: sum(&|statistics| statistics.local.slots_late + statistics.local.slots_skipped)
             - late_in_setup,
         late_in_setup,
+        run_delay_ms: withheld.queued.as_secs_f64() * 1e3,
+        steal_ms: withheld.stolen.as_secs_f64() * 1e3,
         send_errors: sum(&|statistics| statistics.local.send_errors),
         cpu_us_per_frame: cpu.as_secs_f64() * 1e6 / frames.max(1) as f64,
         cpu_percent: cpu.as_secs_f64() / span.as_secs_f64() * 100.0,

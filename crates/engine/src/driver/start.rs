@@ -56,6 +56,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
     let (media_events, waiting_media_events) = mpsc::channel(MEDIA_EVENTS);
     let worker = WorkerConfig {
         max_calls: builder.limits.calls,
+        real_time: builder.media.real_time,
         ..WorkerConfig::default()
     };
     let workers = Workers::spawn(&worker, builder.media.workers, |_| {

@@ -8,6 +8,11 @@ use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
+use thread_priority::unix::{
+    RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
 
 use crate::driver::event::EventSink;
 use crate::driver::handle::WorkerHandle;
@@ -29,6 +34,12 @@ pub struct WorkerConfig {
     pub send_buffer: usize,
     /// UDP ports of the calls' sockets; `None` lets the kernel choose.
     pub ports: Option<RangeInclusive<u16>>,
+    /// Run the thread under the kernel's real-time round robin, at this priority (1 to 99, sched(7)), so that other
+    /// programs of a busy machine do not delay its packets. Where that is not allowed (no `CAP_SYS_NICE`, and
+    /// `RLIMIT_RTPRIO` lower), the thread runs as any other and says so in the log.
+    ///
+    /// Not for workers with so many calls that they fill a core: those would starve the rest of the program.
+    pub real_time: Option<u8>,
 }
 
 impl Default for WorkerConfig {
@@ -40,6 +51,7 @@ impl Default for WorkerConfig {
             receive_buffer: 128 * 1024,
             send_buffer: 128 * 1024,
             ports: None,
+            real_time: None,
         }
     }
 }
@@ -60,7 +72,7 @@ impl Worker {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, receiver) = sync_channel(config.command_queue.max(1));
-        let name = config.name.clone();
+        let (name, real_time) = (config.name.clone(), config.real_time);
         let stopping = Arc::new(AtomicBool::new(false));
         let turns = Turns::new(
             config,
@@ -69,9 +81,12 @@ impl Worker {
             Arc::clone(&stopping),
             Box::new(events),
         )?;
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || turns.run())?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            if let Some(priority) = real_time {
+                run_in_real_time(priority);
+            }
+            turns.run();
+        })?;
         Ok(Self {
             handle: WorkerHandle::new(sender, waker, stopping),
             thread: Some(thread),
@@ -95,6 +110,23 @@ impl Drop for Worker {
                 "a media worker panicked: its calls are lost; please report this as a bug"
             );
         }
+    }
+}
+
+/// Moves the calling thread to the real-time scheduler, if that is allowed.
+fn run_in_real_time(priority: u8) {
+    let value = ThreadPriorityValue::try_from(priority).unwrap_or(ThreadPriorityValue::MAX);
+    let moved = set_thread_priority_and_policy(
+        thread_native_id(),
+        ThreadPriority::Crossplatform(value),
+        ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin),
+    );
+    if let Err(error) = moved {
+        tracing::info!(
+            ?error,
+            priority,
+            "media runs at ordinary priority: allow real time with LimitRTPRIO= of systemd, or `ulimit -r`"
+        );
     }
 }
 
