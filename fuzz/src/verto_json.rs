@@ -1,8 +1,6 @@
 //! Text frames of a Verto server or client: read as such, and taken in by a session.
 
 use offhook_signaling::auth::login::Login;
-use offhook_signaling::backoff::Backoff;
-use offhook_signaling::deadlines::Timers;
 use offhook_signaling::event::Event;
 use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{Input, Output};
@@ -75,19 +73,14 @@ fn take_in(text: &str, dialect: Dialect) {
 
 /// A session that has logged in, and whether it says so.
 fn ready_session(dialect: Dialect, now: Instant) -> (Session, bool) {
-    let config = Config {
-        server: "wss://gateway.example/".into(),
+    let config = Config::new(
+        "wss://gateway.example/",
         dialect,
-        login: Login::Password {
+        Login::Password {
             user: "fuzz".into(),
             password: Secret::new("fuzz"),
         },
-        sessid: None,
-        user_agent: "fuzz".into(),
-        timers: Timers::default(),
-        backoff: Backoff::default(),
-        wall_clock: None,
-    };
+    );
     let mut session = Session::new(config, [5; 32], now);
     drain(&mut session);
     session.handle(Input::Opened, now);

@@ -374,6 +374,7 @@ impl Core {
             let busy = Command::Bye {
                 call: id,
                 cause: Some(Cause::USER_BUSY),
+                headers: Vec::new(),
             };
             return self.outbox.push_back(Output::Signaling(account, busy));
         }
@@ -396,6 +397,7 @@ impl Core {
             let bye = Command::Bye {
                 call,
                 cause: Some(Cause::NORMAL_CLEARING),
+                headers: Vec::new(),
             };
             self.outbox.push_back(Output::Signaling(account, bye));
         }

@@ -54,6 +54,9 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
     world.signal(Event::Answered {
         call: call.clone(),
         sdp: None,
+        client_state: None,
+        headers: Vec::new(),
+        variables: Vec::new(),
     });
     assert_eq!(
         world.media_commands(),
@@ -67,7 +70,8 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
         world.commands(),
         [Command::Bye {
             call: call.clone(),
-            cause: Some(Cause::NORMAL_CLEARING)
+            cause: Some(Cause::NORMAL_CLEARING),
+            headers: Vec::new(),
         }]
     );
     assert_eq!(world.media_commands(), [MediaCommand::Close]);
@@ -89,6 +93,9 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
         by: SignalingEndedBy::Local,
         cause: Cause::NORMAL_CLEARING,
         detail: None,
+        client_state: None,
+        elsewhere: false,
+        headers: Vec::new(),
     });
     assert_eq!(world.kinds().len(), 5);
 }
@@ -110,7 +117,9 @@ fn an_inbound_call_opens_nothing_before_it_is_answered() {
         world.commands(),
         [Command::Answer {
             call: call.clone(),
-            sdp: "our answer".into()
+            sdp: "our answer".into(),
+            client_state: None,
+            headers: Vec::new(),
         }]
     );
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Answering);
@@ -128,6 +137,9 @@ fn a_refused_call_names_the_far_end_its_cause_and_the_remedy() {
         by: SignalingEndedBy::Remote,
         cause: Cause::USER_BUSY,
         detail: None,
+        client_state: None,
+        elsewhere: false,
+        headers: Vec::new(),
     });
     world.media(World::closed());
     let ended = world.ended();
@@ -154,6 +166,9 @@ fn a_call_ends_once_whatever_comes_together() {
         by: SignalingEndedBy::Remote,
         cause: Cause::NORMAL_CLEARING,
         detail: None,
+        client_state: None,
+        elsewhere: false,
+        headers: Vec::new(),
     });
     assert!(matches!(
         world.core.hang_up(Some(&call), None, world.now),
@@ -200,6 +215,9 @@ fn descriptions_that_do_not_fit_end_the_call_with_the_reason() {
     world.signal(Event::Answered {
         call,
         sdp: Some("nothing in common".into()),
+        client_state: None,
+        headers: Vec::new(),
+        variables: Vec::new(),
     });
     world.media(CallEvent::Refused(
         offhook_media::session::error::Refusal::Over,
@@ -316,6 +334,8 @@ fn requests_are_refused_with_what_to_do() {
         caller,
         sdp: Some(String::new()),
         headers: Vec::new(),
+        client_state: None,
+        variables: Vec::new(),
     });
     assert!(
         matches!(&world.commands()[..], [Command::Bye { cause: Some(cause), .. }] if *cause == Cause::USER_BUSY)

@@ -1,8 +1,45 @@
 //! What a user may ask of a session, whatever the protocol.
 
+use serde_json::Value;
+
 use crate::auth::login::Login;
 use crate::call_id::CallId;
 use crate::cause::Cause;
+
+/// A codec that the server should prefer, as `preferred_codecs` of an invite names it (Telnyx).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreferredCodec {
+    /// Such as `audio/opus`.
+    pub mime_type: String,
+    /// In Hz, as in SDP.
+    pub clock_rate: u32,
+    /// Absent: one.
+    pub channels: Option<u8>,
+    /// Format parameters as in SDP.
+    pub fmtp: Option<String>,
+}
+
+/// Something said to an assistant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConversationItem {
+    /// A text of the user, with images by URL.
+    Text {
+        /// What to say.
+        text: String,
+        /// `https:` or `data:` URLs.
+        images: Vec<String>,
+    },
+    /// What a tool of ours gave back.
+    ToolOutput {
+        /// The `tool_call` of the event.
+        tool_call: String,
+        /// Free text, usually JSON.
+        output: String,
+    },
+    /// Tell us about the assistant's sound before it is played.
+    SubscribeAudio,
+}
 
 /// One wish. A wish that cannot be met comes back as [`crate::event::Event::CommandFailed`] or, for a call that never came
 /// to be, as [`crate::event::Event::Ended`]; never as silence.
@@ -23,6 +60,12 @@ pub enum Command {
         caller_number: Option<String>,
         /// Extra headers (`X-...`), where the dialect carries them.
         headers: Vec<(String, String)>,
+        /// Opaque state of the application, where the dialect carries it; any bytes as text, encoded on the wire.
+        client_state: Option<String>,
+        /// Codecs that the server should prefer, best first; empty: its own choice.
+        codecs: Vec<PreferredCodec>,
+        /// Channel variables of the call.
+        user_variables: Vec<(String, String)>,
     },
     /// Take an incoming call.
     Answer {
@@ -30,6 +73,10 @@ pub enum Command {
         call: CallId,
         /// Complete answer to its offer.
         sdp: String,
+        /// Extra headers (`X-...`), where the dialect carries them.
+        headers: Vec<(String, String)>,
+        /// Opaque state of the application, where the dialect carries it.
+        client_state: Option<String>,
     },
     /// End, cancel or reject a call. `None`: the cause that fits the call's state.
     Bye {
@@ -37,6 +84,111 @@ pub enum Command {
         call: CallId,
         /// What to tell the far side.
         cause: Option<Cause>,
+        /// Extra headers (`X-...`), where the dialect carries them.
+        headers: Vec<(String, String)>,
+    },
+    /// Hold an answered call, or take it up again. The answer is `HoldState`, with what the server says.
+    Hold {
+        /// The call.
+        call: CallId,
+        /// `true`: hold.
+        on: bool,
+    },
+    /// Send the far side to another number (blind transfer); our leg ends once the server did it.
+    Transfer {
+        /// The call.
+        call: CallId,
+        /// Where to.
+        to: String,
+    },
+    /// Join the far sides of two calls of ours (attended transfer); both our legs end.
+    Replace {
+        /// The call.
+        call: CallId,
+        /// The other call.
+        with: CallId,
+    },
+    /// Send a chat message.
+    Message {
+        /// `Some`: within this call.
+        call: Option<CallId>,
+        /// Address, with FreeSWITCH perhaps `proto+address`.
+        to: String,
+        /// Text.
+        body: String,
+    },
+    /// Say something to the assistant of an anonymous login.
+    Converse {
+        /// The call with it; `None`: the only one.
+        call: Option<CallId>,
+        /// What to say.
+        item: ConversationItem,
+    },
+    /// Listen to event channels; they are kept over reconnects. The answer is `Channels`.
+    Subscribe {
+        /// Names.
+        channels: Vec<String>,
+    },
+    /// Stop listening.
+    Unsubscribe {
+        /// Names.
+        channels: Vec<String>,
+    },
+    /// Say something on an event channel.
+    Broadcast {
+        /// Its name.
+        channel: String,
+        /// What to say.
+        data: Value,
+    },
+    /// Run one of FreeSWITCH's JSON commands; the answer is `ApiReply`.
+    JsApi {
+        /// The caller's own number for the answer.
+        id: u64,
+        /// The command.
+        command: String,
+        /// Its data.
+        data: Value,
+    },
+    /// Run one of FreeSWITCH's text commands; the answer is `ApiReply`.
+    FsApi {
+        /// The caller's own number for the answer.
+        id: u64,
+        /// The command.
+        command: String,
+        /// Its arguments.
+        arguments: String,
+    },
+    /// Steer a conference that a call of ours is in, as its moderator.
+    Moderate {
+        /// The call in the conference.
+        call: CallId,
+        /// `mute`, `unmute`, `tmute`, `deaf`, `undeaf`, `kick`, `volume_in`, `volume_out`, `play`, `stop`,
+        /// `recording`, `transfer` and whatever else the server knows.
+        command: String,
+        /// The member it is about.
+        member: Option<String>,
+        /// Further argument.
+        value: Option<Value>,
+    },
+    /// Say something to all in a conference.
+    ConferenceChat {
+        /// The call in the conference.
+        call: CallId,
+        /// Text.
+        text: String,
+    },
+    /// One more ICE candidate of ours, after an offer or answer that was sent without it (trickle ICE).
+    Candidate {
+        /// The call.
+        call: CallId,
+        /// The line without `a=`.
+        candidate: String,
+    },
+    /// No more candidates of ours follow.
+    EndOfCandidates {
+        /// The call.
+        call: CallId,
     },
     /// Send DTMF through the server.
     Dtmf {
@@ -61,6 +213,13 @@ pub enum Command {
     },
     /// Log in with this from now on: on the open socket when there is one, else at once with a new one.
     Login(Login),
+    /// The answer to `TokenWanted` when the source has none: the session asks again after a while.
+    TokenFailed {
+        /// What went wrong with the source, without secrets.
+        reason: String,
+    },
+    /// Something changed, or a person says so: try to log in again now, with the credentials there are.
+    Retry,
     /// The old socket is not to be trusted (address change, resume from sleep), or try again now.
     Reconnect,
     /// Hang up every call, close the socket, end with `Stopped`.
@@ -74,6 +233,23 @@ impl Command {
             Self::Invite { .. } => "call",
             Self::Answer { .. } => "answer",
             Self::Bye { .. } => "hang up",
+            Self::Hold { on: true, .. } => "hold",
+            Self::Hold { on: false, .. } => "resume",
+            Self::Transfer { .. } => "transfer",
+            Self::Replace { .. } => "attended transfer",
+            Self::Message { .. } => "message",
+            Self::Converse { .. } => "conversation",
+            Self::Subscribe { .. } => "subscribe",
+            Self::Unsubscribe { .. } => "unsubscribe",
+            Self::Broadcast { .. } => "broadcast",
+            Self::JsApi { .. } => "jsapi",
+            Self::FsApi { .. } => "fsapi",
+            Self::Moderate { .. } => "conference control",
+            Self::ConferenceChat { .. } => "conference chat",
+            Self::Candidate { .. } => "candidate",
+            Self::EndOfCandidates { .. } => "end of candidates",
+            Self::TokenFailed { .. } => "token",
+            Self::Retry => "retry",
             Self::Dtmf { .. } => "DTMF",
             Self::UpdateMedia { .. } => "media update",
             Self::Attach { .. } => "attach",
@@ -91,8 +267,19 @@ impl Command {
             | Self::Bye { call, .. }
             | Self::Dtmf { call, .. }
             | Self::UpdateMedia { call, .. }
-            | Self::Attach { call, .. } => Some(call),
-            Self::Login(_) | Self::Reconnect | Self::Shutdown => None,
+            | Self::Attach { call, .. }
+            | Self::Hold { call, .. }
+            | Self::Transfer { call, .. }
+            | Self::Replace { call, .. }
+            | Self::Moderate { call, .. }
+            | Self::ConferenceChat { call, .. }
+            | Self::Candidate { call, .. }
+            | Self::EndOfCandidates { call } => Some(call),
+            Self::Message { call, .. } | Self::Converse { call, .. } => call.as_ref(),
+            Self::Subscribe { .. } | Self::Unsubscribe { .. } | Self::Broadcast { .. } => None,
+            Self::JsApi { .. } | Self::FsApi { .. } => None,
+            Self::Login(_) | Self::TokenFailed { .. } | Self::Retry => None,
+            Self::Reconnect | Self::Shutdown => None,
         }
     }
 }

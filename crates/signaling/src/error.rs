@@ -75,6 +75,54 @@ pub enum Error {
         /// How long we waited.
         limit: Duration,
     },
+    /// The source of tokens failed; its own words hold no secret.
+    #[error("no token for {server}: {reason}")]
+    TokenSource {
+        /// Host and port.
+        server: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The login has no identity, and so not this command.
+    #[error("{command} is not possible with an anonymous login")]
+    NotWithAnonymous {
+        /// The command.
+        command: &'static str,
+    },
+    /// The dialect has no message for that.
+    #[error("the {dialect} dialect has no {command}")]
+    NotInDialect {
+        /// Name of the dialect.
+        dialect: &'static str,
+        /// The command.
+        command: &'static str,
+    },
+    /// What a command says is not possible at all.
+    #[error("{command}: {fault}")]
+    Unsayable {
+        /// The command.
+        command: &'static str,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// The call is in no conference that the server shows us, or in one that we may not steer.
+    #[error("{command}: {fault}")]
+    NoConference {
+        /// The command.
+        command: &'static str,
+        /// What is missing.
+        fault: &'static str,
+    },
+    /// An assistant does not do what was asked.
+    #[error("the assistant at {server} failed: {reason}{}", Code(*.code))]
+    Assistant {
+        /// Host and port.
+        server: String,
+        /// Its error code.
+        code: Option<i64>,
+        /// Its words, with ours where the code is known.
+        reason: String,
+    },
     /// Another client with the same identity took over.
     #[error("{server} handed this session over to another client with the same login")]
     TakenOver {
@@ -153,6 +201,8 @@ pub enum Remedy {
     Configuration,
     /// The machine's clock may be wrong.
     Clock,
+    /// The account's source of tokens must be put right.
+    TokenSource,
     /// Only one client may use these credentials.
     OneClient,
     /// The server's operator must look at it.
@@ -167,6 +217,7 @@ impl Remedy {
             Self::TryAgain => "try again when the call or the connection allows it",
             Self::NewCredentials => "check user, password or token, and give fresh ones",
             Self::Configuration => "correct the account's settings",
+            Self::TokenSource => "check the account's token source; the session keeps asking it",
             Self::Clock => "set this machine's clock, or get a fresh token",
             Self::OneClient => "give each client its own credentials, then reconnect",
             Self::Operator => "ask the operator of the server",
@@ -186,7 +237,10 @@ impl Error {
         match self {
             Self::LoginRejected { .. } | Self::TokenMalformed { .. } => Remedy::NewCredentials,
             Self::TokenExpired { .. } | Self::TokenNotYetValid { .. } => Remedy::Clock,
-            Self::LoginUnsupported { .. } => Remedy::Configuration,
+            Self::LoginUnsupported { .. } | Self::NotWithAnonymous { .. } => Remedy::Configuration,
+            Self::NotInDialect { .. } | Self::Assistant { .. } => Remedy::Configuration,
+            Self::TokenSource { .. } => Remedy::TokenSource,
+            Self::Unsayable { .. } | Self::NoConference { .. } => Remedy::TryAgain,
             Self::NotRegistered { .. } | Self::Silent { .. } => Remedy::Wait,
             Self::TakenOver { .. } => Remedy::OneClient,
             Self::Refused { .. } | Self::PeerMisbehaved { .. } => Remedy::Operator,

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
 use crate::error::Error;
+use crate::remembered::Remembered;
 use crate::session::{CloseReason, ConnectFailure};
 
 /// Somebody at the far side. Both may be empty: servers often know neither.
@@ -55,6 +58,145 @@ pub enum DisconnectCause {
     Asked,
 }
 
+/// Why the session asks its driver for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenWantedReason {
+    /// There is none yet.
+    Missing,
+    /// The present one ends soon.
+    Refresh {
+        /// Time until its `exp`.
+        left: Duration,
+    },
+    /// The present one has ended.
+    Expired,
+    /// The server refused the present one.
+    Refused,
+}
+
+/// What an assistant says or wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AssistantEvent {
+    /// A piece of a text that is still growing; pieces of one `item` belong together.
+    Delta {
+        /// The item that grows.
+        item: String,
+        /// The piece.
+        text: String,
+    },
+    /// A finished piece of the conversation.
+    Item {
+        /// Its name.
+        item: String,
+        /// `user` or `assistant`.
+        role: String,
+        /// `completed`, `in_progress`.
+        status: String,
+        /// Its text or transcript.
+        text: String,
+    },
+    /// A tool of ours is to run; answer with `Command::Converse` and `ConversationItem::ToolOutput`.
+    ToolCall {
+        /// Name for the answer.
+        tool_call: String,
+        /// The tool.
+        name: String,
+        /// Usually JSON.
+        arguments: String,
+    },
+    /// About the assistant's sound, asked for with `ConversationItem::SubscribeAudio`.
+    Audio {
+        /// The whole message.
+        data: Value,
+    },
+    /// How its owner wants the assistant shown.
+    Settings {
+        /// The settings.
+        data: Map<String, Value>,
+    },
+    /// What was understood of a spoken word.
+    Transcription {
+        /// The words.
+        text: String,
+    },
+    /// The assistant failed; the error explains it.
+    Failed(Error),
+    /// Something of a kind that is not known.
+    Other {
+        /// Its `type`.
+        kind: String,
+        /// The whole message.
+        data: Value,
+    },
+}
+
+/// One member of a conference, as the server lists it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Key of the row; for Verto members it is their call.
+    pub key: String,
+    /// The conference's own number of the member, for `Command::Moderate`.
+    pub id: String,
+    /// Its number.
+    pub number: String,
+    /// Its name.
+    pub name: String,
+    /// Codec and rate.
+    pub codec: String,
+    /// What it does, in the server's words or JSON.
+    pub status: Value,
+}
+
+/// What changed in a conference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConferenceChange {
+    /// The call entered it.
+    Joined {
+        /// Its name.
+        name: String,
+        /// Whether we may steer it.
+        moderator: bool,
+        /// Our own number in it.
+        member: String,
+    },
+    /// The whole list, in place of any before.
+    Bootstrap {
+        /// In the server's order.
+        members: Vec<Member>,
+    },
+    /// A member came or changed.
+    Put {
+        /// The member.
+        member: Member,
+    },
+    /// A member left.
+    Remove {
+        /// Key of its row.
+        key: String,
+    },
+    /// The list is empty, or hidden.
+    Clear,
+    /// The call left it.
+    Left,
+    /// Somebody said something to all.
+    Chat {
+        /// Who.
+        from: Party,
+        /// What.
+        text: String,
+    },
+    /// The answer to a `Command::Moderate`, of anybody.
+    Reply {
+        /// The command.
+        command: String,
+        /// The server's words; `Err`: it was refused.
+        result: Result<String, String>,
+    },
+}
+
 /// One thing that happened. Calls first named by `Incoming` or by an `Attach` with `known: false` end with exactly one
 /// `Ended`, like those of [`crate::command::Command::Invite`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +237,10 @@ pub enum Event {
         sdp: Option<String>,
         /// Extra headers of the call.
         headers: Vec<(String, String)>,
+        /// Opaque state of the application.
+        client_state: Option<String>,
+        /// Channel variables meant for us.
+        variables: Vec<(String, String)>,
     },
     /// The server took our call and tries to reach the far side.
     Trying {
@@ -119,6 +265,12 @@ pub enum Event {
         call: CallId,
         /// SDP answer; `None` when early media brought it.
         sdp: Option<String>,
+        /// Extra headers of the answer.
+        headers: Vec<(String, String)>,
+        /// Opaque state of the application.
+        client_state: Option<String>,
+        /// Channel variables meant for us.
+        variables: Vec<(String, String)>,
     },
     /// The server accepted our answer, or our answer to an attach: the call is up.
     Confirmed {
@@ -165,6 +317,144 @@ pub enum Event {
         cause: Cause,
         /// The server's own words or ours, when there are more than the cause.
         detail: Option<String>,
+        /// Another client took the incoming call: it is not a missed one.
+        elsewhere: bool,
+        /// Extra headers of the end.
+        headers: Vec<(String, String)>,
+        /// Opaque state of the application.
+        client_state: Option<String>,
+    },
+    /// What the server says about hold, after `Command::Hold`.
+    HoldState {
+        /// The call.
+        call: CallId,
+        /// Whether it is held now.
+        held: bool,
+    },
+    /// The server carried a transfer out; the end of our leg follows.
+    Transferred {
+        /// The call.
+        call: CallId,
+    },
+    /// A chat message arrived.
+    Message {
+        /// `Some`: within this call.
+        call: Option<CallId>,
+        /// Who sent it.
+        from: Party,
+        /// Text.
+        body: String,
+    },
+    /// An assistant says or wants something.
+    Assistant {
+        /// The call with it, when there is one.
+        call: Option<CallId>,
+        /// What.
+        event: AssistantEvent,
+    },
+    /// The session needs a token. Ask its source and answer with [`crate::command::Command::Login`] or
+    /// [`crate::command::Command::TokenFailed`].
+    TokenWanted {
+        /// Why.
+        reason: TokenWantedReason,
+    },
+    /// The login ends soon and no fresh token has come: said one hour, ten and two minutes before.
+    TokenExpiringSoon {
+        /// Time until then.
+        left: Duration,
+    },
+    /// The login has ended by its token's own word. The session heals when a fresh one comes.
+    TokenExpired,
+    /// The server shows that somebody else uses the same credential.
+    RegistrationConflict {
+        /// How it shows.
+        detail: String,
+    },
+    /// The platform's own names of a call (Telnyx). Told when they are first known and when they change.
+    CallIds {
+        /// The call.
+        call: CallId,
+        /// `telnyx_session_id`.
+        session_id: Option<String>,
+        /// `telnyx_leg_id`.
+        leg_id: Option<String>,
+        /// `telnyx_call_control_id`.
+        call_control_id: Option<String>,
+    },
+    /// The channels that are listened to, after a change or a reconnect.
+    Channels {
+        /// All that the server sends us.
+        subscribed: Vec<String>,
+        /// Those of the last request that it denied.
+        refused: Vec<String>,
+    },
+    /// Something came on an event channel.
+    ChannelEvent {
+        /// The channel.
+        channel: String,
+        /// What.
+        data: Value,
+        /// How many were lost just before, by the server's count.
+        lost: u64,
+    },
+    /// Something changed in a conference that a call of ours is in.
+    Conference {
+        /// The call.
+        call: CallId,
+        /// What.
+        change: ConferenceChange,
+    },
+    /// The server asks our user something (FreeSWITCH).
+    Prompt {
+        /// The call.
+        call: CallId,
+        /// `dtmf` or `message`.
+        kind: String,
+        /// The question.
+        text: String,
+        /// What an answer has to look like, as a regular expression.
+        pattern: Option<String>,
+    },
+    /// The operator says something to everybody (FreeSWITCH).
+    Announcement {
+        /// The words.
+        words: String,
+    },
+    /// The answer to `Command::JsApi` and `Command::FsApi`.
+    ApiReply {
+        /// The number of the command.
+        id: u64,
+        /// What came back; a text command's text is a JSON string.
+        result: Result<Value, Error>,
+    },
+    /// One more ICE candidate of the server (trickle ICE).
+    RemoteCandidate {
+        /// The call.
+        call: CallId,
+        /// The line without `a=`.
+        candidate: String,
+    },
+    /// The server has no more candidates.
+    RemoteEndOfCandidates {
+        /// The call.
+        call: CallId,
+    },
+    /// Keep this for a restart, in place of what was kept before: it recovers calls of this process.
+    Remember {
+        /// What to hand in with the next configuration.
+        state: Remembered,
+    },
+    /// What media reports go with (Telnyx).
+    ReportKey {
+        /// `call_report_id` of the registration.
+        id: String,
+    },
+    /// A command about no call could not be carried out.
+    SessionCommandFailed {
+        /// Its name.
+        command: &'static str,
+        /// Why.
+        error: Error,
     },
     /// A command about a call could not be carried out; the call itself lives on.
     CommandFailed {

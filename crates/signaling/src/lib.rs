@@ -16,6 +16,7 @@ pub mod command;
 pub mod deadlines;
 pub mod error;
 pub mod event;
+pub mod remembered;
 pub mod secret;
 pub mod session;
 #[cfg(feature = "transport")]

@@ -1,7 +1,7 @@
 //! The contract of every session machine: what goes in, what comes out.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::command::Command;
 use crate::deadlines::Deadline;
@@ -50,6 +50,10 @@ impl fmt::Display for CloseReason {
 pub enum Input<'a> {
     /// The socket asked for with [`Output::Connect`] is open.
     Opened,
+    /// The server's clock as the upgrade's `Date` header tells it; handed in, where there is one, before `Opened`.
+    ServerDate(SystemTime),
+    /// This machine's clock, where it may have jumped or the machine slept.
+    WallClock(SystemTime),
     /// One text message from the peer.
     Text(&'a str),
     /// The socket asked for could not be opened.

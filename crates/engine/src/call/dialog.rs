@@ -352,6 +352,7 @@ impl Call {
                 Command::Bye {
                     call: self.identity.id.clone(),
                     cause: Some(cause.clone()),
+                    headers: Vec::new(),
                 },
                 fx,
             );

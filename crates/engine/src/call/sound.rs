@@ -68,6 +68,9 @@ impl Call {
             caller_name: shown.name,
             caller_number: shown.number,
             headers: Vec::new(),
+            client_state: None,
+            codecs: Vec::new(),
+            user_variables: Vec::new(),
         };
         self.signal(invite, fx);
         let number = self.remote.number.clone();
@@ -91,7 +94,13 @@ impl Call {
         }
         if matches!(self.state, State::Answering) {
             self.state = State::Confirming;
-            self.signal(Command::Answer { call, sdp }, fx);
+            let answer = Command::Answer {
+                call,
+                sdp,
+                headers: Vec::new(),
+                client_state: None,
+            };
+            self.signal(answer, fx);
         }
     }
 

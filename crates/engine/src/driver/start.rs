@@ -9,7 +9,6 @@ use offhook_media::driver::worker::{WorkerConfig, Workers};
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::session::event::MediaEvent;
-use offhook_signaling::deadlines::Timers;
 use offhook_signaling::verto::session::{Config as SessionConfig, Session};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
@@ -112,14 +111,9 @@ fn bind(builder: &Builder) -> Bind {
 
 fn session_config(account: AccountConfig) -> SessionConfig {
     SessionConfig {
-        server: account.server,
-        dialect: account.dialect,
-        login: account.login,
-        sessid: None,
-        user_agent: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
-        timers: Timers::default(),
         backoff: account.backoff,
         wall_clock: Some(clock::time_of_day()),
+        ..SessionConfig::new(account.server, account.dialect, account.login)
     }
 }
 

@@ -143,6 +143,9 @@ impl World {
         self.signal(SignalingEvent::Answered {
             call: call.clone(),
             sdp: Some("answer".into()),
+            client_state: None,
+            headers: Vec::new(),
+            variables: Vec::new(),
         });
         self.forget_commands();
         call
@@ -159,6 +162,8 @@ impl World {
             },
             sdp: sdp.map(str::to_owned),
             headers: Vec::new(),
+            client_state: None,
+            variables: Vec::new(),
         });
         call
     }

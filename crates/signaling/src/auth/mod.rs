@@ -3,3 +3,4 @@
 pub mod jwt;
 pub mod login;
 pub mod pace;
+pub mod refresh;

@@ -84,6 +84,8 @@ impl Dialog {
             caller,
             sdp: invite.sdp,
             headers,
+            client_state: None,
+            variables: Vec::new(),
         }));
         Self {
             call,
@@ -281,6 +283,9 @@ impl Dialog {
         fx.push(Effect::Tell(Event::Answered {
             call: self.call.clone(),
             sdp,
+            headers: Vec::new(),
+            client_state: None,
+            variables: Vec::new(),
         }));
     }
 
@@ -554,6 +559,9 @@ impl Dialog {
                 by,
                 cause,
                 detail,
+                elsewhere: false,
+                headers: Vec::new(),
+                client_state: None,
             }));
         }
         self.phase = Phase::Over;
@@ -590,6 +598,9 @@ impl Dialog {
             by,
             cause: told,
             detail,
+            elsewhere: false,
+            headers: Vec::new(),
+            client_state: None,
         }));
         self.phase = Phase::Leaving(cause);
     }

@@ -18,6 +18,9 @@ fn ended(call: &CallId, by: EndedBy, cause: Cause) -> Event {
         by,
         cause,
         detail: None,
+        client_state: None,
+        elsewhere: false,
+        headers: Vec::new(),
     }
 }
 
@@ -25,6 +28,7 @@ fn bye(call: &CallId) -> Command {
     Command::Bye {
         call: call.clone(),
         cause: None,
+        headers: Vec::new(),
     }
 }
 
@@ -69,7 +73,10 @@ fn a_call_rings_and_is_answered() {
         story.event(),
         Event::Answered {
             call: call.clone(),
-            sdp: Some(ANSWER.into())
+            sdp: Some(ANSWER.into()),
+            client_state: None,
+            headers: Vec::new(),
+            variables: Vec::new(),
         }
     );
     let id = story.says(
@@ -119,7 +126,16 @@ fn early_media_brings_the_sdp_that_the_answer_then_lacks() {
             sdp: ANSWER.into()
         }
     );
-    assert_eq!(story.event(), Event::Answered { call, sdp: None });
+    assert_eq!(
+        story.event(),
+        Event::Answered {
+            call,
+            sdp: None,
+            client_state: None,
+            headers: Vec::new(),
+            variables: Vec::new(),
+        }
+    );
     story.nothing_told();
 }
 
@@ -130,7 +146,16 @@ fn the_sdp_of_an_answer_after_early_media_is_dropped() {
     story.says("media", json!({"callID": "c-1", "sdp": ANSWER}));
     story.says("answer", json!({"callID": "c-1", "sdp": "v=0 other"}));
     story.events.pop_front();
-    assert_eq!(story.event(), Event::Answered { call, sdp: None });
+    assert_eq!(
+        story.event(),
+        Event::Answered {
+            call,
+            sdp: None,
+            client_state: None,
+            headers: Vec::new(),
+            variables: Vec::new(),
+        }
+    );
 }
 
 #[test]
@@ -169,7 +194,10 @@ fn a_refused_invite_says_the_specific_text_though_the_key_comes_twice() {
             call,
             by: EndedBy::Server,
             cause,
-            detail
+            detail,
+            client_state: None,
+            elsewhere: false,
+            headers: Vec::new(),
         }
     );
     story.pass(Duration::from_secs(15));
@@ -273,6 +301,8 @@ fn an_incoming_call_is_taken() {
     story.command(Command::Answer {
         call: call.clone(),
         sdp: ANSWER.into(),
+        client_state: None,
+        headers: Vec::new(),
     });
     let answer = story.take_sent("answer");
     assert_eq!(answer["params"]["sdp"], ANSWER);
@@ -300,6 +330,7 @@ fn an_incoming_call_is_rejected_as_busy_or_as_the_user_says() {
         story.command(Command::Bye {
             call: call.clone(),
             cause,
+            headers: Vec::new(),
         });
         assert_eq!(story.take_sent("bye")["params"]["causeCode"], code);
         assert!(matches!(
@@ -360,6 +391,8 @@ fn an_answer_to_a_caller_who_has_left_ends_once_in_both_orders() {
         story.command(Command::Answer {
             call,
             sdp: ANSWER.into(),
+            client_state: None,
+            headers: Vec::new(),
         });
         let answer = story.take_sent("answer");
         story.events.clear();
@@ -570,6 +603,9 @@ fn calls_without_a_ready_session_end_with_the_reason() {
         caller_name: None,
         caller_number: None,
         headers: Vec::new(),
+        client_state: None,
+        codecs: Vec::new(),
+        user_variables: Vec::new(),
     };
     story.command(invite);
     let Event::Ended {

@@ -445,7 +445,11 @@ fn authentication_required_means_one_login_and_the_request_again_at_most_twice()
 fn a_bye_that_is_not_heard_after_all_logins_is_said_again_on_a_new_socket() {
     let mut story = Story::freeswitch().ready();
     let call = story.answered("c-1");
-    story.command(Command::Bye { call, cause: None });
+    story.command(Command::Bye {
+        call,
+        cause: None,
+        headers: Vec::new(),
+    });
     for _ in 0..2 {
         let bye = story.take_sent("bye");
         story.refuse(&bye, -32000, "Authentication Required");

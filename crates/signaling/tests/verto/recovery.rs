@@ -205,7 +205,11 @@ fn a_hang_up_without_a_connection_is_owed_to_the_server() {
     let call = story.answered("c-1");
     story.closed();
     story.events.clear();
-    story.command(Command::Bye { call, cause: None });
+    story.command(Command::Bye {
+        call,
+        cause: None,
+        headers: Vec::new(),
+    });
     assert!(matches!(
         story.event(),
         Event::Ended {

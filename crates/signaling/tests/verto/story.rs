@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use offhook_signaling::auth::login::Login;
-use offhook_signaling::backoff::Backoff;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
-use offhook_signaling::deadlines::{Deadline, Timers};
+use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::event::Event;
 use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{CloseReason, Input, Output};
@@ -41,16 +40,7 @@ pub(crate) fn password() -> Login {
 }
 
 pub(crate) fn config(dialect: Dialect, login: Login) -> Config {
-    Config {
-        server: "wss://gateway.example".into(),
-        dialect,
-        login,
-        sessid: None,
-        user_agent: "offhook/test".into(),
-        timers: Timers::default(),
-        backoff: Backoff::default(),
-        wall_clock: None,
-    }
+    Config::new("wss://gateway.example", dialect, login)
 }
 
 #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
@@ -282,6 +272,9 @@ impl Story {
             caller_name: Some("Kiosk".into()),
             caller_number: Some("100".into()),
             headers: vec![("X-Site".into(), "north".into())],
+            client_state: None,
+            codecs: Vec::new(),
+            user_variables: Vec::new(),
         });
         let invite = self.take_sent("invite");
         (call, invite)

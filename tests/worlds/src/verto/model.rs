@@ -145,6 +145,10 @@ impl Model {
             model.changed = now;
             check(fits, || fault)
         };
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the model knows nothing of the others"
+        )]
         match event {
             Event::Connecting { .. } => {
                 self.paused = None;
@@ -198,7 +202,7 @@ impl Model {
                     "early media that cannot be".to_owned()
                 })
             }
-            Event::Answered { call, sdp } => {
+            Event::Answered { call, sdp, .. } => {
                 let call = self.about(call.as_str())?;
                 let first = !std::mem::replace(&mut call.up, true);
                 check(first && call.ours && sdp.is_none() == call.media, || {

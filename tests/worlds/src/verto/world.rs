@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use offhook_signaling::auth::login::Login;
-use offhook_signaling::backoff::Backoff;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
-use offhook_signaling::deadlines::{Deadline, Timers};
+use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::event::Event;
 use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{CloseReason, ConnectFailure, Input, Output};
@@ -96,16 +95,7 @@ impl World {
         } else {
             FREESWITCH
         };
-        let config = Config {
-            server: "wss://gateway.example".into(),
-            dialect,
-            login: login(),
-            sessid: None,
-            user_agent: "offhook/worlds".into(),
-            timers: Timers::default(),
-            backoff: Backoff::default(),
-            wall_clock: None,
-        };
+        let config = Config::new("wss://gateway.example", dialect, login());
         let mut world = Self {
             session: Session::new(config, rng.random(), now),
             gateway: Gateway::new(dialect, rng.random()),
@@ -388,7 +378,11 @@ impl World {
         match wish {
             4 | 5 => {
                 self.model.hung_up(&call);
-                self.about(&call, |call| Command::Bye { call, cause: None })
+                self.about(&call, |call| Command::Bye {
+                    call,
+                    cause: None,
+                    headers: Vec::new(),
+                })
             }
             6 | 7 => self.about(&call, |call| Command::Dtmf {
                 call,
@@ -416,11 +410,18 @@ impl World {
             caller_name: None,
             caller_number: None,
             headers: Vec::new(),
+            client_state: None,
+            codecs: Vec::new(),
+            user_variables: Vec::new(),
         })?;
         // Some change their mind at once, and so cross whatever is on its way.
         if self.odds(10) && self.model.live().iter().any(|live| live == call.as_str()) {
             self.model.hung_up(call.as_str());
-            self.command(Command::Bye { call, cause: None })?;
+            self.command(Command::Bye {
+                call,
+                cause: None,
+                headers: Vec::new(),
+            })?;
         }
         Ok(())
     }
@@ -430,10 +431,16 @@ impl World {
             self.about(call, |call| Command::Answer {
                 call,
                 sdp: OFFER.into(),
+                client_state: None,
+                headers: Vec::new(),
             })
         } else {
             self.model.hung_up(call);
-            self.about(call, |call| Command::Bye { call, cause: None })
+            self.about(call, |call| Command::Bye {
+                call,
+                cause: None,
+                headers: Vec::new(),
+            })
         }
     }
 

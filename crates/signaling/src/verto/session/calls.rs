@@ -28,6 +28,10 @@ impl Session {
 
     pub(super) fn on_call_command(&mut self, command: Command, now: Instant) {
         let online = self.is_open();
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the others are about no call"
+        )]
         match command {
             Command::Invite {
                 call,
@@ -36,6 +40,7 @@ impl Session {
                 caller_name,
                 caller_number,
                 headers,
+                ..
             } => {
                 let remote = Party {
                     name: String::new(),
@@ -51,7 +56,7 @@ impl Session {
                 };
                 self.invite(call, sides, sdp, now);
             }
-            Command::Bye { call, cause } => {
+            Command::Bye { call, cause, .. } => {
                 self.command(&call, "hang up", now, |dialog, fx| {
                     dialog.bye(cause, online, fx)
                 });
@@ -62,7 +67,7 @@ impl Session {
             Command::Attach { call, sdp } => {
                 self.command(&call, "attach", now, |dialog, fx| dialog.attach(sdp, fx))
             }
-            Command::Answer { call, sdp } => {
+            Command::Answer { call, sdp, .. } => {
                 self.command(&call, "answer", now, |dialog, fx| dialog.answer(sdp, fx))
             }
             Command::UpdateMedia { call, sdp } => {
@@ -74,7 +79,7 @@ impl Session {
                 Ok(()) => self.command(&call, "DTMF", now, |dialog, fx| dialog.dtmf(digits, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
-            Command::Login(_) | Command::Reconnect | Command::Shutdown => {}
+            _ => {}
         }
     }
 
@@ -106,6 +111,9 @@ impl Session {
                 by: EndedBy::Local,
                 cause,
                 detail: Some(detail),
+                elsewhere: false,
+                headers: Vec::new(),
+                client_state: None,
             });
         }
         let mut fx = Effects::new();

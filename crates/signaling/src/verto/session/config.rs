@@ -1,10 +1,13 @@
 //! What a session needs to know for its whole life.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::auth::login::Login;
+use crate::auth::refresh::TokenRefresh;
 use crate::backoff::Backoff;
 use crate::deadlines::Timers;
+use crate::remembered::Remembered;
 use crate::verto::dialect::differences::Dialect;
 
 /// What a session needs to know for its whole life.
@@ -16,8 +19,9 @@ pub struct Config {
     pub dialect: Dialect,
     /// Who we are; replaced by [`crate::command::Command::Login`].
     pub login: Login,
-    /// Session name of an earlier process, to recover its calls. `None`: a new one.
-    pub sessid: Option<String>,
+    /// What an earlier process told to remember, to recover its calls and, with FreeSWITCH, to go on as the same
+    /// device. Default: nothing.
+    pub remembered: Remembered,
     /// Name and version told to the server, such as `offhook/0.1.0`.
     pub user_agent: String,
     /// Time limits.
@@ -26,4 +30,40 @@ pub struct Config {
     pub backoff: Backoff,
     /// Wall time at the moment of [`super::Session::new`]; only to say why a token was refused.
     pub wall_clock: Option<SystemTime>,
+    /// When a token is asked for again; `None`: there is no source that could be asked. With a source, the first
+    /// token may be left empty.
+    pub token_refresh: Option<TokenRefresh>,
+    /// Region of the gateway, as a host label such as `eu`; the automatic choice follows when it cannot be reached.
+    /// `None` or a host that has no regions: automatic.
+    pub region: Option<String>,
+    /// Never ask for the instance of the gateway that we were at last (Telnyx).
+    pub skip_instance: bool,
+    /// Offers and answers are sent before all candidates are known, and these follow (Telnyx).
+    pub trickle: bool,
+    /// Variables of each call of this session.
+    pub user_variables: BTreeMap<String, String>,
+    /// Facts for the server's directory.
+    pub login_params: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// The usual values for everything but who, where and how.
+    pub fn new(server: impl Into<String>, dialect: Dialect, login: Login) -> Self {
+        Self {
+            server: server.into(),
+            dialect,
+            login,
+            remembered: Remembered::default(),
+            user_agent: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timers: Timers::default(),
+            backoff: Backoff::default(),
+            wall_clock: None,
+            token_refresh: None,
+            region: None,
+            skip_instance: false,
+            trickle: false,
+            user_variables: BTreeMap::new(),
+            login_params: BTreeMap::new(),
+        }
+    }
 }

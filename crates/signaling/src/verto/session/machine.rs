@@ -114,8 +114,14 @@ impl Session {
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let sessid = match config.dialect.sessid {
-            SessidRule::Client => Some(config.sessid.clone().unwrap_or_else(|| uuid_v4(&mut rng))),
-            SessidRule::Server { .. } => config.sessid.clone(),
+            SessidRule::Client => Some(
+                config
+                    .remembered
+                    .sessid
+                    .clone()
+                    .unwrap_or_else(|| uuid_v4(&mut rng)),
+            ),
+            SessidRule::Server { .. } => config.remembered.sessid.clone(),
         };
         let memory = Memory {
             heard: sessid.is_some().then_some(now),
@@ -159,7 +165,7 @@ impl Session {
             Input::Closed(reason) => self.on_closed(reason, now),
             Input::Text(text) => self.on_text(text, now),
             Input::Command(command) => self.on_command(command, now),
-            Input::Timeout => {}
+            Input::Timeout | Input::ServerDate(_) | Input::WallClock(_) => {}
         }
         // Whatever the input was, time has passed with it.
         while let Some((deadline, owner)) = self.deadlines.expired(now) {
@@ -186,6 +192,7 @@ impl Session {
     }
 
     fn on_command(&mut self, command: Command, now: Instant) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "not carried out yet")]
         match command {
             Command::Login(login) => self.on_new_login(login, now),
             Command::Reconnect => self.on_reconnect(now),
@@ -195,6 +202,26 @@ impl Session {
             }
             Command::Dtmf { .. } | Command::UpdateMedia { .. } | Command::Attach { .. } => {
                 self.on_call_command(command, now);
+            }
+            Command::Retry => self.on_reconnect(now),
+            command => {
+                let error = Error::NotInDialect {
+                    dialect: self.config.dialect.name,
+                    command: command.name(),
+                };
+                self.tell(match (command.call().cloned(), &command) {
+                    (Some(call), _) => Event::CommandFailed { call, error },
+                    (None, Command::JsApi { id, .. } | Command::FsApi { id, .. }) => {
+                        Event::ApiReply {
+                            id: *id,
+                            result: Err(error),
+                        }
+                    }
+                    (None, _) => Event::SessionCommandFailed {
+                        command: command.name(),
+                        error,
+                    },
+                });
             }
         }
     }
