@@ -1,8 +1,12 @@
 //! The command line: what can be asked, and its help.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use offhook_control::{request::Level, socket_path::default_socket_path};
-use std::{env, path::PathBuf, time::Duration};
+use offhook_control::{
+    request::{Header, Level},
+    socket_path::default_socket_path,
+};
+use serde_json::Value;
+use std::{convert::Infallible, env, path::PathBuf, time::Duration};
 
 /// Places and watches calls through the running offhookd.
 #[derive(Debug, Parser)]
@@ -50,6 +54,17 @@ pub(crate) enum Command {
     Answer {
         /// The call; may be left out when just one rings
         call: Option<String>,
+        /// Header field to send along, as NAME:VALUE
+        #[arg(long = "header", value_name = "NAME:VALUE", value_parser = read_header)]
+        headers: Vec<Header>,
+    },
+    /// Refuse a ringing call
+    Reject {
+        /// The call; may be left out when just one rings
+        call: Option<String>,
+        /// Why: a name such as USER_BUSY, or its Q.850 number
+        #[arg(long)]
+        cause: Option<String>,
     },
     /// End a call, or refuse a ringing one
     Hangup {
@@ -58,6 +73,122 @@ pub(crate) enum Command {
         /// Why: a name such as USER_BUSY, or its Q.850 number
         #[arg(long)]
         cause: Option<String>,
+        /// Header field to send along, as NAME:VALUE
+        #[arg(long = "header", value_name = "NAME:VALUE", value_parser = read_header)]
+        headers: Vec<Header>,
+    },
+    /// Put a call on hold
+    Hold {
+        /// The call; may be left out when just one fits
+        call: Option<String>,
+    },
+    /// Take a call back from hold
+    Resume {
+        /// The call; may be left out when just one is held
+        call: Option<String>,
+    },
+    /// Talk in this call, and put the account's others on hold
+    Switch {
+        /// The call; may be left out when just one rings or is held
+        call: Option<String>,
+    },
+    /// Send the far end to somebody else
+    #[command(group = clap::ArgGroup::new("target").required(true).args(["to", "with"]))]
+    Transfer {
+        /// The call; may be left out when there is only one
+        call: Option<String>,
+        /// Blind: the number or user it is sent to
+        #[arg(long, value_name = "NUMBER")]
+        to: Option<String>,
+        /// Attended: the other call of ours whose far end it is joined with
+        #[arg(long, value_name = "CALL")]
+        with: Option<String>,
+    },
+    /// Send a text: to an assistant, into a call, or to a user
+    Message(Message),
+    /// Answer a tool call of an assistant
+    ToolAnswer {
+        /// The tool call, as its event names it
+        tool_call: String,
+        /// What the tool says; - reads it from standard input
+        output: String,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Ask an assistant for the events of its audio
+    AssistantAudio {
+        /// The call; may be left out when there is only one
+        call: Option<String>,
+    },
+    /// Log in with the token on standard input from now on; calls go on
+    Token {
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Try to connect and log in now, in place of the next time
+    Retry {
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Watch event channels of a FreeSWITCH server
+    Watch(Channels),
+    /// No longer watch event channels
+    Unwatch(Channels),
+    /// Send JSON into an event channel of a FreeSWITCH server
+    Broadcast {
+        /// The channel
+        channel: String,
+        /// The data, JSON
+        #[arg(value_parser = read_json)]
+        data: Value,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Run a JSON command of a FreeSWITCH server
+    Jsapi {
+        /// Such as status
+        command: String,
+        /// Its parameters, JSON
+        #[arg(value_parser = read_json, default_value = "{}")]
+        data: Value,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Run a text command of a FreeSWITCH server
+    Fsapi {
+        /// Such as status
+        command: String,
+        /// What stands behind it
+        arguments: Vec<String>,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Give a moderator's command in a conference
+    Moderate {
+        /// kick, mute, unmute, deaf, undeaf, volume_in, volume_out, play, stop, recording or transfer
+        command: String,
+        /// The member's number
+        member: Option<String>,
+        /// What the command takes besides, JSON or a plain word
+        #[arg(long, value_parser = read_value)]
+        value: Option<Value>,
+        /// Our call into the conference; may be left out when there is only one
+        #[arg(long)]
+        call: Option<String>,
+    },
+    /// Write to everybody in a conference
+    ConferenceChat {
+        /// The text
+        text: String,
+        /// Our call into the conference; may be left out when there is only one
+        #[arg(long)]
+        call: Option<String>,
     },
     /// Send DTMF digits
     Dtmf {
@@ -103,6 +234,61 @@ pub(crate) struct Call {
     /// Number to show to the callee
     #[arg(long, value_name = "NUMBER")]
     pub(crate) caller_number: Option<String>,
+    /// Header field to send along, as NAME:VALUE
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = read_header)]
+    pub(crate) headers: Vec<Header>,
+    /// Text that the server's events about the call carry
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) client_state: Option<String>,
+}
+
+/// Parameters of `message`.
+#[derive(Debug, Args)]
+pub(crate) struct Message {
+    /// The text
+    pub(crate) text: String,
+    /// The user it goes to; left out, the assistant of an anonymous account
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// The call that it belongs to
+    #[arg(long)]
+    pub(crate) call: Option<String>,
+    /// The account; may be left out when there is only one
+    #[arg(long)]
+    pub(crate) account: Option<String>,
+    /// Image for an assistant, by URL
+    #[arg(long = "image", value_name = "URL")]
+    pub(crate) images: Vec<String>,
+}
+
+/// Parameters of `watch` and `unwatch`.
+#[derive(Debug, Args)]
+pub(crate) struct Channels {
+    /// Such as presence.1001@pbx.example
+    #[arg(required = true)]
+    pub(crate) channels: Vec<String>,
+    /// The account; may be left out when there is only one
+    #[arg(long)]
+    pub(crate) account: Option<String>,
+}
+
+fn read_header(text: &str) -> Result<Header, &'static str> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("wanted: a name and a value with a colon between, such as X-Site:north")?;
+    Ok(Header {
+        name: name.trim().to_owned(),
+        value: value.trim().to_owned(),
+    })
+}
+
+fn read_json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))
+}
+
+/// JSON, or the word itself.
+fn read_value(text: &str) -> Result<Value, Infallible> {
+    Ok(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
 }
 
 /// On or off.

@@ -38,6 +38,8 @@ pub(crate) enum Error {
     OutcomeLost { call: String },
     #[error("the result cannot be printed: {0}")]
     CannotPrint(#[from] io::Error),
+    #[error("standard input cannot be read: {0}")]
+    Input(io::Error),
 }
 
 impl Error {
@@ -47,6 +49,7 @@ impl Error {
             Self::Refused(_)
             | Self::CallFailed { .. }
             | Self::OutcomeLost { .. }
+            | Self::Input(_)
             | Self::CannotPrint(_) => 1,
             Self::NoSocket { .. }
             | Self::NobodyAnswers { .. }
@@ -83,6 +86,7 @@ impl Error {
             Self::CallFailed { ended, .. } => ended.remedy.as_deref(),
             Self::OutcomeLost { .. } => Some("see the daemon's log"),
             Self::CannotPrint(_) => None,
+            Self::Input(_) => Some("give it a text of at most 60 KiB, in UTF-8"),
         }
     }
 
@@ -109,6 +113,7 @@ impl Error {
             Self::Refused(_) => "refused",
             Self::CallFailed { .. } | Self::OutcomeLost { .. } => "call_failed",
             Self::CannotPrint(_) => "cannot_print",
+            Self::Input(_) => "input",
         }
     }
 }

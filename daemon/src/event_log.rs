@@ -35,7 +35,7 @@ fn log(notice: &Notice) {
         return log_account(account, &event.kind);
     };
     match &event.kind {
-        EventKind::Incoming { number, name } => {
+        EventKind::Incoming { number, name, .. } => {
             tracing::info!(account, call, number, name, "incoming call")
         }
         EventKind::Invite { number, .. } => tracing::info!(account, call, number, "calling"),
@@ -87,6 +87,19 @@ fn log_account(account: &str, kind: &EventKind) {
             tracing::error!(account, reason, remedy, "refused");
         }
         EventKind::Ready => tracing::info!(account, "ready"),
+        EventKind::TokenRefreshed => tracing::info!(account, "logged in with a new token"),
+        EventKind::TokenFailed { reason } => tracing::warn!(account, reason, "no new token"),
+        EventKind::TokenExpiringSoon { left } => {
+            tracing::warn!(
+                account,
+                ?left,
+                "the token ends soon and no new one has come"
+            );
+        }
+        EventKind::TokenExpired => tracing::error!(account, "the token is no longer good"),
+        EventKind::RegistrationConflict { detail } => {
+            tracing::error!(account, detail, "the credential is in use elsewhere");
+        }
         kind => tracing::debug!(account, ?kind, "account"),
     }
 }

@@ -64,6 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 fn usable(file: &Path, strict: bool) -> Result<Config, String> {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let config = load(file, credentials.as_deref()).map_err(|error| error.to_string())?;
+    for warning in &config.warnings {
+        complain(&format!("{}: {warning}", file.display()));
+    }
     match sound::check(&config.audio) {
         Err(fault) if strict || !fault.may_pass() => Err(format!("{}: {fault}", file.display())),
         Err(fault) => {
@@ -90,10 +93,19 @@ fn serve(config: Config, level: LogLevel) -> Result<(), Failure> {
         let engine = Engine::builder()
             .accounts(config.accounts)
             .audio(config.audio)
-            .media(config.media)
-            .build()?;
+            .media(config.media);
+        let engine = match config.state_file.or_else(usual_state_file) {
+            Some(path) => engine.state_file(path).build()?,
+            None => engine.build()?,
+        };
         live(engine, claimed, level, ends).await
     })
+}
+
+/// Where systemd lets the service keep its state (`StateDirectory=`).
+fn usual_state_file() -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("STATE_DIRECTORY")?);
+    Some(folder.join("offhookd.json"))
 }
 
 async fn live(

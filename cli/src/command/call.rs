@@ -23,6 +23,8 @@ pub(crate) fn run(
         number: wish.number.clone(),
         caller_name: wish.caller_name.clone(),
         caller_number: wish.caller_number.clone(),
+        headers: wish.headers.clone(),
+        client_state: wish.client_state.clone(),
     }))?;
     let placed: CallPlaced =
         read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;

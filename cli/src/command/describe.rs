@@ -41,7 +41,7 @@ fn words(event: &Event) -> String {
         Event::Tls { tls_ms } => format!("TLS open ({tls_ms:.1} ms)"),
         Event::Login => "logged in".to_owned(),
         Event::Ready => "ready for calls".to_owned(),
-        Event::Incoming { number, name } => match name {
+        Event::Incoming { number, name, .. } => match name {
             Some(name) => format!("{name} ({number}) calls"),
             None => format!("{number} calls"),
         },
@@ -78,6 +78,50 @@ fn words(event: &Event) -> String {
             None => format!("request failed: {reason}"),
         },
         Event::Quality(quality) => words_of_quality(quality),
+        Event::Held { on } => if *on { "on hold" } else { "no longer on hold" }.to_owned(),
+        Event::Transferred => "the far end was transferred".to_owned(),
+        Event::Message { from, name, text } => match name {
+            Some(name) => format!("{name} ({from}) writes: {text}"),
+            None => format!("{from} writes: {text}"),
+        },
+        Event::AssistantText { text, .. } => format!("assistant says on: {text}"),
+        Event::AssistantItem { role, text, .. } => format!("{role}: {text}"),
+        Event::ToolCall {
+            tool_call,
+            name,
+            arguments,
+        } => format!("tool call {tool_call}: {name} {arguments}"),
+        Event::Assistant { kind, .. } => format!("assistant event {kind}"),
+        Event::TokenExpiringSoon { left_s } => format!(
+            "the token is good for only {} more, and no new one has come",
+            span(Duration::from_secs(*left_s))
+        ),
+        Event::TokenExpired => "the token is no longer good".to_owned(),
+        Event::TokenFailed { reason } => format!("no new token: {reason}"),
+        Event::TokenRefreshed => "logged in with a new token".to_owned(),
+        Event::RegistrationConflict { reason, remedy } => match remedy {
+            Some(remedy) => format!("registration conflict: {reason}; {remedy}"),
+            None => format!("registration conflict: {reason}"),
+        },
+        Event::CallIds {
+            session_id, leg_id, ..
+        } => format!(
+            "known to the server as session {}, leg {}",
+            session_id.as_deref().unwrap_or("-"),
+            leg_id.as_deref().unwrap_or("-")
+        ),
+        Event::Watching { channels, refused } if refused.is_empty() => {
+            format!("watching {}", channels.join(", "))
+        }
+        Event::Watching { channels, refused } => format!(
+            "watching {}; refused: {}",
+            channels.join(", "),
+            refused.join(", ")
+        ),
+        Event::Channel { channel, data, .. } => format!("{channel}: {data}"),
+        Event::Conference { change, data } => format!("conference {change}: {data}"),
+        Event::Prompt { text, .. } => format!("the server asks: {text}"),
+        Event::Announcement { text } => format!("the operator says: {text}"),
         Event::Muted { on } => if *on { "muted" } else { "no longer muted" }.to_owned(),
         Event::Recovering { on } => if *on {
             "the server is gone; the call is kept"

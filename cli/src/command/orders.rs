@@ -1,91 +1,269 @@
-//! The commands that the daemon takes and confirms, and whose outcome comes as events: answer, hangup, dtmf, mute, log-level.
+//! The commands that the daemon takes and confirms, and whose outcome comes as events.
 
-use crate::{arguments::Switch, client::Client, error::Error, output::Output, table::plain};
+use std::io::Read as _;
+
+use crate::{
+    arguments::{Command, Switch},
+    client::Client,
+    error::Error,
+    output::Output,
+    table::plain,
+};
 use offhook_control::{
-    reply::Done,
-    request::{Answer, Dtmf, Hangup, Level, LogLevel, Mute, Request},
+    reply::{Done, ServerAnswer},
+    request::{
+        Answer, Broadcast, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Jsapi, LogLevel, Message,
+        Moderate, Mute, OfAccount, OfCall, Reject, Request, Token, ToolAnswer, Transfer,
+    },
     rpc::read_result,
 };
+use serde_json::Value;
 
-pub(crate) fn answer(
-    call: Option<&str>,
-    client: &mut Client,
-    output: &Output,
-) -> Result<(), Error> {
-    let request = Request::Answer(Answer {
-        call: call.map(str::to_owned),
-    });
-    give(&request, client, output, |call| format!("answering {call}"))
-}
+/// Longest text that is read from standard input; a line of the control socket holds no more.
+const LONGEST_INPUT: u64 = 60 * 1024;
 
-pub(crate) fn hangup(
-    call: Option<&str>,
-    cause: Option<&str>,
-    client: &mut Client,
-    output: &Output,
-) -> Result<(), Error> {
-    let request = Request::Hangup(Hangup {
-        call: call.map(str::to_owned),
-        cause: cause.map(str::to_owned),
-    });
-    give(&request, client, output, |call| {
-        format!("hanging up {call}")
-    })
-}
-
-pub(crate) fn dtmf(
-    call: &str,
-    digits: &str,
-    client: &mut Client,
-    output: &Output,
-) -> Result<(), Error> {
-    let request = Request::Dtmf(Dtmf {
-        call: call.to_owned(),
-        digits: digits.to_owned(),
-    });
-    give(&request, client, output, |call| {
-        format!("sending {} in {call}", plain(digits))
-    })
-}
-
-pub(crate) fn mute(
-    call: &str,
-    state: Switch,
-    client: &mut Client,
-    output: &Output,
-) -> Result<(), Error> {
-    let on = state == Switch::On;
-    let request = Request::Mute(Mute {
-        call: call.to_owned(),
-        on,
-    });
-    give(&request, client, output, |call| {
-        format!("{} {call}", if on { "muting" } else { "unmuting" })
-    })
-}
-
-pub(crate) fn log_level(level: Level, client: &mut Client, output: &Output) -> Result<(), Error> {
-    give(
-        &Request::LogLevel(LogLevel { level }),
-        client,
-        output,
-        |_| "log level changed".to_owned(),
-    )
+/// The request that a command line stands for, and the words for a person; `None`: no order.
+pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Error> {
+    let whose = |call: &Option<String>| {
+        call.as_deref().map_or_else(
+            || "the call".to_owned(),
+            |call| format!("call {}", plain(call)),
+        )
+    };
+    let of_call = |call: &Option<String>| OfCall { call: call.clone() };
+    Ok(Some(match command {
+        Command::Status | Command::Call(_) | Command::Calls | Command::Events => return Ok(None),
+        Command::Jsapi { .. } | Command::Fsapi { .. } => return Ok(None),
+        Command::Answer { call, headers } => (
+            Request::Answer(Answer {
+                call: call.clone(),
+                headers: headers.clone(),
+            }),
+            format!("answering {}", whose(call)),
+        ),
+        Command::Reject { call, cause } => (
+            Request::Reject(Reject {
+                call: call.clone(),
+                cause: cause.clone(),
+            }),
+            format!("refusing {}", whose(call)),
+        ),
+        Command::Hangup {
+            call,
+            cause,
+            headers,
+        } => (
+            Request::Hangup(Hangup {
+                call: call.clone(),
+                cause: cause.clone(),
+                headers: headers.clone(),
+            }),
+            format!("hanging up {}", whose(call)),
+        ),
+        Command::Hold { call } => (
+            Request::Hold(of_call(call)),
+            format!("putting {} on hold", whose(call)),
+        ),
+        Command::Resume { call } => (
+            Request::Resume(of_call(call)),
+            format!("taking {} back from hold", whose(call)),
+        ),
+        Command::Switch { call } => (
+            Request::Switch(of_call(call)),
+            format!("switching to {}", whose(call)),
+        ),
+        Command::Transfer { call, to, with } => (
+            Request::Transfer(Transfer {
+                call: call.clone(),
+                to: to.clone(),
+                with: with.clone(),
+            }),
+            format!("transferring {}", whose(call)),
+        ),
+        Command::Message(message) => (
+            Request::Message(Message {
+                account: message.account.clone(),
+                call: message.call.clone(),
+                to: message.to.clone(),
+                text: message.text.clone(),
+                images: message.images.clone(),
+            }),
+            "sending the text".to_owned(),
+        ),
+        Command::ToolAnswer {
+            tool_call,
+            output,
+            account,
+        } => (
+            Request::ToolAnswer(ToolAnswer {
+                account: account.clone(),
+                tool_call: tool_call.clone(),
+                output: if output == "-" {
+                    from_standard_input()?
+                } else {
+                    output.clone()
+                },
+            }),
+            "answering the tool call".to_owned(),
+        ),
+        Command::AssistantAudio { call } => (
+            Request::AssistantAudio(of_call(call)),
+            "asking for audio events".to_owned(),
+        ),
+        Command::Token { account } => (
+            Request::Token(Token {
+                account: account.clone(),
+                token: from_standard_input()?,
+            }),
+            "logging in with the token".to_owned(),
+        ),
+        Command::Retry { account } => (
+            Request::Retry(OfAccount {
+                account: account.clone(),
+            }),
+            "trying again".to_owned(),
+        ),
+        Command::Watch(wish) => (
+            Request::Watch(Channels {
+                account: wish.account.clone(),
+                channels: wish.channels.clone(),
+            }),
+            "asking for the channels".to_owned(),
+        ),
+        Command::Unwatch(wish) => (
+            Request::Unwatch(Channels {
+                account: wish.account.clone(),
+                channels: wish.channels.clone(),
+            }),
+            "giving the channels up".to_owned(),
+        ),
+        Command::Broadcast {
+            channel,
+            data,
+            account,
+        } => (
+            Request::Broadcast(Broadcast {
+                account: account.clone(),
+                channel: channel.clone(),
+                data: data.clone(),
+            }),
+            format!("sending into {}", plain(channel)),
+        ),
+        Command::Moderate {
+            command,
+            member,
+            value,
+            call,
+        } => (
+            Request::Moderate(Moderate {
+                call: call.clone(),
+                command: command.clone(),
+                member: member.clone(),
+                value: value.clone(),
+            }),
+            format!("asking for {}", plain(command)),
+        ),
+        Command::ConferenceChat { text, call } => (
+            Request::ConferenceChat(ConferenceChat {
+                call: call.clone(),
+                text: text.clone(),
+            }),
+            "writing to the conference".to_owned(),
+        ),
+        Command::Dtmf { call, digits } => (
+            Request::Dtmf(Dtmf {
+                call: call.clone(),
+                digits: digits.clone(),
+            }),
+            format!("sending {} in call {}", plain(digits), plain(call)),
+        ),
+        Command::Mute { call, state } => {
+            let on = *state == Switch::On;
+            let words = if on { "muting" } else { "unmuting" };
+            (
+                Request::Mute(Mute {
+                    call: call.clone(),
+                    on,
+                }),
+                format!("{words} call {}", plain(call)),
+            )
+        }
+        Command::LogLevel { level } => (
+            Request::LogLevel(LogLevel {
+                level: (*level).into(),
+            }),
+            "log level changed".to_owned(),
+        ),
+    }))
 }
 
 /// Asks, and prints what the daemon took on.
-fn give(
+pub(crate) fn give(
     request: &Request,
+    words: &str,
     client: &mut Client,
     output: &Output,
-    text: impl FnOnce(&str) -> String,
 ) -> Result<(), Error> {
     let raw = client.request(request)?;
     let done: Done =
         read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;
-    let call = done.call.map_or_else(
-        || "the call".to_owned(),
-        |call| format!("call {}", plain(&call)),
-    );
-    output.print(&raw, || text(&call))
+    output.print(&raw, || match done.call {
+        // The request named no call: the reply says which one it was.
+        Some(call) if !words.contains(&call) => {
+            words.replacen("the call", &format!("call {}", plain(&call)), 1)
+        }
+        Some(_) | None => words.to_owned(),
+    })
+}
+
+/// `offhook jsapi`: asks, and prints what the server answered.
+pub(crate) fn jsapi(
+    command: &str,
+    data: &Value,
+    account: Option<&str>,
+    client: &mut Client,
+    output: &Output,
+) -> Result<(), Error> {
+    let request = Request::Jsapi(Jsapi {
+        account: account.map(str::to_owned),
+        command: command.to_owned(),
+        data: data.clone(),
+    });
+    ask(&request, client, output)
+}
+
+/// `offhook fsapi`: the same for text commands.
+pub(crate) fn fsapi(
+    command: &str,
+    arguments: &[String],
+    account: Option<&str>,
+    client: &mut Client,
+    output: &Output,
+) -> Result<(), Error> {
+    let request = Request::Fsapi(Fsapi {
+        account: account.map(str::to_owned),
+        command: command.to_owned(),
+        arguments: arguments.join(" "),
+    });
+    ask(&request, client, output)
+}
+
+fn ask(request: &Request, client: &mut Client, output: &Output) -> Result<(), Error> {
+    let raw = client.request(request)?;
+    let answer: ServerAnswer =
+        read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;
+    output.print(&raw, || match answer.answer.as_str() {
+        Some(text) => text.lines().map(plain).collect::<Vec<_>>().join("\n"),
+        None => plain(&answer.answer.to_string()),
+    })
+}
+
+/// A secret or a long text: neither belongs on a command line. Without the closing newline.
+fn from_standard_input() -> Result<String, Error> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(LONGEST_INPUT)
+        .read_to_string(&mut text)
+        .map_err(Error::Input)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

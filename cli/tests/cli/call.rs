@@ -5,7 +5,7 @@ use offhook_control::{
     error::{Code, RpcError},
     notice::{Ended, EndedBy, Event},
     reply::{CallPlaced, CallState, CallStatus, Calls},
-    request::{Call, Request},
+    request::{Call, Header, Request},
     rpc::write_result,
 };
 use serde_json::json;
@@ -31,6 +31,8 @@ fn busy() -> Ended {
         reason: "9189 is busy".to_owned(),
         remedy: Some("call again later".to_owned()),
         answered: false,
+        answered_elsewhere: false,
+        headers: Vec::new(),
         talk_ms: 0,
         quality: None,
     }
@@ -73,6 +75,11 @@ fn account_and_caller_are_passed_on() {
         number: "+4930123456".to_owned(),
         caller_name: Some("Front door".to_owned()),
         caller_number: Some("1001".to_owned()),
+        headers: vec![Header {
+            name: "X-Site".to_owned(),
+            value: "north:1".to_owned(),
+        }],
+        client_state: Some("ticket 7".to_owned()),
     });
     let arguments = [
         "call",
@@ -83,6 +90,10 @@ fn account_and_caller_are_passed_on() {
         "Front door",
         "--caller-number",
         "1001",
+        "--header",
+        "X-Site: north:1",
+        "--client-state",
+        "ticket 7",
     ];
     let ran = against(move |peer| peer.answer(&wanted, &placed()), &arguments);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

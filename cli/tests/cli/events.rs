@@ -20,6 +20,8 @@ fn a_person_reads_a_line_an_event() {
                 Event::Incoming {
                     number: "1002".to_owned(),
                     name,
+                    headers: Vec::new(),
+                    client_state: None,
                 },
             );
             let quality = Quality {

@@ -3,8 +3,11 @@
 use crate::scripted::{against, run};
 use offhook_control::{
     error::{Code, RpcError},
-    reply::Done,
-    request::{Answer, Dtmf, Hangup, Level, LogLevel, Mute, Request},
+    reply::{Done, ServerAnswer},
+    request::{
+        Answer, Broadcast, Dtmf, Fsapi, Hangup, Level, LogLevel, Message, Moderate, Mute,
+        OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
+    },
 };
 use serde_json::json;
 use std::path::Path;
@@ -26,16 +29,148 @@ fn check(arguments: &[&str], request: Request, text: &str) {
 }
 
 #[test]
+fn the_orders_of_calls_texts_and_conferences_are_asked_as_they_were_typed() {
+    let call = || Some("c-1".to_owned());
+    let of_call = || OfCall { call: call() };
+    check(
+        &["reject"],
+        Request::Reject(Reject::default()),
+        "refusing call c-1\n",
+    );
+    check(
+        &["hold", "c-1"],
+        Request::Hold(of_call()),
+        "putting call c-1 on hold\n",
+    );
+    check(
+        &["resume", "c-1"],
+        Request::Resume(of_call()),
+        "taking call c-1 back from hold\n",
+    );
+    check(
+        &["switch", "c-1"],
+        Request::Switch(of_call()),
+        "switching to call c-1\n",
+    );
+    check(
+        &["transfer", "c-1", "--to", "1002"],
+        Request::Transfer(Transfer {
+            call: call(),
+            to: Some("1002".to_owned()),
+            with: None,
+        }),
+        "transferring call c-1\n",
+    );
+    check(
+        &["transfer", "c-1", "--with", "c-2"],
+        Request::Transfer(Transfer {
+            call: call(),
+            to: None,
+            with: Some("c-2".to_owned()),
+        }),
+        "transferring call c-1\n",
+    );
+    check(
+        &[
+            "message",
+            "hello",
+            "--to",
+            "1002",
+            "--image",
+            "https://x.example/a.png",
+        ],
+        Request::Message(Message {
+            to: Some("1002".to_owned()),
+            text: "hello".to_owned(),
+            images: vec!["https://x.example/a.png".to_owned()],
+            ..Message::default()
+        }),
+        "sending the text\n",
+    );
+    check(
+        &["tool-answer", "t-1", "{\"ok\":true}"],
+        Request::ToolAnswer(ToolAnswer {
+            account: None,
+            tool_call: "t-1".to_owned(),
+            output: "{\"ok\":true}".to_owned(),
+        }),
+        "answering the tool call\n",
+    );
+    check(
+        &["retry", "--account", "desk"],
+        Request::Retry(OfAccount {
+            account: Some("desk".to_owned()),
+        }),
+        "trying again\n",
+    );
+    check(
+        &["broadcast", "chat", "{\"a\":1}"],
+        Request::Broadcast(Broadcast {
+            account: None,
+            channel: "chat".to_owned(),
+            data: json!({ "a": 1 }),
+        }),
+        "sending into chat\n",
+    );
+    check(
+        &["moderate", "volume_in", "12", "--value", "2"],
+        Request::Moderate(Moderate {
+            call: None,
+            command: "volume_in".to_owned(),
+            member: Some("12".to_owned()),
+            value: Some(json!(2)),
+        }),
+        "asking for volume_in\n",
+    );
+}
+
+#[test]
+fn a_server_command_prints_what_the_server_answered() {
+    let wanted = Request::Fsapi(Fsapi {
+        account: None,
+        command: "show".to_owned(),
+        arguments: "channels count".to_owned(),
+    });
+    let answer = ServerAnswer {
+        answer: json!("0 total.\nbye"),
+    };
+    let ran = against(
+        move |peer| peer.answer(&wanted, &answer),
+        &["fsapi", "show", "channels", "count"],
+    );
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "0 total.\nbye\n")
+    );
+}
+
+#[test]
+fn a_transfer_needs_to_know_where_to() {
+    for arguments in [
+        &["transfer", "c-1"] as &[&str],
+        &["transfer", "--to", "1", "--with", "c-2"],
+        &["broadcast", "chat", "{"],
+        &["call", "1", "--header", "X-Site"],
+    ] {
+        let ran = run(Path::new("/nonexistent"), arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn each_order_is_asked_as_it_was_typed() {
     let call = || Some("c-1".to_owned());
     check(
         &["answer"],
-        Request::Answer(Answer { call: None }),
+        Request::Answer(Answer::default()),
         "answering call c-1\n",
     );
     check(
         &["answer", "c-1"],
-        Request::Answer(Answer { call: call() }),
+        Request::Answer(Answer {
+            call: call(),
+            headers: Vec::new(),
+        }),
         "answering call c-1\n",
     );
     check(
@@ -43,6 +178,7 @@ fn each_order_is_asked_as_it_was_typed() {
         Request::Hangup(Hangup {
             call: None,
             cause: None,
+            headers: Vec::new(),
         }),
         "hanging up call c-1\n",
     );
@@ -51,6 +187,7 @@ fn each_order_is_asked_as_it_was_typed() {
         Request::Hangup(Hangup {
             call: call(),
             cause: Some("USER_BUSY".to_owned()),
+            headers: Vec::new(),
         }),
         "hanging up call c-1\n",
     );

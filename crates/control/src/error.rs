@@ -47,8 +47,10 @@ pub enum Code {
     WrongState = -32013,
     /// A limit of this daemon is reached.
     Busy = -32014,
-    /// The far end or the network refused.
+    /// The far end, the server or the network refused.
     Refused = -32015,
+    /// The account's login or its configuration does not allow this.
+    NotAllowed = -32016,
 }
 
 impl RpcError {

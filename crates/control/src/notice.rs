@@ -1,8 +1,10 @@
 //! What the daemon tells unasked, after `subscribe`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::reply::{AccountState, Direction, Quality};
+use crate::request::Header;
 
 /// One notice: parameters of the notification `notice`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +69,12 @@ pub enum Event {
         /// The caller's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+        /// Header fields and variables that came with the call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<Header>,
+        /// `client_state` of whoever made the server call us.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_state: Option<String>,
     },
     /// The invitation is on its way.
     Invite {
@@ -142,6 +150,129 @@ pub enum Event {
     },
     /// Figures of the call, each second.
     Quality(Quality),
+    /// The call is on hold, or no longer.
+    Held {
+        /// Whether it is.
+        on: bool,
+    },
+    /// The far end was transferred; our part of the call ends.
+    Transferred,
+    /// A text came in.
+    Message {
+        /// Who wrote it, as the server says.
+        from: String,
+        /// Their name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The text.
+        text: String,
+    },
+    /// A piece of what an assistant says; pieces of one `item` follow each other.
+    AssistantText {
+        /// The item that it belongs to.
+        item: String,
+        /// The piece.
+        text: String,
+    },
+    /// An item of the conversation with an assistant is finished.
+    AssistantItem {
+        /// Its name.
+        item: String,
+        /// `user` or `assistant`.
+        role: String,
+        /// All of its text.
+        text: String,
+    },
+    /// An assistant wants a tool used: `tool_answer` it.
+    ToolCall {
+        /// Name of this use.
+        tool_call: String,
+        /// The tool.
+        name: String,
+        /// Its arguments, JSON as text.
+        arguments: String,
+    },
+    /// Another event of an assistant: audio, settings, transcription.
+    Assistant {
+        /// The kind, in the server's words.
+        kind: String,
+        /// As it came.
+        data: Value,
+    },
+    /// The token will not be good for long, and no new one has come yet.
+    TokenExpiringSoon {
+        /// Seconds left.
+        left_s: u64,
+    },
+    /// The token is no longer good. The account heals by itself when a new one comes.
+    TokenExpired,
+    /// The token's source failed; it is asked again by itself.
+    TokenFailed {
+        /// What, one sentence.
+        reason: String,
+    },
+    /// A new token is in force; calls went on.
+    TokenRefreshed,
+    /// The same credential is in use elsewhere: calls may not arrive here.
+    RegistrationConflict {
+        /// How that shows.
+        reason: String,
+        /// What to do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
+    /// How the server names the call in its own records.
+    CallIds {
+        /// `telnyx_session_id`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session_id: Option<String>,
+        /// `telnyx_leg_id`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leg_id: Option<String>,
+        /// `telnyx_call_control_id`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call_control_id: Option<String>,
+    },
+    /// What came of a `watch`.
+    Watching {
+        /// Channels that are watched now.
+        channels: Vec<String>,
+        /// Those that the server refused.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<String>,
+    },
+    /// Something happened in a channel that is watched.
+    Channel {
+        /// Which.
+        channel: String,
+        /// As it came.
+        data: Value,
+        /// Events that got lost just before.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lost: u64,
+    },
+    /// A conference that the call is in.
+    Conference {
+        /// `joined`, `members`, `member`, `gone`, `cleared`, `left`, `chat` or `answer`.
+        change: String,
+        /// What belongs to it.
+        data: Value,
+    },
+    /// The server wants the user asked for something.
+    Prompt {
+        /// `dtmf` or `message`.
+        kind: String,
+        /// What to say to the user.
+        text: String,
+        /// What the answer must look like, a regular expression.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<String>,
+    },
+    /// The server's operator says something to everybody.
+    Announcement {
+        /// The text.
+        text: String,
+    },
     /// We mute, or no longer.
     Muted {
         /// Whether silence is sent.
@@ -163,6 +294,14 @@ pub enum Event {
     },
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
@@ -179,6 +318,12 @@ pub struct Ended {
     pub remedy: Option<String>,
     /// Whether it had been answered.
     pub answered: bool,
+    /// Whether another device took it, so that it was not missed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered_elsewhere: bool,
+    /// Header fields that came with the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
     /// Milliseconds from the answer to the end; 0 if never answered.
     pub talk_ms: u64,
     /// The last figures, if there was media.

@@ -1,6 +1,7 @@
 //! What the daemon answers.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Reply to `answer`, `hangup`, `dtmf`, `mute`, `log_level`: the request was taken; what comes of it is told by notices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,13 @@ pub struct Done {
 pub struct CallPlaced {
     /// The id that every later request and notice names this call by.
     pub call: String,
+}
+
+/// Reply to `jsapi` and `fsapi`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerAnswer {
+    /// What the server said, as it said it.
+    pub answer: Value,
 }
 
 /// Reply to `calls`.

@@ -1,6 +1,9 @@
 //! What a client can ask of the daemon.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One request: the `method` and its `params`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +22,43 @@ pub enum Request {
     Dtmf(Dtmf),
     /// Sends silence instead of the input, or the input again. Reply: [`Done`](crate::reply::Done).
     Mute(Mute),
+    /// Refuses a ringing call. Reply: [`Done`](crate::reply::Done).
+    Reject(Reject),
+    /// Puts a call on hold. Reply: [`Done`](crate::reply::Done).
+    Hold(OfCall),
+    /// Takes a call back from hold. Reply: [`Done`](crate::reply::Done).
+    Resume(OfCall),
+    /// Talks in this call: takes it from hold or answers it, and puts the account's other calls on hold.
+    /// Reply: [`Done`](crate::reply::Done).
+    Switch(OfCall),
+    /// Sends the far end to somebody else, blind or to the far end of another call. Reply: [`Done`](crate::reply::Done).
+    Transfer(Transfer),
+    /// Sends a text: to an assistant, into a call, or to a user. Reply: [`Done`](crate::reply::Done).
+    Message(Message),
+    /// Answers a `tool_call` of an assistant. Reply: [`Done`](crate::reply::Done).
+    ToolAnswer(ToolAnswer),
+    /// Asks an assistant for the events of its audio. Reply: [`Done`](crate::reply::Done).
+    AssistantAudio(OfCall),
+    /// Logs an account in with this token from now on. Reply: [`Done`](crate::reply::Done).
+    Token(Token),
+    /// Tries now to connect and log in, in place of the next time. Reply: [`Done`](crate::reply::Done).
+    Retry(OfAccount),
+    /// Event channels of a FreeSWITCH server, from now on and after every reconnection. Reply: [`Done`](crate::reply::Done).
+    Watch(Channels),
+    /// No longer. Reply: [`Done`](crate::reply::Done).
+    Unwatch(Channels),
+    /// Sends data into a channel. Reply: [`Done`](crate::reply::Done).
+    Broadcast(Broadcast),
+    /// A JSON command of a FreeSWITCH server; needs `server_commands = true` in the account.
+    /// Reply: [`ServerAnswer`](crate::reply::ServerAnswer).
+    Jsapi(Jsapi),
+    /// A text command of a FreeSWITCH server; needs `server_commands = true` in the account.
+    /// Reply: [`ServerAnswer`](crate::reply::ServerAnswer).
+    Fsapi(Fsapi),
+    /// A moderator's command in a conference. Reply: [`Done`](crate::reply::Done).
+    Moderate(Moderate),
+    /// A text to everybody in a conference. Reply: [`Done`](crate::reply::Done).
+    ConferenceChat(ConferenceChat),
     /// The calls that live now. Reply: [`Calls`](crate::reply::Calls).
     Calls,
     /// Notices from now on. Reply: [`Subscribed`](crate::reply::Subscribed) with a snapshot, so that nothing falls in between.
@@ -28,13 +68,30 @@ pub enum Request {
 }
 
 /// Every method's name, as it stands in `method` and in [`Hello::capabilities`](crate::hello::Hello::capabilities).
-pub const METHODS: [&str; 9] = [
+pub const METHODS: [&str; 26] = [
     "status",
     "call",
     "answer",
     "hangup",
     "dtmf",
     "mute",
+    "reject",
+    "hold",
+    "resume",
+    "switch",
+    "transfer",
+    "message",
+    "tool_answer",
+    "assistant_audio",
+    "token",
+    "retry",
+    "watch",
+    "unwatch",
+    "broadcast",
+    "jsapi",
+    "fsapi",
+    "moderate",
+    "conference_chat",
     "calls",
     "subscribe",
     "log_level",
@@ -55,6 +112,22 @@ pub struct Call {
     /// Number to show to the callee, where the server allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_number: Option<String>,
+    /// Extra header fields (`X-...`), where the server carries them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+    /// Opaque text that the server's events about the call carry, where the server does so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_state: Option<String>,
+}
+
+/// One header field of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Its name, beginning with `X-`.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// Parameters of `answer`.
@@ -64,6 +137,186 @@ pub struct Answer {
     /// The call; may be left out when just one call rings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
+    /// Extra header fields (`X-...`), where the server carries them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+}
+
+/// Parameters of `hold`, `resume`, `switch` and `assistant_audio`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfCall {
+    /// The call; may be left out when just one fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+}
+
+/// Parameters of `retry`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfAccount {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+/// Parameters of `reject`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// The call; may be left out when just one rings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// A cause's name or Q.850 number; `CALL_REJECTED` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// Parameters of `transfer`: exactly one of `to` and `with`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// The call whose far end is transferred; may be left out when just one fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Blind: the number or user that the far end is sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Attended: the other call of ours whose far end it is joined with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
+}
+
+/// Parameters of `message`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// The account; may be left out when there is only one, or when `call` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The call that the text belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// The user it goes to (FreeSWITCH). Left out: the assistant of an anonymous account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The text.
+    pub text: String,
+    /// Images by URL, for an assistant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+}
+
+/// Parameters of `tool_answer`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolAnswer {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// As the event `tool_call` named it.
+    pub tool_call: String,
+    /// What the tool says, usually JSON as text.
+    pub output: String,
+}
+
+/// Parameters of `token`.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The token, a secret.
+    pub token: String,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Parameters of `watch` and `unwatch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channels {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Names of channels, such as `presence.1001@pbx.example`.
+    pub channels: Vec<String>,
+}
+
+/// Parameters of `broadcast`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broadcast {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The channel.
+    pub channel: String,
+    /// The data, as the channel's readers expect it.
+    pub data: Value,
+}
+
+/// Parameters of `jsapi`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jsapi {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Such as `status` or `sofia.status`.
+    pub command: String,
+    /// Its parameters.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+}
+
+/// Parameters of `fsapi`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fsapi {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Such as `status` or `uuid_dump`.
+    pub command: String,
+    /// What stands behind it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub arguments: String,
+}
+
+/// Parameters of `moderate`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moderate {
+    /// Our call into the conference; may be left out when there is just one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// `kick`, `mute`, `unmute`, `tmute`, `deaf`, `undeaf`, `volume_in`, `volume_out`, `play`, `stop`, `recording`, `transfer`.
+    pub command: String,
+    /// The member's number, for commands about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// What the command takes besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+}
+
+/// Parameters of `conference_chat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConferenceChat {
+    /// Our call into the conference; may be left out when there is just one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// The text.
+    pub text: String,
 }
 
 /// Parameters of `hangup`.
@@ -76,6 +329,9 @@ pub struct Hangup {
     /// A cause's name, such as `USER_BUSY`, or its Q.850 number as digits; the usual one when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// Extra header fields (`X-...`), where the server carries them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
 }
 
 /// Parameters of `dtmf`.

@@ -264,7 +264,11 @@ mod tests {
     use super::*;
     use crate::notice::Event;
     use crate::reply::{Done, Quality};
-    use crate::request::{Answer, Call, Dtmf, Hangup, Level, LogLevel, Mute};
+    use crate::request::{
+        Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Header, Jsapi,
+        Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Reject, Token, ToolAnswer,
+        Transfer,
+    };
 
     fn every_request() -> Vec<Request> {
         vec![
@@ -272,12 +276,17 @@ mod tests {
             Request::Call(Call {
                 account: Some("desk".into()),
                 number: "9196".into(),
+                headers: vec![Header {
+                    name: "X-Site".into(),
+                    value: "north".into(),
+                }],
                 ..Call::default()
             }),
             Request::Answer(Answer::default()),
             Request::Hangup(Hangup {
                 call: Some("c".into()),
                 cause: Some("USER_BUSY".into()),
+                ..Hangup::default()
             }),
             Request::Dtmf(Dtmf {
                 call: "c".into(),
@@ -286,6 +295,59 @@ mod tests {
             Request::Mute(Mute {
                 call: "c".into(),
                 on: true,
+            }),
+            Request::Reject(Reject::default()),
+            Request::Hold(OfCall::default()),
+            Request::Resume(OfCall {
+                call: Some("c".into()),
+            }),
+            Request::Switch(OfCall::default()),
+            Request::Transfer(Transfer {
+                to: Some("9198".into()),
+                ..Transfer::default()
+            }),
+            Request::Message(Message {
+                text: "hello".into(),
+                images: vec!["https://x.example/a.png".into()],
+                ..Message::default()
+            }),
+            Request::ToolAnswer(ToolAnswer {
+                account: None,
+                tool_call: "t-1".into(),
+                output: "{}".into(),
+            }),
+            Request::AssistantAudio(OfCall::default()),
+            Request::Token(Token {
+                account: None,
+                token: "a.b.c".into(),
+            }),
+            Request::Retry(OfAccount::default()),
+            Request::Watch(Channels {
+                account: None,
+                channels: vec!["presence.1001".into()],
+            }),
+            Request::Unwatch(Channels::default()),
+            Request::Broadcast(Broadcast {
+                account: None,
+                channel: "chat".into(),
+                data: serde_json::json!({ "a": 1 }),
+            }),
+            Request::Jsapi(Jsapi {
+                command: "status".into(),
+                ..Jsapi::default()
+            }),
+            Request::Fsapi(Fsapi {
+                command: "status".into(),
+                ..Fsapi::default()
+            }),
+            Request::Moderate(Moderate {
+                command: "mute".into(),
+                member: Some("12".into()),
+                ..Moderate::default()
+            }),
+            Request::ConferenceChat(ConferenceChat {
+                call: None,
+                text: "hello".into(),
             }),
             Request::Calls,
             Request::Subscribe,
@@ -304,6 +366,16 @@ mod tests {
             assert!(line.contains(&format!("\"method\":\"{method}\"")), "{line}");
             assert_eq!(read_request(&line).unwrap(), Incoming { id, request });
         }
+    }
+
+    #[test]
+    fn a_token_is_not_shown_by_debug() {
+        let token = Request::Token(Token {
+            account: Some("desk".into()),
+            token: "eyJhbGci.x.y".into(),
+        });
+        let shown = format!("{token:?}");
+        assert!(shown.contains("desk") && !shown.contains("eyJ"), "{shown}");
     }
 
     #[test]

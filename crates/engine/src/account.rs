@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::program::CallKey;
+use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::error::Error as SignalingError;
 use offhook_signaling::event::DisconnectCause;
 
@@ -24,6 +25,14 @@ pub struct Profile {
     pub caller_name: Option<String>,
     /// Number shown to callees.
     pub caller_number: Option<String>,
+    /// How it logs in.
+    pub login: LoginKind,
+    /// A source can be asked for its tokens.
+    pub has_token_source: bool,
+    /// Users may send commands to its server.
+    pub server_commands: bool,
+    /// Calls of an earlier process that the server offers again are taken up; otherwise they are hung up.
+    pub adopts_calls: bool,
 }
 
 /// How long the stages of a connection took.

@@ -1,6 +1,7 @@
 //! Puts an engine together and starts it.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{AccountConfig, AudioConfig, Limits, MediaConfig};
@@ -15,6 +16,7 @@ pub struct Builder {
     pub(crate) audio: AudioConfig,
     pub(crate) media: MediaConfig,
     pub(crate) limits: Limits,
+    pub(crate) state_file: Option<PathBuf>,
 }
 
 impl Builder {
@@ -29,6 +31,14 @@ impl Builder {
     #[must_use]
     pub fn accounts(mut self, accounts: impl IntoIterator<Item = AccountConfig>) -> Self {
         self.accounts.extend(accounts);
+        self
+    }
+
+    /// A file of this engine alone, for what sessions want remembered: with it, calls survive the end of this process.
+    /// Without it, nothing is kept.
+    #[must_use]
+    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_file = Some(path.into());
         self
     }
 

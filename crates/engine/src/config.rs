@@ -1,5 +1,6 @@
 //! What an engine is built from: accounts, audio, media and limits.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -7,11 +8,13 @@ use offhook_media::device::spec::{SinkSpec, SourceSpec};
 use offhook_media::program::AudioCodec;
 use offhook_media::session::config::{MEDIA_TIMEOUT, NO_MEDIA_AFTER};
 use offhook_signaling::auth::login::Login;
+use offhook_signaling::auth::refresh::TokenRefresh;
 use offhook_signaling::backoff::Backoff;
 use offhook_signaling::transport::options::ConnectOptions;
 use offhook_signaling::verto::dialect::differences::Dialect;
 
 use crate::request::Dtmf;
+use crate::token_source::TokenSource;
 
 /// One registration at one server.
 #[derive(Debug, Clone)]
@@ -32,6 +35,20 @@ pub struct AccountConfig {
     pub connect: ConnectOptions,
     /// Pauses between connection attempts.
     pub backoff: Backoff,
+    /// Where tokens come from, for a login by token. The token in `login` may then be left empty.
+    pub token_source: Option<TokenSource>,
+    /// When a token is replaced.
+    pub token_refresh: TokenRefresh,
+    /// Region of the gateway (Telnyx), such as `eu`; `None`: chosen by the platform.
+    pub region: Option<String>,
+    /// Variables of each call.
+    pub user_variables: BTreeMap<String, String>,
+    /// Facts for the server's directory.
+    pub login_params: BTreeMap<String, String>,
+    /// Users may send commands to the server (FreeSWITCH).
+    pub server_commands: bool,
+    /// Calls of an earlier process that the server still keeps are taken up.
+    pub recover_calls: bool,
 }
 
 impl AccountConfig {
@@ -51,6 +68,13 @@ impl AccountConfig {
             caller_number: None,
             connect: ConnectOptions::default(),
             backoff: Backoff::default(),
+            token_source: None,
+            token_refresh: TokenRefresh::default(),
+            region: None,
+            user_variables: BTreeMap::new(),
+            login_params: BTreeMap::new(),
+            server_commands: false,
+            recover_calls: true,
         }
     }
 }

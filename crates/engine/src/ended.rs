@@ -8,6 +8,7 @@ use offhook_signaling::cause::Cause;
 use offhook_signaling::event::EndedBy as SignalingEndedBy;
 
 use crate::quality::Quality;
+use crate::request::Header;
 
 /// The last that is told of a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,10 @@ pub struct Ended {
     pub reason: EndReason,
     /// Whether it had been answered.
     pub answered: bool,
+    /// Whether another device took the call: then it was not missed.
+    pub answered_elsewhere: bool,
+    /// Header fields that came with the end.
+    pub headers: Vec<Header>,
     /// From the answer to the end; zero if never answered.
     pub talk: Duration,
     /// The last figures, if there was media.

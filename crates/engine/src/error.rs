@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use offhook_media::dtls::certificate::CertificateError;
 use offhook_signaling::call_id::CallId;
+use offhook_signaling::error::Error as SignalingError;
 
 /// A request that was refused. Nothing of it happened.
 #[non_exhaustive]
@@ -66,6 +67,43 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The account's login does not allow it.
+    #[error("account `{account}` logs in anonymously: {what}")]
+    Anonymous {
+        /// The account.
+        account: Arc<str>,
+        /// What is not possible.
+        what: &'static str,
+    },
+    /// The account logs in another way.
+    #[error("account `{account}` does not log in with a token")]
+    NoTokenLogin {
+        /// The account.
+        account: Arc<str>,
+    },
+    /// What was handed in as a token is none.
+    #[error("{0}")]
+    NoToken(String),
+    /// The account may not send commands to its server.
+    #[error("account `{account}` may not send commands to its server")]
+    CommandsNotAllowed {
+        /// The account.
+        account: Arc<str>,
+    },
+    /// A text or header fields that no server takes.
+    #[error("{what} cannot be sent: {why}")]
+    Unsendable {
+        /// Which part of the request.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Both calls of an attended transfer are one, or belong to different accounts.
+    #[error("a call is transferred to the far end of another call of the same account")]
+    TransferPartner,
+    /// The server refused or did not answer.
+    #[error("{0}")]
+    Server(SignalingError),
     /// A digit that no telephone has.
     #[error("`{0}` is no DTMF digit")]
     Digit(char),
@@ -94,6 +132,12 @@ pub enum Error {
 pub enum Wanted {
     /// One that rings here.
     Ringing,
+    /// One in which people can talk.
+    Answered,
+    /// One that is on hold.
+    Held,
+    /// One that rings here or is on hold.
+    Aside,
     /// Any.
     Any,
 }
@@ -102,6 +146,9 @@ impl std::fmt::Display for Wanted {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
             Self::Ringing => "rings",
+            Self::Answered => "is answered",
+            Self::Held => "is on hold",
+            Self::Aside => "rings or is on hold",
             Self::Any => "is up",
         })
     }
@@ -135,6 +182,20 @@ impl Error {
             Self::DigitCount { .. } => Some("send them in several requests".to_owned()),
             Self::TooManyCalls { .. } => {
                 Some("end a call, or build the engine with a higher limit".to_owned())
+            }
+            Self::Anonymous { .. } => {
+                Some("use an account with a token or a password for that".to_owned())
+            }
+            Self::NoTokenLogin { .. } => Some("name an account that does".to_owned()),
+            Self::NoToken(_) => Some("hand in a JSON Web Token made for the account".to_owned()),
+            Self::CommandsNotAllowed { .. } => {
+                Some("set `server_commands = true` in the account, if you trust the users of this socket".to_owned())
+            }
+            Self::Unsendable { .. } => Some("leave that part out, or make it shorter".to_owned()),
+            Self::TransferPartner => Some("name two different calls of one account".to_owned()),
+            Self::Server(error) => Some(error.remedy().to_string()),
+            Self::NoCall(Wanted::Answered | Wanted::Held | Wanted::Aside) => {
+                Some("list the calls and their states".to_owned())
             }
             Self::NoCall(Wanted::Any) | Self::ShuttingDown | Self::Ended => None,
         }

@@ -8,9 +8,12 @@ use std::time::Duration;
 use offhook_media::ice::candidate::CandidateType;
 use offhook_media::srtp::profile::SrtpProfile;
 use offhook_signaling::call_id::CallId;
+use offhook_signaling::event::{AssistantEvent, ConferenceChange, Party};
+use serde_json::Value;
 
 use crate::ended::Ended;
 use crate::quality::Quality;
+use crate::request::Header;
 use crate::status::{AccountState, Direction};
 
 /// One occurrence.
@@ -63,6 +66,10 @@ pub enum EventKind {
         number: String,
         /// The caller's name.
         name: Option<String>,
+        /// Header fields and variables that came with the call.
+        headers: Vec<Header>,
+        /// State of whoever made the server call us.
+        client_state: Option<String>,
     },
     /// The invitation is on its way.
     Invite {
@@ -134,6 +141,82 @@ pub enum EventKind {
     },
     /// Figures of the call, each second.
     Quality(Box<Quality>),
+    /// The call is on hold, or no longer.
+    Held {
+        /// Whether it is.
+        on: bool,
+    },
+    /// The far end was transferred; our part of the call ends.
+    Transferred,
+    /// A text came in.
+    Message {
+        /// Who wrote it.
+        from: Party,
+        /// The text.
+        text: String,
+    },
+    /// An assistant says or wants something.
+    Assistant(Box<AssistantEvent>),
+    /// The token will not be good for long, and no new one has come yet.
+    TokenExpiringSoon {
+        /// How long it is still good.
+        left: Duration,
+    },
+    /// The token is no longer good. The account heals by itself when a new one comes.
+    TokenExpired,
+    /// The token's source failed; it is asked again by itself.
+    TokenFailed {
+        /// What, one sentence.
+        reason: String,
+    },
+    /// The server accepted a new login on the live connection; calls went on.
+    TokenRefreshed,
+    /// The same credential is in use elsewhere: calls may not arrive here.
+    RegistrationConflict {
+        /// How that shows.
+        detail: String,
+    },
+    /// How the server names the call in its own records.
+    CallIds {
+        /// `telnyx_session_id`.
+        session: Option<String>,
+        /// `telnyx_leg_id`.
+        leg: Option<String>,
+        /// `telnyx_call_control_id`.
+        call_control: Option<String>,
+    },
+    /// What came of asking for channels.
+    Watching {
+        /// Channels that are watched now.
+        channels: Vec<String>,
+        /// Those that the server refused.
+        refused: Vec<String>,
+    },
+    /// Something happened in a channel that is watched.
+    Channel {
+        /// Which.
+        channel: String,
+        /// As it came.
+        data: Value,
+        /// Events that got lost just before.
+        lost: u64,
+    },
+    /// Something changed in a conference that the call is in.
+    Conference(Box<ConferenceChange>),
+    /// The server wants the user asked for something.
+    Prompt {
+        /// `dtmf` or `message`.
+        kind: String,
+        /// What to say to the user.
+        text: String,
+        /// What an answer must look like, a regular expression.
+        pattern: Option<String>,
+    },
+    /// The server's operator says something to everybody.
+    Announcement {
+        /// The text.
+        text: String,
+    },
     /// Silence is sent in place of the input, or no longer.
     Muted {
         /// Whether it is.

@@ -56,6 +56,7 @@ pub mod output;
 pub mod quality;
 pub mod request;
 pub mod status;
+pub mod token_source;
 pub mod vocabulary;
 
 pub use driver::engine::Engine;

@@ -3,9 +3,13 @@
 use std::time::Instant;
 
 use offhook_media::program::{CallKey, ProgramCommand};
+use offhook_media::session::config::Hold;
 use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
+use offhook_signaling::error::Error as SignalingError;
+use offhook_signaling::remembered::Remembered;
+use serde_json::Value;
 
 use crate::event::Event;
 
@@ -19,6 +23,12 @@ pub struct AccountKey(pub usize);
 pub enum Output {
     /// Give this to the account's signalling session.
     Signaling(AccountKey, Command),
+    /// Ask the account's token source, and give its token, or its failure, to the session.
+    FetchToken(AccountKey),
+    /// Keep this for the account's session in a later process.
+    Remember(AccountKey, Remembered),
+    /// The server's answer to the command with this number.
+    Answer(u64, Result<Value, SignalingError>),
     /// Give this to the media worker.
     Media(CallKey, MediaCommand),
     /// Tell whoever listens.
@@ -37,10 +47,14 @@ pub enum MediaCommand {
     Open(CallId),
     /// Make our offer.
     CreateOffer,
+    /// Make an offer with new ICE credentials.
+    RestartIce,
     /// Take the far end's offer, make our answer.
     AcceptOffer(String, Renewal),
     /// Take the far end's answer.
     AcceptAnswer(String),
+    /// Let media pass in this way only.
+    Hold(Hold),
     /// A wish to what the call does with its audio.
     Program(ProgramCommand),
     /// Close it all; `Closed` is expected back.

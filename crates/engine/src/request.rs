@@ -1,5 +1,8 @@
 //! What a user asks of the engine.
 
+use offhook_signaling::call_id::CallId;
+use serde_json::Value;
+
 /// A call to place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallRequest {
@@ -11,6 +14,28 @@ pub struct CallRequest {
     pub caller_name: Option<String>,
     /// Number to show to the callee; the account's own when left out.
     pub caller_number: Option<String>,
+    /// Extra header fields (`X-...`), where the dialect carries them.
+    pub headers: Vec<Header>,
+    /// Opaque text that the server's events about the call carry, where the dialect has it.
+    pub client_state: Option<String>,
+}
+
+/// A header field or variable of a call: name and value.
+pub type Header = (String, String);
+
+/// A text to send.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Message {
+    /// The account; may be left out when there is only one, or with a call.
+    pub account: Option<String>,
+    /// The call that it belongs to.
+    pub call: Option<CallId>,
+    /// Who gets it. Left out: the assistant of an anonymous account.
+    pub to: Option<String>,
+    /// The text.
+    pub text: String,
+    /// Images by URL, for an assistant.
+    pub images: Vec<String>,
 }
 
 impl CallRequest {
@@ -21,6 +46,25 @@ impl CallRequest {
             ..Self::default()
         }
     }
+}
+
+/// A command for a FreeSWITCH server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ServerCommand {
+    /// `jsapi`.
+    Json {
+        /// Such as `status`.
+        command: String,
+        /// Its parameters.
+        data: Value,
+    },
+    /// `fsapi`.
+    Text {
+        /// Such as `status`.
+        command: String,
+        /// What stands behind it.
+        arguments: String,
+    },
 }
 
 /// How DTMF digits are sent.

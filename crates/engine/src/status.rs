@@ -114,6 +114,8 @@ pub enum CallState {
     Answering,
     /// People can talk.
     Active,
+    /// On hold: the far end hears the server's music, or nothing.
+    Held,
     /// The server is gone; the call is kept and will be picked up again.
     Recovering,
     /// Being ended.
@@ -130,6 +132,7 @@ impl CallState {
             Self::Early => "early",
             Self::Answering => "answering",
             Self::Active => "active",
+            Self::Held => "held",
             Self::Recovering => "recovering",
             Self::Ending => "ending",
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use offhook_engine::config::AccountConfig;
+use offhook_engine::token_source::TokenSource;
 use offhook_engine::vocabulary::{
     Dialect, FREESWITCH, Login, LoginKind, NoProxy, Proxy, Secret, TELNYX, Trust,
 };
@@ -13,6 +14,7 @@ use crate::config::checked::{choice, duration, value};
 use crate::config::error::{Fault, SecretFault};
 use crate::config::raw::{RawAccount, RawAnonymous, Text};
 use crate::config::secret_file::{self, Places};
+use crate::config::token;
 
 /// Where the configuration stands.
 pub(crate) struct Surroundings<'a> {
@@ -22,13 +24,13 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) credentials: Option<&'a Path>,
 }
 
-type Blame = (Option<usize>, Fault);
+pub(crate) type Blame = (Option<usize>, Fault);
 
 /// Reads an account with its secret.
 pub(crate) fn read(
     entry: &Spanned<RawAccount>,
     surroundings: &Surroundings<'_>,
-) -> Result<AccountConfig, Blame> {
+) -> Result<(AccountConfig, Option<String>), Blame> {
     let raw = entry.get_ref();
     let start = entry.span().start;
     let name = needed(
@@ -65,8 +67,18 @@ pub(crate) fn read(
         start,
     )?;
     check_server(server)?;
-    let login = read_login(raw, &name, dialect, surroundings, start)?;
+    let (login, token_source) = read_login(raw, &name, dialect, surroundings, start)?;
+    let warning = read_profile(raw, &name, &login)?;
     let mut account = AccountConfig::new(name, dialect, server.get_ref().clone(), login);
+    account.token_source = token_source;
+    if let Some(before) = &raw.refresh_before {
+        account.token_refresh.before = duration("refresh_before", before)?;
+    }
+    account.region = raw.region.as_ref().map(read_region).transpose()?;
+    account.user_variables.clone_from(&raw.user_variables);
+    account.login_params.clone_from(&raw.login_params);
+    account.server_commands = raw.server_commands.unwrap_or_default();
+    account.recover_calls = raw.recover_calls.unwrap_or(true);
     account.caller_name = raw.caller_name.as_ref().map(|text| text.get_ref().clone());
     account.caller_number = raw
         .caller_number
@@ -82,7 +94,44 @@ pub(crate) fn read(
     if let Some(cap) = &raw.backoff_max {
         account.backoff.cap = duration("backoff_max", cap)?;
     }
-    Ok(account)
+    Ok((account, warning))
+}
+
+/// A host label, such as `eu`.
+fn read_region(text: &Text) -> Result<String, Blame> {
+    let label = text.get_ref();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !label.is_empty() && label.len() <= 63 && label.chars().all(fits) {
+        return Ok(label.clone());
+    }
+    let fault = value(
+        "region",
+        label,
+        "it is no part of a host name".to_owned(),
+        "a region such as \"eu\" or \"us-east\"",
+    );
+    Err((Some(text.span().start), fault))
+}
+
+/// What `profile` makes of the way to log in: a sentence to be told at the start.
+fn read_profile(raw: &RawAccount, account: &str, login: &Login) -> Result<Option<String>, Blame> {
+    let Some(profile) = &raw.profile else {
+        return Ok(None);
+    };
+    match profile.get_ref().as_str() {
+        "development" => Ok(None),
+        "production" if login.kind() == LoginKind::Password => Ok(Some(format!(
+            "account `{account}` is marked as production and logs in with a password, which stays on this machine for good: \
+             let it log in with tokens (`token = {{ url = ... }}`)"
+        ))),
+        "production" => Ok(None),
+        _ => Err(choice(
+            "profile",
+            profile,
+            &["production", "development"],
+            "\"production\" or \"development\"",
+        )),
+    }
 }
 
 fn needed<'a>(
@@ -151,7 +200,7 @@ fn read_login(
     dialect: Dialect,
     surroundings: &Surroundings<'_>,
     start: usize,
-) -> Result<Login, Blame> {
+) -> Result<(Login, Option<TokenSource>), Blame> {
     let unclear = |found: &str| {
         (
             Some(start),
@@ -162,29 +211,51 @@ fn read_login(
         )
     };
     let secret = |key: &'static str, text: &Text| read_secret(key, text, account, surroundings);
+    let mut source = None;
     let login = match (
         &raw.login,
         &raw.password_file,
         &raw.token_file,
+        &raw.token,
         &raw.anonymous,
     ) {
-        (Some(user), Some(file), None, None) => Login::Password {
+        (Some(user), Some(file), None, None, None) => Login::Password {
             user: user.get_ref().clone(),
             password: secret("password_file", file)?,
         },
-        (None, None, Some(file), None) => Login::Token {
-            token: secret("token_file", file)?,
-        },
-        (None, None, None, Some(target)) => read_anonymous(target, account)?,
-        (None, None, None, None) => return Err(unclear("no way to log in")),
-        (Some(_), None, None, None) => return Err(unclear("`login` without `password_file`")),
-        (None, Some(_), None, None) => return Err(unclear("`password_file` without `login`")),
+        (None, None, Some(file), None, None) => {
+            source = Some(TokenSource::File(locate(
+                "token_file",
+                file,
+                account,
+                surroundings,
+            )?));
+            Login::Token {
+                token: secret("token_file", file)?,
+            }
+        }
+        (None, None, None, Some(wanted), None) => {
+            source = Some(token::read(wanted, account, surroundings)?);
+            // Its first token is fetched when the engine runs.
+            Login::Token {
+                token: Secret::new(String::new()),
+            }
+        }
+        (None, None, None, None, Some(target)) => read_anonymous(target, account)?,
+        (None, None, None, None, None) => return Err(unclear("no way to log in")),
+        (Some(_), None, None, None, None) => {
+            return Err(unclear("`login` without `password_file`"));
+        }
+        (None, Some(_), None, None, None) => {
+            return Err(unclear("`password_file` without `login`"));
+        }
         _ => return Err(unclear("more than one way to log in")),
     };
     if dialect.logins.contains(&login.kind()) {
-        return Ok(login);
+        return Ok((login, source));
     }
     let (key, at) = match login.kind() {
+        LoginKind::Token if raw.token.is_some() => ("token", raw.token.as_ref().map(Spanned::span)),
         LoginKind::Token => ("token_file", raw.token_file.as_ref().map(Spanned::span)),
         LoginKind::Anonymous => ("anonymous", raw.anonymous.as_ref().map(Spanned::span)),
         LoginKind::Password | _ => ("login", raw.login.as_ref().map(Spanned::span)),
@@ -205,22 +276,30 @@ fn read_secret(
     account: &str,
     surroundings: &Surroundings<'_>,
 ) -> Result<Secret, Blame> {
+    let path = locate(key, text, account, surroundings)?;
+    secret_file::read(&path).map_err(|fault| blame(key, text, account, fault))
+}
+
+fn locate(
+    key: &'static str,
+    text: &Text,
+    account: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<PathBuf, Blame> {
     let places = Places {
         folder: surroundings.folder,
         credentials: surroundings.credentials,
     };
-    let blame = |fault: SecretFault| {
-        (
-            Some(text.span().start),
-            Fault::Secret {
-                key,
-                account: account.to_owned(),
-                fault,
-            },
-        )
+    secret_file::locate(text.get_ref(), &places).map_err(|fault| blame(key, text, account, fault))
+}
+
+fn blame(key: &'static str, text: &Text, account: &str, fault: SecretFault) -> Blame {
+    let fault = Fault::Secret {
+        key,
+        account: account.to_owned(),
+        fault,
     };
-    let path = secret_file::locate(text.get_ref(), &places).map_err(blame)?;
-    secret_file::read(&path).map(Secret::new).map_err(blame)
+    (Some(text.span().start), fault)
 }
 
 fn read_anonymous(entry: &Spanned<RawAnonymous>, account: &str) -> Result<Login, Blame> {
@@ -246,7 +325,12 @@ fn read_anonymous(entry: &Spanned<RawAnonymous>, account: &str) -> Result<Login,
             .target_version_id
             .as_ref()
             .map(|text| text.get_ref().clone()),
-        target_params: conversation.into_iter().collect::<BTreeMap<_, _>>(),
+        target_params: raw
+            .target_params
+            .clone()
+            .into_iter()
+            .chain(conversation)
+            .collect::<BTreeMap<_, _>>(),
     })
 }
 
@@ -295,7 +379,7 @@ fn read_proxy(raw: &RawAccount, surroundings: &Surroundings<'_>) -> Result<Optio
 }
 
 /// A file that must be there now; it is read again whenever it is used.
-fn readable(
+pub(crate) fn readable(
     key: &'static str,
     text: &Text,
     surroundings: &Surroundings<'_>,

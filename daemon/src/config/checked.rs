@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_engine::config::{AccountConfig, AudioConfig, MediaConfig};
 use offhook_engine::request::Dtmf;
-use offhook_engine::vocabulary::AudioCodec;
+use offhook_engine::vocabulary::{AudioCodec, Login};
 use toml::Spanned;
 use tracing::level_filters::LevelFilter;
 
@@ -36,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) media: MediaConfig,
     /// How much is logged.
     pub(crate) level: LevelFilter,
+    /// Where sessions are remembered, if the file says so.
+    pub(crate) state_file: Option<PathBuf>,
+    /// What works and should not be left so, a sentence each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads a configuration file and all that it names.
@@ -70,13 +74,24 @@ pub(crate) fn check(
     }
     let raw: RawConfig = toml::from_str(text).map_err(|error| syntax(&error))?;
     let mut names = HashSet::new();
-    let mut accounts = Vec::new();
+    let mut accounts: Vec<AccountConfig> = Vec::new();
+    let mut warnings = Vec::new();
     for entry in &raw.account {
-        let account = account::read(entry, surroundings)?;
+        let (account, warning) = account::read(entry, surroundings)?;
+        warnings.extend(warning);
         if !names.insert(account.name.clone()) {
             return Err((
                 Some(entry.span().start),
                 Fault::DuplicateAccount(account.name),
+            ));
+        }
+        if let Some(first) = accounts.iter().find(|other| is_same(other, &account)) {
+            return Err((
+                Some(entry.span().start),
+                Fault::SharedCredential {
+                    first: first.name.clone(),
+                    second: account.name,
+                },
             ));
         }
         accounts.push(account);
@@ -92,6 +107,11 @@ pub(crate) fn check(
             .map(|path| surroundings.folder.join(path.into_inner())),
         accounts,
         audio: audio::read(raw.audio.as_ref(), surroundings.folder).map_err(at)?,
+        warnings,
+        state_file: raw
+            .state
+            .and_then(|state| state.file)
+            .map(|path| surroundings.folder.join(path.into_inner())),
         media: media(&raw.media.unwrap_or_default())?,
         level: raw
             .log
@@ -99,6 +119,22 @@ pub(crate) fn check(
             .as_ref()
             .map_or(Ok(LevelFilter::INFO), level)?,
     })
+}
+
+/// Whether two accounts would register as one at their server, as far as the configuration shows.
+fn is_same(one: &AccountConfig, other: &AccountConfig) -> bool {
+    let who = match (&one.login, &other.login) {
+        (Login::Password { user, .. }, Login::Password { user: another, .. }) => user == another,
+        (Login::Token { token }, Login::Token { token: another }) => {
+            if token.expose().is_empty() {
+                one.token_source == other.token_source
+            } else {
+                token == another
+            }
+        }
+        _ => false,
+    };
+    who && one.server == other.server
 }
 
 fn syntax(error: &toml::de::Error) -> (Option<usize>, Fault) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use offhook_engine::token_source::SecretFileError;
 use offhook_engine::vocabulary::SpecError;
 
 /// A fault of the configuration with its place in the file.
@@ -75,13 +76,34 @@ pub(crate) enum Fault {
     },
     /// An account with none, or more than one, of the ways to log in.
     #[error(
-        "account `{account}` has {found}: it needs exactly one of `login` with `password_file`, `token_file`, or `anonymous`"
+        "account `{account}` has {found}: it needs exactly one of `login` with `password_file`, `token_file`, `token`, or `anonymous`"
     )]
     LoginChoice {
         /// The account.
         account: String,
         /// What it has instead.
         found: String,
+    },
+    /// A token source that is none, or two.
+    #[error(
+        "`token` of account `{account}` has {found}: it needs exactly one of `command` (a list) and `url`"
+    )]
+    TokenChoice {
+        /// The account.
+        account: String,
+        /// What it has instead.
+        found: String,
+    },
+    /// Two accounts that log in as one.
+    #[error(
+        "the accounts `{first}` and `{second}` log in with the same credential at the same server: only one of them would be called; \
+         give each its own"
+    )]
+    SharedCredential {
+        /// The account that stands first.
+        first: String,
+        /// The other.
+        second: String,
     },
     /// Two accounts with one name.
     #[error("two accounts are named `{0}`: give each its own name")]
@@ -141,39 +163,9 @@ fn suggestion(nearest: Option<&str>, known: &[&str]) -> String {
 /// Why a secret was refused. The secret itself never stands in any of these.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretFault {
-    /// Missing, or no right to read it.
-    #[error("cannot read {} ({error}): check the path and its owner", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A directory, a pipe or a device.
-    #[error("{} is not a regular file", .0.display())]
-    NotAFile(PathBuf),
-    /// Others than owner and group may read it.
-    #[error("{} is readable by everybody (mode {mode:04o}): run `chmod o-rwx {}`", .path.display(), .path.display())]
-    WorldReadable {
-        /// The file.
-        path: PathBuf,
-        /// Its mode bits.
-        mode: u32,
-    },
-    /// Nothing in it.
-    #[error("{} is empty", .0.display())]
-    Empty(PathBuf),
-    /// Longer than a secret can be.
-    #[error("{} is larger than {limit} bytes, which is no password or token", .path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// The limit.
-        limit: u64,
-    },
-    /// Not UTF-8.
-    #[error("{} is not UTF-8 text", .0.display())]
-    NotText(PathBuf),
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(SecretFileError),
     /// `credential:NAME` outside a service with credentials.
     #[error(
         "`credential:{0}` needs $CREDENTIALS_DIRECTORY: start by systemd with LoadCredential={0}:PATH, or name a file"

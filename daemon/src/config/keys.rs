@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::Fault;
 use crate::config::raw::{
-    RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia,
+    RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia, RawState, RawToken,
 };
 
 /// An unknown key and where it stands (a byte offset into the text).
@@ -29,6 +29,7 @@ pub(crate) fn first_unknown(root: &DeTable<'_>) -> Option<Unknown> {
             "audio" => table::<RawAudio>(value, "[audio]", &mut found),
             "media" => table::<RawMedia>(value, "[media]", &mut found),
             "log" => table::<RawLog>(value, "[log]", &mut found),
+            "state" => table::<RawState>(value, "[state]", &mut found),
             "account" => accounts(value, &mut found),
             _ => {}
         }
@@ -48,6 +49,13 @@ fn accounts(value: &Spanned<DeValue<'_>>, found: &mut Vec<Unknown>) {
             .and_then(|keys| keys.get("anonymous"))
         {
             table::<RawAnonymous>(anonymous, "`anonymous`", found);
+        }
+        if let Some(token) = account
+            .get_ref()
+            .as_table()
+            .and_then(|keys| keys.get("token"))
+        {
+            table::<RawToken>(token, "`token`", found);
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod keys;
 pub(crate) mod raw;
 pub(crate) mod secret_file;
+mod token;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The configuration as it is written: every key optional, every value as text, each with its place.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -18,6 +20,7 @@ pub(crate) struct RawConfig {
     pub(crate) audio: Option<RawAudio>,
     pub(crate) media: Option<RawMedia>,
     pub(crate) log: Option<RawLog>,
+    pub(crate) state: Option<RawState>,
 }
 
 /// `[control]`
@@ -37,6 +40,16 @@ pub(crate) struct RawAccount {
     pub(crate) login: Option<Text>,
     pub(crate) password_file: Option<Text>,
     pub(crate) token_file: Option<Text>,
+    pub(crate) token: Option<Spanned<RawToken>>,
+    pub(crate) refresh_before: Option<Spanned<RawDuration>>,
+    pub(crate) profile: Option<Text>,
+    pub(crate) region: Option<Text>,
+    #[serde(default)]
+    pub(crate) user_variables: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) login_params: BTreeMap<String, String>,
+    pub(crate) server_commands: Option<bool>,
+    pub(crate) recover_calls: Option<bool>,
     pub(crate) anonymous: Option<Spanned<RawAnonymous>>,
     pub(crate) ca_file: Option<Text>,
     pub(crate) proxy: Option<Text>,
@@ -57,6 +70,37 @@ pub(crate) struct RawAnonymous {
     pub(crate) target_id: Option<Text>,
     pub(crate) target_version_id: Option<Text>,
     pub(crate) conversation_id: Option<Text>,
+    #[serde(default)]
+    pub(crate) target_params: BTreeMap<String, String>,
+}
+
+/// `token = {..}`: a program or a web service.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawToken {
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    pub(crate) url: Option<Text>,
+    pub(crate) method: Option<Text>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, Spanned<RawHeader>>,
+    pub(crate) pointer: Option<Text>,
+    pub(crate) ca_file: Option<Text>,
+    pub(crate) time_limit: Option<Spanned<RawDuration>>,
+}
+
+/// The value of one header field of a token endpoint.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawHeader {
+    pub(crate) prefix: Option<String>,
+    pub(crate) file: Text,
+}
+
+/// `[state]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawState {
+    pub(crate) file: Option<Text>,
 }
 
 /// `[audio]`

@@ -1,16 +1,11 @@
-//! Reads a secret from an owner's file or a systemd credential; refuses what everybody could read.
+//! Finds the file of a secret: a path, or a systemd credential.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::libc::O_NONBLOCK;
+use offhook_engine::driver::secret_file;
+use offhook_engine::vocabulary::Secret;
 
 use crate::config::error::SecretFault;
-
-/// Longer than any password or token, shorter than a mistake.
-const LIMIT: u64 = 64 * 1024;
 
 /// Where secrets are looked for.
 #[derive(Debug)]
@@ -35,50 +30,7 @@ pub(crate) fn locate(written: &str, places: &Places<'_>) -> Result<PathBuf, Secr
     }
 }
 
-/// The secret in `path`, without its one closing newline.
-///
-/// The rights are those of the opened file, so that a swap of the path between check and reading changes nothing.
-pub(crate) fn read(path: &Path) -> Result<String, SecretFault> {
-    let unreadable = |error| SecretFault::Unreadable {
-        path: path.to_owned(),
-        error,
-    };
-    // Without blocking: a pipe without a writer would otherwise hold the start for ever.
-    let file = File::options()
-        .read(true)
-        .custom_flags(O_NONBLOCK)
-        .open(path)
-        .map_err(unreadable)?;
-    let facts = file.metadata().map_err(unreadable)?;
-    if !facts.is_file() {
-        return Err(SecretFault::NotAFile(path.to_owned()));
-    }
-    let mode = facts.mode() & 0o7777;
-    if mode & 0o007 != 0 {
-        return Err(SecretFault::WorldReadable {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    let mut bytes = Vec::new();
-    file.take(LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(SecretFault::TooLong {
-            path: path.to_owned(),
-            limit: LIMIT,
-        });
-    }
-    let mut text = String::from_utf8(bytes).map_err(|_| SecretFault::NotText(path.to_owned()))?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    if text.is_empty() {
-        return Err(SecretFault::Empty(path.to_owned()));
-    }
-    Ok(text)
+/// The secret in `path`; refused when everybody could read it.
+pub(crate) fn read(path: &Path) -> Result<Secret, SecretFault> {
+    secret_file::read(path).map_err(SecretFault::File)
 }

@@ -414,6 +414,6 @@ fn one_newline_is_taken_off_a_secret_and_no_more() {
     ] {
         folder.file("password", content, 0o600);
         let read = crate::config::secret_file::read(&folder.path().join("password")).unwrap();
-        assert_eq!(read, secret);
+        assert_eq!(read.expose(), secret);
     }
 }

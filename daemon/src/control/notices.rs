@@ -3,9 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use offhook_control::notice as wire;
+use offhook_control::request::Header;
 use offhook_engine::driver::events::Notice;
 use offhook_engine::ended::{Ended, EndedBy};
 use offhook_engine::event::{EventKind, IceEnd};
+use offhook_engine::vocabulary::{AssistantEvent, ConferenceChange, Member};
+use serde_json::{Value, json};
 
 use crate::control::replies::{account_state, direction, ms, quality, whole_ms};
 
@@ -58,9 +61,16 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::Tls { took } => wire::Event::Tls { tls_ms: ms(*took) },
         EventKind::Login => wire::Event::Login,
         EventKind::Ready => wire::Event::Ready,
-        EventKind::Incoming { number, name } => wire::Event::Incoming {
+        EventKind::Incoming {
+            number,
+            name,
+            headers,
+            client_state,
+        } => wire::Event::Incoming {
             number: number.clone(),
             name: name.clone(),
+            headers: fields(headers),
+            client_state: client_state.clone(),
         },
         EventKind::Invite {
             number,
@@ -104,11 +114,161 @@ fn kind(kind: &EventKind) -> wire::Event {
             remedy: remedy.clone(),
         },
         EventKind::Quality(figures) => wire::Event::Quality(quality(figures)),
+        EventKind::Held { on } => wire::Event::Held { on: *on },
+        EventKind::Transferred => wire::Event::Transferred,
+        EventKind::Message { from, text } => wire::Event::Message {
+            from: from.number.clone(),
+            name: Some(from.name.clone()).filter(|name| !name.is_empty()),
+            text: text.clone(),
+        },
+        EventKind::Assistant(event) => assistant(event),
+        EventKind::TokenExpiringSoon { left } => wire::Event::TokenExpiringSoon {
+            left_s: left.as_secs(),
+        },
+        EventKind::TokenExpired => wire::Event::TokenExpired,
+        EventKind::TokenFailed { reason } => wire::Event::TokenFailed {
+            reason: reason.clone(),
+        },
+        EventKind::TokenRefreshed => wire::Event::TokenRefreshed,
+        EventKind::RegistrationConflict { detail } => wire::Event::RegistrationConflict {
+            reason: detail.clone(),
+            remedy: Some("give each client its own credential".to_owned()),
+        },
+        EventKind::CallIds {
+            session,
+            leg,
+            call_control,
+        } => wire::Event::CallIds {
+            session_id: session.clone(),
+            leg_id: leg.clone(),
+            call_control_id: call_control.clone(),
+        },
+        EventKind::Watching { channels, refused } => wire::Event::Watching {
+            channels: channels.clone(),
+            refused: refused.clone(),
+        },
+        EventKind::Channel {
+            channel,
+            data,
+            lost,
+        } => wire::Event::Channel {
+            channel: channel.clone(),
+            data: data.clone(),
+            lost: *lost,
+        },
+        EventKind::Conference(change) => conference(change),
+        EventKind::Prompt {
+            kind,
+            text,
+            pattern,
+        } => wire::Event::Prompt {
+            kind: kind.clone(),
+            text: text.clone(),
+            pattern: pattern.clone(),
+        },
+        EventKind::Announcement { text } => wire::Event::Announcement { text: text.clone() },
         EventKind::Muted { on } => wire::Event::Muted { on: *on },
         EventKind::Recovering { on } => wire::Event::Recovering { on: *on },
         EventKind::Ended(told) => wire::Event::Ended(ended(told)),
         // An event that this version of the socket has no word for: its number is taken all the same.
         _ => wire::Event::Other,
+    }
+}
+
+fn fields(headers: &[(String, String)]) -> Vec<Header> {
+    headers
+        .iter()
+        .map(|(name, value)| Header {
+            name: name.clone(),
+            value: value.clone(),
+        })
+        .collect()
+}
+
+fn assistant(event: &AssistantEvent) -> wire::Event {
+    let other = |kind: &str, data: Value| wire::Event::Assistant {
+        kind: kind.to_owned(),
+        data,
+    };
+    match event {
+        AssistantEvent::Delta { item, text } => wire::Event::AssistantText {
+            item: item.clone(),
+            text: text.clone(),
+        },
+        AssistantEvent::Item {
+            item, role, text, ..
+        } => wire::Event::AssistantItem {
+            item: item.clone(),
+            role: role.clone(),
+            text: text.clone(),
+        },
+        AssistantEvent::ToolCall {
+            tool_call,
+            name,
+            arguments,
+        } => wire::Event::ToolCall {
+            tool_call: tool_call.clone(),
+            name: name.clone(),
+            arguments: arguments.clone(),
+        },
+        AssistantEvent::Audio { data } => other("audio", data.clone()),
+        AssistantEvent::Settings { data } => other("settings", Value::Object(data.clone())),
+        AssistantEvent::Transcription { text } => other("transcription", json!({ "text": text })),
+        AssistantEvent::Failed(error) => wire::Event::RequestFailed {
+            reason: error.to_string(),
+            remedy: Some(error.remedy().to_string()),
+        },
+        AssistantEvent::Other { kind, data } => other(kind, data.clone()),
+        // A kind that this daemon has no word for.
+        _ => other("other", Value::Null),
+    }
+}
+
+fn conference(change: &ConferenceChange) -> wire::Event {
+    let member = |member: &Member| {
+        json!({
+            "key": member.key,
+            "member": member.id,
+            "number": member.number,
+            "name": member.name,
+            "codec": member.codec,
+            "status": member.status,
+        })
+    };
+    let (change, data) = match change {
+        ConferenceChange::Joined {
+            name,
+            moderator,
+            member,
+        } => (
+            "joined",
+            json!({ "name": name, "moderator": moderator, "member": member }),
+        ),
+        ConferenceChange::Bootstrap { members } => (
+            "members",
+            members.iter().map(member).collect::<Vec<_>>().into(),
+        ),
+        ConferenceChange::Put { member: row } => ("member", member(row)),
+        ConferenceChange::Remove { key } => ("gone", json!({ "key": key })),
+        ConferenceChange::Clear => ("cleared", Value::Null),
+        ConferenceChange::Left => ("left", Value::Null),
+        ConferenceChange::Chat { from, text } => (
+            "chat",
+            json!({ "from": from.number, "name": from.name, "text": text }),
+        ),
+        ConferenceChange::Reply { command, result } => (
+            "answer",
+            match result {
+                Ok(said) => json!({ "command": command, "answer": said }),
+                Err(said) => json!({ "command": command, "error": said }),
+            },
+        ),
+        // A kind that this daemon has no word for.
+        _ => ("other", Value::Null),
+    };
+    wire::Event::Conference {
+        change: change.to_owned(),
+        data,
     }
 }
 
@@ -128,6 +288,8 @@ fn ended(ended: &Ended) -> wire::Ended {
         reason: ended.reason.to_string(),
         remedy: ended.reason.remedy().map(str::to_owned),
         answered: ended.answered,
+        answered_elsewhere: ended.answered_elsewhere,
+        headers: fields(&ended.headers),
         talk_ms: whole_ms(ended.talk),
         quality: ended.quality.as_ref().map(quality),
     }

@@ -102,6 +102,7 @@ const fn call_state(state: CallState) -> wire::CallState {
         CallState::Early => wire::CallState::Early,
         CallState::Answering => wire::CallState::Answering,
         CallState::Active => wire::CallState::Active,
+        CallState::Held => wire::CallState::Held,
         CallState::Recovering => wire::CallState::Recovering,
         CallState::Ending => wire::CallState::Ending,
     }

@@ -1,13 +1,13 @@
 //! Maps each request to the engine, and each refusal to its JSON-RPC error.
 
 use offhook_control::error::{Code, RpcError};
-use offhook_control::reply::{CallPlaced, Calls, Done, Status, Subscribed};
-use offhook_control::request::{Level, Request};
+use offhook_control::reply::{CallPlaced, Calls, Done, ServerAnswer, Status, Subscribed};
+use offhook_control::request::{Header, Level, Request};
 use offhook_control::rpc::{RequestId, write_result};
 use offhook_engine::driver::events::Events;
 use offhook_engine::error::Error;
-use offhook_engine::request::CallRequest;
-use offhook_engine::vocabulary::{CallId, Cause};
+use offhook_engine::request::{CallRequest, Message, ServerCommand};
+use offhook_engine::vocabulary::{CallId, Cause, Secret};
 use tracing::level_filters::LevelFilter;
 
 use crate::control::replies;
@@ -19,6 +19,7 @@ pub(crate) enum Answer {
     Placed(CallPlaced),
     Calls(Calls),
     Done(Done),
+    Server(ServerAnswer),
     Subscribed { reply: Subscribed, events: Events },
 }
 
@@ -30,6 +31,7 @@ impl Answer {
             Self::Placed(placed) => write_result(id, placed),
             Self::Calls(calls) => write_result(id, calls),
             Self::Done(done) => write_result(id, done),
+            Self::Server(answer) => write_result(id, answer),
             Self::Subscribed { reply, .. } => write_result(id, reply),
         }
     }
@@ -50,6 +52,8 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
                 number: call.number,
                 caller_name: call.caller_name,
                 caller_number: call.caller_number,
+                headers: fields(call.headers),
+                client_state: call.client_state,
             };
             let call = engine.call(request).await.map_err(refused)?;
             Ok(Answer::Placed(CallPlaced {
@@ -57,13 +61,149 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             }))
         }
         Request::Answer(answer) => {
-            let call = answer.call.as_deref().map(call_id).transpose()?;
-            engine.answer(call).await.map(done).map_err(refused)
+            let call = any_call(answer.call.as_deref())?;
+            let headers = fields(answer.headers);
+            engine
+                .answer(call, headers)
+                .await
+                .map(done)
+                .map_err(refused)
+        }
+        Request::Reject(reject) => {
+            let call = any_call(reject.call.as_deref())?;
+            let cause = reject.cause.as_deref().map(cause).transpose()?;
+            engine.reject(call, cause).await.map(done).map_err(refused)
         }
         Request::Hangup(hangup) => {
-            let call = hangup.call.as_deref().map(call_id).transpose()?;
+            let call = any_call(hangup.call.as_deref())?;
             let cause = hangup.cause.as_deref().map(cause).transpose()?;
-            engine.hang_up(call, cause).await.map(done).map_err(refused)
+            let headers = fields(hangup.headers);
+            engine
+                .hang_up(call, cause, headers)
+                .await
+                .map(done)
+                .map_err(refused)
+        }
+        Request::Hold(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            engine.hold(call, true).await.map(done).map_err(refused)
+        }
+        Request::Resume(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            engine.hold(call, false).await.map(done).map_err(refused)
+        }
+        Request::Switch(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            engine.switch(call).await.map(done).map_err(refused)
+        }
+        Request::Transfer(transfer) => {
+            let call = any_call(transfer.call.as_deref())?;
+            let outcome = match (transfer.to, transfer.with) {
+                (Some(to), None) => engine.transfer(call, to).await,
+                (None, Some(with)) => engine.transfer_with(call, call_id(&with)?).await,
+                (Some(_), Some(_)) | (None, None) => {
+                    return Err(RpcError::new(
+                        Code::InvalidParams,
+                        "transfer: exactly one of `to` and `with` says where the far end goes",
+                    )
+                    .with_remedy("give a number in `to`, or another call in `with`"));
+                }
+            };
+            outcome.map(done).map_err(refused)
+        }
+        Request::Message(message) => {
+            let message = Message {
+                account: message.account,
+                call: any_call(message.call.as_deref())?,
+                to: message.to,
+                text: message.text,
+                images: message.images,
+            };
+            engine.message(message).await.map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::ToolAnswer(answer) => {
+            engine
+                .tool_answer(answer.account, answer.tool_call, answer.output)
+                .await
+                .map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::AssistantAudio(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            engine
+                .assistant_audio(call)
+                .await
+                .map(done)
+                .map_err(refused)
+        }
+        Request::Token(wish) => {
+            engine
+                .token(wish.account, Secret::new(wish.token))
+                .await
+                .map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::Retry(wish) => {
+            engine.retry(wish.account).await.map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::Watch(wish) => {
+            engine
+                .watch(wish.account, wish.channels, true)
+                .await
+                .map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::Unwatch(wish) => {
+            engine
+                .watch(wish.account, wish.channels, false)
+                .await
+                .map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::Broadcast(wish) => {
+            engine
+                .broadcast(wish.account, wish.channel, wish.data)
+                .await
+                .map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::Jsapi(wish) => {
+            let command = ServerCommand::Json {
+                command: wish.command,
+                data: wish.data,
+            };
+            let answer = engine.server_command(wish.account, command).await;
+            answer
+                .map(|answer| Answer::Server(ServerAnswer { answer }))
+                .map_err(refused)
+        }
+        Request::Fsapi(wish) => {
+            let command = ServerCommand::Text {
+                command: wish.command,
+                arguments: wish.arguments,
+            };
+            let answer = engine.server_command(wish.account, command).await;
+            answer
+                .map(|answer| Answer::Server(ServerAnswer { answer }))
+                .map_err(refused)
+        }
+        Request::Moderate(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            engine
+                .moderate(call, wish.command, wish.member, wish.value)
+                .await
+                .map(done)
+                .map_err(refused)
+        }
+        Request::ConferenceChat(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            engine
+                .conference_chat(call, wish.text)
+                .await
+                .map(done)
+                .map_err(refused)
         }
         Request::Dtmf(dtmf) => {
             let call = call_id(&dtmf.call)?;
@@ -113,6 +253,17 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
     }
 }
 
+fn any_call(text: Option<&str>) -> Result<Option<CallId>, RpcError> {
+    text.map(call_id).transpose()
+}
+
+fn fields(headers: Vec<Header>) -> Vec<(String, String)> {
+    headers
+        .into_iter()
+        .map(|header| (header.name, header.value))
+        .collect()
+}
+
 fn done(call: CallId) -> Answer {
     Answer::Done(Done {
         call: Some(call.to_string()),
@@ -158,7 +309,16 @@ fn refusal(error: &Error) -> RpcError {
         Error::NotReady { .. } => Code::NotReady,
         Error::UnknownCall { .. } | Error::NoCall(_) | Error::WhichCall { .. } => Code::NoSuchCall,
         Error::WrongState { .. } => Code::WrongState,
-        Error::Number { .. } | Error::Digit(_) | Error::DigitCount { .. } => Code::InvalidParams,
+        Error::Number { .. }
+        | Error::Digit(_)
+        | Error::DigitCount { .. }
+        | Error::NoToken(_)
+        | Error::Unsendable { .. }
+        | Error::TransferPartner => Code::InvalidParams,
+        Error::Anonymous { .. } | Error::NoTokenLogin { .. } | Error::CommandsNotAllowed { .. } => {
+            Code::NotAllowed
+        }
+        Error::Server(_) => Code::Refused,
         Error::TooManyCalls { .. } | Error::ShuttingDown => Code::Busy,
         Error::Ended | _ => Code::InternalError,
     };

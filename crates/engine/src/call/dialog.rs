@@ -12,10 +12,11 @@ use offhook_signaling::command::Command;
 use offhook_signaling::event::{Event as SignalingEvent, Party};
 
 use crate::call::sound::codec_name;
-use crate::call::state::{Effects, Ending, Heard, Identity, Shown, Sound, State};
+use crate::call::state::{Effects, Ending, Heard, Identity, Offered, Shown, Sound, State};
 use crate::ended::{EndReason, Ended};
 use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, MediaCommand, Output};
+use crate::request::Header;
 use crate::status::{CallState, CallStatus};
 
 /// See [`Deadline::LocalDescription`].
@@ -54,18 +55,37 @@ impl Call {
     }
 
     /// Somebody calls; nothing is opened before the answer.
-    pub(crate) fn inbound(
-        identity: Identity,
-        remote: Party,
-        offer: Option<String>,
-        fx: &mut Effects<'_>,
-    ) -> Self {
+    pub(crate) fn inbound(identity: Identity, offered: Offered, fx: &mut Effects<'_>) -> Self {
+        let Offered {
+            caller: remote,
+            sdp,
+            headers,
+            client_state,
+        } = offered;
         let incoming = EventKind::Incoming {
             number: remote.number.clone(),
             name: Some(remote.name.clone()).filter(|name| !name.is_empty()),
+            headers,
+            client_state,
         };
-        let call = Self::new(identity, remote, State::Offered(offer), fx.now);
+        let call = Self::new(identity, remote, State::Offered(sdp), fx.now);
         call.tell(incoming, fx);
+        call
+    }
+
+    /// A call of an earlier process, which the server offers again: it was answered there, and goes on here.
+    pub(crate) fn adopted(
+        identity: Identity,
+        remote: Party,
+        sdp: String,
+        fx: &mut Effects<'_>,
+    ) -> Self {
+        let state = State::Active { since: fx.now };
+        let mut call = Self::new(identity, remote, state, fx.now);
+        call.recovering = true;
+        call.tell(EventKind::Recovering { on: true }, fx);
+        call.open_media(fx);
+        call.on_new_offer(sdp, fx);
         call
     }
 
@@ -101,6 +121,14 @@ impl Call {
         matches!(self.state, State::Offered(_))
     }
 
+    pub(crate) const fn is_answered(&self) -> bool {
+        matches!(self.state, State::Active { .. })
+    }
+
+    pub(crate) const fn is_held(&self) -> bool {
+        self.is_answered() && self.sound.held
+    }
+
     pub(crate) const fn is_ending(&self) -> bool {
         matches!(self.state, State::Ending(_) | State::Over)
     }
@@ -117,8 +145,9 @@ impl Call {
             State::Offering(_) | State::Inviting(Heard::Nothing) => CallState::Calling,
             State::Inviting(Heard::Ringing) | State::Offered(_) => CallState::Ringing,
             State::Inviting(Heard::Early) => CallState::Early,
-            State::Answering | State::Confirming => CallState::Answering,
+            State::Answering(_) | State::Confirming => CallState::Answering,
             State::Active { .. } if self.recovering => CallState::Recovering,
+            State::Active { .. } if self.sound.held => CallState::Held,
             State::Active { .. } => CallState::Active,
             State::Ending(_) | State::Over => CallState::Ending,
         }
@@ -140,46 +169,61 @@ impl Call {
     }
 
     /// Takes an inbound call that rings. The caller has checked [`rings_here`](Self::rings_here).
-    pub(crate) fn answer(&mut self, fx: &mut Effects<'_>) {
+    pub(crate) fn answer(&mut self, headers: Vec<Header>, fx: &mut Effects<'_>) {
         let State::Offered(offer) = &mut self.state else {
             return;
         };
         let Some(offer) = offer.take() else {
             return self.end(EndReason::NoOffer, Cause::INCOMPATIBLE_DESTINATION, fx);
         };
-        self.state = State::Answering;
+        self.state = State::Answering(headers);
         self.open_media(fx);
         self.media(MediaCommand::AcceptOffer(offer, Renewal::Change), fx);
         self.await_description(fx);
     }
 
     /// Ends, cancels or refuses the call; without a cause, by the one that fits the state.
-    pub(crate) fn hang_up(&mut self, cause: Option<Cause>, fx: &mut Effects<'_>) {
+    pub(crate) fn hang_up(
+        &mut self,
+        cause: Option<Cause>,
+        headers: Vec<Header>,
+        fx: &mut Effects<'_>,
+    ) {
         let usual = match self.state {
             State::Offering(_) | State::Inviting(_) => Cause::ORIGINATOR_CANCEL,
             State::Offered(_) => Cause::CALL_REJECTED,
-            State::Answering
+            State::Answering(_)
             | State::Confirming
             | State::Active { .. }
             | State::Ending(_)
             | State::Over => Cause::NORMAL_CLEARING,
         };
-        self.end(EndReason::HungUp, cause.unwrap_or(usual), fx);
+        self.end_with(EndReason::HungUp, cause.unwrap_or(usual), headers, fx);
     }
 
     /// Ends the call because the engine ends; the session says goodbye to the server for all calls at once.
     pub(crate) fn shut_down(&mut self, fx: &mut Effects<'_>) {
         self.close(EndReason::ShutDown, Cause::NORMAL_CLEARING, fx);
+        if !self.sound.open {
+            self.finish(fx);
+        }
     }
 
     pub(crate) fn mute(&mut self, on: bool, fx: &mut Effects<'_>) {
         if mem::replace(&mut self.sound.muted, on) == on {
             return;
         }
-        if self.sound.open {
+        // A held call is silent anyway.
+        if self.sound.open && !self.sound.held {
             self.media(MediaCommand::Program(ProgramCommand::Mute(on)), fx);
         }
         self.tell(EventKind::Muted { on }, fx);
+    }
+
+    /// Asks the server for hold, or for its end; what becomes of it is told by its `HoldState`.
+    pub(crate) fn hold(&self, on: bool, fx: &mut Effects<'_>) {
+        let call = self.identity.id.clone();
+        self.signal(Command::Hold { call, on }, fx);
     }
 
     pub(crate) fn dtmf_by_signaling(&self, digits: &str, fx: &mut Effects<'_>) {
@@ -222,18 +266,70 @@ impl Call {
             SignalingEvent::Ringing { .. } => self.on_ringing(fx),
             SignalingEvent::EarlyMedia { sdp, .. } => self.on_early(sdp, fx),
             SignalingEvent::Answered { sdp, .. } => self.on_answered(sdp, fx),
+            SignalingEvent::HoldState { held, .. } => self.on_hold_state(held, fx),
+            SignalingEvent::Transferred { .. } => self.tell(EventKind::Transferred, fx),
+            SignalingEvent::Message { from, body, .. } => {
+                self.tell(EventKind::Message { from, text: body }, fx);
+            }
+            SignalingEvent::Assistant { event, .. } => {
+                self.tell(EventKind::Assistant(Box::new(event)), fx);
+            }
+            SignalingEvent::Conference { change, .. } => {
+                self.tell(EventKind::Conference(Box::new(change)), fx);
+            }
+            SignalingEvent::Prompt {
+                kind,
+                text,
+                pattern,
+                ..
+            } => self.tell(
+                EventKind::Prompt {
+                    kind,
+                    text,
+                    pattern,
+                },
+                fx,
+            ),
+            SignalingEvent::CallIds {
+                session_id,
+                leg_id,
+                call_control_id,
+                ..
+            } => self.tell(
+                EventKind::CallIds {
+                    session: session_id,
+                    leg: leg_id,
+                    call_control: call_control_id,
+                },
+                fx,
+            ),
             SignalingEvent::Confirmed { .. } => self.on_confirmed(fx),
             SignalingEvent::Attach { sdp, .. } => self.on_new_offer(sdp, fx),
             SignalingEvent::MediaUpdated { sdp, .. } => {
-                self.media(MediaCommand::AcceptAnswer(sdp), fx)
+                self.sound.restarting = false;
+                self.media(MediaCommand::AcceptAnswer(sdp), fx);
             }
             SignalingEvent::Display { remote, .. } => self.remote = remote,
             SignalingEvent::Ended {
-                by, cause, detail, ..
+                by,
+                cause,
+                detail,
+                elsewhere,
+                headers,
+                ..
             } => {
                 self.close(EndReason::from_signaling(by, &cause, detail), cause, fx);
+                if let State::Ending(ending) = &mut self.state {
+                    ending.elsewhere = elsewhere;
+                    ending.headers = headers;
+                    if !self.sound.open {
+                        self.finish(fx);
+                    }
+                }
             }
             SignalingEvent::CommandFailed { error, .. } => {
+                // If it was the media update, the next lost path may ask for another.
+                self.sound.restarting = false;
                 let remedy = Some(error.remedy().to_string());
                 self.tell(
                     EventKind::RequestFailed {
@@ -306,7 +402,7 @@ impl Call {
             State::Offering(_)
             | State::Inviting(_)
             | State::Offered(_)
-            | State::Answering
+            | State::Answering(_)
             | State::Ending(_)
             | State::Over => {}
         }
@@ -320,6 +416,8 @@ impl Call {
             return;
         }
         self.sound.renewing = true;
+        // Its offer takes the place of ours.
+        self.sound.restarting = false;
         self.media(MediaCommand::AcceptOffer(sdp, Renewal::Afresh), fx);
         self.await_description(fx);
     }
@@ -343,6 +441,16 @@ impl Call {
 
     /// Ends the call and says so to the server.
     pub(super) fn end(&mut self, reason: EndReason, cause: Cause, fx: &mut Effects<'_>) {
+        self.end_with(reason, cause, Vec::new(), fx);
+    }
+
+    fn end_with(
+        &mut self,
+        reason: EndReason,
+        cause: Cause,
+        headers: Vec<Header>,
+        fx: &mut Effects<'_>,
+    ) {
         if self.is_ending() {
             return;
         }
@@ -352,15 +460,18 @@ impl Call {
                 Command::Bye {
                     call: self.identity.id.clone(),
                     cause: Some(cause.clone()),
-                    headers: Vec::new(),
+                    headers,
                 },
                 fx,
             );
         }
         self.close(reason, cause, fx);
+        if !self.sound.open {
+            self.finish(fx);
+        }
     }
 
-    /// Ends the call without a word to the server.
+    /// Ends the call without a word to the server; [`finish`](Self::finish) follows, at once if it has no media.
     fn close(&mut self, reason: EndReason, cause: Cause, fx: &mut Effects<'_>) {
         if self.is_ending() {
             return;
@@ -370,7 +481,7 @@ impl Call {
             State::Offering(_)
             | State::Inviting(_)
             | State::Offered(_)
-            | State::Answering
+            | State::Answering(_)
             | State::Confirming
             | State::Ending(_)
             | State::Over => None,
@@ -380,12 +491,12 @@ impl Call {
             cause,
             answered,
             ended: fx.now,
+            elsewhere: false,
+            headers: Vec::new(),
         });
         if self.sound.open {
             self.media(MediaCommand::Close, fx);
             self.deadline = Some((fx.now + MEDIA_CLOSED, Deadline::MediaClosed));
-        } else {
-            self.finish(fx);
         }
     }
 
@@ -400,6 +511,8 @@ impl Call {
             cause: ending.cause,
             reason: ending.reason,
             answered: ending.answered.is_some(),
+            answered_elsewhere: ending.elsewhere,
+            headers: ending.headers,
             talk: ending.answered.map_or(Duration::ZERO, |since| {
                 ending.ended.saturating_duration_since(since)
             }),

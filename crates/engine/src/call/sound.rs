@@ -5,6 +5,7 @@ use std::mem;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::{AudioCodec, ProgramCommand, ProgramEvent};
 use offhook_media::quality::statistics::Statistics;
+use offhook_media::session::config::Hold;
 use offhook_media::session::event::MediaEvent;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
@@ -55,6 +56,11 @@ impl Call {
     }
 
     fn on_local_offer(&mut self, sdp: String, fx: &mut Effects<'_>) {
+        if matches!(self.state, State::Active { .. }) && self.sound.restarting {
+            let call = self.identity.id.clone();
+            self.deadline = None;
+            return self.signal(Command::UpdateMedia { call, sdp }, fx);
+        }
         let State::Offering(shown) = &mut self.state else {
             return;
         };
@@ -67,8 +73,8 @@ impl Call {
             sdp,
             caller_name: shown.name,
             caller_number: shown.number,
-            headers: Vec::new(),
-            client_state: None,
+            headers: shown.headers,
+            client_state: shown.client_state,
             codecs: Vec::new(),
             user_variables: Vec::new(),
         };
@@ -92,12 +98,13 @@ impl Call {
         if mem::take(&mut self.sound.renewing) {
             return self.signal(Command::Attach { call, sdp }, fx);
         }
-        if matches!(self.state, State::Answering) {
+        if let State::Answering(headers) = &mut self.state {
+            let headers = mem::take(headers);
             self.state = State::Confirming;
             let answer = Command::Answer {
                 call,
                 sdp,
-                headers: Vec::new(),
+                headers,
                 client_state: None,
             };
             self.signal(answer, fx);
@@ -152,7 +159,10 @@ impl Call {
             MediaEvent::NoMedia { silent_for } => {
                 self.tell(EventKind::NoMedia { silent: silent_for }, fx)
             }
-            MediaEvent::PathLost { given_up } => self.tell(EventKind::PathLost { given_up }, fx),
+            MediaEvent::PathLost { given_up } => {
+                self.tell(EventKind::PathLost { given_up }, fx);
+                self.restart_ice(fx);
+            }
             MediaEvent::MediaResumed => self.tell(EventKind::MediaResumed, fx),
             MediaEvent::Dtmf { digit } => self.tell(EventKind::Dtmf { digit }, fx),
             MediaEvent::Program(event) => self.on_program_event(event, fx),
@@ -194,6 +204,30 @@ impl Call {
     /// Input or output could not be opened; the call goes on without.
     pub(crate) fn on_audio_fault(&self, reason: String, fx: &mut Effects<'_>) {
         self.tell(EventKind::AudioFault { reason }, fx);
+    }
+
+    /// Media is bad while signalling is well: a new path is asked for (RFC 8445 section 9). When signalling is gone too,
+    /// the server will offer one of its own.
+    fn restart_ice(&mut self, fx: &mut Effects<'_>) {
+        let possible = matches!(self.state, State::Active { .. }) && !self.recovering;
+        if possible && !self.sound.renewing && !mem::replace(&mut self.sound.restarting, true) {
+            self.media(MediaCommand::RestartIce, fx);
+            self.await_description(fx);
+        }
+    }
+
+    /// The server said whether the call is on hold.
+    pub(super) fn on_hold_state(&mut self, held: bool, fx: &mut Effects<'_>) {
+        if mem::replace(&mut self.sound.held, held) == held {
+            return;
+        }
+        let hold = if held { Hold::SendOnly } else { Hold::Off };
+        self.media(MediaCommand::Hold(hold), fx);
+        // Whoever waits on hold is not listened to.
+        if !self.sound.muted {
+            self.media(MediaCommand::Program(ProgramCommand::Mute(held)), fx);
+        }
+        self.tell(EventKind::Held { on: held }, fx);
     }
 
     fn take_figures(&mut self, statistics: &Statistics) {

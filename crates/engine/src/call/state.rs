@@ -8,10 +8,12 @@ use std::time::Instant;
 use offhook_media::program::{AudioCodec, CallKey};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
+use offhook_signaling::event::Party;
 
 use crate::ended::EndReason;
 use crate::output::{AccountKey, Output};
 use crate::quality::Quality;
+use crate::request::Header;
 use crate::status::Direction;
 
 /// Where a call's doings go.
@@ -30,11 +32,22 @@ pub(crate) struct Identity {
     pub(crate) direction: Direction,
 }
 
+/// What an incoming call brings.
+#[derive(Debug, Clone)]
+pub(crate) struct Offered {
+    pub(crate) caller: Party,
+    pub(crate) sdp: Option<String>,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) client_state: Option<String>,
+}
+
 /// How we show ourselves to the callee.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) name: Option<String>,
     pub(crate) number: Option<String>,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) client_state: Option<String>,
 }
 
 /// How far signalling has come.
@@ -46,8 +59,8 @@ pub(super) enum State {
     Inviting(Heard),
     /// Inbound: it rings, and this is the far end's offer.
     Offered(Option<String>),
-    /// Inbound: the media worker makes our answer.
-    Answering,
+    /// Inbound: the media worker makes our answer, which will carry these header fields.
+    Answering(Vec<Header>),
     /// Inbound: our answer is out, the server has not confirmed it.
     Confirming,
     /// Answered by whichever side.
@@ -72,6 +85,8 @@ pub(super) struct Ending {
     pub(super) cause: Cause,
     pub(super) answered: Option<Instant>,
     pub(super) ended: Instant,
+    pub(super) elsewhere: bool,
+    pub(super) headers: Vec<Header>,
 }
 
 /// What the call has of media.
@@ -82,7 +97,11 @@ pub(super) struct Sound {
     pub(super) agreed: bool,
     /// The answer being made is for a new offer within the call.
     pub(super) renewing: bool,
+    /// An offer of ours with new ICE credentials is being made or waits for its answer.
+    pub(super) restarting: bool,
     pub(super) muted: bool,
+    /// The server says that the call is on hold.
+    pub(super) held: bool,
     pub(super) codec: Option<AudioCodec>,
     pub(super) quality: Option<Quality>,
     pub(super) recording: Option<PathBuf>,

@@ -1,14 +1,19 @@
 //! The handle that users hold: every request goes through a bounded queue, every answer comes back on its own way.
 
+use std::time::Instant;
+
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
+use offhook_signaling::secret::Secret;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::builder::Builder;
+use crate::core::machine::Core;
 use crate::driver::events::Subscription;
 use crate::driver::request::{Reply, Request};
 use crate::error::Error;
-use crate::request::CallRequest;
+use crate::request::{CallRequest, Header, Message, ServerCommand};
 use crate::status::{CallStatus, Status};
 
 /// A running engine. Cheap to clone; when the last clone is dropped, all calls are hung up and all sessions closed.
@@ -33,15 +38,33 @@ impl Engine {
     /// # Errors
     /// When the account is unknown or not ready, the number is none, or the engine is full or ending.
     pub async fn call(&self, request: CallRequest) -> Result<CallId, Error> {
-        self.ask(|reply| Request::Call(request, reply)).await?
+        self.core(move |core, now| core.call(&request, now)).await?
     }
 
     /// Answers a call that rings; without a name, the only one that does.
     ///
     /// # Errors
     /// When there is none, several, or it does not ring here.
-    pub async fn answer(&self, call: Option<CallId>) -> Result<CallId, Error> {
-        self.ask(|reply| Request::Answer(call, reply)).await?
+    pub async fn answer(
+        &self,
+        call: Option<CallId>,
+        headers: Vec<Header>,
+    ) -> Result<CallId, Error> {
+        self.core(move |core, now| core.answer(call.as_ref(), headers, now))
+            .await?
+    }
+
+    /// Refuses a call that rings; without a name the only one that does, without a cause as rejected.
+    ///
+    /// # Errors
+    /// When there is none, several, or it does not ring here.
+    pub async fn reject(
+        &self,
+        call: Option<CallId>,
+        cause: Option<Cause>,
+    ) -> Result<CallId, Error> {
+        self.core(move |core, now| core.reject(call.as_ref(), cause, now))
+            .await?
     }
 
     /// Ends, cancels or refuses a call; without a name the only one there is, without a cause by the usual one.
@@ -52,8 +75,50 @@ impl Engine {
         &self,
         call: Option<CallId>,
         cause: Option<Cause>,
+        headers: Vec<Header>,
     ) -> Result<CallId, Error> {
-        self.ask(|reply| Request::HangUp(call, cause, reply))
+        self.core(move |core, now| core.hang_up(call.as_ref(), cause, headers, now))
+            .await?
+    }
+
+    /// Puts an answered call on hold, or takes it back; the event `Held` says what the server made of it.
+    ///
+    /// # Errors
+    /// When there is no such call, several fit, or it is not answered.
+    pub async fn hold(&self, call: Option<CallId>, on: bool) -> Result<CallId, Error> {
+        self.core(move |core, now| core.hold(call.as_ref(), on, now))
+            .await?
+    }
+
+    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold.
+    ///
+    /// # Errors
+    /// When there is no such call, several fit, or it neither rings here nor is answered.
+    pub async fn switch(&self, call: Option<CallId>) -> Result<CallId, Error> {
+        self.core(move |core, now| core.switch(call.as_ref(), now))
+            .await?
+    }
+
+    /// Sends the far end of a call to somebody else (blind transfer).
+    ///
+    /// # Errors
+    /// When there is no such call, it is not answered, or the number is none.
+    pub async fn transfer(
+        &self,
+        call: Option<CallId>,
+        to: impl Into<String>,
+    ) -> Result<CallId, Error> {
+        let to = to.into();
+        self.core(move |core, now| core.transfer(call.as_ref(), &to, now))
+            .await?
+    }
+
+    /// Joins the far ends of two calls of one account (attended transfer).
+    ///
+    /// # Errors
+    /// When one of them is unknown or not answered, or they do not belong together.
+    pub async fn transfer_with(&self, call: Option<CallId>, with: CallId) -> Result<CallId, Error> {
+        self.core(move |core, now| core.transfer_with(call.as_ref(), &with, now))
             .await?
     }
 
@@ -63,7 +128,8 @@ impl Engine {
     /// When the call is unknown or carries no audio yet, or a digit is none.
     pub async fn dtmf(&self, call: CallId, digits: impl Into<String>) -> Result<(), Error> {
         let digits = digits.into();
-        self.ask(|reply| Request::Dtmf(call, digits, reply)).await?
+        self.core(move |core, now| core.dtmf(&call, &digits, now))
+            .await?
     }
 
     /// Sends silence in place of the input, or the input again.
@@ -71,7 +137,130 @@ impl Engine {
     /// # Errors
     /// When the call is unknown or ending.
     pub async fn mute(&self, call: CallId, on: bool) -> Result<(), Error> {
-        self.ask(|reply| Request::Mute(call, on, reply)).await?
+        self.core(move |core, now| core.mute(&call, on, now))
+            .await?
+    }
+
+    /// Sends a text: to an assistant, into a call, or to a user.
+    ///
+    /// # Errors
+    /// When account or call are unknown, or the text cannot be sent.
+    pub async fn message(&self, message: Message) -> Result<(), Error> {
+        self.core(move |core, _| core.message(message)).await?
+    }
+
+    /// Answers a tool call of an assistant.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready, or the output too long.
+    pub async fn tool_answer(
+        &self,
+        account: Option<String>,
+        tool_call: String,
+        output: String,
+    ) -> Result<(), Error> {
+        self.core(move |core, _| core.tool_answer(account.as_deref(), tool_call, output))
+            .await?
+    }
+
+    /// Asks an assistant for the events of its audio.
+    ///
+    /// # Errors
+    /// When there is no such call, or it is not answered.
+    pub async fn assistant_audio(&self, call: Option<CallId>) -> Result<CallId, Error> {
+        self.core(move |core, now| core.assistant_audio(call.as_ref(), now))
+            .await?
+    }
+
+    /// Logs an account in with this token from now on; calls go on.
+    ///
+    /// # Errors
+    /// When the account is unknown, does not log in with tokens, or this is none.
+    pub async fn token(&self, account: Option<String>, token: Secret) -> Result<(), Error> {
+        self.core(move |core, _| core.token(account.as_deref(), token))
+            .await?
+    }
+
+    /// Tries now to connect and log in, in place of the next time.
+    ///
+    /// # Errors
+    /// When the account is unknown.
+    pub async fn retry(&self, account: Option<String>) -> Result<(), Error> {
+        self.core(move |core, _| core.retry(account.as_deref()))
+            .await?
+    }
+
+    /// Watches channels of a FreeSWITCH server, also after reconnections, or no longer.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready.
+    pub async fn watch(
+        &self,
+        account: Option<String>,
+        channels: Vec<String>,
+        on: bool,
+    ) -> Result<(), Error> {
+        self.core(move |core, _| core.watch(account.as_deref(), channels, on))
+            .await?
+    }
+
+    /// Sends data into a channel of a FreeSWITCH server.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready.
+    pub async fn broadcast(
+        &self,
+        account: Option<String>,
+        channel: String,
+        data: Value,
+    ) -> Result<(), Error> {
+        self.core(move |core, _| core.broadcast(account.as_deref(), channel, data))
+            .await?
+    }
+
+    /// Gives a command to a FreeSWITCH server and waits for its answer.
+    ///
+    /// # Errors
+    /// When the account is unknown, not ready or may not do so, or the server refuses or does not answer.
+    pub async fn server_command(
+        &self,
+        account: Option<String>,
+        command: ServerCommand,
+    ) -> Result<Value, Error> {
+        self.ask(|reply| Request::Server {
+            account,
+            command,
+            reply,
+        })
+        .await?
+    }
+
+    /// Gives a moderator's command in the conference that a call is in.
+    ///
+    /// # Errors
+    /// When there is no such call, or it is not answered.
+    pub async fn moderate(
+        &self,
+        call: Option<CallId>,
+        command: String,
+        member: Option<String>,
+        value: Option<Value>,
+    ) -> Result<CallId, Error> {
+        self.core(move |core, now| core.moderate(call.as_ref(), command, member, value, now))
+            .await?
+    }
+
+    /// Writes to everybody in the conference that a call is in.
+    ///
+    /// # Errors
+    /// When there is no such call, it is not answered, or the text is too long.
+    pub async fn conference_chat(
+        &self,
+        call: Option<CallId>,
+        text: String,
+    ) -> Result<CallId, Error> {
+        self.core(move |core, now| core.conference_chat(call.as_ref(), text, now))
+            .await?
     }
 
     /// Accounts and calls at this moment.
@@ -79,7 +268,7 @@ impl Engine {
     /// # Errors
     /// When the engine has ended.
     pub async fn status(&self) -> Result<Status, Error> {
-        self.ask(Request::Status).await
+        self.core(|core, now| core.status(now)).await
     }
 
     /// The calls at this moment, oldest first.
@@ -87,7 +276,7 @@ impl Engine {
     /// # Errors
     /// When the engine has ended.
     pub async fn calls(&self) -> Result<Vec<CallStatus>, Error> {
-        self.ask(Request::Calls).await
+        self.core(|core, now| core.calls(now)).await
     }
 
     /// How things stand, and every event after that.
@@ -102,6 +291,20 @@ impl Engine {
     pub async fn shut_down(&self) {
         // Only an engine that has ended refuses, and then there is nothing to wait for.
         let _ = self.ask(Request::ShutDown).await;
+    }
+
+    /// Lets the core do something, and brings back what it says.
+    async fn core<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(&mut Core, Instant) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.ask(|reply: Reply<T>| {
+            Request::Core(Box::new(move |core, now| {
+                // Whoever asked may have gone; what was asked is done all the same.
+                drop(reply.send(request(core, now)));
+            }))
+        })
+        .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {

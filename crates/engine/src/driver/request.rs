@@ -1,27 +1,43 @@
 //! What handles put into the shard's queue, with the way back for each answer.
 
-use offhook_signaling::call_id::CallId;
-use offhook_signaling::cause::Cause;
+use std::fmt;
+use std::time::Instant;
+
+use serde_json::Value;
 use tokio::sync::oneshot;
 
+use crate::core::machine::Core;
 use crate::driver::events::Subscription;
 use crate::error::Error;
-use crate::request::CallRequest;
-use crate::status::{CallStatus, Status};
+use crate::request::ServerCommand;
 
 /// The way back of an answer.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
 
+/// Work for the core, which carries its own way back.
+pub(crate) type CoreRequest = Box<dyn FnOnce(&mut Core, Instant) + Send>;
+
 /// One request to a shard.
-#[derive(Debug)]
 pub(crate) enum Request {
-    Call(CallRequest, Reply<Result<CallId, Error>>),
-    Answer(Option<CallId>, Reply<Result<CallId, Error>>),
-    HangUp(Option<CallId>, Option<Cause>, Reply<Result<CallId, Error>>),
-    Dtmf(CallId, String, Reply<Result<(), Error>>),
-    Mute(CallId, bool, Reply<Result<(), Error>>),
-    Status(Reply<Status>),
-    Calls(Reply<Vec<CallStatus>>),
+    /// Something that the core answers at once.
+    Core(CoreRequest),
+    /// A command whose answer comes from the server.
+    Server {
+        account: Option<String>,
+        command: ServerCommand,
+        reply: Reply<Result<Value, Error>>,
+    },
     Subscribe(Reply<Subscription>),
     ShutDown(Reply<()>),
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Core(_) => "Request::Core",
+            Self::Server { .. } => "Request::Server",
+            Self::Subscribe(_) => "Request::Subscribe",
+            Self::ShutDown(_) => "Request::ShutDown",
+        })
+    }
 }

@@ -15,24 +15,32 @@ use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
+use offhook_signaling::remembered::Remembered;
+use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{Input, Output as SessionOutput};
 use offhook_signaling::transport::connect::{ConnectTimings, connect};
 use offhook_signaling::transport::error::ConnectError;
 use offhook_signaling::transport::websocket::{Connection, Incoming};
-use tokio::sync::{broadcast, mpsc};
+use serde_json::Value;
+use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep_until, timeout};
 
 use crate::account::Stages;
 use crate::config::{AudioConfig, MediaConfig};
-use crate::core::Core;
+use crate::core::machine::Core;
 use crate::driver::clock::{self, now};
 use crate::driver::events::{Events, Notice, Subscription};
 use crate::driver::line::{Keyed, Line, SocketKey, close_reason, failure};
+use crate::driver::memory::Memory;
 use crate::driver::request::{Reply, Request};
 use crate::driver::sound::{self, Opened};
+use crate::driver::token::fetch::fetch;
+use crate::driver::token::files::{self, Files};
+use crate::error::Error;
 use crate::event::Event;
 use crate::output::{AccountKey, MediaCommand, Output};
+use crate::token_source::{TokenError, TokenSource};
 
 /// How long closed sockets may take to send their last bytes after everything has ended.
 const LAST_BYTES: Duration = Duration::from_millis(500);
@@ -54,6 +62,12 @@ pub(crate) struct Shard {
     pub(crate) media: MediaConfig,
     pub(crate) bind: Bind,
     pub(crate) notices: broadcast::Sender<Notice>,
+    /// Where accounts get their tokens, in the order of accounts.
+    pub(crate) token_sources: Vec<Option<TokenSource>>,
+    pub(crate) token_files: Files,
+    /// How many sources are asked at a time.
+    pub(crate) fetching: Arc<Semaphore>,
+    pub(crate) memory: Option<Memory>,
     pub(crate) state: Moving,
 }
 
@@ -68,6 +82,15 @@ pub(crate) struct Moving {
     /// When which session wants its timeout.
     waits: BTreeSet<(Instant, usize)>,
     core_wait: Option<Instant>,
+    /// When the token files are looked at next, if there are any.
+    look_at: Option<Instant>,
+    /// Questions to token sources that are under way.
+    fetches: FuturesUnordered<BoxFuture<'static, (usize, Result<Secret, TokenError>)>>,
+    /// The state file is being written.
+    writing: Option<BoxFuture<'static, ()>>,
+    /// Commands that wait for a server's answer, by their number.
+    answers: HashMap<u64, Reply<Result<Value, Error>>>,
+    commands: u64,
     seq: u64,
     finished: bool,
     enders: Vec<Reply<()>>,
@@ -84,6 +107,9 @@ enum Next {
     Incoming(SocketKey, Incoming),
     Attempt(Attempt),
     Sound(CallKey, Opened),
+    Fetched(usize, Result<Secret, TokenError>),
+    Written,
+    LookAtFiles,
     Timeout,
 }
 
@@ -91,6 +117,7 @@ impl Shard {
     /// Runs until it was shut down, by request or because every handle is gone.
     pub(crate) async fn run(mut self) {
         let mut requests_open = true;
+        self.state.look_at = (!self.token_files.is_empty()).then(|| now() + files::EVERY);
         for account in 0..self.lines.len() {
             self.session_timeout(account, now());
         }
@@ -108,9 +135,18 @@ impl Shard {
                 Next::Incoming(key, incoming) => self.on_incoming(key, incoming, now),
                 Next::Attempt((key, outcome)) => self.on_attempt(key, outcome, now),
                 Next::Sound(call, opened) => self.on_sound(call, opened, now),
+                Next::Fetched(account, outcome) => self.on_fetched(account, outcome, now),
+                Next::Written => self.state.writing = None,
+                Next::LookAtFiles => {
+                    self.state.look_at = Some(now + files::EVERY);
+                    for account in self.token_files.changed() {
+                        self.fetch(account);
+                    }
+                }
                 Next::Timeout => self.on_timeout(now),
             }
             self.settle(now);
+            self.write_memory();
         }
         self.flush().await;
         for ender in self.state.enders.drain(..) {
@@ -134,31 +170,48 @@ impl Shard {
                 None => std::future::pending().await,
             }
         };
+        let look_at = self.state.look_at;
+        let files = async {
+            match look_at {
+                Some(at) => sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let state = &mut self.state;
+        let written = async {
+            match &mut state.writing {
+                Some(writing) => writing.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             request = self.requests.recv(), if requests_open => Next::Request(request),
             Some((call, event)) = self.media_events.recv() => Next::Media(call, event),
             Some((key, incoming)) = state.connections.next() => Next::Incoming(key, incoming),
             Some(attempt) = state.attempts.next() => Next::Attempt(attempt),
             Some((call, opened)) = state.sounds.next() => Next::Sound(call, opened),
+            Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
+            () = written => Next::Written,
+            () = files => Next::LookAtFiles,
             () = timer => Next::Timeout,
         }
     }
 
     fn on_request(&mut self, request: Request, now: Instant) {
-        // Whoever asked may have gone; what was asked is done all the same.
         match request {
-            Request::Call(call, reply) => drop(reply.send(self.core.call(&call, now))),
-            Request::Answer(call, reply) => drop(reply.send(self.core.answer(call.as_ref(), now))),
-            Request::HangUp(call, cause, reply) => {
-                drop(reply.send(self.core.hang_up(call.as_ref(), cause, now)))
+            Request::Core(request) => request(&mut self.core, now),
+            Request::Server {
+                account,
+                command,
+                reply,
+            } => {
+                self.state.commands += 1;
+                let id = self.state.commands;
+                match self.core.server_command(account.as_deref(), id, command) {
+                    Ok(()) => drop(self.state.answers.insert(id, reply)),
+                    Err(error) => drop(reply.send(Err(error))),
+                }
             }
-            Request::Dtmf(call, digits, reply) => {
-                drop(reply.send(self.core.dtmf(&call, &digits, now)))
-            }
-            Request::Mute(call, on, reply) => drop(reply.send(self.core.mute(&call, on, now))),
-            Request::Status(reply) => drop(reply.send(self.core.status(now))),
-            Request::Calls(reply) => drop(reply.send(self.core.calls(now))),
             Request::Subscribe(reply) => drop(reply.send(Subscription {
                 status: self.core.status(now),
                 seq: self.state.seq,
@@ -295,6 +348,13 @@ impl Shard {
                     }
                 }
                 Output::Media(call, command) => self.on_media_command(call, command, now),
+                Output::FetchToken(AccountKey(account)) => self.fetch(account),
+                Output::Remember(AccountKey(account), state) => self.remember(account, state),
+                Output::Answer(id, result) => {
+                    if let Some(reply) = self.state.answers.remove(&id) {
+                        drop(reply.send(result.map_err(Error::Server)));
+                    }
+                }
                 Output::Event(event) => self.tell(event),
                 Output::Finished => self.state.finished = true,
                 Output::Wait(wait) => {
@@ -359,6 +419,8 @@ impl Shard {
         let given = match command {
             MediaCommand::Open(_) => Ok(()),
             MediaCommand::CreateOffer => worker.create_offer(call),
+            MediaCommand::RestartIce => worker.restart_ice(call),
+            MediaCommand::Hold(hold) => worker.hold(call, hold),
             MediaCommand::AcceptOffer(sdp, renewal) => worker.accept_offer(call, sdp, renewal),
             MediaCommand::AcceptAnswer(sdp) => worker.accept_answer(call, sdp),
             MediaCommand::Program(command) => worker.program(call, command),
@@ -367,6 +429,41 @@ impl Shard {
         if let Err(error) = given {
             tracing::error!(call = call.0, "{error}");
             self.core.on_media(call, closed(), now);
+        }
+    }
+
+    /// Asks an account's token source, in its turn.
+    fn fetch(&mut self, account: usize) {
+        let Some(Some(source)) = self.token_sources.get(account).cloned() else {
+            return;
+        };
+        let turn = Arc::clone(&self.fetching);
+        let asking = async move {
+            // The semaphore is never closed; without a turn the source would merely be asked at once.
+            let _turn = turn.acquire_owned().await.ok();
+            (account, fetch(source).await)
+        };
+        self.state.fetches.push(asking.boxed());
+    }
+
+    fn on_fetched(&mut self, account: usize, outcome: Result<Secret, TokenError>, now: Instant) {
+        let outcome = outcome.map_err(|error| error.to_string());
+        self.core.fetched(AccountKey(account), outcome, now);
+    }
+
+    fn remember(&mut self, account: usize, state: Remembered) {
+        if let (Some(memory), Some(name)) = (&mut self.memory, self.core.name_of(account)) {
+            memory.set(&name, state);
+        }
+    }
+
+    /// Begins to write the state file when it is out of date and not being written.
+    fn write_memory(&mut self) {
+        if self.state.writing.is_none()
+            && let Some(writing) = self.memory.as_mut().and_then(Memory::take_writing)
+        {
+            let written = spawn_blocking(move || writing.run());
+            self.state.writing = Some(written.map(drop).boxed());
         }
     }
 
@@ -392,6 +489,12 @@ impl Shard {
         // Whoever is not done by then has lost its last bytes; the end must come all the same.
         let _ = timeout(LAST_BYTES, emptied).await;
         let _ = recordings.await;
+        if let Some(writing) = self.state.writing.take() {
+            writing.await;
+        }
+        if let Some(writing) = self.memory.as_mut().and_then(Memory::take_writing) {
+            let _ = spawn_blocking(move || writing.run()).await;
+        }
     }
 }
 

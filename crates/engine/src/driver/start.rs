@@ -12,20 +12,26 @@ use offhook_media::session::event::MediaEvent;
 use offhook_signaling::verto::session::{Config as SessionConfig, Session};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use crate::account::Profile;
 use crate::builder::Builder;
 use crate::config::{AccountConfig, is_loopback};
-use crate::core::{Core, CoreConfig};
+use crate::core::machine::{Core, CoreConfig};
 use crate::driver::clock;
 use crate::driver::engine::Engine;
 use crate::driver::line::Line;
+use crate::driver::memory::Memory;
 use crate::driver::shard::{Moving, Shard};
+use crate::driver::token::files::Files;
 use crate::error::BuildError;
+use crate::token_source::TokenSource;
 
 /// Media events that may wait for the shard. Statistics give way at three quarters, so that what changes a call fits.
 const MEDIA_EVENTS: usize = 8192;
+
+/// Token sources that are asked at a time: a program each, or a thread.
+const SOURCES_AT_A_TIME: usize = 16;
 
 pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
     let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
@@ -40,13 +46,25 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         now,
     );
     let bind = bind(&builder);
+    let memory = builder.state_file.clone().map(Memory::load);
+    let mut token_files = Files::default();
+    for (index, account) in builder.accounts.iter().enumerate() {
+        if let Some(TokenSource::File(path)) = &account.token_source {
+            token_files.watch(index, path);
+        }
+    }
+    let token_sources = builder
+        .accounts
+        .iter()
+        .map(|account| account.token_source.clone())
+        .collect();
     let lines = builder
         .accounts
         .into_iter()
         .map(|account| {
             let options = account.connect.clone();
             Ok(Line::new(
-                Session::new(session_config(account), seed()?, now),
+                Session::new(session_config(account, memory.as_ref()), seed()?, now),
                 options,
             ))
         })
@@ -76,6 +94,10 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         certificate,
         media: builder.media,
         bind,
+        token_sources,
+        token_files,
+        fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
+        memory,
         notices: broadcast::Sender::new(builder.limits.events.max(1)),
         state: Moving::default(),
     };
@@ -90,6 +112,10 @@ fn profile(account: &AccountConfig) -> Profile {
         server: Arc::from(account.server.as_str()),
         caller_name: account.caller_name.clone(),
         caller_number: account.caller_number.clone(),
+        login: account.login.kind(),
+        has_token_source: account.token_source.is_some(),
+        server_commands: account.server_commands,
+        adopts_calls: account.recover_calls,
     }
 }
 
@@ -109,8 +135,17 @@ fn bind(builder: &Builder) -> Bind {
     }
 }
 
-fn session_config(account: AccountConfig) -> SessionConfig {
+fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionConfig {
+    let remembered = memory
+        .filter(|_| account.recover_calls)
+        .map(|memory| memory.of(&account.name))
+        .unwrap_or_default();
     SessionConfig {
+        remembered,
+        token_refresh: account.token_source.map(|_| account.token_refresh),
+        region: account.region,
+        user_variables: account.user_variables,
+        login_params: account.login_params,
         backoff: account.backoff,
         wall_clock: Some(clock::time_of_day()),
         ..SessionConfig::new(account.server, account.dialect, account.login)

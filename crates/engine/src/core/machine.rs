@@ -1,4 +1,4 @@
-//! The heart without I/O: accounts and calls, between users, signalling sessions and media workers.
+//! The machine itself: what comes in from sessions, media and the clock, and what goes out.
 //!
 //! Drive it: one input (a request, a signalling event, a media event, a timeout), then [`Core::poll`] until
 //! [`Output::Wait`]. It has no clock and no chance of its own: time comes with every input, chance from the seed.
@@ -12,25 +12,20 @@ use offhook_media::program::CallKey;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
-use offhook_signaling::event::{Event as SignalingEvent, Party};
+use offhook_signaling::event::Event as SignalingEvent;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::account::{Account, Profile, Stages};
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, Identity, Shown};
-use crate::error::{Error, Wanted};
+use crate::call::state::{Effects, Identity, Offered};
 use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, Output};
-use crate::request::{CallRequest, Dtmf};
+use crate::request::Dtmf;
 use crate::status::{CallStatus, Direction, Status};
 
 /// See [`Deadline::ShutDown`].
 const SHUT_DOWN: Duration = Duration::from_secs(4);
-/// Longest number that is sent to a server.
-const LONGEST_NUMBER: usize = 256;
-/// Most digits in one request.
-const MOST_DIGITS: usize = 64;
 
 /// What the core is told once.
 #[derive(Debug, Clone)]
@@ -46,21 +41,21 @@ pub struct CoreConfig {
 /// Accounts and calls of one shard.
 #[derive(Debug)]
 pub struct Core {
-    accounts: Vec<Account>,
-    calls: BTreeMap<CallKey, Call>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) calls: BTreeMap<CallKey, Call>,
     /// Servers choose names too, so a name counts only together with its account.
     names: HashMap<(AccountKey, CallId), CallKey>,
     deadlines: BTreeSet<(Instant, Deadline, CallKey)>,
-    outbox: VecDeque<Output>,
-    rng: StdRng,
+    pub(super) outbox: VecDeque<Output>,
+    pub(super) rng: StdRng,
     next_key: u64,
-    max_calls: usize,
-    dtmf: Dtmf,
-    phase: Phase,
+    pub(super) max_calls: usize,
+    pub(super) dtmf: Dtmf,
+    pub(super) phase: Phase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Running,
     Stopping { until: Instant },
     Stopped,
@@ -104,128 +99,6 @@ impl Core {
         Output::Wait(call.into_iter().chain(stopping).min())
     }
 
-    /// Places a call; everything after its name comes as events.
-    ///
-    /// # Errors
-    /// When the account is unknown or not ready, the number is none, or the engine is full or shutting down.
-    pub fn call(&mut self, request: &CallRequest, now: Instant) -> Result<CallId, Error> {
-        if self.phase != Phase::Running {
-            return Err(Error::ShuttingDown);
-        }
-        check_number(&request.number)?;
-        let key = self.find_account(request.account.as_deref())?;
-        let Some(account) = self.accounts.get(key.0) else {
-            return Err(Error::Ended);
-        };
-        let name = Arc::clone(&account.profile.name);
-        if !account.is_ready() {
-            let (reason, remedy) = account.not_ready();
-            return Err(Error::NotReady {
-                account: name,
-                reason,
-                remedy,
-            });
-        }
-        if self.calls.len() >= self.max_calls {
-            return Err(Error::TooManyCalls {
-                limit: self.max_calls,
-            });
-        }
-        let shown = Shown {
-            name: request
-                .caller_name
-                .clone()
-                .or_else(|| account.profile.caller_name.clone()),
-            number: request
-                .caller_number
-                .clone()
-                .or_else(|| account.profile.caller_number.clone()),
-        };
-        let id = CallId::random(&mut self.rng);
-        let identity = self.identity(key, name, id.clone(), Direction::Outbound);
-        let mut fx = Effects {
-            outbox: &mut self.outbox,
-            now,
-        };
-        let call = Call::outbound(identity.clone(), &request.number, shown, &mut fx);
-        self.enter(identity, call);
-        Ok(id)
-    }
-
-    /// Answers a call that rings; without a name, the only one that does.
-    ///
-    /// # Errors
-    /// When there is none, several, or it does not ring here.
-    pub fn answer(&mut self, call: Option<&CallId>, now: Instant) -> Result<CallId, Error> {
-        let key = self.find_call(call, Wanted::Ringing)?;
-        self.with_call(key, now, |call, fx| {
-            if !call.rings_here() {
-                return Err(wrong_state(call, "answered"));
-            }
-            call.answer(fx);
-            Ok(call.id().clone())
-        })
-        .unwrap_or(Err(Error::Ended))
-    }
-
-    /// Ends, cancels or refuses a call; without a name, the only one there is.
-    ///
-    /// # Errors
-    /// When there is none, several, or it ends already.
-    pub fn hang_up(
-        &mut self,
-        call: Option<&CallId>,
-        cause: Option<Cause>,
-        now: Instant,
-    ) -> Result<CallId, Error> {
-        let key = self.find_call(call, Wanted::Any)?;
-        self.with_call(key, now, |call, fx| {
-            if call.is_ending() {
-                return Err(wrong_state(call, "hung up"));
-            }
-            call.hang_up(cause, fx);
-            Ok(call.id().clone())
-        })
-        .unwrap_or(Err(Error::Ended))
-    }
-
-    /// Sends digits: `0`-`9`, `*`, `#`, `A`-`D`; `w` waits 0.5 s, `W` 1 s.
-    ///
-    /// # Errors
-    /// When the call is unknown or carries no audio yet, or a digit is none.
-    pub fn dtmf(&mut self, call: &CallId, digits: &str, now: Instant) -> Result<(), Error> {
-        let digits = read_digits(digits)?;
-        let key = self.find_call(Some(call), Wanted::Any)?;
-        let method = self.dtmf;
-        self.with_call(key, now, |call, fx| {
-            if !call.carries_digits() {
-                return Err(wrong_state(call, "sent digits"));
-            }
-            match method {
-                Dtmf::Info => call.dtmf_by_signaling(&digits, fx),
-                Dtmf::Rfc4733 => call.dtmf_by_rtp(&digits, fx),
-            }
-            Ok(())
-        })
-        .unwrap_or(Err(Error::Ended))
-    }
-
-    /// Sends silence in place of the input, or the input again.
-    ///
-    /// # Errors
-    /// When the call is unknown or ending.
-    pub fn mute(&mut self, call: &CallId, on: bool, now: Instant) -> Result<(), Error> {
-        let key = self.find_call(Some(call), Wanted::Any)?;
-        self.with_call(key, now, |call, fx| {
-            if call.is_ending() {
-                return Err(wrong_state(call, "muted"));
-            }
-            call.mute(on, fx);
-            Ok(())
-        })
-        .unwrap_or(Err(Error::Ended))
-    }
-
     /// Accounts and calls at this moment.
     #[must_use]
     pub fn status(&self, now: Instant) -> Status {
@@ -243,6 +116,13 @@ impl Core {
     #[must_use]
     pub fn calls(&self, now: Instant) -> Vec<CallStatus> {
         self.calls.values().map(|call| call.status(now)).collect()
+    }
+
+    /// The name of an account.
+    #[must_use]
+    pub fn name_of(&self, account: usize) -> Option<Arc<str>> {
+        let entry = self.accounts.get(account)?;
+        Some(Arc::clone(&entry.profile.name))
     }
 
     /// Ends every call and every session; [`Output::Finished`] follows within 4 s.
@@ -287,6 +167,8 @@ impl Core {
         let events = match event {
             SignalingEvent::Connecting { .. } => vec![entry.connecting(now)],
             SignalingEvent::Connected => vec![entry.logging_in(now)],
+            // On a live connection it is a new login in place of an older one.
+            SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![EventKind::TokenRefreshed],
             SignalingEvent::LoggedIn { .. } => vec![entry.logged_in(now)],
             SignalingEvent::Ready => entry.ready(now),
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
@@ -298,8 +180,74 @@ impl Core {
             }
             SignalingEvent::Stopped => vec![entry.stopped(now)],
             SignalingEvent::Incoming {
-                call, caller, sdp, ..
-            } => return self.incoming(account, call, caller, sdp, now),
+                call,
+                caller,
+                sdp,
+                mut headers,
+                client_state,
+                variables,
+            } => {
+                headers.extend(variables);
+                let offered = Offered {
+                    caller,
+                    sdp,
+                    headers,
+                    client_state,
+                };
+                return self.incoming(account, call, offered, now);
+            }
+            SignalingEvent::TokenWanted { .. } => {
+                if entry.profile.has_token_source {
+                    self.outbox.push_back(Output::FetchToken(account));
+                }
+                return;
+            }
+            SignalingEvent::Remember { state } => {
+                return self.outbox.push_back(Output::Remember(account, state));
+            }
+            SignalingEvent::ApiReply { id, result } => {
+                return self.outbox.push_back(Output::Answer(id, result));
+            }
+            SignalingEvent::TokenExpiringSoon { left } => {
+                vec![EventKind::TokenExpiringSoon { left }]
+            }
+            SignalingEvent::TokenExpired => vec![EventKind::TokenExpired],
+            SignalingEvent::RegistrationConflict { detail } => {
+                vec![EventKind::RegistrationConflict { detail }]
+            }
+            SignalingEvent::Channels {
+                subscribed,
+                refused,
+            } => vec![EventKind::Watching {
+                channels: subscribed,
+                refused,
+            }],
+            SignalingEvent::ChannelEvent {
+                channel,
+                data,
+                lost,
+            } => vec![EventKind::Channel {
+                channel,
+                data,
+                lost,
+            }],
+            SignalingEvent::Announcement { words } => {
+                vec![EventKind::Announcement { text: words }]
+            }
+            SignalingEvent::SessionCommandFailed { error, .. } => {
+                vec![EventKind::RequestFailed {
+                    reason: error.to_string(),
+                    remedy: Some(error.remedy().to_string()),
+                }]
+            }
+            SignalingEvent::Message {
+                call: None,
+                from,
+                body,
+            } => vec![EventKind::Message { from, text: body }],
+            SignalingEvent::Assistant { call: None, event } => {
+                vec![EventKind::Assistant(Box::new(event))]
+            }
             event @ (SignalingEvent::Trying { .. }
             | SignalingEvent::Ringing { .. }
             | SignalingEvent::EarlyMedia { .. }
@@ -355,14 +303,7 @@ impl Core {
         self.finish_if_done();
     }
 
-    fn incoming(
-        &mut self,
-        account: AccountKey,
-        id: CallId,
-        caller: Party,
-        sdp: Option<String>,
-        now: Instant,
-    ) {
+    fn incoming(&mut self, account: AccountKey, id: CallId, offered: Offered, now: Instant) {
         if self.phase != Phase::Running || self.names.contains_key(&(account, id.clone())) {
             return;
         }
@@ -383,7 +324,7 @@ impl Core {
             outbox: &mut self.outbox,
             now,
         };
-        let call = Call::inbound(identity.clone(), caller, sdp, &mut fx);
+        let call = Call::inbound(identity.clone(), offered, &mut fx);
         self.enter(identity, call);
     }
 
@@ -392,8 +333,25 @@ impl Core {
         if let Some(key) = self.names.get(&(account, id.clone())).copied() {
             self.with_call(key, now, |call, fx| call.on_signaling(event, fx));
             self.finish_if_done();
-        } else if let SignalingEvent::Attach { call, .. } = event {
-            // A call of an earlier life of this program: nobody here waits for it.
+        } else if let SignalingEvent::Attach {
+            call, sdp, remote, ..
+        } = event
+        {
+            let entry = self.accounts.get(account.0);
+            let adopter = entry.filter(|entry| entry.profile.adopts_calls);
+            if let (Some(entry), Phase::Running) = (adopter, self.phase)
+                && self.calls.len() < self.max_calls
+            {
+                let name = Arc::clone(&entry.profile.name);
+                let identity = self.identity(account, name, call, Direction::Inbound);
+                let mut fx = Effects {
+                    outbox: &mut self.outbox,
+                    now,
+                };
+                let call = Call::adopted(identity.clone(), remote, sdp, &mut fx);
+                return self.enter(identity, call);
+            }
+            // A call of an earlier life of this program, which nobody here waits for.
             let bye = Command::Bye {
                 call,
                 cause: Some(Cause::NORMAL_CLEARING),
@@ -414,7 +372,7 @@ impl Core {
         }
     }
 
-    fn identity(
+    pub(super) fn identity(
         &mut self,
         account: AccountKey,
         account_name: Arc<str>,
@@ -432,7 +390,7 @@ impl Core {
         }
     }
 
-    fn enter(&mut self, identity: Identity, call: Call) {
+    pub(super) fn enter(&mut self, identity: Identity, call: Call) {
         if let Some(account) = self.accounts.get_mut(identity.account.0) {
             account.calls.insert(identity.key);
         }
@@ -445,7 +403,7 @@ impl Core {
     }
 
     /// Lets something happen to a call and keeps the tables true to it. The key must be that of a call.
-    fn with_call<T>(
+    pub(super) fn with_call<T>(
         &mut self,
         key: CallKey,
         now: Instant,
@@ -496,48 +454,7 @@ impl Core {
         self.outbox.push_back(Output::Finished);
     }
 
-    fn find_account(&self, name: Option<&str>) -> Result<AccountKey, Error> {
-        let known = || {
-            self.accounts
-                .iter()
-                .map(|account| Arc::clone(&account.profile.name))
-                .collect()
-        };
-        match name {
-            Some(name) => self
-                .accounts
-                .iter()
-                .position(|account| *account.profile.name == *name)
-                .map(AccountKey)
-                .ok_or_else(|| Error::UnknownAccount {
-                    name: name.to_owned(),
-                    known: known(),
-                }),
-            None if self.accounts.len() == 1 => Ok(AccountKey(0)),
-            None => Err(Error::WhichAccount { known: known() }),
-        }
-    }
-
-    fn find_call(&self, id: Option<&CallId>, wanted: Wanted) -> Result<CallKey, Error> {
-        let fits = |call: &Call| match (id, wanted) {
-            (Some(id), _) => call.id() == id,
-            (None, Wanted::Ringing) => call.rings_here(),
-            (None, Wanted::Any) => !call.is_ending(),
-        };
-        let mut found = self
-            .calls
-            .iter()
-            .filter(|(_, call)| fits(call))
-            .map(|(key, _)| *key);
-        match (found.next(), found.count(), id) {
-            (Some(key), 0, _) => Ok(key),
-            (Some(_), more, _) => Err(Error::WhichCall { count: more + 1 }),
-            (None, _, Some(id)) => Err(Error::UnknownCall { call: id.clone() }),
-            (None, _, None) => Err(Error::NoCall(wanted)),
-        }
-    }
-
-    fn tell(&mut self, account: AccountKey, kinds: Vec<EventKind>, now: Instant) {
+    pub(super) fn tell(&mut self, account: AccountKey, kinds: Vec<EventKind>, now: Instant) {
         let Some(entry) = self.accounts.get(account.0) else {
             return;
         };
@@ -568,7 +485,17 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::Display { call, .. }
         | SignalingEvent::DtmfSent { call }
         | SignalingEvent::Ended { call, .. }
+        | SignalingEvent::HoldState { call, .. }
+        | SignalingEvent::Transferred { call }
+        | SignalingEvent::CallIds { call, .. }
+        | SignalingEvent::Conference { call, .. }
+        | SignalingEvent::Prompt { call, .. }
+        | SignalingEvent::RemoteCandidate { call, .. }
+        | SignalingEvent::RemoteEndOfCandidates { call }
         | SignalingEvent::CommandFailed { call, .. } => Some(call),
+        SignalingEvent::Message { call, .. } | SignalingEvent::Assistant { call, .. } => {
+            call.as_ref()
+        }
         // About the account, or of a later protocol.
         SignalingEvent::Connecting { .. }
         | SignalingEvent::Connected
@@ -580,42 +507,4 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::Stopped
         | _ => None,
     }
-}
-
-fn wrong_state(call: &Call, wanted: &'static str) -> Error {
-    Error::WrongState {
-        call: call.id().clone(),
-        wanted,
-        state: call.state().word(),
-    }
-}
-
-fn check_number(number: &str) -> Result<(), Error> {
-    let why = if number.is_empty() {
-        "it is empty"
-    } else if number.len() > LONGEST_NUMBER {
-        "it is too long"
-    } else if number.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        "it holds a space or a control character"
-    } else {
-        return Ok(());
-    };
-    Err(Error::Number {
-        number: number.chars().take(40).collect(),
-        why,
-    })
-}
-
-fn read_digits(digits: &str) -> Result<String, Error> {
-    if digits.is_empty() || digits.len() > MOST_DIGITS {
-        return Err(Error::DigitCount { limit: MOST_DIGITS });
-    }
-    digits
-        .chars()
-        .map(|digit| match digit {
-            '0'..='9' | '*' | '#' | 'A'..='D' | 'w' | 'W' => Ok(digit),
-            'a'..='d' => Ok(digit.to_ascii_uppercase()),
-            _ => Err(Error::Digit(digit)),
-        })
-        .collect()
 }

@@ -1,11 +1,4 @@
 //! The core as stories in virtual time: what users, sessions and media workers do to each other's calls.
-#![expect(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test fails by panicking, and passes over what it did not ask for"
-)]
-
-mod world;
 
 use std::time::Duration;
 
@@ -23,7 +16,8 @@ use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{DisconnectCause, EndedBy as SignalingEndedBy, Event, Party};
 use offhook_signaling::session::CloseReason;
-use world::World;
+
+use crate::world::World;
 
 #[test]
 fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
@@ -65,7 +59,10 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
 
     world.pass(Duration::from_secs(7));
-    world.core.hang_up(None, None, world.now).unwrap();
+    world
+        .core
+        .hang_up(None, None, Vec::new(), world.now)
+        .unwrap();
     assert_eq!(
         world.commands(),
         [Command::Bye {
@@ -105,7 +102,7 @@ fn an_inbound_call_opens_nothing_before_it_is_answered() {
     let mut world = World::ready();
     let call = world.incoming(Some("their offer"));
     assert_eq!(world.media_commands(), []);
-    world.core.answer(None, world.now).unwrap();
+    world.core.answer(None, Vec::new(), world.now).unwrap();
     let commands = world.media_commands();
     assert!(
         matches!(&commands[..], [MediaCommand::Open(_), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer")
@@ -171,7 +168,7 @@ fn a_call_ends_once_whatever_comes_together() {
         headers: Vec::new(),
     });
     assert!(matches!(
-        world.core.hang_up(Some(&call), None, world.now),
+        world.core.hang_up(Some(&call), None, Vec::new(), world.now),
         Err(Error::WrongState { .. })
     ));
     world.media(CallEvent::Closed {
@@ -204,7 +201,10 @@ fn a_worker_that_stays_silent_holds_up_no_end_and_no_call() {
 fn descriptions_that_do_not_fit_end_the_call_with_the_reason() {
     let mut world = World::ready();
     let call = world.incoming(None);
-    world.core.answer(Some(&call), world.now).unwrap();
+    world
+        .core
+        .answer(Some(&call), Vec::new(), world.now)
+        .unwrap();
     assert!(
         matches!(&world.commands()[..], [Command::Bye { cause: Some(cause), .. }] if *cause == Cause::INCOMPATIBLE_DESTINATION)
     );
@@ -266,8 +266,8 @@ fn a_lost_socket_keeps_the_call_and_an_attach_renews_its_media() {
 }
 
 #[test]
-fn a_call_of_an_earlier_life_is_hung_up() {
-    let mut world = World::ready();
+fn a_call_of_an_earlier_life_is_hung_up_where_none_is_taken_up() {
+    let mut world = World::without_adoption();
     let call = World::name("left over");
     world.signal(Event::Attach {
         call: call.clone(),
@@ -303,11 +303,11 @@ fn requests_are_refused_with_what_to_do() {
     let refused = world.core.call(&elsewhere, world.now).unwrap_err();
     assert_eq!(refused.remedy().unwrap(), "name one of desk");
     assert!(matches!(
-        world.core.answer(None, world.now),
+        world.core.answer(None, Vec::new(), world.now),
         Err(Error::NoCall(_))
     ));
     assert!(matches!(
-        world.core.hang_up(None, None, world.now),
+        world.core.hang_up(None, None, Vec::new(), world.now),
         Err(Error::NoCall(_))
     ));
     let call = world.invited();
@@ -320,7 +320,7 @@ fn requests_are_refused_with_what_to_do() {
         Err(Error::Digit('x'))
     ));
     assert!(matches!(
-        world.core.answer(Some(&call), world.now),
+        world.core.answer(Some(&call), Vec::new(), world.now),
         Err(Error::WrongState { .. })
     ));
     assert!(matches!(
@@ -371,7 +371,7 @@ fn mute_is_told_once_and_holds_for_a_call_that_is_answered_later() {
     let call = world.incoming(Some("offer"));
     world.core.mute(&call, true, world.now).unwrap();
     world.core.mute(&call, true, world.now).unwrap();
-    world.core.answer(None, world.now).unwrap();
+    world.core.answer(None, Vec::new(), world.now).unwrap();
     assert!(
         world
             .media_commands()

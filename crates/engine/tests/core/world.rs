@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_engine::account::Profile;
-use offhook_engine::core::{Core, CoreConfig};
+use offhook_engine::core::machine::{Core, CoreConfig};
 use offhook_engine::ended::Ended;
 use offhook_engine::event::{Event, EventKind};
 use offhook_engine::output::{AccountKey, MediaCommand, Output};
@@ -12,6 +12,7 @@ use offhook_engine::request::{CallRequest, Dtmf};
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
+use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{Event as SignalingEvent, Party};
@@ -38,13 +39,29 @@ pub(crate) struct World {
 impl World {
     /// A core whose account has not connected yet.
     pub(crate) fn new(dtmf: Dtmf, max_calls: usize) -> Self {
-        let profile = Profile {
+        Self::with_profile(dtmf, max_calls, |_| {})
+    }
+
+    /// A core whose account is ready and hangs up calls of an earlier process.
+    pub(crate) fn without_adoption() -> Self {
+        let mut world = Self::with_profile(Dtmf::Info, 10, |profile| profile.adopts_calls = false);
+        world.make_ready();
+        world
+    }
+
+    fn with_profile(dtmf: Dtmf, max_calls: usize, change: impl FnOnce(&mut Profile)) -> Self {
+        let mut profile = Profile {
             name: Arc::from("desk"),
             dialect: "freeswitch",
             server: Arc::from("ws://pbx"),
             caller_name: None,
             caller_number: None,
+            login: LoginKind::Token,
+            has_token_source: true,
+            server_commands: false,
+            adopts_calls: true,
         };
+        change(&mut profile);
         #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
         let now = Instant::now();
         let core = Core::new(
@@ -238,6 +255,7 @@ fn kind(kind: &EventKind) -> &'static str {
         EventKind::Early => "early",
         EventKind::Answered => "answered",
         EventKind::Muted { .. } => "muted",
+        EventKind::TokenRefreshed => "token refreshed",
         EventKind::Recovering { .. } => "recovering",
         EventKind::Ended(_) => "ended",
         _ => "other",

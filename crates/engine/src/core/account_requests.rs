@@ -1,0 +1,179 @@
+//! What users ask of accounts: texts, tokens, channels, commands for the server.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_signaling::auth::jwt::Lifetime;
+use offhook_signaling::auth::login::{Login, LoginKind};
+use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::secret::Secret;
+use serde_json::Value;
+
+use crate::core::check::check_text;
+use crate::core::machine::Core;
+use crate::error::Error;
+use crate::event::EventKind;
+use crate::output::{AccountKey, Output};
+use crate::request::{Message, ServerCommand};
+
+impl Core {
+    /// Sends a text: to an assistant, into a call, or to a user.
+    ///
+    /// # Errors
+    /// When account or call are unknown, or the text is too long.
+    pub fn message(&mut self, message: Message) -> Result<(), Error> {
+        check_text(&message.text)?;
+        let account = match &message.call {
+            Some(id) => self.account_of(id)?,
+            None => self.find_ready(message.account.as_deref())?,
+        };
+        let command = match message.to {
+            Some(to) => Command::Message {
+                call: message.call,
+                to,
+                body: message.text,
+            },
+            None => Command::Converse {
+                call: message.call,
+                item: ConversationItem::Text {
+                    text: message.text,
+                    images: message.images,
+                },
+            },
+        };
+        self.outbox.push_back(Output::Signaling(account, command));
+        Ok(())
+    }
+
+    /// Answers a tool call of an assistant.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready, or the output too long.
+    pub fn tool_answer(
+        &mut self,
+        account: Option<&str>,
+        tool_call: String,
+        output: String,
+    ) -> Result<(), Error> {
+        check_text(&output)?;
+        let account = self.find_ready(account)?;
+        let item = ConversationItem::ToolOutput { tool_call, output };
+        let command = Command::Converse { call: None, item };
+        self.outbox.push_back(Output::Signaling(account, command));
+        Ok(())
+    }
+
+    /// Logs an account in with this token from now on; calls go on.
+    ///
+    /// # Errors
+    /// When the account is unknown, does not log in with tokens, or this is none.
+    pub fn token(&mut self, account: Option<&str>, token: Secret) -> Result<(), Error> {
+        let key = self.find_account(account)?;
+        let Some(entry) = self.accounts.get(key.0) else {
+            return Err(Error::Ended);
+        };
+        if entry.profile.login != LoginKind::Token {
+            return Err(Error::NoTokenLogin {
+                account: Arc::clone(&entry.profile.name),
+            });
+        }
+        Lifetime::read(token.expose()).map_err(|fault| Error::NoToken(fault.to_string()))?;
+        self.outbox.push_back(Output::Signaling(
+            key,
+            Command::Login(Login::Token { token }),
+        ));
+        Ok(())
+    }
+
+    /// What the account's token source brought, or why it brought nothing.
+    pub fn fetched(&mut self, account: AccountKey, outcome: Result<Secret, String>, now: Instant) {
+        let command = match outcome {
+            Ok(token) => Command::Login(Login::Token { token }),
+            Err(reason) => {
+                let told = EventKind::TokenFailed {
+                    reason: reason.clone(),
+                };
+                self.tell(account, vec![told], now);
+                Command::TokenFailed { reason }
+            }
+        };
+        self.outbox.push_back(Output::Signaling(account, command));
+    }
+
+    /// Tries now to connect and log in, in place of the next time.
+    ///
+    /// # Errors
+    /// When the account is unknown.
+    pub fn retry(&mut self, account: Option<&str>) -> Result<(), Error> {
+        let key = self.find_account(account)?;
+        self.outbox
+            .push_back(Output::Signaling(key, Command::Retry));
+        Ok(())
+    }
+
+    /// Watches channels of the server, or no longer.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready.
+    pub fn watch(
+        &mut self,
+        account: Option<&str>,
+        channels: Vec<String>,
+        on: bool,
+    ) -> Result<(), Error> {
+        let account = self.find_ready(account)?;
+        let command = if on {
+            Command::Subscribe { channels }
+        } else {
+            Command::Unsubscribe { channels }
+        };
+        self.outbox.push_back(Output::Signaling(account, command));
+        Ok(())
+    }
+
+    /// Sends data into a channel of the server.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready.
+    pub fn broadcast(
+        &mut self,
+        account: Option<&str>,
+        channel: String,
+        data: Value,
+    ) -> Result<(), Error> {
+        let account = self.find_ready(account)?;
+        let command = Command::Broadcast { channel, data };
+        self.outbox.push_back(Output::Signaling(account, command));
+        Ok(())
+    }
+
+    /// Gives a command to the server; [`Output::Answer`] with this number follows, sooner or later.
+    ///
+    /// # Errors
+    /// When the account is unknown, not ready, or may not do so.
+    pub fn server_command(
+        &mut self,
+        account: Option<&str>,
+        id: u64,
+        command: ServerCommand,
+    ) -> Result<(), Error> {
+        let key = self.find_ready(account)?;
+        if let Some(entry) = self.accounts.get(key.0)
+            && !entry.profile.server_commands
+        {
+            return Err(Error::CommandsNotAllowed {
+                account: Arc::clone(&entry.profile.name),
+            });
+        }
+        let command = match command {
+            ServerCommand::Json { command, data } => Command::JsApi { id, command, data },
+            ServerCommand::Text { command, arguments } => Command::FsApi {
+                id,
+                command,
+                arguments,
+            },
+        };
+        self.outbox.push_back(Output::Signaling(key, command));
+        Ok(())
+    }
+}

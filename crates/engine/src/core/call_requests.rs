@@ -1,0 +1,352 @@
+//! What users ask of calls.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_media::program::CallKey;
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::cause::Cause;
+use offhook_signaling::command::{Command, ConversationItem};
+use serde_json::Value;
+
+use crate::call::dialog::Call;
+use crate::call::state::{Effects, Shown};
+use crate::core::check::{check_headers, check_number, check_text, read_digits, wrong_state};
+use crate::core::machine::{Core, Phase};
+use crate::error::{Error, Wanted};
+use crate::output::Output;
+use crate::request::{CallRequest, Dtmf, Header};
+use crate::status::Direction;
+
+impl Core {
+    /// Places a call; everything after its name comes as events.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready, the number is none, or the engine is full or shutting down.
+    pub fn call(&mut self, request: &CallRequest, now: Instant) -> Result<CallId, Error> {
+        if self.phase != Phase::Running {
+            return Err(Error::ShuttingDown);
+        }
+        check_number(&request.number)?;
+        check_headers(&request.headers)?;
+        let key = self.find_account(request.account.as_deref())?;
+        let Some(account) = self.accounts.get(key.0) else {
+            return Err(Error::Ended);
+        };
+        let name = Arc::clone(&account.profile.name);
+        if !account.is_ready() {
+            let (reason, remedy) = account.not_ready();
+            return Err(Error::NotReady {
+                account: name,
+                reason,
+                remedy,
+            });
+        }
+        if self.calls.len() >= self.max_calls {
+            return Err(Error::TooManyCalls {
+                limit: self.max_calls,
+            });
+        }
+        let shown = Shown {
+            name: request
+                .caller_name
+                .clone()
+                .or_else(|| account.profile.caller_name.clone()),
+            number: request
+                .caller_number
+                .clone()
+                .or_else(|| account.profile.caller_number.clone()),
+            headers: request.headers.clone(),
+            client_state: request.client_state.clone(),
+        };
+        let id = CallId::random(&mut self.rng);
+        let identity = self.identity(key, name, id.clone(), Direction::Outbound);
+        let mut fx = Effects {
+            outbox: &mut self.outbox,
+            now,
+        };
+        let call = Call::outbound(identity.clone(), &request.number, shown, &mut fx);
+        self.enter(identity, call);
+        Ok(id)
+    }
+
+    /// Answers a call that rings; without a name, the only one that does.
+    ///
+    /// # Errors
+    /// When there is none, several, or it does not ring here.
+    pub fn answer(
+        &mut self,
+        call: Option<&CallId>,
+        headers: Vec<Header>,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        check_headers(&headers)?;
+        let key = self.find_call(call, Wanted::Ringing).map_err(|error| {
+            self.only_anonymous("nobody can call it, so there is nothing to answer")
+                .unwrap_or(error)
+        })?;
+        self.with_call(key, now, |call, fx| {
+            if !call.rings_here() {
+                return Err(wrong_state(call, "answered"));
+            }
+            call.answer(headers, fx);
+            Ok(call.id().clone())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
+    /// Ends, cancels or refuses a call; without a name, the only one there is.
+    ///
+    /// # Errors
+    /// When there is none, several, or it ends already.
+    pub fn hang_up(
+        &mut self,
+        call: Option<&CallId>,
+        cause: Option<Cause>,
+        headers: Vec<Header>,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        check_headers(&headers)?;
+        let key = self.find_call(call, Wanted::Any)?;
+        self.with_call(key, now, |call, fx| {
+            if call.is_ending() {
+                return Err(wrong_state(call, "hung up"));
+            }
+            call.hang_up(cause, headers, fx);
+            Ok(call.id().clone())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
+    /// Refuses a call that rings; without a name, the only one that does.
+    ///
+    /// # Errors
+    /// When there is none, several, or it does not ring here.
+    pub fn reject(
+        &mut self,
+        call: Option<&CallId>,
+        cause: Option<Cause>,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        let key = self.find_call(call, Wanted::Ringing)?;
+        self.with_call(key, now, |call, fx| {
+            if !call.rings_here() {
+                return Err(wrong_state(call, "refused"));
+            }
+            call.hang_up(cause, Vec::new(), fx);
+            Ok(call.id().clone())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
+    /// Puts an answered call on hold, or takes it back; without a name, the only one that fits. The event `Held` says what
+    /// the server made of it.
+    ///
+    /// # Errors
+    /// When there is none, several, or it is not answered.
+    pub fn hold(&mut self, call: Option<&CallId>, on: bool, now: Instant) -> Result<CallId, Error> {
+        let wanted = if on { Wanted::Answered } else { Wanted::Held };
+        let key = self.find_call(call, wanted)?;
+        self.with_call(key, now, |call, fx| {
+            if !call.is_answered() {
+                return Err(wrong_state(call, "held or resumed"));
+            }
+            call.hold(on, fx);
+            Ok(call.id().clone())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
+    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold.
+    ///
+    /// # Errors
+    /// When there is none, several fit, or it neither rings here nor is answered.
+    pub fn switch(&mut self, call: Option<&CallId>, now: Instant) -> Result<CallId, Error> {
+        let key = self.find_call(call, Wanted::Aside)?;
+        let account = match self.calls.get(&key) {
+            Some(call) if call.rings_here() || call.is_answered() => call.account(),
+            Some(call) => return Err(wrong_state(call, "switched to")),
+            None => return Err(Error::Ended),
+        };
+        let others: Vec<CallKey> = self
+            .calls
+            .iter()
+            .filter(|(other, call)| {
+                **other != key && call.account() == account && call.is_answered() && !call.is_held()
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for other in others {
+            self.with_call(other, now, |call, fx| call.hold(true, fx));
+        }
+        self.with_call(key, now, |call, fx| {
+            if call.rings_here() {
+                call.answer(Vec::new(), fx);
+            } else if call.is_held() {
+                call.hold(false, fx);
+            }
+            call.id().clone()
+        })
+        .ok_or(Error::Ended)
+    }
+
+    /// Sends the far end of a call to somebody else (blind transfer).
+    ///
+    /// # Errors
+    /// When there is no such call, it is not answered, or the number is none.
+    pub fn transfer(
+        &mut self,
+        call: Option<&CallId>,
+        to: &str,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        check_number(to)?;
+        let key = self.find_call(call, Wanted::Answered)?;
+        let to = to.to_owned();
+        self.say(key, now, "transferred", |call| Command::Transfer {
+            call,
+            to,
+        })
+    }
+
+    /// Joins the far ends of two calls of one account (attended transfer).
+    ///
+    /// # Errors
+    /// When one of them is unknown or not answered, or they do not belong together.
+    pub fn transfer_with(
+        &mut self,
+        call: Option<&CallId>,
+        with: &CallId,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        let other = self.find_call(Some(with), Wanted::Answered)?;
+        let key = match call {
+            Some(_) => self.find_call(call, Wanted::Answered)?,
+            None => self.find_other(other)?,
+        };
+        let account = |key| self.calls.get(&key).map(Call::account);
+        if key == other || account(key) != account(other) {
+            return Err(Error::TransferPartner);
+        }
+        if let Some(call) = self.calls.get(&other).filter(|call| !call.is_answered()) {
+            return Err(wrong_state(call, "transferred"));
+        }
+        let with = with.clone();
+        self.say(key, now, "transferred", |call| Command::Replace {
+            call,
+            with,
+        })
+    }
+
+    /// Asks an assistant for the events of its audio.
+    ///
+    /// # Errors
+    /// When there is no such call.
+    pub fn assistant_audio(
+        &mut self,
+        call: Option<&CallId>,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        let key = self.find_call(call, Wanted::Answered)?;
+        self.say(key, now, "listened to", |call| Command::Converse {
+            call: Some(call),
+            item: ConversationItem::SubscribeAudio,
+        })
+    }
+
+    /// Gives a moderator's command in the conference that a call is in.
+    ///
+    /// # Errors
+    /// When there is no such call, or it is not answered.
+    pub fn moderate(
+        &mut self,
+        call: Option<&CallId>,
+        command: String,
+        member: Option<String>,
+        value: Option<Value>,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        let key = self.find_call(call, Wanted::Answered)?;
+        self.say(key, now, "moderated", |call| Command::Moderate {
+            call,
+            command,
+            member,
+            value,
+        })
+    }
+
+    /// Writes to everybody in the conference that a call is in.
+    ///
+    /// # Errors
+    /// When there is no such call, it is not answered, or the text is too long.
+    pub fn conference_chat(
+        &mut self,
+        call: Option<&CallId>,
+        text: String,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        check_text(&text)?;
+        let key = self.find_call(call, Wanted::Answered)?;
+        self.say(key, now, "written to", |call| Command::ConferenceChat {
+            call,
+            text,
+        })
+    }
+
+    /// Gives a command about an answered call to its session.
+    fn say(
+        &mut self,
+        key: CallKey,
+        now: Instant,
+        wanted: &'static str,
+        command: impl FnOnce(CallId) -> Command,
+    ) -> Result<CallId, Error> {
+        self.with_call(key, now, |call, fx| {
+            if !call.is_answered() {
+                return Err(wrong_state(call, wanted));
+            }
+            let id = call.id().clone();
+            fx.outbox
+                .push_back(Output::Signaling(call.account(), command(id.clone())));
+            Ok(id)
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
+    /// Sends digits: `0`-`9`, `*`, `#`, `A`-`D`; `w` waits 0.5 s, `W` 1 s.
+    ///
+    /// # Errors
+    /// When the call is unknown or carries no audio yet, or a digit is none.
+    pub fn dtmf(&mut self, call: &CallId, digits: &str, now: Instant) -> Result<(), Error> {
+        let digits = read_digits(digits)?;
+        let key = self.find_call(Some(call), Wanted::Any)?;
+        let method = self.dtmf;
+        self.with_call(key, now, |call, fx| {
+            if !call.carries_digits() {
+                return Err(wrong_state(call, "sent digits"));
+            }
+            match method {
+                Dtmf::Info => call.dtmf_by_signaling(&digits, fx),
+                Dtmf::Rfc4733 => call.dtmf_by_rtp(&digits, fx),
+            }
+            Ok(())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
+    /// Sends silence in place of the input, or the input again.
+    ///
+    /// # Errors
+    /// When the call is unknown or ending.
+    pub fn mute(&mut self, call: &CallId, on: bool, now: Instant) -> Result<(), Error> {
+        let key = self.find_call(Some(call), Wanted::Any)?;
+        self.with_call(key, now, |call, fx| {
+            if call.is_ending() {
+                return Err(wrong_state(call, "muted"));
+            }
+            call.mute(on, fx);
+            Ok(())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+}

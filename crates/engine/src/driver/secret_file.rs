@@ -1,0 +1,66 @@
+//! Reads a secret from an owner's file; refuses what everybody could read.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc::O_NONBLOCK;
+use offhook_signaling::secret::Secret;
+
+use crate::token_source::SecretFileError;
+
+/// Longer than any password or token, shorter than a mistake.
+const LIMIT: u64 = 64 * 1024;
+
+/// The secret in `path`, without its one closing newline.
+///
+/// The rights are those of the opened file, so that a swap of the path between check and reading changes nothing.
+///
+/// # Errors
+/// When the file is missing, no regular file, readable by everybody, empty, too long, or no text.
+pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
+    let unreadable = |error| SecretFileError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
+    // Without blocking: a pipe without a writer would otherwise hold the start for ever.
+    let file = File::options()
+        .read(true)
+        .custom_flags(O_NONBLOCK)
+        .open(path)
+        .map_err(unreadable)?;
+    let facts = file.metadata().map_err(unreadable)?;
+    if !facts.is_file() {
+        return Err(SecretFileError::NotAFile(path.to_owned()));
+    }
+    let mode = facts.mode() & 0o7777;
+    if mode & 0o007 != 0 {
+        return Err(SecretFileError::WorldReadable {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(SecretFileError::TooLong {
+            path: path.to_owned(),
+            limit: LIMIT,
+        });
+    }
+    let mut text =
+        String::from_utf8(bytes).map_err(|_| SecretFileError::NotText(path.to_owned()))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() {
+        return Err(SecretFileError::Empty(path.to_owned()));
+    }
+    Ok(Secret::new(text))
+}

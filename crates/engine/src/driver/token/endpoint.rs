@@ -1,0 +1,232 @@
+//! Asks a web service for a token. Blocks: runs on a thread for such work.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_signaling::secret::Secret;
+use rustls::crypto::ring;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::Value;
+use ureq::http::Response;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Body};
+
+use crate::config::is_loopback;
+use crate::driver::secret_file;
+use crate::token_source::{
+    HeaderValue, HttpMethod, LONGEST_ANSWER, SecretFileError, TokenEndpoint, TokenError,
+};
+
+/// Where the token is looked for in a JSON object when nothing else is said.
+const USUAL_POINTER: &str = "/token";
+
+pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
+    let url = &wanted.url;
+    check_url(url)?;
+    let agent = agent(wanted)?;
+    let fields = wanted
+        .headers
+        .iter()
+        .map(|(name, value)| Ok((name, read_header(value)?)))
+        .collect::<Result<Vec<_>, SecretFileError>>()?;
+    let unreachable = |error: ureq::Error| failure(wanted, error);
+    let response = match wanted.method {
+        HttpMethod::Get => {
+            let mut request = agent.get(url);
+            for (name, value) in &fields {
+                request = request.header(*name, value.expose());
+            }
+            request.header("accept", ACCEPT).call()
+        }
+        HttpMethod::Post => {
+            let mut request = agent.post(url);
+            for (name, value) in &fields {
+                request = request.header(*name, value.expose());
+            }
+            request.header("accept", ACCEPT).send_empty()
+        }
+    }
+    .map_err(unreachable)?;
+    let status = response.status().as_u16();
+    if !(200..300).contains(&status) {
+        return Err(TokenError::Http {
+            url: url.clone(),
+            status,
+            retry_after: retry_after(&response),
+        });
+    }
+    let mut bytes = Vec::new();
+    response
+        .into_body()
+        .into_reader()
+        .take(LONGEST_ANSWER as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| TokenError::Unreachable {
+            url: url.clone(),
+            fault: error.to_string(),
+        })?;
+    if bytes.len() > LONGEST_ANSWER {
+        return Err(TokenError::TooLong {
+            source_name: url.clone(),
+        });
+    }
+    token_in(wanted, &bytes)
+}
+
+const ACCEPT: &str = "text/plain, application/json";
+
+/// Tokens are secrets: in clear only within this machine.
+fn check_url(url: &str) -> Result<(), TokenError> {
+    let why = if url.starts_with("https://") || url.starts_with("http://") && is_loopback(url) {
+        return Ok(());
+    } else if url.starts_with("http://") {
+        "it would send tokens in clear over the network; use https://"
+    } else {
+        "it does not start with https://"
+    };
+    Err(TokenError::Url {
+        url: url.to_owned(),
+        why,
+    })
+}
+
+fn agent(wanted: &TokenEndpoint) -> Result<Agent, TokenError> {
+    let system = rustls_native_certs::load_native_certs().certs;
+    let own = match &wanted.ca_file {
+        Some(path) => read_ca(path)?,
+        None => Vec::new(),
+    };
+    let roots: Vec<Certificate<'static>> = system
+        .iter()
+        .chain(&own)
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect();
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .root_certs(RootCerts::from(roots))
+        .build();
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .timeout_global(Some(wanted.time_limit))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent(concat!("offhook/", env!("CARGO_PKG_VERSION")))
+        .build();
+    Ok(Agent::new_with_config(config))
+}
+
+fn read_ca(path: &Path) -> Result<Vec<CertificateDer<'static>>, TokenError> {
+    let unreadable = |error: std::io::Error| SecretFileError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
+    let pem = std::fs::read(path).map_err(unreadable)?;
+    CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(std::io::Error::other(error.to_string())).into())
+}
+
+fn read_header(value: &HeaderValue) -> Result<Secret, SecretFileError> {
+    match value {
+        HeaderValue::Memory(secret) => Ok(secret.clone()),
+        HeaderValue::File { prefix, path } => {
+            let secret = secret_file::read(path)?;
+            Ok(Secret::new(format!("{prefix}{}", secret.expose())))
+        }
+    }
+}
+
+fn failure(wanted: &TokenEndpoint, error: ureq::Error) -> TokenError {
+    if matches!(error, ureq::Error::Timeout(_)) {
+        return TokenError::TimeLimit {
+            source_name: wanted.url.clone(),
+            limit: wanted.time_limit,
+        };
+    }
+    TokenError::Unreachable {
+        url: wanted.url.clone(),
+        fault: error.to_string(),
+    }
+}
+
+/// Only the form in seconds; a date is as good as nothing here, since our clock may be wrong.
+fn retry_after(response: &Response<Body>) -> Option<Duration> {
+    let value = response.headers().get("retry-after")?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn token_in(wanted: &TokenEndpoint, answer: &[u8]) -> Result<Secret, TokenError> {
+    let missing = |why: String| TokenError::NoToken {
+        source_name: wanted.url.clone(),
+        why,
+    };
+    let text = std::str::from_utf8(answer)
+        .map_err(|_| missing("it is not UTF-8 text".to_owned()))?
+        .trim();
+    let pointer = match &wanted.pointer {
+        Some(pointer) => pointer.as_str(),
+        None if text.starts_with('{') => USUAL_POINTER,
+        None => return Ok(Secret::new(text)),
+    };
+    let value: Value =
+        serde_json::from_str(text).map_err(|_| missing("it is not JSON".to_owned()))?;
+    match value.pointer(pointer) {
+        Some(Value::String(token)) => Ok(Secret::new(token.as_str())),
+        Some(_) => Err(missing(format!("what stands at `{pointer}` is no text"))),
+        None => Err(missing(format!("nothing stands at `{pointer}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str, pointer: Option<&str>) -> TokenEndpoint {
+        TokenEndpoint {
+            url: url.to_owned(),
+            method: HttpMethod::Post,
+            headers: Vec::new(),
+            pointer: pointer.map(str::to_owned),
+            ca_file: None,
+            time_limit: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn finds_the_token_in_text_and_in_json() {
+        let plain = endpoint("https://x.example/token", None);
+        let of = |wanted: &TokenEndpoint, answer: &str| {
+            token_in(wanted, answer.as_bytes()).map(|token| token.expose().to_owned())
+        };
+        assert_eq!(of(&plain, " a.b.c\n").unwrap(), "a.b.c");
+        assert_eq!(of(&plain, r#"{"token":"a.b.c"}"#).unwrap(), "a.b.c");
+        let deep = endpoint("https://x.example/token", Some("/data/0/jwt"));
+        assert_eq!(of(&deep, r#"{"data":[{"jwt":"d.e.f"}]}"#).unwrap(), "d.e.f");
+        let told = of(&deep, r#"{"data":[]}"#).unwrap_err().to_string();
+        assert!(told.contains("nothing stands at `/data/0/jwt`"), "{told}");
+        let told = of(&deep, "a.b.c").unwrap_err().to_string();
+        assert!(told.contains("not JSON"), "{told}");
+        let told = of(&plain, r#"{"token":5}"#).unwrap_err().to_string();
+        assert!(told.contains("is no text"), "{told}");
+    }
+
+    #[test]
+    fn tokens_travel_in_clear_only_within_the_machine() {
+        for url in [
+            "https://a.example/t",
+            "http://127.0.0.1:80/t",
+            "http://[::1]/t",
+        ] {
+            check_url(url).unwrap();
+        }
+        let told = check_url("http://a.example/t").unwrap_err().to_string();
+        assert!(told.contains("in clear"), "{told}");
+        assert!(check_url("ftp://a.example/t").is_err());
+    }
+}

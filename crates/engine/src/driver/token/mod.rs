@@ -1,0 +1,7 @@
+//! Asks token sources: files, programs, web services.
+
+mod command;
+#[cfg(feature = "token-endpoint")]
+mod endpoint;
+pub(crate) mod fetch;
+pub(crate) mod files;

@@ -1,0 +1,307 @@
+//! What a call can do beside being placed and ended: hold, switch, transfer, texts, tokens, adoption; in virtual time.
+
+use std::time::Duration;
+
+use offhook_engine::error::Error;
+use offhook_engine::event::EventKind;
+use offhook_engine::output::MediaCommand;
+use offhook_engine::request::{Message, ServerCommand};
+use offhook_engine::status::CallState;
+use offhook_media::driver::event::CallEvent;
+use offhook_media::program::ProgramCommand;
+use offhook_media::session::config::Hold;
+use offhook_media::session::event::MediaEvent;
+use offhook_signaling::auth::login::Login;
+use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::event::{Event, Party};
+use offhook_signaling::secret::Secret;
+
+use crate::world::World;
+
+#[test]
+fn hold_is_what_the_server_says_it_is() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.core.hold(None, true, world.now).unwrap();
+    assert_eq!(
+        world.commands(),
+        [Command::Hold {
+            call: call.clone(),
+            on: true
+        }]
+    );
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+
+    world.signal(Event::HoldState {
+        call: call.clone(),
+        held: true,
+    });
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Held);
+    assert_eq!(
+        world.media_commands(),
+        [
+            MediaCommand::Hold(Hold::SendOnly),
+            MediaCommand::Program(ProgramCommand::Mute(true))
+        ]
+    );
+    // Muting a held call changes what is heard after it only.
+    world.core.mute(&call, true, world.now).unwrap();
+    assert_eq!(world.media_commands(), []);
+    world.core.hold(None, false, world.now).unwrap();
+    world.signal(Event::HoldState {
+        call: call.clone(),
+        held: false,
+    });
+    assert_eq!(world.media_commands(), [MediaCommand::Hold(Hold::Off)]);
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+    let held: Vec<bool> = world
+        .events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Held { on } => Some(on),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(held, [true, false]);
+    assert!(matches!(
+        world.core.hold(None, false, world.now),
+        Err(Error::NoCall(_))
+    ));
+}
+
+#[test]
+fn switching_answers_one_call_and_holds_the_other() {
+    let mut world = World::ready();
+    let first = world.answered();
+    let second = world.incoming(Some("their offer"));
+    world.core.switch(None, world.now).unwrap();
+    assert_eq!(
+        world.commands(),
+        [Command::Hold {
+            call: first.clone(),
+            on: true
+        }]
+    );
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".into(),
+    });
+    world.signal(Event::HoldState {
+        call: first.clone(),
+        held: true,
+    });
+    world.signal(Event::Confirmed {
+        call: second.clone(),
+    });
+    world.commands();
+    // And back again.
+    world.core.switch(None, world.now).unwrap();
+    assert_eq!(
+        world.commands(),
+        [
+            Command::Hold {
+                call: second,
+                on: true
+            },
+            Command::Hold {
+                call: first,
+                on: false
+            }
+        ]
+    );
+}
+
+#[test]
+fn transfers_name_their_partner() {
+    let mut world = World::ready();
+    let first = world.answered();
+    world.core.transfer(None, "1002", world.now).unwrap();
+    assert_eq!(
+        world.commands(),
+        [Command::Transfer {
+            call: first.clone(),
+            to: "1002".into()
+        }]
+    );
+    assert!(matches!(
+        world.core.transfer(None, "no such number", world.now),
+        Err(Error::Number { .. })
+    ));
+    assert_eq!(
+        world.core.transfer_with(Some(&first), &first, world.now),
+        Err(Error::TransferPartner)
+    );
+    let second = world.answered();
+    world.core.transfer_with(None, &second, world.now).unwrap();
+    assert_eq!(
+        world.commands(),
+        [Command::Replace {
+            call: first,
+            with: second
+        }]
+    );
+}
+
+#[test]
+fn a_lost_path_asks_the_server_for_a_new_one() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.media(CallEvent::Media(MediaEvent::PathLost { given_up: false }));
+    assert_eq!(world.media_commands(), [MediaCommand::RestartIce]);
+    // Only once, until the server has answered.
+    world.media(CallEvent::Media(MediaEvent::PathLost { given_up: true }));
+    assert_eq!(world.media_commands(), []);
+    world.media(CallEvent::LocalOffer {
+        sdp: "new offer".into(),
+    });
+    assert_eq!(
+        world.commands(),
+        [Command::UpdateMedia {
+            call: call.clone(),
+            sdp: "new offer".into()
+        }]
+    );
+    world.signal(Event::MediaUpdated {
+        call,
+        sdp: "new answer".into(),
+    });
+    assert_eq!(
+        world.media_commands(),
+        [MediaCommand::AcceptAnswer("new answer".into())]
+    );
+    world.media(CallEvent::Media(MediaEvent::PathLost { given_up: false }));
+    assert_eq!(world.media_commands(), [MediaCommand::RestartIce]);
+}
+
+#[test]
+fn a_call_of_an_earlier_process_is_taken_up() {
+    let mut world = World::ready();
+    let call = World::name("earlier");
+    world.signal(Event::Attach {
+        call: call.clone(),
+        sdp: "their offer".into(),
+        known: false,
+        remote: Party {
+            name: String::new(),
+            number: "9196".into(),
+        },
+    });
+    let media = world.media_commands();
+    assert!(
+        matches!(&media[..], [MediaCommand::Open(_), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer"),
+        "{media:?}"
+    );
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Recovering);
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".into(),
+    });
+    assert_eq!(
+        world.commands(),
+        [Command::Attach {
+            call: call.clone(),
+            sdp: "our answer".into()
+        }]
+    );
+    world.signal(Event::Confirmed { call });
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+    assert_eq!(world.core.calls(world.now)[0].number, "9196");
+}
+
+#[test]
+fn texts_go_to_a_user_or_to_an_assistant() {
+    let mut world = World::ready();
+    let text = |to: Option<&str>| Message {
+        to: to.map(str::to_owned),
+        text: "hello".into(),
+        ..Message::default()
+    };
+    world.core.message(text(Some("1002"))).unwrap();
+    world.core.message(text(None)).unwrap();
+    assert_eq!(
+        world.commands(),
+        [
+            Command::Message {
+                call: None,
+                to: "1002".into(),
+                body: "hello".into()
+            },
+            Command::Converse {
+                call: None,
+                item: ConversationItem::Text {
+                    text: "hello".into(),
+                    images: Vec::new()
+                }
+            }
+        ]
+    );
+    assert!(matches!(
+        world.core.message(Message::default()),
+        Err(Error::Unsendable { .. })
+    ));
+}
+
+#[test]
+fn a_token_is_looked_at_before_it_is_used() {
+    let mut world = World::ready();
+    let token = Secret::new("e30.e30.x");
+    world.core.token(None, token.clone()).unwrap();
+    assert_eq!(world.commands(), [Command::Login(Login::Token { token })]);
+    let told = world
+        .core
+        .token(Some("desk"), Secret::new("KEY0123"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.contains("three parts") && !told.contains("KEY0123"),
+        "{told}"
+    );
+    // A new login on the live connection is no new beginning.
+    world.signal(Event::LoggedIn { sessid: "s".into() });
+    assert!(world.kinds().contains(&"token refreshed"));
+}
+
+#[test]
+fn server_commands_need_leave() {
+    let mut world = World::ready();
+    let refused = world.core.server_command(
+        None,
+        1,
+        ServerCommand::Text {
+            command: "status".into(),
+            arguments: String::new(),
+        },
+    );
+    assert!(
+        matches!(refused, Err(Error::CommandsNotAllowed { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        refused
+            .unwrap_err()
+            .remedy()
+            .unwrap()
+            .contains("server_commands")
+    );
+}
+
+#[test]
+fn header_fields_are_checked_before_they_travel() {
+    let mut world = World::ready();
+    let call = world.incoming(Some("their offer"));
+    for (name, value) in [("X Site", "a"), ("", "a"), ("X-Site", "a\r\nVia: b")] {
+        let refused = world
+            .core
+            .answer(None, vec![(name.into(), value.into())], world.now);
+        assert!(matches!(refused, Err(Error::Unsendable { .. })), "{name}");
+    }
+    let fields = vec![("X-Site".to_owned(), "north".to_owned())];
+    world.core.answer(None, fields.clone(), world.now).unwrap();
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".into(),
+    });
+    let [Command::Answer { headers, .. }] = &world.commands()[..] else {
+        panic!("no answer")
+    };
+    assert_eq!(headers, &fields);
+    world.signal(Event::Confirmed { call });
+    world.pass(Duration::from_secs(1));
+}

@@ -1,0 +1,10 @@
+//! The core as stories in virtual time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and passes over what it did not ask for"
+)]
+
+mod calls;
+mod features;
+mod world;

@@ -1,0 +1,151 @@
+//! Reads `token = {..}`: the program or the web service that an account gets its tokens from.
+
+use std::time::Duration;
+
+use offhook_engine::token_source::{
+    HeaderValue, HttpMethod, TIME_LIMIT, TokenCommand, TokenEndpoint, TokenSource,
+};
+use toml::Spanned;
+
+use crate::config::account::{Blame, Surroundings, readable};
+use crate::config::checked::{choice, duration, value};
+use crate::config::error::{Fault, SecretFault};
+use crate::config::raw::{RawHeader, RawToken};
+use crate::config::secret_file::{self, Places};
+
+/// Longest time that a source may take.
+const LONGEST: Duration = Duration::from_secs(300);
+
+pub(crate) fn read(
+    entry: &Spanned<RawToken>,
+    account: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<TokenSource, Blame> {
+    let raw = entry.get_ref();
+    let start = Some(entry.span().start);
+    let time_limit = match &raw.time_limit {
+        None => TIME_LIMIT,
+        Some(limit) => match duration("time_limit", limit)? {
+            short if short.is_zero() || short > LONGEST => {
+                let fault = value(
+                    "time_limit",
+                    "...",
+                    "a source takes more than nothing and less than 5 minutes".to_owned(),
+                    "a duration such as \"10s\"",
+                );
+                return Err((Some(limit.span().start), fault));
+            }
+            limit => limit,
+        },
+    };
+    let unclear = |found: &str| {
+        let fault = Fault::TokenChoice {
+            account: account.to_owned(),
+            found: found.to_owned(),
+        };
+        Err((start, fault))
+    };
+    match (&raw.command, &raw.url) {
+        (Some(argv), None) => {
+            if raw.method.is_some()
+                || raw.pointer.is_some()
+                || raw.ca_file.is_some()
+                || !raw.headers.is_empty()
+            {
+                return unclear("a `command` with keys that belong to a `url`");
+            }
+            let argv = argv.get_ref().clone();
+            if argv.first().is_none_or(String::is_empty) {
+                return unclear("an empty `command`");
+            }
+            Ok(TokenSource::Command(TokenCommand { argv, time_limit }))
+        }
+        (None, Some(url)) => {
+            let written = url.get_ref();
+            if !(written.starts_with("https://") || written.starts_with("http://"))
+                || written.contains('@')
+            {
+                let fault = value(
+                    "url",
+                    "...",
+                    "it is no web address, or holds a user or password, which ends up in logs"
+                        .to_owned(),
+                    "a URL such as \"https://backend.example/token\"",
+                );
+                return Err((Some(url.span().start), fault));
+            }
+            let method = match raw.method.as_ref() {
+                None => HttpMethod::default(),
+                Some(text) => match text.get_ref().as_str() {
+                    "GET" => HttpMethod::Get,
+                    "POST" => HttpMethod::Post,
+                    _ => {
+                        return Err(choice(
+                            "method",
+                            text,
+                            &["GET", "POST"],
+                            "\"GET\" or \"POST\"",
+                        ));
+                    }
+                },
+            };
+            let pointer = match &raw.pointer {
+                Some(text) if !text.get_ref().starts_with('/') => {
+                    let fault = value(
+                        "pointer",
+                        text.get_ref(),
+                        "it is no JSON pointer".to_owned(),
+                        "a path such as \"/data/token\"",
+                    );
+                    return Err((Some(text.span().start), fault));
+                }
+                other => other.as_ref().map(|text| text.get_ref().clone()),
+            };
+            let ca_file = raw.ca_file.as_ref();
+            Ok(TokenSource::Endpoint(TokenEndpoint {
+                url: written.clone(),
+                method,
+                headers: raw
+                    .headers
+                    .iter()
+                    .map(|(name, header)| read_header(name, header, account, surroundings))
+                    .collect::<Result<_, _>>()?,
+                pointer,
+                ca_file: ca_file
+                    .map(|file| readable("ca_file", file, surroundings))
+                    .transpose()?,
+                time_limit,
+            }))
+        }
+        (Some(_), Some(_)) => unclear("both a `command` and a `url`"),
+        (None, None) => unclear("neither a `command` nor a `url`"),
+    }
+}
+
+/// The file is looked at now, so that a mistake is told at the start, and read at every use.
+fn read_header(
+    name: &str,
+    header: &Spanned<RawHeader>,
+    account: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<(String, HeaderValue), Blame> {
+    let places = Places {
+        folder: surroundings.folder,
+        credentials: surroundings.credentials,
+    };
+    let raw = header.get_ref();
+    let blame = |fault: SecretFault| {
+        (
+            Some(header.span().start),
+            Fault::Secret {
+                key: "token.headers",
+                account: account.to_owned(),
+                fault,
+            },
+        )
+    };
+    let path = secret_file::locate(raw.file.get_ref(), &places).map_err(blame)?;
+    secret_file::read(&path).map_err(blame)?;
+    let prefix = raw.prefix.clone().unwrap_or_default();
+    Ok((name.to_owned(), HeaderValue::File { prefix, path }))
+}
