@@ -53,6 +53,20 @@ pub enum Deadline {
     ModifyReply,
     /// Byes without replies during a shutdown.
     Stopping,
+    /// Time to ask for a fresh token; length by [`crate::auth::refresh::TokenRefresh`].
+    TokenRefresh,
+    /// The source of tokens gives no answer.
+    TokenReply,
+    /// The login ends soon: one hour, ten or two minutes before.
+    TokenWarning,
+    /// The login ends.
+    TokenExpiry,
+    /// No reply to a command of the server.
+    ApiReply,
+    /// Time to say again what is to be remembered.
+    Remember,
+    /// Time to ask a gateway whether we are still registered.
+    RegistrationCheck,
 }
 
 impl fmt::Display for Deadline {
@@ -80,6 +94,13 @@ impl fmt::Display for Deadline {
             Self::InfoReply => "reply to the info",
             Self::ModifyReply => "reply to the media update",
             Self::Stopping => "end of the calls",
+            Self::TokenRefresh => "next question for a token",
+            Self::TokenReply => "answer of the token source",
+            Self::TokenWarning => "next warning of the end of the login",
+            Self::TokenExpiry => "end of the login",
+            Self::ApiReply => "reply to the server command",
+            Self::Remember => "next note of the session",
+            Self::RegistrationCheck => "next look at the registration",
         })
     }
 }
@@ -111,7 +132,16 @@ pub struct Timers {
     pub modify_reply: Duration,
     /// [`Deadline::Stopping`]: 3 s, so that a service ends within 5 s of its signal.
     pub stopping: Duration,
-    /// First pause after a refused login: 15 min; it doubles up to [`Timers::refused_cap`].
+    /// [`Deadline::TokenReply`]: 60 s.
+    pub token_reply: Duration,
+    /// [`Deadline::ApiReply`]: 30 s.
+    pub api_reply: Duration,
+    /// [`Deadline::Remember`]: 30 s while there are calls, a third of the gateway's patience.
+    pub remember: Duration,
+    /// [`Deadline::RegistrationCheck`]: 5 min; zero: never.
+    pub registration_check: Duration,
+    /// First pause after a refused login: 15 min; it doubles up to [`Timers::refused_cap`]. Zero: a refused login is
+    /// tried again only when a command asks for it.
     pub refused: Duration,
     /// Longest pause after refused logins: 1 h.
     pub refused_cap: Duration,
@@ -132,6 +162,10 @@ impl Default for Timers {
             bye_reply: seconds(5),
             modify_reply: seconds(15),
             stopping: seconds(3),
+            token_reply: seconds(60),
+            api_reply: seconds(30),
+            remember: seconds(30),
+            registration_check: seconds(300),
             refused: seconds(15 * 60),
             refused_cap: seconds(60 * 60),
         }
@@ -141,8 +175,10 @@ impl Default for Timers {
 /// Whom a deadline belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The session as a whole.
+    /// The session as a whole, as long as a socket lives.
     Session,
+    /// The credentials, whatever becomes of sockets.
+    Credential,
     /// One call.
     Call(CallId),
     /// One request, by its id on the wire.
@@ -160,6 +196,13 @@ impl Deadlines {
     pub fn set(&mut self, deadline: Deadline, owner: Owner, at: Instant) {
         self.clear(deadline, &owner);
         self.running.push((at, deadline, owner));
+    }
+
+    /// Whether a deadline runs.
+    pub fn is_set(&self, deadline: Deadline, owner: &Owner) -> bool {
+        self.running
+            .iter()
+            .any(|(_, name, whose)| *name == deadline && whose == owner)
     }
 
     /// Stops a deadline.

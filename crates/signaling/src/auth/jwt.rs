@@ -43,6 +43,8 @@ pub struct Lifetime {
     pub expires: Option<u64>,
     /// `nbf`: not good before this second.
     pub not_before: Option<u64>,
+    /// `iat`: made in this second.
+    pub issued_at: Option<u64>,
 }
 
 impl Lifetime {
@@ -69,12 +71,19 @@ impl Lifetime {
         Ok(Self {
             expires: second("exp"),
             not_before: second("nbf"),
+            issued_at: second("iat"),
         })
     }
 
     /// For how long it has been expired at `now`; `None` while it is good or has no end.
     pub fn expired_since(&self, now: SystemTime) -> Option<Duration> {
         since_1970(now).checked_sub(Duration::from_secs(self.expires?))
+    }
+
+    /// How long ago it was made; `None` when nobody says. One from the future was made just now.
+    pub fn issued(&self, now: Option<SystemTime>) -> Option<Duration> {
+        let made = Duration::from_secs(self.issued_at?);
+        Some(since_1970(now?).saturating_sub(made))
     }
 
     /// How long it is until the token becomes good; `None` when it already is.
@@ -121,7 +130,8 @@ mod tests {
             life,
             Lifetime {
                 expires: Some(1000),
-                not_before: Some(900)
+                not_before: Some(900),
+                issued_at: None,
             }
         );
         assert_eq!(life.expired_since(at(1005)), Some(Duration::from_secs(5)));

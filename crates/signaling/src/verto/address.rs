@@ -11,6 +11,21 @@ pub fn server_name(url: &str) -> &str {
         .map_or(authority, |(_, host)| host)
 }
 
+/// The URL with the region's label before the gateway's own, where the host has regions: one whose first label is `rtc` or
+/// `rtcdev`. Any other host stays as it is.
+pub fn with_region(url: &str, region: &str) -> String {
+    let at = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(at);
+    let first = rest.split(['.', ':', '/', '?']).next().unwrap_or(rest);
+    let label = region
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if region.is_empty() || region == "auto" || !label || !matches!(first, "rtc" | "rtcdev") {
+        return url.to_owned();
+    }
+    format!("{scheme}{region}.{rest}")
+}
+
 /// The URL with parameters added behind those it has; a fragment is dropped, since WebSocket URLs have none
 /// (RFC 6455, 3).
 pub fn with_query(url: &str, parameters: &[(&str, &str)]) -> String {
@@ -48,7 +63,25 @@ pub fn with_query(url: &str, parameters: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{server_name, with_query};
+    use super::{server_name, with_query, with_region};
+
+    #[test]
+    fn a_region_stands_before_the_gateway_and_nowhere_else() {
+        let regional = with_region("wss://rtc.telnyx.com/p?q=1", "eu");
+        assert_eq!(regional, "wss://eu.rtc.telnyx.com/p?q=1");
+        assert_eq!(
+            with_region("wss://rtcdev.a:1", "us-east"),
+            "wss://us-east.rtcdev.a:1"
+        );
+        for (url, region) in [
+            ("wss://rtc.telnyx.com", "auto"),
+            ("wss://rtc.telnyx.com", "evil.example/"),
+            ("wss://gateway.example/rtc", "eu"),
+            ("wss://eu.rtc.telnyx.com", "eu"),
+        ] {
+            assert_eq!(with_region(url, region), url);
+        }
+    }
 
     #[test]
     fn names_hide_everything_but_host_and_port() {

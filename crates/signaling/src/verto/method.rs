@@ -54,6 +54,14 @@ pub enum Method {
     Punt,
     /// Client: stop push notifications (Telnyx).
     DisablePushNotification,
+    /// Server: the operator says something to everybody (FreeSWITCH).
+    Announce,
+    /// Client: a JSON command of the server (FreeSWITCH). Never prefixed.
+    JsApi,
+    /// Client: a text command of the server (FreeSWITCH). Never prefixed.
+    FsApi,
+    /// Both: talk with an assistant (Telnyx). Never prefixed.
+    Conversation,
     /// Client: gives its params back. Never prefixed.
     Echo,
 }
@@ -83,6 +91,10 @@ const NAMES: &[(Method, &str)] = &[
     (Method::Ping, "ping"),
     (Method::Punt, "punt"),
     (Method::DisablePushNotification, "disable_push_notification"),
+    (Method::Announce, "announce"),
+    (Method::JsApi, "jsapi"),
+    (Method::FsApi, "fsapi"),
+    (Method::Conversation, "ai_conversation"),
     (Method::Echo, "echo"),
 ];
 
@@ -119,7 +131,16 @@ impl Method {
     }
 
     fn is_bare(self) -> bool {
-        matches!(self, Self::Login | Self::AnonymousLogin | Self::Echo)
+        match self {
+            Self::Login | Self::AnonymousLogin | Self::Echo => true,
+            Self::JsApi | Self::FsApi | Self::Conversation => true,
+            Self::ClientReady | Self::GatewayState | Self::Invite | Self::Ringing => false,
+            Self::Media | Self::Answer | Self::Attach | Self::AttachCalls => false,
+            Self::Modify | Self::Bye | Self::Info | Self::Display | Self::Candidate => false,
+            Self::EndOfCandidates | Self::Event | Self::Subscribe | Self::Unsubscribe => false,
+            Self::Broadcast | Self::Prompt | Self::Ping | Self::Punt => false,
+            Self::DisablePushNotification | Self::Announce => false,
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The Verto protocol: JSON-RPC over a WebSocket, as the Telnyx gateway and FreeSWITCH's `mod_verto` speak it.
 
 pub mod address;
+mod assistant;
+mod channels;
+mod conference;
 pub mod dialect;
 mod dialog;
 pub mod lenient;
@@ -10,5 +13,6 @@ pub mod method;
 mod registration;
 mod requests;
 pub mod rpc;
+mod server_clock;
 pub mod session;
 mod wording;

@@ -17,17 +17,49 @@ pub(crate) enum CallRequest {
     Bye,
     Dtmf,
     UpdateMedia,
+    Hold,
+    Transfer,
+    Replace,
+    Message,
+    Candidate,
 }
 
 impl CallRequest {
+    /// The request in words for messages to a person.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Invite => "call",
+            Self::Answer => "answer",
+            Self::Attach => "attach",
+            Self::Bye => "hang up",
+            Self::Dtmf => "DTMF",
+            Self::UpdateMedia => "media update",
+            Self::Hold => "hold",
+            Self::Transfer => "transfer",
+            Self::Replace => "attended transfer",
+            Self::Message => "message",
+            Self::Candidate => "candidate",
+        }
+    }
+
+    /// Whether the user waits for its outcome by itself, beside the call's own course.
+    pub(crate) fn is_wish(self) -> bool {
+        match self {
+            Self::Invite | Self::Answer | Self::Attach | Self::Bye | Self::Candidate => false,
+            Self::Dtmf | Self::UpdateMedia | Self::Hold | Self::Message => true,
+            Self::Transfer | Self::Replace => true,
+        }
+    }
+
     pub(crate) fn deadline(self) -> Deadline {
         match self {
             Self::Invite => Deadline::InviteReply,
             Self::Answer => Deadline::AnswerReply,
             Self::Attach => Deadline::AttachReply,
             Self::Bye => Deadline::ByeReply,
-            Self::Dtmf => Deadline::InfoReply,
-            Self::UpdateMedia => Deadline::ModifyReply,
+            Self::Dtmf | Self::Message | Self::Candidate => Deadline::InfoReply,
+            Self::UpdateMedia | Self::Hold => Deadline::ModifyReply,
+            Self::Transfer | Self::Replace => Deadline::ModifyReply,
         }
     }
 }
@@ -42,6 +74,39 @@ pub(crate) enum Purpose {
     GatewayState,
     Probe,
     Call(CallId, CallRequest),
+    /// Something that a command about no call asked for, or that belongs to a conference.
+    Errand(Errand),
+}
+
+/// What was asked for beside calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Listen; `user`: our user's channels, not a conference's.
+    Subscribe {
+        user: bool,
+    },
+    Unsubscribe,
+    /// Something said on a channel, by the name of its command, perhaps about a call.
+    Broadcast(&'static str, Option<CallId>),
+    /// The rows of a conference.
+    Bootstrap(CallId),
+    Api(u64),
+    Message,
+    Converse(CallId),
+}
+
+impl Errand {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Subscribe { .. } => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Broadcast(name, _) => name,
+            Self::Bootstrap(_) => "conference list",
+            Self::Api(_) => "server command",
+            Self::Message => "message",
+            Self::Converse(_) => "conversation",
+        }
+    }
 }
 
 impl Purpose {
@@ -51,6 +116,8 @@ impl Purpose {
             Self::GatewayState => Deadline::GatewayReply,
             Self::Probe => Deadline::ProbeReply,
             Self::Call(_, request) => request.deadline(),
+            Self::Errand(Errand::Api(_)) => Deadline::ApiReply,
+            Self::Errand(_) => Deadline::InfoReply,
         }
     }
 }

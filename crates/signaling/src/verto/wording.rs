@@ -1,16 +1,21 @@
 //! Puts what we want into Verto's messages: as little as the server needs, in the words of its dialect.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::auth::login::Login;
 use crate::call_id::CallId;
 use crate::cause::Cause;
+use crate::command::PreferredCodec;
 use crate::event::Party;
 use crate::verto::dialect::differences::Dialect;
+use crate::verto::message::both::{Candidate, Chat};
 use crate::verto::message::client::{ClientBye, ClientCall, ClientInfo, Modify};
-use crate::verto::message::dialog_params::{DialogParams, Header};
+use crate::verto::message::dialog_params::{CodecPreference, DialogParams, Header};
 use crate::verto::message::login::{AnonymousLoginParams, LoginParams, UserAgent};
 use crate::verto::method::Method;
+use crate::verto::requests::CallRequest;
 
 /// What every message of a session repeats.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +23,11 @@ pub(crate) struct Speaker<'a> {
     pub(crate) dialect: &'a Dialect,
     pub(crate) sessid: Option<&'a str>,
     pub(crate) user_agent: &'a str,
+    /// Candidates follow our descriptions.
+    pub(crate) trickle: bool,
+    /// Of each call of the session.
+    pub(crate) user_variables: &'a BTreeMap<String, String>,
+    pub(crate) login_params: &'a BTreeMap<String, String>,
 }
 
 /// What a login says beside the credentials.
@@ -37,19 +47,80 @@ pub(crate) struct Sides {
     /// Ourselves as the far side should see us.
     pub(crate) own_name: Option<String>,
     pub(crate) own_number: Option<String>,
-    pub(crate) headers: Vec<(String, String)>,
+    /// What goes with our offer.
+    pub(crate) extras: Extras,
+    pub(crate) bye_headers: Vec<(String, String)>,
     pub(crate) remote: Party,
+}
+
+/// What an application says beside a call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) client_state: Option<String>,
+    pub(crate) codecs: Vec<PreferredCodec>,
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 /// A wish about a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
-    Invite { sdp: String },
-    Answer { sdp: String },
-    Attach { sdp: String },
-    Bye { cause: Cause },
-    Dtmf { digits: String },
-    UpdateMedia { sdp: String },
+    Invite {
+        sdp: String,
+        extras: Extras,
+    },
+    Answer {
+        sdp: String,
+        extras: Extras,
+    },
+    Attach {
+        sdp: String,
+    },
+    Bye {
+        cause: Cause,
+        headers: Vec<(String, String)>,
+    },
+    Dtmf {
+        digits: String,
+    },
+    UpdateMedia {
+        sdp: String,
+    },
+    Hold {
+        on: bool,
+    },
+    Transfer {
+        to: String,
+    },
+    Replace {
+        with: CallId,
+    },
+    Message {
+        to: String,
+        body: String,
+    },
+    /// `None`: no more follow.
+    Candidate {
+        candidate: Option<String>,
+    },
+}
+
+impl Wish {
+    pub(crate) fn request(&self) -> CallRequest {
+        match self {
+            Self::Invite { .. } => CallRequest::Invite,
+            Self::Answer { .. } => CallRequest::Answer,
+            Self::Attach { .. } => CallRequest::Attach,
+            Self::Bye { .. } => CallRequest::Bye,
+            Self::Dtmf { .. } => CallRequest::Dtmf,
+            Self::UpdateMedia { .. } => CallRequest::UpdateMedia,
+            Self::Hold { .. } => CallRequest::Hold,
+            Self::Transfer { .. } => CallRequest::Transfer,
+            Self::Replace { .. } => CallRequest::Replace,
+            Self::Message { .. } => CallRequest::Message,
+            Self::Candidate { .. } => CallRequest::Candidate,
+        }
+    }
 }
 
 impl Speaker<'_> {
@@ -63,8 +134,11 @@ impl Speaker<'_> {
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
             data: self.user_agent.to_owned(),
         });
-        // The gateway's readers expect these maps; FreeSWITCH has no use for them.
-        let map = || self.dialect.gateway_fields.then(Map::new);
+        // The gateway's readers expect these maps, also empty ones.
+        let map = |of: &BTreeMap<String, String>| {
+            let wanted = self.dialect.gateway_fields || !of.is_empty();
+            wanted.then(|| variables(of.iter()))
+        };
         let mut params = LoginParams {
             sessid: sessid.clone(),
             reconnection,
@@ -93,41 +167,46 @@ impl Speaker<'_> {
                     target_params: (!target_params.is_empty()).then(|| extra.collect()),
                     sessid,
                     reconnection,
-                    user_variables: map(),
+                    user_variables: map(self.user_variables),
                     user_agent,
                 };
                 return (Method::AnonymousLogin, write(&params));
             }
         }
-        params.login_params = map();
-        params.user_variables = map();
+        params.login_params = map(self.login_params);
+        params.user_variables = map(self.user_variables);
         (Method::Login, write(&params))
     }
 
     pub(crate) fn about_call(&self, call: &CallId, sides: &Sides, wish: Wish) -> (Method, Value) {
         let sessid = self.sessid.map(str::to_owned);
-        let only_call = || DialogParams {
-            call_id: Some(call.as_str().to_owned()),
-            ..DialogParams::default()
-        };
         match wish {
-            Wish::Invite { sdp } => (Method::Invite, self.with_sdp(sdp, self.full(call, sides))),
-            Wish::Answer { sdp } => (Method::Answer, self.with_sdp(sdp, self.full(call, sides))),
+            Wish::Invite { sdp, extras } => (
+                Method::Invite,
+                self.with_sdp(sdp, self.full(call, sides, extras)),
+            ),
+            Wish::Answer { sdp, extras } => (
+                Method::Answer,
+                self.with_sdp(sdp, self.full(call, sides, extras)),
+            ),
             Wish::Attach { sdp } => {
-                let attach = self.dialect.gateway_fields.then_some(true);
                 let dialog_params = DialogParams {
-                    attach,
-                    ..self.full(call, sides)
+                    attach: self.dialect.gateway_fields.then_some(true),
+                    ..self.full(call, sides, Extras::default())
                 };
                 (Method::Attach, self.with_sdp(sdp, dialog_params))
             }
-            Wish::Bye { cause } => {
+            Wish::Bye { cause, headers } => {
+                let dialog_params = DialogParams {
+                    custom_headers: self.headers(headers),
+                    ..only(call)
+                };
                 let bye = ClientBye {
                     sessid,
                     cause: Some(cause.name().to_owned()),
                     cause_code: Some(cause.code()),
                     sip_code: cause.sip().filter(|_| self.dialect.gateway_fields),
-                    dialog_params: only_call(),
+                    dialog_params,
                 };
                 (Method::Bye, write(&bye))
             }
@@ -135,22 +214,84 @@ impl Speaker<'_> {
                 let info = ClientInfo {
                     sessid,
                     dtmf: Some(digits),
-                    msg: None,
-                    dialog_params: only_call(),
+                    dialog_params: only(call),
+                    ..ClientInfo::default()
                 };
                 (Method::Info, write(&info))
             }
+            Wish::Message { to, body } => (Method::Info, self.message(Some(call), to, body)),
             Wish::UpdateMedia { sdp } => {
+                let sdp = Some(sdp);
+                let trickle = self.trickle.then_some(true);
                 let modify = Modify {
-                    sessid,
-                    action: Some("updateMedia".to_owned()),
-                    call_id: Some(call.as_str().to_owned()),
-                    sdp: Some(sdp),
-                    dialog_params: only_call(),
-                    ..Modify::default()
+                    sdp,
+                    trickle,
+                    ..self.modify(call, "updateMedia")
                 };
                 (Method::Modify, write(&modify))
             }
+            Wish::Hold { on } => {
+                let action = if on { "hold" } else { "unhold" };
+                (Method::Modify, write(&self.modify(call, action)))
+            }
+            Wish::Transfer { to } => {
+                let modify = Modify {
+                    destination: Some(to),
+                    ..self.modify(call, "transfer")
+                };
+                (Method::Modify, write(&modify))
+            }
+            Wish::Replace { with } => {
+                let modify = Modify {
+                    replace_call_id: Some(with.as_str().to_owned()),
+                    ..self.modify(call, "replace")
+                };
+                (Method::Modify, write(&modify))
+            }
+            Wish::Candidate { candidate } => {
+                let ended = candidate.is_none();
+                let method = if ended {
+                    Method::EndOfCandidates
+                } else {
+                    Method::Candidate
+                };
+                let message = Candidate {
+                    call_id: Some(call.as_str().to_owned()),
+                    sdp_mid: candidate.is_some().then(|| "0".to_owned()),
+                    sdp_mline_index: candidate.is_some().then_some(0),
+                    candidate,
+                    end_of_candidates: ended.then_some(true),
+                    sessid,
+                    dialog_params: only(call),
+                };
+                (method, write(&message))
+            }
+        }
+    }
+
+    /// A chat message, within a call or not.
+    pub(crate) fn message(&self, call: Option<&CallId>, to: String, body: String) -> Value {
+        let chat = Chat {
+            to: Some(to),
+            body: Some(body),
+            in_dialog: call.map(|_| true),
+            ..Chat::default()
+        };
+        write(&ClientInfo {
+            sessid: self.sessid.map(str::to_owned),
+            msg: Some(chat),
+            dialog_params: call.map_or_else(DialogParams::default, only),
+            ..ClientInfo::default()
+        })
+    }
+
+    fn modify(&self, call: &CallId, action: &str) -> Modify {
+        Modify {
+            sessid: self.sessid.map(str::to_owned),
+            action: Some(action.to_owned()),
+            call_id: Some(call.as_str().to_owned()),
+            dialog_params: only(call),
+            ..Modify::default()
         }
     }
 
@@ -165,28 +306,49 @@ impl Speaker<'_> {
             sdp: Some(sdp),
             dialog_params,
             user_agent,
-            trickle: None,
+            trickle: self.trickle.then_some(true),
         })
     }
 
-    fn full(&self, call: &CallId, sides: &Sides) -> DialogParams {
+    fn headers(&self, headers: Vec<(String, String)>) -> Option<Vec<Header>> {
+        let headers = headers
+            .into_iter()
+            .map(|(name, value)| Header { name, value });
+        Some(headers.collect::<Vec<Header>>())
+            .filter(|headers| self.dialect.headers && !headers.is_empty())
+    }
+
+    fn full(&self, call: &CallId, sides: &Sides, extras: Extras) -> DialogParams {
         let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let headers = sides.headers.iter().map(|(name, value)| Header {
-            name: name.clone(),
-            value: value.clone(),
-        });
+        let codecs: Vec<CodecPreference> = extras.codecs.iter().map(Into::into).collect();
+        let of_call = extras.variables.iter().map(|(name, value)| (name, value));
+        let user_variables = variables(of_call);
         DialogParams {
-            call_id: Some(call.as_str().to_owned()),
             destination_number: sides.destination.clone(),
             caller_id_name: sides.own_name.clone(),
             caller_id_number: sides.own_number.clone(),
             remote_caller_id_name: said(&sides.remote.name),
             remote_caller_id_number: said(&sides.remote.number),
-            custom_headers: (self.dialect.headers && !sides.headers.is_empty())
-                .then(|| headers.collect()),
-            ..DialogParams::default()
+            custom_headers: self.headers(extras.headers),
+            client_state: extras.client_state.filter(|_| self.dialect.headers),
+            preferred_codecs: Some(codecs)
+                .filter(|codecs| self.dialect.headers && !codecs.is_empty()),
+            user_variables: (!user_variables.is_empty()).then_some(user_variables),
+            ..only(call)
         }
     }
+}
+
+fn only(call: &CallId) -> DialogParams {
+    DialogParams {
+        call_id: Some(call.as_str().to_owned()),
+        ..DialogParams::default()
+    }
+}
+
+fn variables<'a>(of: impl Iterator<Item = (&'a String, &'a String)>) -> Map<String, Value> {
+    of.map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect()
 }
 
 /// Messages are plain structs with text keys; writing them cannot fail.

@@ -222,6 +222,7 @@ fn a_state_that_mends_itself_is_waited_for() {
 fn a_ready_session_that_loses_its_registration_for_a_moment_is_not_ready_twice() {
     let mut story = Story::telnyx().ready();
     story.says("gatewayState", json!({"state": "UNREGED"}));
+    assert!(matches!(story.event(), Event::RegistrationConflict { .. }));
     assert_eq!(story.next_deadline(), Deadline::GatewayAsk);
     let question = story.take_sent("gatewayState");
     story.reply(&question, json!({"params": {"state": "REGED"}}));

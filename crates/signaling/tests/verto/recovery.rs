@@ -330,6 +330,7 @@ fn a_taken_over_session_ends_its_calls_and_stays_away() {
             story.event(),
             Event::Failed(Error::TakenOver { .. })
         ));
+        assert!(matches!(story.event(), Event::RegistrationConflict { .. }));
         assert_eq!(
             story.event(),
             Event::Disconnected {

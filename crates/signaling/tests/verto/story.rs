@@ -8,6 +8,7 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::event::Event;
+use offhook_signaling::remembered::Remembered;
 use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{CloseReason, Input, Output};
 use offhook_signaling::verto::dialect::differences::Dialect;
@@ -30,6 +31,8 @@ pub(crate) struct Story {
     pub(crate) disconnects: usize,
     pub(crate) wait: Option<(Instant, Deadline)>,
     serial: u64,
+    /// What was to be remembered, oldest first.
+    pub(crate) remembered: Vec<Remembered>,
 }
 
 pub(crate) fn password() -> Login {
@@ -40,7 +43,10 @@ pub(crate) fn password() -> Login {
 }
 
 pub(crate) fn config(dialect: Dialect, login: Login) -> Config {
-    Config::new("wss://gateway.example", dialect, login)
+    Config {
+        user_agent: "offhook/test".into(),
+        ..Config::new("wss://gateway.example", dialect, login)
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
@@ -63,6 +69,7 @@ impl Story {
             disconnects: 0,
             wait: None,
             serial: 0,
+            remembered: Vec::new(),
         };
         story.drain();
         story
@@ -119,6 +126,7 @@ impl Story {
                 Output::Send(text) => self
                     .sent
                     .push_back(serde_json::from_str(&text).expect("JSON")),
+                Output::Event(Event::Remember { state }) => self.remembered.push(state),
                 Output::Event(event) => self.events.push_back(event),
                 Output::Connect { url } => self.connects.push_back(url),
                 Output::Disconnect => self.disconnects += 1,

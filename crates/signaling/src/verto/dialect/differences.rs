@@ -23,6 +23,12 @@ pub struct Dialect {
     pub gateway_fields: bool,
     /// Whether extra headers reach the far side.
     pub headers: bool,
+    /// Whether candidates may follow a description.
+    pub trickle: bool,
+    /// Whether the server runs commands for us.
+    pub commands: bool,
+    /// Whether there are assistants to talk with.
+    pub assistants: bool,
     /// How we find out whether the server lives.
     pub probes: Probes,
     /// How a ping of the server is answered.

@@ -15,6 +15,9 @@ pub const FREESWITCH: Dialect = Dialect {
     logins: &[LoginKind::Password],
     gateway_fields: false,
     headers: false,
+    trickle: false,
+    commands: true,
+    assistants: false,
     // The server pings only after 30 s of our silence and never looks at the answer; pings of ours every 20 s keep
     // address translations open and show that it lives, so both limits are the same.
     probes: Probes {

@@ -17,6 +17,9 @@ pub const TELNYX: Dialect = Dialect {
     logins: &[LoginKind::Password, LoginKind::Token, LoginKind::Anonymous],
     gateway_fields: true,
     headers: true,
+    trickle: true,
+    commands: false,
+    assistants: true,
     // Figures of the browser SDK. The server pings every 15 to 30 s, so silence of 20 s is already unusual.
     probes: Probes {
         after_silence: Duration::from_secs(20),

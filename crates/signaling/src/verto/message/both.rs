@@ -27,6 +27,25 @@ pub struct Chat {
         skip_serializing_if = "Option::is_none"
     )]
     pub body: Option<String>,
+    /// Hand it to the call instead of the addressee.
+    #[serde(
+        rename = "inDialog",
+        deserialize_with = "lenient::flag",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub in_dialog: Option<bool>,
+    /// Sender's name, the server's to set.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub from_msg_name: Option<String>,
+    /// Sender's number, the server's to set.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub from_msg_number: Option<String>,
 }
 
 /// `ping`, either way.
@@ -64,6 +83,13 @@ pub struct Pong {
         skip_serializing_if = "Option::is_none"
     )]
     pub sessid: Option<String>,
+    /// When the login ends, in seconds since 1970 (FreeSWITCH).
+    #[serde(
+        rename = "auth-expires",
+        deserialize_with = "lenient::whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub auth_expires: Option<i64>,
 }
 
 /// `candidate` and `endOfCandidates`, either way (Telnyx). Readers look for the call in both places, so write both.

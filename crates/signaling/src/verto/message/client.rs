@@ -132,6 +132,12 @@ pub struct Modify {
         skip_serializing_if = "Option::is_none"
     )]
     pub sdp: Option<String>,
+    /// Candidates follow (Telnyx).
+    #[serde(
+        deserialize_with = "lenient::flag",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trickle: Option<bool>,
     /// Target of `transfer`.
     #[serde(
         deserialize_with = "lenient::text",

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::command::PreferredCodec;
 use crate::verto::lenient;
 
 /// One extra header.
@@ -13,6 +14,35 @@ pub struct Header {
     pub name: String,
     /// Value.
     pub value: String,
+}
+
+/// A codec as browsers name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CodecPreference {
+    /// Such as `audio/opus`.
+    #[serde(rename = "mimeType")]
+    pub mime_type: String,
+    /// In Hz.
+    #[serde(rename = "clockRate")]
+    pub clock_rate: u32,
+    /// Absent: one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u8>,
+    /// Format parameters.
+    #[serde(rename = "sdpFmtpLine", skip_serializing_if = "Option::is_none")]
+    pub fmtp: Option<String>,
+}
+
+impl From<&PreferredCodec> for CodecPreference {
+    fn from(codec: &PreferredCodec) -> Self {
+        Self {
+            mime_type: codec.mime_type.clone(),
+            clock_rate: codec.clock_rate,
+            channels: codec.channels,
+            fmtp: codec.fmtp.clone(),
+        }
+    }
 }
 
 /// What a client says about a call. Nothing here but what the server needs: no device names, no ICE servers.
@@ -32,6 +62,13 @@ pub struct DialogParams {
         skip_serializing_if = "Option::is_none"
     )]
     pub destination_number: Option<String>,
+    /// The call under the name that some clients use.
+    #[serde(
+        rename = "callId",
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub call_id_too: Option<String>,
     /// Caller's name.
     #[serde(
         deserialize_with = "lenient::text",
@@ -69,6 +106,12 @@ pub struct DialogParams {
         skip_serializing_if = "Option::is_none"
     )]
     pub client_state: Option<String>,
+    /// Codecs that the server should prefer (Telnyx).
+    #[serde(
+        deserialize_with = "lenient::maybe",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub preferred_codecs: Option<Vec<CodecPreference>>,
     /// Channel variables.
     #[serde(
         rename = "userVariables",

@@ -5,7 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::event::Party;
 use crate::verto::lenient;
+use crate::verto::message::both::Chat;
 use crate::verto::message::dialog_params::DialogParams;
+
+/// Headers or variables kept of one message.
+const MOST: usize = 128;
 
 /// `invite`, `attach`, `ringing`, `media`, `answer` and `display`, server to client.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,9 +107,50 @@ pub struct ServerCall {
         skip_serializing_if = "Option::is_none"
     )]
     pub dialog_params: Option<DialogParams>,
+    /// A chat message (`info`).
+    #[serde(
+        deserialize_with = "lenient::maybe",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub msg: Option<Chat>,
+    /// The `verto_h_` members beside the call, which carry a SIP leg's headers (FreeSWITCH).
+    #[serde(skip)]
+    pub beside: Vec<(String, String)>,
 }
 
+/// What the dialplan puts before the names of variables that are meant for the client.
+const TOLD: &str = "verto_svar_";
+/// What stands before the names of headers beside a call.
+const HEADER: &str = "verto_h_";
+
 impl ServerCall {
+    /// Keeps the headers that stand beside the call.
+    pub fn keep_beside(&mut self, params: &Value) {
+        let members = params.as_object().into_iter().flatten();
+        self.beside = members
+            .filter_map(|(name, value)| {
+                Some((
+                    name.strip_prefix(HEADER)?.to_owned(),
+                    value.as_str()?.to_owned(),
+                ))
+            })
+            .take(MOST)
+            .collect();
+    }
+
+    /// The variables that are meant for the client; the server mixes them with its own.
+    pub fn told_variables(&self) -> Vec<(String, String)> {
+        let all = self.variables.iter().flatten();
+        all.filter_map(|(name, value)| {
+            Some((
+                name.strip_prefix(TOLD)?.to_owned(),
+                value.as_str()?.to_owned(),
+            ))
+        })
+        .take(MOST)
+        .collect()
+    }
+
     /// The far side, by the rule of `display_direction`.
     pub fn remote(&self) -> Party {
         let inbound = self.display_direction.as_deref() == Some("inbound");
@@ -130,6 +175,8 @@ impl ServerCall {
             .into_iter()
             .flatten()
             .map(|header| (header.name.clone(), header.value.clone()))
+            .chain(self.beside.iter().cloned())
+            .take(MOST)
             .collect()
     }
 }
@@ -172,4 +219,38 @@ pub struct ServerBye {
         skip_serializing_if = "Option::is_none"
     )]
     pub sip_reason: Option<String>,
+    /// Opaque state of the application, base64 (Telnyx).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub client_state: Option<String>,
+    /// The same under its other name.
+    #[serde(
+        rename = "clientState",
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub client_state_too: Option<String>,
+    /// Extra headers (Telnyx).
+    #[serde(
+        rename = "dialogParams",
+        deserialize_with = "lenient::maybe",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub dialog_params: Option<DialogParams>,
+}
+
+impl ServerBye {
+    /// The extra headers as pairs.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let params = self.dialog_params.as_ref();
+        let headers = params.and_then(|params| params.custom_headers.as_ref());
+        headers
+            .into_iter()
+            .flatten()
+            .map(|header| (header.name.clone(), header.value.clone()))
+            .take(MOST)
+            .collect()
+    }
 }

@@ -8,18 +8,22 @@ use crate::command::Command;
 use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{EndedBy, Event, Party};
-use crate::verto::dialog::{Dialog, Effect, Effects};
+use crate::verto::dialog::state::{Dialog, Effect, Effects};
+use crate::verto::message::both::Chat;
 use crate::verto::message::server::{ServerBye, ServerCall};
 use crate::verto::method::Method;
-use crate::verto::requests::{CallRequest, Pending, Purpose};
+use crate::verto::requests::{Pending, Purpose};
 use crate::verto::rpc::Request;
+use crate::verto::session::errands::check_message;
 use crate::verto::session::machine::{Session, State};
-use crate::verto::wording::{Sides, Wish};
+use crate::verto::wording::{Extras, Sides, Wish};
 
 /// Calls that one session may have; more incoming ones are turned away as a switch under overload would.
 const MOST_CALLS: usize = 256;
 /// Ended calls that are remembered.
 const MOST_ENDED: usize = 64;
+/// Longest number to transfer to.
+const LONGEST_NUMBER: usize = 256;
 /// Digits in one command.
 const MOST_DIGITS: usize = 64;
 
@@ -27,7 +31,7 @@ impl Session {
     // ---- commands ----
 
     pub(super) fn on_call_command(&mut self, command: Command, now: Instant) {
-        let online = self.is_open();
+        let (online, name) = (self.is_open(), command.name());
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "the others are about no call"
@@ -40,47 +44,128 @@ impl Session {
                 caller_name,
                 caller_number,
                 headers,
-                ..
+                client_state,
+                codecs,
+                user_variables,
             } => {
                 let remote = Party {
                     name: String::new(),
                     number: to.clone(),
                 };
-                let (own_name, own_number) = (caller_name, caller_number);
+                let extras = Extras {
+                    headers,
+                    client_state,
+                    codecs,
+                    variables: user_variables,
+                };
                 let sides = Sides {
                     destination: Some(to),
-                    own_name,
-                    own_number,
-                    headers,
+                    own_name: caller_name,
+                    own_number: caller_number,
+                    extras,
                     remote,
+                    ..Sides::default()
                 };
                 self.invite(call, sides, sdp, now);
             }
-            Command::Bye { call, cause, .. } => {
-                self.command(&call, "hang up", now, |dialog, fx| {
-                    dialog.bye(cause, online, fx)
-                });
-            }
+            Command::Bye {
+                call,
+                cause,
+                headers,
+            } => self.command(&call, name, now, |dialog, fx| {
+                dialog.bye(cause, headers, online, fx)
+            }),
             Command::Attach { .. } if matches!(self.state, State::AwaitingReady(_)) => {
                 self.hold(command)
             }
             Command::Attach { call, sdp } => {
-                self.command(&call, "attach", now, |dialog, fx| dialog.attach(sdp, fx))
+                self.command(&call, name, now, |dialog, fx| dialog.attach(sdp, fx))
             }
-            Command::Answer { call, sdp, .. } => {
-                self.command(&call, "answer", now, |dialog, fx| dialog.answer(sdp, fx))
+            Command::Answer { call, .. } if self.is_anonymous() => {
+                let error = Error::NotWithAnonymous { command: name };
+                self.tell(Event::CommandFailed { call, error });
             }
-            Command::UpdateMedia { call, sdp } => {
-                self.command(&call, "media update", now, |dialog, fx| {
-                    dialog.update_media(sdp, fx)
+            Command::Answer {
+                call,
+                sdp,
+                headers,
+                client_state,
+            } => {
+                let extras = Extras {
+                    headers,
+                    client_state,
+                    ..Extras::default()
+                };
+                self.command(&call, name, now, |dialog, fx| {
+                    dialog.answer(sdp, extras, fx)
                 });
             }
+            Command::UpdateMedia { call, sdp } => {
+                self.command(&call, name, now, |dialog, fx| dialog.update_media(sdp, fx));
+            }
             Command::Dtmf { call, digits } => match check_digits(&digits) {
-                Ok(()) => self.command(&call, "DTMF", now, |dialog, fx| dialog.dtmf(digits, fx)),
+                Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.dtmf(digits, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
+            Command::Hold { call, on } => {
+                self.command(&call, name, now, |dialog, fx| dialog.hold(on, fx))
+            }
+            Command::Transfer { call, to } => {
+                if to.is_empty() || to.len() > LONGEST_NUMBER {
+                    let fault = "it needs a number of at most 256 bytes";
+                    let command = name;
+                    let error = Error::Unsayable { command, fault };
+                    return self.tell(Event::CommandFailed { call, error });
+                }
+                self.command(&call, name, now, |dialog, fx| dialog.transfer(to, fx));
+            }
+            Command::Replace { call, with } => self.replace(call, with, name, now),
+            Command::Message {
+                call: Some(call),
+                to,
+                body,
+            } => match check_message(name, &to, &body) {
+                Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.message(to, body, fx)),
+                Err(error) => self.tell(Event::CommandFailed { call, error }),
+            },
+            Command::Candidate { call, candidate } => {
+                self.candidate(call, Some(candidate), name, now)
+            }
+            Command::EndOfCandidates { call } => self.candidate(call, None, name, now),
             _ => {}
         }
+    }
+
+    fn replace(&mut self, call: CallId, with: CallId, name: &'static str, now: Instant) {
+        // With FreeSWITCH a name that is not ours could be anybody's call.
+        let fits = call != with && self.dialogs.get(&with).is_some_and(Dialog::is_up);
+        if !fits {
+            let error = Error::Unsayable {
+                command: name,
+                fault: "the other call has to be another one of this account that is up",
+            };
+            return self.tell(Event::CommandFailed { call, error });
+        }
+        self.command(&call, name, now, |dialog, fx| dialog.replace(with, fx));
+    }
+
+    fn candidate(
+        &mut self,
+        call: CallId,
+        candidate: Option<String>,
+        name: &'static str,
+        now: Instant,
+    ) {
+        if self.config.dialect.trickle {
+            return self.command(&call, name, now, |dialog, fx| {
+                dialog.candidate(candidate, fx)
+            });
+        }
+        let error = Error::NotInDialect {
+            dialect: self.config.dialect.name,
+            command: name,
+        };
+        self.tell(Event::CommandFailed { call, error });
     }
 
     fn invite(&mut self, call: CallId, sides: Sides, sdp: String, now: Instant) {
@@ -172,9 +257,14 @@ impl Session {
             }
             return;
         }
-        let Ok(message) = request.read::<ServerCall>() else {
+        let params = std::mem::take(&mut request.params);
+        let Ok(mut message) = serde_json::from_value::<ServerCall>(params.clone()) else {
             return;
         };
+        message.keep_beside(&params);
+        if let Some(chat) = message.msg.take().filter(|_| method == Method::Info) {
+            self.on_chat(message.call_id.as_deref(), chat);
+        }
         let Some(call) = message.call_id.as_deref().and_then(CallId::from_wire) else {
             return;
         };
@@ -185,6 +275,7 @@ impl Session {
         let online = self.is_open();
         self.step(&call, now, |dialog, fx| {
             dialog.heard(fx);
+            dialog.on_ids(&message, fx);
             #[expect(
                 clippy::wildcard_enum_match_arm,
                 reason = "the rest is acknowledged and otherwise ignored"
@@ -204,6 +295,18 @@ impl Session {
         });
     }
 
+    fn on_chat(&mut self, call: Option<&str>, chat: Chat) {
+        let call = call.and_then(CallId::from_wire);
+        let call = call.filter(|call| self.dialogs.get(call).is_some_and(Dialog::is_live));
+        let Some(body) = chat.body else {
+            return;
+        };
+        let number = chat.from.or(chat.from_msg_number).unwrap_or_default();
+        let name = chat.from_msg_name.unwrap_or_default();
+        let from = Party { name, number };
+        self.tell(Event::Message { call, from, body });
+    }
+
     fn on_new_call(
         &mut self,
         method: Method,
@@ -220,7 +323,8 @@ impl Session {
         if self.dialogs.len() >= MOST_CALLS {
             if self.is_open() {
                 let cause = Cause::NORMAL_TEMPORARY_FAILURE;
-                self.wish(&call, &Sides::default(), Wish::Bye { cause }, now);
+                let headers = Vec::new();
+                self.wish(&call, &Sides::default(), Wish::Bye { cause, headers }, now);
             }
             return;
         }
@@ -233,7 +337,8 @@ impl Session {
             (Method::Attach, None) => return,
             (_, _) => Dialog::incoming(call.clone(), message, &mut fx),
         };
-        self.settle(call, dialog, fx, now);
+        self.settle(call.clone(), dialog, fx, now);
+        self.tell_early_candidates(&call, now);
     }
 
     pub(super) fn on_call_deadline(&mut self, call: &CallId, deadline: Deadline, now: Instant) {
@@ -280,6 +385,7 @@ impl Session {
                     if matches!(event, Event::Ended { .. }) {
                         self.ended.truncate(MOST_ENDED - 1);
                         self.ended.push_front(call.clone());
+                        self.conferences.remove(&call);
                     }
                     self.tell(event);
                 }
@@ -302,18 +408,12 @@ impl Session {
             );
         } else {
             self.dialogs.insert(call, dialog);
+            self.plan_remember(now);
         }
     }
 
     fn wish(&mut self, call: &CallId, sides: &Sides, wish: Wish, now: Instant) {
-        let request = match &wish {
-            Wish::Invite { .. } => CallRequest::Invite,
-            Wish::Answer { .. } => CallRequest::Answer,
-            Wish::Attach { .. } => CallRequest::Attach,
-            Wish::Bye { .. } => CallRequest::Bye,
-            Wish::Dtmf { .. } => CallRequest::Dtmf,
-            Wish::UpdateMedia { .. } => CallRequest::UpdateMedia,
-        };
+        let request = wish.request();
         let (method, params) = self.speaker().about_call(call, sides, wish);
         let within = self.limit(request.deadline());
         let purpose = Purpose::Call(call.clone(), request);

@@ -8,9 +8,9 @@ use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::{CloseReason, Output};
-use crate::verto::address::with_query;
-use crate::verto::dialog::Effects;
-use crate::verto::requests::{CallRequest, Purpose};
+use crate::verto::address::{with_query, with_region};
+use crate::verto::dialog::state::Effects;
+use crate::verto::requests::Purpose;
 use crate::verto::session::machine::{Session, State};
 
 /// A session that was ready for this long has shown that the server is well; failures count from zero again.
@@ -20,7 +20,12 @@ impl Session {
     /// Opens a socket, if the credentials could be of any use.
     pub(super) fn connect_now(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Reconnect, &Owner::Session);
-        if let Some(fault) = self.login_fault() {
+        if self.waits_for_token(now) {
+            self.state = State::Idle;
+            return;
+        }
+        let login = self.config.login.clone();
+        if let Some(fault) = self.login_fault(&login) {
             self.tell(Event::LoginFailed(fault));
             self.tell(Event::Disconnected {
                 cause: DisconnectCause::LoginRefused,
@@ -52,16 +57,19 @@ impl Session {
             .filter(|_| self.config.dialect.gateway_fields);
         if let Some(token) = token {
             parameters.push(("voice_sdk_id", token));
-            if self.memory.skip_instance {
+            if self.memory.skip_instance || self.config.skip_instance {
                 parameters.push(("skip_last_voice_sdk_id", "true"));
             }
         }
-        with_query(&self.config.server, &parameters)
+        let region = self.config.region.as_deref();
+        match region.filter(|_| self.config.dialect.gateway_fields && !self.memory.region_failed) {
+            Some(region) => with_query(&with_region(&self.config.server, region), &parameters),
+            None => with_query(&self.config.server, &parameters),
+        }
     }
 
     /// What makes these credentials useless without asking the server.
-    fn login_fault(&self) -> Option<Error> {
-        let login = &self.config.login;
+    pub(super) fn login_fault(&self, login: &Login) -> Option<Error> {
         let dialect = &self.config.dialect;
         if !dialect.logins.contains(&login.kind()) {
             let server = self.server.clone();
@@ -119,9 +127,16 @@ impl Session {
         {
             self.tries.failures = 0;
         }
+        // A region that cannot be reached is left alone until another attempt has worked.
+        self.memory.region_failed = matches!(self.state, State::Connecting)
+            && self.config.region.is_some()
+            && !self.memory.region_failed;
         let delay = match &cause {
-            DisconnectCause::LoginRefused if self.tries.fresh_login => Duration::ZERO,
-            DisconnectCause::LoginRefused => self.refused_pause(),
+            DisconnectCause::LoginRefused => match self.rest_after_refusal(now) {
+                Some(rest) => rest,
+                None => return self.park(cause, now),
+            },
+            DisconnectCause::NotRegistered if self.tries.duel => self.config.timers.refused,
             DisconnectCause::Asked => Duration::ZERO,
             DisconnectCause::Connect(_)
             | DisconnectCause::Closed(_)
@@ -152,15 +167,14 @@ impl Session {
         self.deadlines.set(Deadline::Reconnect, Owner::Session, at);
     }
 
-    fn refused_pause(&mut self) -> Duration {
-        let timers = &self.config.timers;
-        let factor = 1u32
-            .checked_shl(self.tries.refused.saturating_sub(1))
-            .unwrap_or(u32::MAX);
-        timers
-            .refused
-            .saturating_mul(factor)
-            .min(timers.refused_cap)
+    /// The connection is of no use, and only a command changes that.
+    fn park(&mut self, cause: DisconnectCause, now: Instant) {
+        self.drop_socket(false, now);
+        self.state = State::Idle;
+        self.tell(Event::Disconnected {
+            cause,
+            retry_in: None,
+        });
     }
 
     /// Closes whatever socket there is, unless it is already gone, and forgets all that hung on it.
@@ -169,26 +183,26 @@ impl Session {
             self.outbox.push_back(Output::Disconnect);
         }
         self.deadlines
-            .retain(|_, owner| matches!(owner, Owner::Call(_)));
+            .retain(|_, owner| matches!(owner, Owner::Call(_) | Owner::Credential));
         self.state = State::Waiting;
+        self.channels.on_socket_lost();
+        self.early.clear();
         let mut lost = self.requests.take_all();
         lost.append(&mut self.unheard);
         for pending in lost {
-            if let Purpose::Call(call, request @ (CallRequest::Dtmf | CallRequest::UpdateMedia)) =
-                pending.purpose
-            {
-                let command = if request == CallRequest::Dtmf {
-                    "DTMF"
-                } else {
-                    "media update"
-                };
-                let error = Error::NotReady {
-                    server: self.server.clone(),
-                    command,
-                };
-                self.step(&call, now, |dialog, fx| {
-                    dialog.on_silence(request, error, false, fx)
-                });
+            match pending.purpose {
+                Purpose::Call(call, request) if request.is_wish() => {
+                    let error = Error::NotReady {
+                        server: self.server.clone(),
+                        command: request.name(),
+                    };
+                    self.step(&call, now, |dialog, fx| {
+                        dialog.on_silence(request, error, false, fx)
+                    });
+                }
+                Purpose::Errand(errand) => self.on_errand_lost(errand),
+                Purpose::Call(..) | Purpose::Login | Purpose::LoginAgain => {}
+                Purpose::GatewayState | Purpose::Probe => {}
             }
         }
         let keeps_unanswered = self.config.dialect.keeps_unanswered;
@@ -228,12 +242,12 @@ impl Session {
         if self.state == State::Stopping {
             return;
         }
-        self.step_all(now, |dialog, fx| dialog.bye(None, online, fx));
+        self.step_all(now, |dialog, fx| dialog.bye(None, Vec::new(), online, fx));
         if !online {
             return self.stop();
         }
         self.deadlines
-            .retain(|_, owner| !matches!(owner, Owner::Session));
+            .retain(|_, owner| !matches!(owner, Owner::Session | Owner::Credential));
         self.deadlines.set(
             Deadline::Stopping,
             Owner::Session,
@@ -249,6 +263,7 @@ impl Session {
         self.deadlines.retain(|_, _| false);
         self.dialogs.clear();
         self.state = State::Stopped;
+        self.remember_the_end();
         self.tell(Event::Stopped);
     }
 }

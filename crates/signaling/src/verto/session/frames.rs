@@ -1,6 +1,6 @@
 //! What the server sends: sorted into requests and replies, acknowledged, and its silence.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::event::{DisconnectCause, Event};
 use crate::session::Output;
 use crate::verto::dialect::differences::PingReply;
 use crate::verto::liveness::MOST_PROBES;
-use crate::verto::message::both::Ack;
+use crate::verto::message::both::{Ack, Ping, Pong};
 use crate::verto::message::login::{ClientReady, GatewayState, GatewayStateResult, LoginResult};
 use crate::verto::method::Method;
 use crate::verto::requests::{CallRequest, Pending, Purpose};
@@ -22,6 +22,8 @@ use crate::verto::wording::write;
 const AUTHENTICATION_REQUIRED: i64 = -32000;
 /// How often a request is said again after such a refusal and a login.
 const MOST_REPEATS: u8 = 2;
+/// Numbers that can be seconds since 1970 of our days.
+const SECONDS: std::ops::Range<i64> = 1_600_000_000..5_000_000_000;
 /// Acknowledgements kept until `clientReady`; beyond that they are dropped, which servers do not mind.
 const MOST_HELD_ACKS: usize = 256;
 
@@ -86,7 +88,13 @@ impl Session {
             }
             Method::Ping => self.on_ping(request, now),
             Method::Punt => self.on_punt(now),
-            Method::Event => {}
+            Method::Event => self.on_channel_event(&request.params, now),
+            Method::Prompt => self.on_prompt(&request.params),
+            Method::Announce => self.on_announcement(&request.params),
+            Method::Conversation => self.on_conversation(&request.params),
+            Method::Candidate | Method::EndOfCandidates => {
+                self.on_remote_candidate(method, request, now);
+            }
             method => self.on_call_request(method, request, now),
         }
     }
@@ -120,9 +128,20 @@ impl Session {
         }
     }
 
-    fn on_ping(&mut self, request: Request, now: Instant) {
+    fn on_ping(&mut self, mut request: Request, now: Instant) {
+        let id = request.id.take();
+        let ping: Ping = request.read().unwrap_or_default();
+        // FreeSWITCH counts its pings by the clock.
+        let second = ping.serno.filter(|serno| SECONDS.contains(serno));
+        if let Some(second) = second.and_then(|second| u64::try_from(second).ok()) {
+            let date = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            if self.clock.learn(date, now) {
+                self.plan_token(now);
+            }
+        }
+        self.on_auth_expires(ping.auth_expires, false, now);
         match self.config.dialect.ping_reply {
-            PingReply::Ack => self.acknowledge_always(Method::Ping, request.id),
+            PingReply::Ack => self.acknowledge_always(Method::Ping, id),
             PingReply::OwnPing => self.probe(now),
         }
     }
@@ -132,7 +151,14 @@ impl Session {
     fn on_reply(&mut self, reply: Reply, now: Instant) {
         let pending = self.take_pending(reply.id.as_ref(), now);
         // The gateway's state counts wherever it stands: some gateways answer under another id.
-        let state = gateway_state(&reply.result);
+        let told = gateway_state(&reply.result);
+        let state = told.as_ref().and_then(|told| told.state.clone());
+        if let Some(key) = told.and_then(|told| told.call_report_id)
+            && self.memory.report_key.as_ref() != Some(&key)
+        {
+            self.memory.report_key = Some(key.clone());
+            self.tell(Event::ReportKey { id: key });
+        }
         let Some(pending) = pending else {
             if let Some(state) = state {
                 self.on_gateway_state(state, now);
@@ -145,7 +171,11 @@ impl Session {
             Purpose::GatewayState => {
                 self.on_gateway_state(state.unwrap_or_else(|| "unknown".to_owned()), now)
             }
-            Purpose::Probe => {}
+            Purpose::Probe => {
+                let pong: Pong = serde_json::from_value(reply.result).unwrap_or_default();
+                self.on_auth_expires(pong.auth_expires, false, now);
+            }
+            Purpose::Errand(errand) => self.on_errand_done(errand, pending.method, reply.result),
             Purpose::Call(call, request) => {
                 let server = self.server.clone();
                 let result = serde_json::from_value(reply.result).unwrap_or_default();
@@ -163,7 +193,7 @@ impl Session {
         match pending.purpose {
             Purpose::Login => return self.on_login_refused(false, error, now),
             Purpose::LoginAgain => return self.on_login_refused(true, error, now),
-            Purpose::GatewayState | Purpose::Probe | Purpose::Call(..) => {}
+            Purpose::GatewayState | Purpose::Probe | Purpose::Call(..) | Purpose::Errand(_) => {}
         }
         let login_wanted = error.code == Some(AUTHENTICATION_REQUIRED);
         if login_wanted && pending.repeats < MOST_REPEATS && self.state != State::Stopping {
@@ -171,6 +201,17 @@ impl Session {
             return self.log_in_again(now);
         }
         match pending.purpose {
+            Purpose::Errand(errand) => self.on_errand_refused(errand, error),
+            // Without an identity, only what an assistant needs is allowed.
+            Purpose::Call(call, request)
+                if self.is_anonymous()
+                    && request.is_wish()
+                    && error.message.as_deref() != Some("CALL DOES NOT EXIST") =>
+            {
+                let command = request.name();
+                let error = Error::NotWithAnonymous { command };
+                self.tell(Event::CommandFailed { call, error });
+            }
             // A bye has to reach the server: it is said again on the next socket.
             Purpose::Call(call, request) if !(login_wanted && request == CallRequest::Bye) => {
                 let (server, online) = (self.server.clone(), self.is_open());
@@ -222,11 +263,19 @@ impl Session {
             Purpose::Login | Purpose::LoginAgain | Purpose::GatewayState | Purpose::Probe => {
                 self.lose(DisconnectCause::Silent(deadline), now);
             }
+            Purpose::Errand(errand) => {
+                let error = self.silent(deadline);
+                self.on_errand_failed(errand, error);
+            }
             Purpose::Call(call, request) => {
                 let (error, online) = (self.silent(deadline), self.is_open());
                 self.step(&call, now, |dialog, fx| {
                     dialog.on_silence(request, error, online, fx)
                 });
+                // Perhaps it is not only this request that gets no answer.
+                if self.requests.count(&Purpose::Probe) == 0 {
+                    self.probe(now);
+                }
             }
         }
     }
@@ -261,12 +310,11 @@ impl Session {
     }
 }
 
-fn gateway_state(result: &Value) -> Option<String> {
+fn gateway_state(result: &Value) -> Option<GatewayState> {
     result.get("params")?;
     serde_json::from_value::<GatewayStateResult>(result.clone())
         .ok()?
-        .params?
-        .state
+        .params
 }
 
 fn read(result: Value) -> LoginResult {

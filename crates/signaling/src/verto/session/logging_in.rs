@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use crate::auth::jwt::Lifetime;
 use crate::auth::login::Login;
+use crate::call_id::uuid_v4;
 use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::Output;
+use crate::verto::assistant::{NO_CONVERSATION, failure};
 use crate::verto::dialect::differences::{Readiness, SessidRule};
 use crate::verto::liveness::Liveness;
 use crate::verto::message::login::{ClientReady, LoginResult};
@@ -24,12 +26,18 @@ use crate::verto::wording::{LoginFacts, Speaker};
 /// Pause between two questions for the gateway's state, as in the browser SDK.
 const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
 
+/// Registrations lost twice within this span are fought over.
+const DUEL: Duration = Duration::from_secs(15 * 60);
+
 impl Session {
     pub(super) fn speaker(&self) -> Speaker<'_> {
         Speaker {
             dialect: &self.config.dialect,
             sessid: self.memory.sessid.as_deref(),
             user_agent: &self.config.user_agent,
+            trickle: self.config.trickle && self.config.dialect.trickle,
+            user_variables: &self.config.user_variables,
+            login_params: &self.config.login_params,
         }
     }
 
@@ -81,21 +89,11 @@ impl Session {
         }
     }
 
-    pub(super) fn on_new_login(&mut self, login: Login, now: Instant) {
-        self.config.login = login;
-        self.tries.fresh_login = true;
-        self.tries.refused = 0;
-        match &self.state {
-            State::Idle | State::Waiting => self.connect_paced(now),
-            State::Registering(_) | State::Ready | State::Doubting(_) => self.log_in_again(now),
-            // Used when their turn comes: at the open socket, after a refusal, or once the server is ready.
-            State::Connecting | State::LoggingIn(_) | State::AwaitingReady(_) => {}
-            State::Stopping | State::Stopped => {}
-        }
-    }
-
     pub(super) fn on_logged_in(&mut self, result: LoginResult, now: Instant) {
-        self.tries.refused = 0;
+        self.forget_refusals();
+        self.disbelieve_clock(now);
+        let renewed = !matches!(self.state, State::LoggingIn(_));
+        self.on_auth_expires(result.auth_expires, renewed, now);
         if let (SessidRule::Server { .. }, Some(sessid)) =
             (self.config.dialect.sessid, result.sessid)
         {
@@ -105,6 +103,7 @@ impl Session {
         self.tell(Event::LoggedIn {
             sessid: self.memory.sessid.clone().unwrap_or_default(),
         });
+        self.remember(now);
         let State::LoggingIn(early) = &mut self.state else {
             return;
         };
@@ -141,20 +140,29 @@ impl Session {
     pub(super) fn on_login_refused(&mut self, again: bool, error: ErrorObject, now: Instant) {
         // With nothing waiting for it, a refused login on a live socket leaves the old identity in force.
         let fatal = !again || !self.unheard.is_empty();
+        let in_use = error.message.as_deref() == Some("Session in use");
         let error = self.explain_refusal(error, now);
         self.tell(Event::LoginFailed(error));
+        if in_use && self.config.dialect.sessid == SessidRule::Client {
+            // The name belongs to somebody else's live socket: we need another.
+            self.memory.sessid = Some(uuid_v4(&mut self.rng));
+            let detail = "another user's session has the same name".to_owned();
+            self.tell(Event::RegistrationConflict { detail });
+        }
         if fatal {
             self.tries.refused = self.tries.refused.saturating_add(1);
             self.lose(DisconnectCause::LoginRefused, now);
+            self.ask_afresh(now);
         } else if self.tries.fresh_login {
             self.log_in_again(now);
+        } else {
+            self.on_refresh_refused(now);
         }
     }
 
     fn explain_refusal(&self, error: ErrorObject, now: Instant) -> Error {
         let server = self.server.clone();
-        if let (Login::Token { token }, Some(wall)) = (&self.config.login, self.config.wall_clock) {
-            let wall = wall + (now - self.started);
+        if let (Login::Token { token }, Some(wall)) = (&self.config.login, self.clock.server(now)) {
             let life = Lifetime::read(token.expose()).unwrap_or_default();
             if let Some(since) = life.expired_since(wall) {
                 return Error::TokenExpired { server, since };
@@ -166,12 +174,20 @@ impl Session {
         let reason = error
             .message
             .unwrap_or_else(|| "no reason given".to_owned());
+        if self.is_anonymous() && (error.code == Some(NO_CONVERSATION) || reason.contains("10007"))
+        {
+            return failure(&server, Some(NO_CONVERSATION), &reason);
+        }
         Error::LoginRejected {
             server,
             user: self.config.login.who(),
             code: error.code,
             reason,
         }
+    }
+
+    pub(super) fn is_anonymous(&self) -> bool {
+        matches!(self.config.login, Login::Anonymous { .. })
     }
 
     pub(super) fn on_client_ready(&mut self, message: ClientReady, now: Instant) {
@@ -204,6 +220,7 @@ impl Session {
         self.outbox
             .extend(awaiting.acks.into_iter().map(Output::Send));
         self.step_all(now, |dialog, fx| dialog.on_socket_back(fx));
+        self.listen_again(now);
         for command in awaiting.commands {
             self.on_call_command(command, now);
         }
@@ -230,7 +247,9 @@ impl Session {
         self.tries.attempt = 0;
         self.tries.ready_since = Some(now);
         self.memory.skip_instance = false;
+        self.tries.duel = false;
         self.tell(Event::Ready);
+        self.plan_registration_check(now);
     }
 
     pub(super) fn ask_gateway(&mut self, now: Instant) {
@@ -264,14 +283,43 @@ impl Session {
                 }
             }
             State::Ready if verdict != Verdict::Registered => {
+                self.on_registration_lost(&state, now);
                 let limit = self.config.timers.registration;
                 self.deadlines
                     .set(Deadline::Registration, Owner::Session, now + limit);
                 self.state = State::Doubting(Registering::default());
                 self.on_gateway_state(state, now);
             }
-            State::Ready | State::Idle | State::Waiting | State::Connecting => {}
+            State::Ready => self.plan_registration_check(now),
+            State::Idle | State::Waiting | State::Connecting => {}
             State::Stopping | State::Stopped => {}
+        }
+    }
+
+    /// The gateway let go of us while the socket is well: a restart of its own, or somebody else with our credential. Twice
+    /// within a while it is taken for the latter, since coming back at once would only throw the other out again.
+    fn on_registration_lost(&mut self, state: &str, now: Instant) {
+        if !matches!(state, "UNREGED" | "UNREGISTER" | "NOREG" | "EXPIRED") {
+            return;
+        }
+        let before = self.tries.unregistered.replace(now);
+        self.tries.duel = before.is_some_and(|before| now < before + DUEL);
+        let detail = format!("the gateway says {state} though the connection is well");
+        self.tell(Event::RegistrationConflict { detail });
+    }
+
+    /// Registrations are lost silently: the gateway is asked now and then.
+    fn plan_registration_check(&mut self, now: Instant) {
+        let pause = self.config.timers.registration_check;
+        if self.config.dialect.readiness == Readiness::Registered && !pause.is_zero() {
+            self.deadlines
+                .set(Deadline::RegistrationCheck, Owner::Session, now + pause);
+        }
+    }
+
+    pub(super) fn check_registration(&mut self, now: Instant) {
+        if matches!(self.state, State::Ready) {
+            self.ask_gateway(now);
         }
     }
 
@@ -281,6 +329,8 @@ impl Session {
         self.deadlines.clear(Deadline::GatewayAsk, &Owner::Session);
         if matches!(self.state, State::Doubting(_)) {
             self.state = State::Ready;
+            self.tries.duel = false;
+            self.plan_registration_check(now);
         } else {
             self.ready(now);
         }
@@ -335,6 +385,8 @@ impl Session {
         self.tell(Event::Failed(Error::TakenOver {
             server: self.server.clone(),
         }));
+        let detail = "another client with the same login took the session over".to_owned();
+        self.tell(Event::RegistrationConflict { detail });
         self.tell(Event::Disconnected {
             cause: DisconnectCause::TakenOver,
             retry_in: None,

@@ -14,13 +14,18 @@ use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::{Input, Output};
 use crate::verto::address::server_name;
+use crate::verto::channels::Channels;
+use crate::verto::conference::Conference;
 use crate::verto::dialect::differences::SessidRule;
-use crate::verto::dialog::Dialog;
+use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
 use crate::verto::registration::Registering;
 use crate::verto::requests::{Pending, Purpose, Requests};
 use crate::verto::rpc::{Frame, Id, Request};
+use crate::verto::server_clock::ServerClock;
+use crate::verto::session::candidates::EarlyCandidate;
 use crate::verto::session::config::Config;
+use crate::verto::session::tokens::Tokens;
 
 /// One signalling session with one server. Drive it: one [`Session::handle`], then [`Session::poll`] until
 /// [`Output::Wait`].
@@ -33,13 +38,18 @@ pub struct Session {
     pub(super) outbox: VecDeque<Output>,
     pub(super) deadlines: Deadlines,
     pub(super) rng: StdRng,
-    pub(super) started: Instant,
     pub(super) requests: Requests,
     pub(super) dialogs: BTreeMap<CallId, Dialog>,
     pub(super) liveness: Liveness,
     pub(super) logins: LoginPace,
     pub(super) memory: Memory,
     pub(super) tries: Tries,
+    pub(super) tokens: Tokens,
+    pub(super) clock: ServerClock,
+    pub(super) channels: Channels,
+    pub(super) conferences: BTreeMap<CallId, Conference>,
+    /// Candidates for calls that have not come yet.
+    pub(super) early: VecDeque<EarlyCandidate>,
     /// Refused with "authentication required": to be said again after the login under way.
     pub(super) unheard: Vec<Pending>,
     /// The last calls whose end has been told: a late offer of one is not a new call.
@@ -92,6 +102,10 @@ pub(super) struct Memory {
     pub(super) voice_sdk_id: Option<String>,
     /// The last instance of the gateway failed us: ask for another.
     pub(super) skip_instance: bool,
+    /// The region could not be reached: the next attempt leaves the choice to the server.
+    pub(super) region_failed: bool,
+    /// `call_report_id` told last.
+    pub(super) report_key: Option<String>,
 }
 
 /// How often things went wrong.
@@ -103,6 +117,14 @@ pub(super) struct Tries {
     pub(super) failures: u32,
     /// Logins refused in a row.
     pub(super) refused: u32,
+    /// The source was asked for a better token since the last login that worked.
+    pub(super) asked_afresh: bool,
+    /// A young credential got its second chance.
+    pub(super) young_retry: bool,
+    /// When the registration was last lost on a healthy socket.
+    pub(super) unregistered: Option<Instant>,
+    /// It was lost twice in a row: somebody else wants it, and we stay away for a while.
+    pub(super) duel: bool,
     /// Fresh credentials came and have not been used yet.
     pub(super) fresh_login: bool,
     pub(super) ready_since: Option<Instant>,
@@ -123,9 +145,11 @@ impl Session {
             ),
             SessidRule::Server { .. } => config.remembered.sessid.clone(),
         };
+        let clock = ServerClock::new(config.wall_clock, now);
         let memory = Memory {
-            heard: sessid.is_some().then_some(now),
+            heard: heard_before(&config, now),
             sessid,
+            voice_sdk_id: config.remembered.voice_sdk_id.clone(),
             ..Memory::default()
         };
         let mut session = Self {
@@ -135,16 +159,21 @@ impl Session {
             outbox: VecDeque::new(),
             deadlines: Deadlines::default(),
             rng,
-            started: now,
             requests: Requests::default(),
             dialogs: BTreeMap::new(),
             liveness: Liveness::new(now),
             logins: LoginPace::default(),
             memory,
             tries: Tries::default(),
+            tokens: Tokens::default(),
+            clock,
+            channels: Channels::default(),
+            conferences: BTreeMap::new(),
+            early: VecDeque::new(),
             unheard: Vec::new(),
             ended: VecDeque::new(),
         };
+        session.on_credentials(now);
         session.connect_now(now);
         session
     }
@@ -165,7 +194,16 @@ impl Session {
             Input::Closed(reason) => self.on_closed(reason, now),
             Input::Text(text) => self.on_text(text, now),
             Input::Command(command) => self.on_command(command, now),
-            Input::Timeout | Input::ServerDate(_) | Input::WallClock(_) => {}
+            Input::ServerDate(date) => {
+                if self.clock.learn(date, now) {
+                    self.plan_token(now);
+                }
+            }
+            Input::WallClock(wall) => {
+                self.clock.set_wall(wall, now);
+                self.plan_token(now);
+            }
+            Input::Timeout => {}
         }
         // Whatever the input was, time has passed with it.
         while let Some((deadline, owner)) = self.deadlines.expired(now) {
@@ -192,42 +230,34 @@ impl Session {
     }
 
     fn on_command(&mut self, command: Command, now: Instant) {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "not carried out yet")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all others are about a call, and said so there"
+        )]
         match command {
             Command::Login(login) => self.on_new_login(login, now),
+            Command::TokenFailed { reason } => self.on_token_failed(reason, now),
+            Command::Retry => self.on_retry(now),
             Command::Reconnect => self.on_reconnect(now),
             Command::Shutdown => self.on_shutdown(now),
-            Command::Invite { .. } | Command::Answer { .. } | Command::Bye { .. } => {
-                self.on_call_command(command, now)
+            Command::Subscribe { .. } | Command::Unsubscribe { .. } | Command::Broadcast { .. } => {
+                self.on_errand(command, now);
             }
-            Command::Dtmf { .. } | Command::UpdateMedia { .. } | Command::Attach { .. } => {
-                self.on_call_command(command, now);
+            Command::JsApi { .. } | Command::FsApi { .. } | Command::Message { call: None, .. } => {
+                self.on_errand(command, now);
             }
-            Command::Retry => self.on_reconnect(now),
-            command => {
-                let error = Error::NotInDialect {
-                    dialect: self.config.dialect.name,
-                    command: command.name(),
-                };
-                self.tell(match (command.call().cloned(), &command) {
-                    (Some(call), _) => Event::CommandFailed { call, error },
-                    (None, Command::JsApi { id, .. } | Command::FsApi { id, .. }) => {
-                        Event::ApiReply {
-                            id: *id,
-                            result: Err(error),
-                        }
-                    }
-                    (None, _) => Event::SessionCommandFailed {
-                        command: command.name(),
-                        error,
-                    },
-                });
+            Command::Converse { .. }
+            | Command::Moderate { .. }
+            | Command::ConferenceChat { .. } => {
+                self.on_errand(command, now);
             }
+            command => self.on_call_command(command, now),
         }
     }
 
     fn on_deadline(&mut self, deadline: Deadline, owner: Owner, now: Instant) {
         match owner {
+            Owner::Credential => self.on_credential_deadline(deadline, now),
             Owner::Call(call) => self.on_call_deadline(&call, deadline, now),
             Owner::Request(id) => {
                 if let Some(pending) = self.requests.take(&id) {
@@ -253,6 +283,24 @@ impl Session {
             Deadline::Registration => self.on_not_registered(now),
             Deadline::Probe => self.probe(now),
             Deadline::Stopping => self.stop(),
+            Deadline::Remember => self.remember_calls(now),
+            Deadline::RegistrationCheck => self.check_registration(now),
+            _ => {}
+        }
+    }
+
+    fn on_credential_deadline(&mut self, deadline: Deadline, now: Instant) {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the other deadlines are not about credentials"
+        )]
+        match deadline {
+            Deadline::TokenRefresh => self.on_token_refresh(now),
+            Deadline::TokenWarning => self.on_token_warning(now),
+            Deadline::TokenExpiry => self.on_token_expiry(now),
+            Deadline::TokenReply => {
+                self.on_token_failed("it gives no answer".to_owned(), now);
+            }
             _ => {}
         }
     }
@@ -277,7 +325,7 @@ impl Session {
         let id = uuid_v4(&mut self.rng);
         let voice_sdk_id = match pending.purpose {
             Purpose::GatewayState | Purpose::Probe => self.memory.voice_sdk_id.clone(),
-            Purpose::Login | Purpose::LoginAgain | Purpose::Call(..) => None,
+            Purpose::Login | Purpose::LoginAgain | Purpose::Call(..) | Purpose::Errand(_) => None,
         };
         let method = self.config.dialect.spell(pending.method);
         let request = Request {
@@ -325,7 +373,16 @@ impl Session {
             Deadline::ByeReply => timers.bye_reply,
             Deadline::ModifyReply => timers.modify_reply,
             Deadline::Stopping => timers.stopping,
+            Deadline::ApiReply => timers.api_reply,
             _ => timers.reply,
         }
     }
+}
+
+/// When an earlier process last heard of its session, as an instant of ours.
+fn heard_before(config: &Config, now: Instant) -> Option<Instant> {
+    let at = config.remembered.at?;
+    let age = config.wall_clock?.duration_since(at).unwrap_or_default();
+    config.remembered.sessid.as_ref()?;
+    now.checked_sub(age)
 }

@@ -1,0 +1,123 @@
+//! What our user wants of a call.
+
+use crate::call_id::CallId;
+use crate::cause::Cause;
+use crate::deadlines::Deadline;
+use crate::error::Error;
+use crate::event::{EndedBy, Event};
+use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::wording::{Extras, Wish};
+
+impl Dialog {
+    pub(crate) fn answer(&mut self, sdp: String, extras: Extras, fx: &mut Effects) {
+        if !matches!(self.phase, Phase::Offered) || self.adrift {
+            return self.refuse("answer", fx);
+        }
+        fx.push(Effect::Stop(Deadline::Untaken));
+        fx.push(Effect::Send(Wish::Answer { sdp, extras }));
+        self.phase = Phase::Answering;
+    }
+
+    pub(crate) fn attach(&mut self, sdp: String, fx: &mut Effects) {
+        if !matches!(self.phase, Phase::AttachOffered) || self.adrift {
+            return self.refuse("attach", fx);
+        }
+        fx.push(Effect::Stop(Deadline::AttachUntaken));
+        fx.push(Effect::Send(Wish::Attach { sdp }));
+        self.phase = Phase::Attaching;
+    }
+
+    pub(crate) fn dtmf(&mut self, digits: String, fx: &mut Effects) {
+        let heard = match &self.phase {
+            Phase::Up => true,
+            Phase::Calling(calling) => calling.has_media,
+            Phase::Offered | Phase::Answering | Phase::AttachOffered | Phase::Attaching => false,
+            Phase::Leaving(_) | Phase::Over => false,
+        };
+        if !heard || self.adrift {
+            return self.refuse("DTMF", fx);
+        }
+        fx.push(Effect::Send(Wish::Dtmf { digits }));
+    }
+
+    pub(crate) fn update_media(&mut self, sdp: String, fx: &mut Effects) {
+        // With FreeSWITCH the same request on an unanswered call hangs it up.
+        if !matches!(self.phase, Phase::Up) || self.adrift {
+            return self.refuse("media update", fx);
+        }
+        fx.push(Effect::Send(Wish::UpdateMedia { sdp }));
+    }
+
+    pub(crate) fn hold(&mut self, on: bool, fx: &mut Effects) {
+        if !self.is_up() {
+            return self.refuse(if on { "hold" } else { "resume" }, fx);
+        }
+        fx.push(Effect::Send(Wish::Hold { on }));
+    }
+
+    pub(crate) fn transfer(&mut self, to: String, fx: &mut Effects) {
+        if !self.is_up() {
+            return self.refuse("transfer", fx);
+        }
+        fx.push(Effect::Send(Wish::Transfer { to }));
+    }
+
+    pub(crate) fn replace(&mut self, with: CallId, fx: &mut Effects) {
+        if !self.is_up() {
+            return self.refuse("attended transfer", fx);
+        }
+        fx.push(Effect::Send(Wish::Replace { with }));
+    }
+
+    pub(crate) fn message(&mut self, to: String, body: String, fx: &mut Effects) {
+        if self.adrift {
+            return self.refuse("message", fx);
+        }
+        fx.push(Effect::Send(Wish::Message { to, body }));
+    }
+
+    /// A candidate of ours, or with `None` the end of them. Without a connection there is nobody to tell, and the next
+    /// offer or answer holds them all.
+    pub(crate) fn candidate(&mut self, candidate: Option<String>, fx: &mut Effects) {
+        let negotiating = !matches!(self.phase, Phase::Offered | Phase::AttachOffered);
+        if negotiating && !self.adrift {
+            fx.push(Effect::Send(Wish::Candidate { candidate }));
+        }
+    }
+
+    /// Our user ends it. `online`: a bye can be sent now; else it is owed until the next login.
+    pub(crate) fn bye(
+        &mut self,
+        cause: Option<Cause>,
+        headers: Vec<(String, String)>,
+        online: bool,
+        fx: &mut Effects,
+    ) {
+        let cause = cause.unwrap_or_else(|| self.usual_cause());
+        self.sides.bye_headers = headers;
+        self.leave(EndedBy::Local, cause, None, online, fx);
+    }
+
+    fn usual_cause(&self) -> Cause {
+        match &self.phase {
+            Phase::Calling(_) => Cause::ORIGINATOR_CANCEL,
+            // What both vendors' clients say for a plain reject.
+            Phase::Offered => Cause::USER_BUSY,
+            Phase::Answering | Phase::Up | Phase::AttachOffered | Phase::Attaching => {
+                Cause::NORMAL_CLEARING
+            }
+            Phase::Leaving(_) | Phase::Over => Cause::NORMAL_CLEARING,
+        }
+    }
+
+    pub(super) fn refuse(&self, command: &'static str, fx: &mut Effects) {
+        let error = Error::WrongState {
+            command,
+            state: self.state(),
+        };
+        fx.push(Effect::Tell(Event::CommandFailed {
+            call: self.call.clone(),
+            error,
+        }));
+    }
+}

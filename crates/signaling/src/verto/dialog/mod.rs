@@ -1,0 +1,7 @@
+//! One call as a machine: phases, and the steps between them by who asks.
+
+mod commands;
+mod endings;
+mod replies;
+mod reports;
+pub(crate) mod state;

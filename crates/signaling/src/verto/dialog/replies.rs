@@ -1,0 +1,180 @@
+//! What the server says to our requests about a call, or fails to say.
+
+use crate::cause::Cause;
+use crate::error::Error;
+use crate::event::{EndedBy, Event};
+use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::message::client::ModifyResult;
+use crate::verto::requests::CallRequest;
+use crate::verto::rpc::ErrorObject;
+use crate::verto::wording::Wish;
+
+impl Dialog {
+    pub(crate) fn on_done(
+        &mut self,
+        request: CallRequest,
+        result: ModifyResult,
+        server: &str,
+        fx: &mut Effects,
+    ) {
+        let call = self.call.clone();
+        match request {
+            CallRequest::Invite if matches!(self.phase, Phase::Calling(_)) => {
+                fx.push(Effect::Tell(Event::Trying { call }));
+            }
+            CallRequest::Answer if matches!(self.phase, Phase::Answering) => self.up(fx),
+            CallRequest::Attach if matches!(self.phase, Phase::Attaching) => {
+                self.up(fx);
+                // Nobody says whether hold outlives a lost socket; saying it again does no harm.
+                if self.held {
+                    fx.push(Effect::Send(Wish::Hold { on: true }));
+                }
+            }
+            CallRequest::Bye => self.phase = Phase::Over,
+            // A reply that comes when the call has moved on, or that says nothing new.
+            CallRequest::Invite | CallRequest::Answer | CallRequest::Attach => {}
+            CallRequest::Message | CallRequest::Candidate => {}
+            _ if !self.is_live() => {}
+            CallRequest::Dtmf => fx.push(Effect::Tell(Event::DtmfSent { call })),
+            CallRequest::UpdateMedia => match result.sdp {
+                Some(sdp) => fx.push(Effect::Tell(Event::MediaUpdated { call, sdp })),
+                None => self.misread(server, "the reply to updateMedia holds no SDP", fx),
+            },
+            CallRequest::Hold => match result.hold_state.as_deref() {
+                // Whatever is not active counts as held, as in the browser SDK.
+                Some(state) => {
+                    self.held = !matches!(state, "active" | "unheld");
+                    let held = self.held;
+                    fx.push(Effect::Tell(Event::HoldState { call, held }));
+                }
+                None => self.misread(server, "the reply to hold names no state", fx),
+            },
+            CallRequest::Transfer | CallRequest::Replace => {
+                fx.push(Effect::Tell(Event::Transferred { call }));
+            }
+        }
+    }
+
+    fn up(&mut self, fx: &mut Effects) {
+        self.phase = Phase::Up;
+        fx.push(Effect::Tell(Event::Confirmed {
+            call: self.call.clone(),
+        }));
+    }
+
+    fn misread(&self, server: &str, fault: &'static str, fx: &mut Effects) {
+        fx.push(Effect::Tell(Event::CommandFailed {
+            call: self.call.clone(),
+            error: Error::PeerMisbehaved {
+                server: server.to_owned(),
+                method: "modify",
+                fault,
+            },
+        }));
+    }
+
+    pub(crate) fn on_refused(
+        &mut self,
+        request: CallRequest,
+        error: ErrorObject,
+        server: &str,
+        online: bool,
+        fx: &mut Effects,
+    ) {
+        let unknown = error.message.as_deref() == Some("CALL DOES NOT EXIST");
+        match (request, &self.phase) {
+            (CallRequest::Bye, _) => self.phase = Phase::Over,
+            (_, Phase::Leaving(_) | Phase::Over) => {}
+            (CallRequest::Invite, Phase::Calling(_)) => {
+                let cause = said_cause(&error).unwrap_or(Cause::NORMAL_TEMPORARY_FAILURE);
+                self.end(EndedBy::Server, cause, error.message, fx);
+            }
+            // The caller gave up; his bye may still be on its way.
+            (CallRequest::Answer, Phase::Answering) if unknown => {
+                self.end(EndedBy::Remote, Cause::ORIGINATOR_CANCEL, error.message, fx);
+            }
+            (CallRequest::Answer, Phase::Answering) | (CallRequest::Attach, Phase::Attaching)
+                if !unknown =>
+            {
+                let cause = said_cause(&error).unwrap_or(Cause::INCOMPATIBLE_DESTINATION);
+                self.leave(EndedBy::Server, cause, error.message, online, fx);
+            }
+            (CallRequest::Invite | CallRequest::Answer | CallRequest::Attach, _) if !unknown => {}
+            // Candidates are a help, never a condition: the descriptions hold what is needed.
+            (CallRequest::Candidate, _) => {}
+            (_, _) if unknown => {
+                let detail = "the server no longer knows the call".to_owned();
+                self.end(
+                    EndedBy::Server,
+                    Cause::INVALID_CALL_REFERENCE,
+                    Some(detail),
+                    fx,
+                );
+            }
+            (_, _) => {
+                let reason = error
+                    .message
+                    .unwrap_or_else(|| "no reason given".to_owned());
+                let error = Error::Refused {
+                    server: server.to_owned(),
+                    method: request.name(),
+                    code: error.code,
+                    reason,
+                };
+                fx.push(Effect::Tell(Event::CommandFailed {
+                    call: self.call.clone(),
+                    error,
+                }));
+            }
+        }
+    }
+
+    /// No reply to a request of ours.
+    pub(crate) fn on_silence(
+        &mut self,
+        request: CallRequest,
+        error: Error,
+        online: bool,
+        fx: &mut Effects,
+    ) {
+        match (request, &self.phase) {
+            (CallRequest::Bye, _) => self.phase = Phase::Over,
+            (_, Phase::Leaving(_) | Phase::Over) => {}
+            (CallRequest::Invite, Phase::Calling(_))
+            | (CallRequest::Answer, Phase::Answering)
+            | (CallRequest::Attach, Phase::Attaching) => {
+                let detail = Some(error.to_string());
+                self.leave(
+                    EndedBy::Timeout,
+                    Cause::RECOVERY_ON_TIMER_EXPIRE,
+                    detail,
+                    online,
+                    fx,
+                );
+            }
+            (CallRequest::Invite | CallRequest::Answer | CallRequest::Attach, _) => {}
+            (CallRequest::Candidate, _) => {}
+            (_, _) => fx.push(Effect::Tell(Event::CommandFailed {
+                call: self.call.clone(),
+                error,
+            })),
+        }
+    }
+}
+
+/// The cause inside a refusal, where there is one.
+fn said_cause(error: &ErrorObject) -> Option<Cause> {
+    let name = error.fields.get("cause").and_then(|value| value.as_str());
+    let code = error
+        .fields
+        .get("causeCode")
+        .and_then(serde_json::Value::as_u64);
+    if name.is_none() && code.is_none() {
+        return None;
+    }
+    Some(Cause::from_wire(
+        name,
+        code.and_then(|code| u16::try_from(code).ok()),
+        None,
+    ))
+}

@@ -1,0 +1,359 @@
+//! The life of the login: asked for again in time, warned of, said when it is over.
+
+use std::time::{Duration, Instant};
+
+use crate::auth::jwt::Lifetime;
+use crate::auth::login::Login;
+use crate::deadlines::{Deadline, Owner};
+use crate::error::Error;
+use crate::event::{Event, TokenWantedReason};
+use crate::verto::session::machine::{Session, State};
+
+/// When a user is warned.
+const WARNINGS: [Duration; 3] = [
+    Duration::from_secs(3600),
+    Duration::from_secs(600),
+    Duration::from_secs(120),
+];
+/// How long before its end a login without a token is renewed (FreeSWITCH's `auth-expires`).
+const RENEW_BEFORE: Duration = Duration::from_secs(60);
+/// A credential may need this long to become known everywhere.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// What is known of the present login's life, and of the source that can prolong it.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    expires: Option<Instant>,
+    /// The source was asked and has not answered.
+    asked: bool,
+    last_asked: Option<Instant>,
+    /// Failures of the source in a row.
+    failures: u32,
+    /// The end that the server named for a login without a token, in seconds since 1970.
+    auth_expires: Option<u64>,
+    /// That end was renewed once and stayed the same.
+    fixed: bool,
+    /// When a command brought the present credentials.
+    handed: Option<Instant>,
+}
+
+impl Session {
+    fn has_source(&self) -> bool {
+        self.config.token_refresh.is_some() && matches!(self.config.login, Login::Token { .. })
+    }
+
+    fn lifetime(&self) -> Lifetime {
+        match &self.config.login {
+            Login::Token { token } => Lifetime::read(token.expose()).unwrap_or_default(),
+            Login::Password { .. } | Login::Anonymous { .. } => Lifetime::default(),
+        }
+    }
+
+    /// Whether there is no token yet, but somebody to ask for one.
+    pub(super) fn lacks_token(&self) -> bool {
+        let empty =
+            matches!(&self.config.login, Login::Token { token } if token.expose().is_empty());
+        empty && self.has_source()
+    }
+
+    /// Whether a connection attempt has to wait for a token: there is none, or it has ended and another can be had. One that
+    /// its source has just given is tried whatever our clock says.
+    pub(super) fn waits_for_token(&mut self, now: Instant) -> bool {
+        let ended = self.has_source()
+            && !self.tries.fresh_login
+            && self.tokens.expires.is_some_and(|end| end <= now);
+        if !ended && !self.lacks_token() {
+            return false;
+        }
+        self.want_token(now);
+        true
+    }
+
+    /// Plans what follows from the login's end.
+    pub(super) fn plan_token(&mut self, now: Instant) {
+        for deadline in [
+            Deadline::TokenWarning,
+            Deadline::TokenExpiry,
+            Deadline::TokenRefresh,
+        ] {
+            self.deadlines.clear(deadline, &Owner::Credential);
+        }
+        let end = match &self.config.login {
+            Login::Token { .. } => self.lifetime().expires,
+            Login::Password { .. } => self.tokens.auth_expires,
+            Login::Anonymous { .. } => None,
+        };
+        self.tokens.expires = end.and_then(|end| self.clock.instant(end, now));
+        let Some(expires) = self.tokens.expires else {
+            return;
+        };
+        let left = expires.saturating_duration_since(now);
+        let token = matches!(self.config.login, Login::Token { .. });
+        if token && !left.is_zero() {
+            self.plan_warning(expires, now);
+            self.deadlines
+                .set(Deadline::TokenExpiry, Owner::Credential, expires);
+        }
+        let wait = match self.config.token_refresh {
+            Some(rule) if token => rule.wait(left, &mut self.rng),
+            _ if token || self.tokens.fixed || left <= RENEW_BEFORE => return,
+            _ => left - RENEW_BEFORE,
+        };
+        self.deadlines
+            .set(Deadline::TokenRefresh, Owner::Credential, now + wait);
+    }
+
+    fn plan_warning(&mut self, expires: Instant, now: Instant) {
+        let next = WARNINGS
+            .iter()
+            .filter_map(|before| expires.checked_sub(*before))
+            .find(|at| *at > now);
+        if let Some(at) = next {
+            self.deadlines
+                .set(Deadline::TokenWarning, Owner::Credential, at);
+        }
+    }
+
+    pub(super) fn on_token_warning(&mut self, now: Instant) {
+        if let Some(expires) = self.tokens.expires {
+            let left = expires.saturating_duration_since(now);
+            self.tell(Event::TokenExpiringSoon { left });
+            self.plan_warning(expires, now);
+        }
+    }
+
+    pub(super) fn on_token_expiry(&mut self, now: Instant) {
+        self.tell(Event::TokenExpired);
+        self.want_token(now);
+    }
+
+    /// Credentials came, with the session itself or by a command. A token so short of its end that nobody could be warned in
+    /// time is warned of at once, unless a source is about to replace it.
+    pub(super) fn on_credentials(&mut self, now: Instant) {
+        self.plan_token(now);
+        let left = self
+            .tokens
+            .expires
+            .map(|end| end.saturating_duration_since(now));
+        if let Some(left) = left
+            && !left.is_zero()
+            && left <= WARNINGS[0]
+            && !self.has_source()
+            && matches!(self.config.login, Login::Token { .. })
+        {
+            self.tell(Event::TokenExpiringSoon { left });
+        }
+    }
+
+    /// The server took a token that has ended by our clock: the clock is wrong, and the end not worth a thought.
+    pub(super) fn disbelieve_clock(&mut self, now: Instant) {
+        if self.tokens.expires.is_some_and(|end| end <= now) {
+            self.tokens.expires = None;
+            self.deadlines
+                .clear(Deadline::TokenRefresh, &Owner::Credential);
+        }
+    }
+
+    /// The server named the end of the login.
+    pub(super) fn on_auth_expires(&mut self, second: Option<i64>, renewed: bool, now: Instant) {
+        let Some(second) = second.and_then(|second| u64::try_from(second).ok()) else {
+            return;
+        };
+        let same = self.tokens.auth_expires == Some(second);
+        self.tokens.auth_expires = Some(second);
+        if same && !renewed {
+            return;
+        }
+        self.tokens.fixed = same && renewed;
+        self.plan_token(now);
+    }
+
+    // ---- the source ----
+
+    /// Time to replace the credentials, each kind in its own way.
+    pub(super) fn on_token_refresh(&mut self, now: Instant) {
+        if self.has_source() {
+            self.want_token(now);
+        } else if matches!(self.state, State::Ready | State::Doubting(_)) {
+            self.log_in_again(now);
+        }
+    }
+
+    /// Asks the driver for a token, if there is anybody to ask and it is time.
+    pub(super) fn want_token(&mut self, now: Instant) {
+        let Some(rule) = self.config.token_refresh.filter(|_| self.has_source()) else {
+            return;
+        };
+        if self.tokens.asked || matches!(self.state, State::Stopping | State::Stopped) {
+            return;
+        }
+        let earliest = self.tokens.last_asked.map(|last| last + rule.spacing);
+        if let Some(at) = earliest.filter(|at| *at > now) {
+            self.deadlines
+                .set(Deadline::TokenRefresh, Owner::Credential, at);
+            return;
+        }
+        self.deadlines
+            .clear(Deadline::TokenRefresh, &Owner::Credential);
+        let left = self
+            .tokens
+            .expires
+            .map(|end| end.saturating_duration_since(now));
+        let reason = match left {
+            _ if self.lacks_token() => TokenWantedReason::Missing,
+            _ if self.tries.refused > 0 => TokenWantedReason::Refused,
+            Some(left) if left.is_zero() => TokenWantedReason::Expired,
+            Some(left) => TokenWantedReason::Refresh { left },
+            None => TokenWantedReason::Refused,
+        };
+        self.tokens.asked = true;
+        self.tokens.last_asked = Some(now);
+        self.deadlines.set(
+            Deadline::TokenReply,
+            Owner::Credential,
+            now + self.config.timers.token_reply,
+        );
+        self.tell(Event::TokenWanted { reason });
+    }
+
+    /// The source has no token: it is asked again later, and later still.
+    pub(super) fn on_token_failed(&mut self, reason: String, now: Instant) {
+        let Some(rule) = self.config.token_refresh.filter(|_| self.tokens.asked) else {
+            return;
+        };
+        self.tell(Event::Failed(Error::TokenSource {
+            server: self.server.clone(),
+            reason,
+        }));
+        let pause = rule.pause(self.tokens.failures + 1, &mut self.rng);
+        self.token_later(pause, now);
+    }
+
+    /// A token of the source did not work out.
+    pub(super) fn token_later(&mut self, pause: Duration, now: Instant) {
+        self.deadlines
+            .clear(Deadline::TokenReply, &Owner::Credential);
+        self.tokens.asked = false;
+        self.tokens.failures = self.tokens.failures.saturating_add(1);
+        self.deadlines
+            .set(Deadline::TokenRefresh, Owner::Credential, now + pause);
+    }
+
+    /// A login on the live socket was refused: its source may do better in a while.
+    pub(super) fn on_refresh_refused(&mut self, now: Instant) {
+        if let Some(rule) = self.config.token_refresh.filter(|_| self.has_source()) {
+            let pause = rule.pause(self.tokens.failures + 1, &mut self.rng);
+            self.token_later(pause, now);
+        }
+    }
+
+    pub(super) fn on_new_login(&mut self, login: Login, now: Instant) {
+        let asked = self.tokens.asked;
+        if asked && login == self.config.login {
+            let reason = "it gave the same token again".to_owned();
+            return self.on_token_failed(reason, now);
+        }
+        // Something that cannot be a token must not replace what still works.
+        if let (Login::Token { .. }, Some(fault)) = (&login, self.login_fault(&login)) {
+            self.tell(Event::LoginFailed(fault));
+            if asked {
+                self.on_token_failed("its token is malformed".to_owned(), now);
+            }
+            return;
+        }
+        self.deadlines
+            .clear(Deadline::TokenReply, &Owner::Credential);
+        self.tokens.asked = false;
+        self.tokens.failures = 0;
+        self.tokens.handed = Some(now);
+        self.tokens.auth_expires = None;
+        self.tokens.fixed = false;
+        self.config.login = login;
+        self.tries.fresh_login = true;
+        if !asked {
+            self.forget_refusals();
+        }
+        self.on_credentials(now);
+        match &self.state {
+            State::Idle | State::Waiting => self.connect_paced(now),
+            State::Registering(_) | State::Ready | State::Doubting(_) => self.log_in_again(now),
+            // Used when their turn comes: at the open socket, after a refusal, or once the server is ready.
+            State::Connecting | State::LoggingIn(_) | State::AwaitingReady(_) => {}
+            State::Stopping | State::Stopped => {}
+        }
+    }
+
+    // ---- refusals ----
+
+    /// A command changed something: the next refusal is the first.
+    pub(super) fn forget_refusals(&mut self) {
+        self.tries.refused = 0;
+        self.tries.asked_afresh = false;
+        self.tries.young_retry = false;
+    }
+
+    /// A person or a configuration says that the login may work now.
+    pub(super) fn on_retry(&mut self, now: Instant) {
+        let refused = self.tries.refused > 0;
+        self.forget_refusals();
+        match &self.state {
+            State::Idle | State::Waiting => {
+                self.tries.failures = 0;
+                if refused {
+                    self.want_token(now);
+                }
+                self.connect_paced(now);
+            }
+            State::Ready | State::Doubting(_) if self.tokens.failures > 0 => {
+                self.tokens.last_asked = None;
+                self.want_token(now);
+            }
+            State::Ready | State::Doubting(_) | State::Registering(_) => {}
+            State::Connecting | State::LoggingIn(_) | State::AwaitingReady(_) => {}
+            State::Stopping | State::Stopped => {}
+        }
+    }
+
+    /// How long a refused login rests; `None`: until a command.
+    pub(super) fn rest_after_refusal(&mut self, now: Instant) -> Option<Duration> {
+        if self.tries.fresh_login {
+            return Some(Duration::ZERO);
+        }
+        let usual = self.refused_pause();
+        let life = self.lifetime();
+        let server = self.clock.server(now);
+        // Not yet good by its own word: tried again when it is.
+        let wait = server.and_then(|server| life.good_in(server));
+        if let Some(wait) = wait.filter(|wait| usual.is_none_or(|usual| *wait < usual)) {
+            return Some(wait + Duration::from_secs(1));
+        }
+        let age = match (life.issued(server), self.tokens.handed) {
+            (Some(age), _) => Some(age),
+            (None, handed) => handed.map(|at| now - at),
+        };
+        if age.is_some_and(|age| age < YOUNG) && !self.tries.young_retry {
+            self.tries.young_retry = true;
+            return Some(YOUNG);
+        }
+        usual
+    }
+
+    /// After a refusal the source gets one chance to do better.
+    pub(super) fn ask_afresh(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.tries.asked_afresh, true) {
+            self.want_token(now);
+        }
+    }
+
+    fn refused_pause(&self) -> Option<Duration> {
+        let timers = &self.config.timers;
+        let factor = 1u32
+            .checked_shl(self.tries.refused.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        let pause = timers
+            .refused
+            .saturating_mul(factor)
+            .min(timers.refused_cap);
+        (!timers.refused.is_zero()).then_some(pause)
+    }
+}
