@@ -162,6 +162,16 @@ impl Control {
         .call
     }
 
+    /// Places a call with one of several accounts; returns its id.
+    pub fn call_with(&mut self, account: &str, number: &str) -> String {
+        self.ask::<CallPlaced>(&Request::Call(Call {
+            account: Some(account.to_owned()),
+            number: number.to_owned(),
+            ..Call::default()
+        }))
+        .call
+    }
+
     /// Answers the call that rings.
     pub fn answer(&mut self) {
         self.ask::<serde_json::Value>(&Request::Answer(Answer::default()));

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use offhook_control::notice::Event;
 use tempfile::TempDir;
 
 use crate::control::Control;
-use crate::program::{Program, run};
+use crate::program::{Program, path_of, run};
 
 /// A configuration in the making.
 #[derive(Debug)]
@@ -126,11 +127,23 @@ impl Config {
     /// # Panics
     /// When the disk refuses.
     pub fn launch(self) -> Daemon {
+        self.spawn(Command::new(path_of("offhookd")))
+    }
+
+    /// The same through another program, which is given the daemon's command line behind its own arguments.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn launch_by(self, mut program: Command) -> Daemon {
+        program.arg(path_of("offhookd"));
+        self.spawn(program)
+    }
+
+    fn spawn(self, mut command: Command) -> Daemon {
         let file = self.folder.path().join("offhookd.toml");
         std::fs::write(&file, self.text()).expect("the configuration");
-        let program = Program::start("offhookd", |command| {
-            command.arg("--config").arg(&file);
-        });
+        command.arg("--config").arg(&file);
+        let program = Program::spawn("offhookd", command);
         Daemon {
             program,
             config: self,

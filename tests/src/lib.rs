@@ -10,3 +10,5 @@ pub mod program;
 pub mod sandbox;
 pub mod skip;
 pub mod sound;
+pub mod tamper;
+pub mod tls_server;

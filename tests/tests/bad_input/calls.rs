@@ -39,16 +39,74 @@ fn an_unknown_number_ends_with_its_cause_and_other_calls_go_on() {
 }
 
 #[test]
-fn a_far_end_that_sends_nothing_is_told_and_the_call_ends_by_its_time_limit() {
+fn a_busy_far_end_is_told_in_words_and_with_its_cause() {
+    for dialect in ["telnyx", "freeswitch"] {
+        let sandbox = Sandbox::start(&[]);
+        let daemon = Config::new()
+            .account("desk", dialect, &sandbox.ready.verto, "demo-1", "sandbox")
+            .launch();
+        let mut control = daemon.ready();
+        let call = control.call("99017");
+        let ended = control.wait_ended(&call, PATIENCE);
+        assert_eq!((ended.by, ended.answered), (EndedBy::Remote, false));
+        assert_eq!((ended.cause.as_str(), ended.code), ("USER_BUSY", 17));
+        assert!(ended.reason.contains("busy"), "{ended:?}");
+        assert_eq!(ended.remedy.as_deref(), Some("try again later"));
+        let (code, _, complained) = daemon.cli(&["call", "99017", "--wait"]);
+        assert_eq!(code, Some(1));
+        for word in ["USER_BUSY (17)", "busy", "what to do: try again later"] {
+            assert!(complained.contains(word), "no {word:?} in: {complained}");
+        }
+    }
+}
+
+#[test]
+fn a_far_end_that_hangs_up_before_the_answer_is_told_on_either_side() {
+    let sandbox = Sandbox::start(&[]);
+    let daemon = Config::new()
+        .account("desk", "telnyx", &sandbox.ready.verto, "demo-1", "sandbox")
+        .account("door", "telnyx", &sandbox.ready.verto, "demo-2", "sandbox")
+        .launch();
+    let mut control = daemon.ready();
+    // 9179 rings, hangs up, and would call back after 9 s.
+    let out = control.call_with("desk", "9179");
+    let ended = control.wait_ended(&out, PATIENCE);
+    assert_eq!((ended.by, ended.answered), (EndedBy::Remote, false));
+    assert!(ended.reason.contains("hung up"), "{ended:?}");
+
+    let (code, _, complained) = daemon.cli(&["call", "9189", "--account", "desk", "--wait"]);
+    assert_eq!(code, Some(1), "early media is no answer");
+    assert!(complained.contains("busy"), "{complained}");
+
+    // The other way round: the caller gives up while it rings here.
+    let placed = control.call_with("door", "demo-1");
+    let rings = control.wait("the call", PATIENCE, |notice| {
+        matches!(notice.event, Event::Incoming { .. }).then(|| notice.call.clone())
+    });
+    let rings = rings.expect("a call has a name");
+    control.hangup(&placed);
+    let ended = control.wait_ended(&rings, PATIENCE);
+    assert_eq!((ended.by, ended.answered), (EndedBy::Remote, false));
+    assert!(!ended.reason.is_empty());
+    let (code, _, complained) = daemon.cli(&["answer"]);
+    assert_eq!(code, Some(1));
+    assert!(complained.contains("no call rings"), "{complained}");
+}
+
+#[test]
+fn a_far_end_that_sends_silence_is_not_missed() {
     let sandbox = Sandbox::start(&["--mute-return"]);
     let config = Config::new().account("desk", "telnyx", &sandbox.ready.verto, "demo-1", "sandbox");
-    let daemon = config.launch();
+    let daemon = config.with("[media]\nno_media = \"1s\"").launch();
     let mut control = daemon.ready();
-    // A muted return path still carries packets of silence: the call lives, and nothing is reported as missing.
     let call = control.call("9196");
-    control.wait("media", PATIENCE, |notice| {
-        matches!(notice.event, Event::FirstRtpReceived).then_some(())
-    });
+    for _ in 0..3 {
+        control.wait("figures", PATIENCE, |notice| {
+            matches!(notice.event, Event::Quality(_)).then_some(())
+        });
+    }
+    let missed = |event: &&Event| matches!(event, Event::NoMedia { .. });
+    assert!(!control.events().iter().any(missed));
     control.hangup(&call);
     assert_eq!(control.wait_ended(&call, PATIENCE).by, EndedBy::Local);
 }

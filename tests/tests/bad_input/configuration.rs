@@ -1,13 +1,18 @@
 //! Configurations that cannot work are refused at the start, by name.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use offhook_tests::daemon::Config;
+use offhook_tests::daemon::{Config, Daemon};
 
 /// Starts the daemon, which must refuse; returns what it said.
 fn refused(config: Config) -> String {
-    let mut daemon = config.launch();
+    complaint(config.launch())
+}
+
+fn complaint(mut daemon: Daemon) -> String {
     let status = daemon.program.wait(Duration::from_secs(10));
     assert!(!status.success(), "it should not have started");
     daemon.program.stderr().to_owned()
@@ -51,6 +56,45 @@ fn a_secret_that_is_missing_or_open_to_all_is_refused_by_name() {
     assert!(!said.contains("very-secret"), "{said}");
 }
 
+/// Takes the rights away from root that root has over files of others, so that a mode means something in this test.
+fn as_any_user() -> Command {
+    if !nix::unistd::geteuid().is_root() {
+        return Command::new("env");
+    }
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--inh-caps=-dac_override,-dac_read_search",
+        "--bounding-set=-dac_override,-dac_read_search",
+    ]);
+    command
+}
+
+fn forbid(path: &Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).expect("its mode");
+}
+
+#[test]
+fn a_secret_or_an_input_that_may_not_be_read_is_refused_by_name() {
+    let config = account(Config::new());
+    let password = config.folder().join("desk.password");
+    forbid(&password);
+    let said = complaint(config.launch_by(as_any_user()));
+    says(
+        &said,
+        &[&password.to_string_lossy(), "cannot read", "owner", "desk"],
+    );
+
+    let config = account(Config::new());
+    let input = config.secret("hello.wav", "");
+    forbid(&input);
+    let config = config.audio(&format!("file:{}", input.display()), "discard");
+    let said = complaint(config.launch_by(as_any_user()));
+    says(
+        &said,
+        &[&input.to_string_lossy(), "cannot be read", "permissions"],
+    );
+}
+
 #[test]
 fn an_input_that_is_missing_or_no_wave_file_is_refused_by_name() {
     let said = refused(account(Config::new()).audio("file:/nonexistent/hello.wav", "discard"));
@@ -85,6 +129,20 @@ fn a_socket_path_that_is_taken_is_named_and_the_first_daemon_stays() {
 }
 
 #[test]
+fn a_file_in_the_place_of_the_socket_is_named_and_left_alone() {
+    let config = account(Config::new());
+    let path = config.socket();
+    std::fs::write(&path, "precious").expect("a file");
+    let mut daemon = config.launch();
+    assert!(!daemon.program.wait(Duration::from_secs(10)).success());
+    says(
+        daemon.program.stderr(),
+        &["control.sock", "is no socket", "remove it"],
+    );
+    assert_eq!(std::fs::read(&path).expect("the file"), b"precious");
+}
+
+#[test]
 fn a_stale_socket_is_no_obstacle() {
     let config = account(Config::new());
     drop(
@@ -92,7 +150,7 @@ fn a_stale_socket_is_no_obstacle() {
             .expect("a socket that nobody answers on"),
     );
     let daemon = config.launch();
-    let mode = |path: &std::path::Path| {
+    let mode = |path: &Path| {
         std::fs::metadata(path)
             .expect("the socket")
             .permissions()

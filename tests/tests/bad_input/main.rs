@@ -2,4 +2,6 @@
 
 mod calls;
 mod configuration;
+mod media;
+mod recordings;
 mod servers;

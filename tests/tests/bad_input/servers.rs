@@ -13,6 +13,8 @@ use offhook_control::reply::{AccountState, AccountStatus};
 use offhook_tests::control::Control;
 use offhook_tests::daemon::{Config, Daemon};
 use offhook_tests::sandbox::Sandbox;
+use offhook_tests::tamper::{Tamper, Way};
+use offhook_tests::tls_server::TlsServer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -143,12 +145,76 @@ fn a_certificate_of_an_unknown_authority_names_the_key_that_helps() {
     says(&account, &["certificate", "ca_file"]);
 }
 
+/// What is told of a server with this certificate, whose authority is trusted.
+fn told_of_certificate(name: &str, years: (i32, i32), words: &[&str]) {
+    let server = TlsServer::start(name, years);
+    let config = Config::new();
+    let password = config.secret("password", "sandbox");
+    let keys = format!(
+        "login = \"demo-1\"\npassword_file = {password:?}\nca_file = {:?}\n",
+        server.ca
+    );
+    let url = format!("wss://localhost:{}/", server.address.port());
+    let (_daemon, account) = told(config.account_with("desk", "telnyx", &url, &keys));
+    says(&account, words);
+    says(&account, &["localhost", "certificate"]);
+    assert_eq!(account.state, AccountState::Waiting, "it keeps trying");
+}
+
+#[test]
+fn a_certificate_for_another_name_names_both() {
+    told_of_certificate(
+        "pbx.example.com",
+        (2020, 2120),
+        &["not for the name localhost but for pbx.example.com", "URL"],
+    );
+}
+
+#[test]
+fn an_expired_certificate_says_since_when_and_what_to_renew() {
+    told_of_certificate(
+        "localhost",
+        (2019, 2020),
+        &["expired on 2020-01-01", "renew", "clock"],
+    );
+}
+
+#[test]
+fn a_certificate_that_is_not_yet_valid_names_the_clock() {
+    told_of_certificate(
+        "localhost",
+        (2110, 2120),
+        &[
+            "not yet valid before 2110-01-01",
+            "set this machine's clock",
+        ],
+    );
+}
+
 #[test]
 fn a_server_that_stays_silent_ends_in_bounded_time() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
     let address = listener.local_addr().expect("its address");
     let (_daemon, account) = told(with_server(&format!("ws://{address}/")));
-    says(&account, &[&address.to_string()]);
+    says(
+        &account,
+        &[&address.to_string(), "no answer within 10 s", "check"],
+    );
+}
+
+#[test]
+fn a_server_that_upgrades_and_then_stays_silent_is_left_and_tried_again() {
+    for dialect in ["telnyx", "freeswitch"] {
+        let sandbox = Sandbox::start(&[]);
+        let tamper = Tamper::start(&sandbox.ready.verto, |way, text| {
+            (way == Way::ToServer).then_some(text)
+        });
+        let config = Config::new().account("desk", dialect, &tamper.url, "demo-1", "sandbox");
+        let (_daemon, account) = told(config);
+        let host = tamper.url.trim_start_matches("ws://");
+        says(&account, &[host, "does not answer", "login", "check"]);
+        assert_eq!(account.state, AccountState::Waiting);
+    }
 }
 
 #[test]

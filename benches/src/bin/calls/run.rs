@@ -108,6 +108,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Figures, Failure> {
     let mut setups = run.set_up()?;
     let setup_cpu = cpu_time()? - cpu_before;
 
+    // A measurement lasts as long as it was asked to: nothing is waited for here.
     std::thread::sleep(SETTLE);
     let sum_late = || {
         late.iter()
@@ -117,6 +118,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Figures, Failure> {
     let (late_in_setup, frames_before) = (sum_late(), shared.frames.load(Ordering::Relaxed));
     let (cpu_before, begun) = (cpu_time()?, Instant::now());
     let withheld_before = Withheld::so_far();
+    // The span that is measured.
     std::thread::sleep(plan.span);
     let withheld = Withheld::so_far().since(withheld_before);
     let frames = shared.frames.load(Ordering::Relaxed) - frames_before;
@@ -124,6 +126,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Figures, Failure> {
     let rss = resident_kib()?.saturating_sub(rss_before);
 
     shared.quiet.store(true, Ordering::Relaxed);
+    // Packets still under way are no loss.
     std::thread::sleep(DRAIN);
     let last = run.hang_up()?;
 

@@ -113,7 +113,9 @@ pub enum IceFailure {
         candidates: usize,
     },
     /// The path was lost and did not come back.
-    #[error("the network path to {remote} was lost and did not come back")]
+    #[error(
+        "the network path to {remote} was lost and did not come back: check the network on both sides, and call again"
+    )]
     Lost {
         /// The last address that worked.
         remote: SocketAddr,
@@ -127,23 +129,33 @@ pub enum DtlsFailure {
     /// The certificate shown is not the one signalled: someone may be in the middle.
     #[error(
         "the far end's certificate does not match the {expected} fingerprint of its session description: the media \
-         path may be intercepted"
+         path may be intercepted; check which certificate the server's media side uses before calling again"
     )]
     FingerprintMismatch {
         /// The hash of the first signalled fingerprint.
         expected: FingerprintHash,
     },
     /// The far end never finished the handshake.
-    #[error("the far end did not complete the DTLS handshake in time")]
+    #[error(
+        "the far end did not complete the DTLS handshake in time: check that WebRTC media (DTLS-SRTP) is enabled there, \
+         and that UDP packets of 1200 bytes pass"
+    )]
     Timeout,
     /// The far end ended the handshake with a fatal alert.
-    #[error("the far end refused the DTLS handshake with a fatal alert")]
+    #[error(
+        "the far end refused the DTLS handshake with a fatal alert: see its log for what it dislikes, most often our \
+         certificate's fingerprint or its cipher suites"
+    )]
     RefusedByPeer,
     /// No SRTP profile in common.
-    #[error("the far end accepts none of our SRTP profiles")]
+    #[error(
+        "the far end accepts none of our SRTP profiles: enable AES_CM_128_HMAC_SHA1_80 or AEAD_AES_128_GCM there"
+    )]
     NoCommonProfile,
     /// The far end broke the protocol, or has no cipher suite in common with us.
-    #[error("the DTLS handshake failed: {detail}")]
+    #[error(
+        "the DTLS handshake failed: {detail}; check that the far end speaks DTLS 1.2 with an ECDHE cipher suite"
+    )]
     Handshake {
         /// What the DTLS layer says.
         detail: String,

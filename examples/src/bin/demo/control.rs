@@ -38,6 +38,7 @@ pub(crate) fn subscribe(
             Err(_) => {
                 interrupt.check()?;
                 daemon.check()?;
+                // A socket that does not exist yet cannot be waited for otherwise.
                 std::thread::sleep(Duration::from_millis(5));
             }
         }

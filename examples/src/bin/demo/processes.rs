@@ -108,6 +108,7 @@ impl Drop for Running {
                 let _ = self.child.wait();
                 return;
             }
+            // The standard library waits for a child without a time limit only.
             std::thread::sleep(Duration::from_millis(10));
         }
     }
