@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::fault::{Fault, FaultPlan};
 use crate::limits::Limits;
+use crate::rest::settings::{Choice, Choices, Rate, RestSettings};
 
 /// A Verto gateway for people without an account, and for tests.
 ///
@@ -51,6 +53,31 @@ pub(crate) struct Args {
     /// UDP ports for media, as FIRST-LAST; without it the system chooses.
     #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
     media_ports: Option<RangeInclusive<u16>>,
+    /// Port of the REST API; 0 takes a free one. It listens on loopback, with `--tls` also where the gateway does.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    rest_port: u16,
+    /// Key of the REST API; the same with "-readonly" behind it may only read.
+    #[arg(long, value_name = "KEY", default_value = "sandbox")]
+    rest_key: String,
+    /// Requests of the REST API for each endpoint, as REQUESTS/SECONDS; without it none is refused.
+    #[arg(long, value_name = "N/SECONDS")]
+    rest_rate: Option<Rate>,
+    /// What the REST API does where the real one is not documented, as NAME=VALUE; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    rest_choice: Vec<Choice>,
+    /// Seconds for which credentials and tokens are too fresh to log in with.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    fresh_delay: Duration,
+    /// Life of the REST API's tokens.
+    #[arg(long, value_name = "SECONDS", default_value = "86400", value_parser = seconds)]
+    token_life: Duration,
+    /// Take no tokens but those of the REST API.
+    #[arg(long)]
+    signed_tokens_only: bool,
+    /// What is to go wrong, as NAME=NUMBER: rest-slow=MS (each answer), rest-429=N, rest-500=N (every N-th request),
+    /// rest-lost=N (every N-th POST is carried out, its answer is not written); may be given several times.
+    #[arg(long, value_name = "NAME=NUMBER")]
+    fault: Vec<Fault>,
 }
 
 /// Which dialects are spoken.
@@ -96,6 +123,10 @@ pub(crate) struct Settings {
     pub(crate) log: LogLevel,
     /// What peers may take.
     pub(crate) limits: Limits,
+    /// Port of the REST API.
+    pub(crate) rest_port: u16,
+    /// How the REST API behaves.
+    pub(crate) rest: RestSettings,
 }
 
 impl Args {
@@ -105,6 +136,14 @@ impl Args {
     }
 
     fn check(self) -> Settings {
+        let faults: FaultPlan = self.fault.into_iter().collect();
+        // A choice that parsed can be applied.
+        let choices = self
+            .rest_choice
+            .iter()
+            .fold(Choices::default(), |kept, choice| {
+                kept.with(choice).unwrap_or(kept)
+            });
         Settings {
             listen: self.listen,
             listen_tls: self
@@ -120,6 +159,16 @@ impl Args {
                 login_tries: self.max_logins,
                 login_within: Duration::from_secs(self.login_within),
                 media_ports: self.media_ports,
+            },
+            rest_port: self.rest_port,
+            rest: RestSettings {
+                key: self.rest_key,
+                fresh_delay: self.fresh_delay,
+                token_life: self.token_life,
+                signed_tokens_only: self.signed_tokens_only,
+                rate: self.rest_rate,
+                choices,
+                faults: faults.rest,
             },
         }
     }
@@ -137,6 +186,14 @@ impl LogLevel {
             Self::Trace => Some(tracing::Level::TRACE),
         }
     }
+}
+
+/// Seconds, with a fraction if need be.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("{text:?} is no number of seconds"))
 }
 
 fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
@@ -164,6 +221,28 @@ mod tests {
         assert!(settings.listen.ip().is_loopback());
         assert_eq!(settings.listen_tls, None);
         assert_eq!(settings.limits, Limits::default());
+        assert_eq!(settings.rest, RestSettings::default());
+    }
+
+    #[test]
+    fn the_rest_api_is_shaped_by_options() {
+        let settings = parse(&[
+            "--fault",
+            "rest-slow=20",
+            "--fault",
+            "rest-lost=3",
+            "--rest-choice",
+            "tag-limit=2",
+            "--fresh-delay",
+            "0.5",
+        ])
+        .unwrap();
+        assert_eq!(settings.rest.faults.slow, Duration::from_millis(20));
+        assert!(settings.rest.faults.lost.is_some());
+        assert_eq!(settings.rest.choices.tag_limit, 2);
+        assert_eq!(settings.rest.fresh_delay, Duration::from_millis(500));
+        let error = parse(&["--fault", "nonsense=1"]).unwrap_err().to_string();
+        assert!(error.contains("rest-slow"), "{error}");
     }
 
     #[test]

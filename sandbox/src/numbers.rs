@@ -36,6 +36,9 @@ pub(crate) enum Step {
     HangUp(Cause),
 }
 
+/// What the SIP user name of every telephony credential begins with.
+const CREDENTIAL: &str = "gencred";
+
 /// Looks a dialled number up.
 pub(crate) fn destination(dialled: &str) -> Destination {
     use Step::{Answer, CallBack, Early, HangUp, Ring, Wait};
@@ -81,6 +84,10 @@ pub(crate) fn destination(dialled: &str) -> Destination {
         if users::is_user(dialled) {
             return Destination::User(dialled.to_owned());
         }
+        let name = user_part(dialled);
+        if name.starts_with(CREDENTIAL) && name.len() > CREDENTIAL.len() {
+            return Destination::User(name.to_owned());
+        }
         if let Some(seconds) = digits_after("917", dialled, 1) {
             return Destination::Script(vec![
                 Ring,
@@ -99,6 +106,12 @@ pub(crate) fn destination(dialled: &str) -> Destination {
         }
         Destination::Unknown
     }
+}
+
+/// The name in what may be a SIP address.
+pub(crate) fn user_part(dialled: &str) -> &str {
+    let address = dialled.strip_prefix("sip:").unwrap_or(dialled);
+    address.split_once('@').map_or(address, |(name, _)| name)
 }
 
 /// The number that `count` digits after `prefix` make, if that is all there is.
@@ -126,6 +139,15 @@ mod tests {
             destination("demo-4"),
             Destination::User("demo-4".to_owned())
         );
+    }
+
+    #[test]
+    fn a_credential_is_dialled_by_name_or_address() {
+        let user = Destination::User("gencredAb12".to_owned());
+        for same in ["gencredAb12", "sip:gencredAb12@sip.telnyx.com"] {
+            assert_eq!(destination(same), user, "{same}");
+        }
+        assert_eq!(destination("gencred"), Destination::Unknown);
     }
 
     #[test]

@@ -17,15 +17,31 @@ pub(crate) struct Ready<'a> {
     /// Path of the CA that signed the TLS certificate, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     ca: Option<&'a Path>,
+    /// Base URL of the REST API.
+    api: String,
+    /// The same with TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_tls: Option<String>,
+}
+
+/// Where the REST API really listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Api {
+    /// Without TLS.
+    pub(crate) plain: SocketAddr,
+    /// With TLS.
+    pub(crate) tls: Option<SocketAddr>,
 }
 
 impl<'a> Ready<'a> {
     /// From the addresses that the listeners really have.
-    pub(crate) fn new(plain: SocketAddr, tls: Option<(SocketAddr, &'a Path)>) -> Self {
+    pub(crate) fn new(plain: SocketAddr, tls: Option<(SocketAddr, &'a Path)>, api: Api) -> Self {
         Self {
             verto: format!("ws://{plain}"),
             verto_tls: tls.map(|(address, _)| format!("wss://{address}")),
             ca: tls.map(|(_, ca)| ca),
+            api: format!("http://{}/v2", api.plain),
+            api_tls: api.tls.map(|address| format!("https://{address}/v2")),
         }
     }
 
@@ -44,19 +60,34 @@ mod tests {
     #[test]
     fn the_line_holds_full_urls_and_only_what_exists() {
         let mut plain = Vec::new();
-        Ready::new("127.0.0.1:8081".parse().unwrap(), None)
+        let api = Api {
+            plain: "127.0.0.1:8083".parse().unwrap(),
+            tls: None,
+        };
+        Ready::new("127.0.0.1:8081".parse().unwrap(), None, api)
             .print(&mut plain)
             .unwrap();
-        assert_eq!(plain, b"{\"verto\":\"ws://127.0.0.1:8081\"}\n");
+        assert_eq!(
+            plain,
+            b"{\"verto\":\"ws://127.0.0.1:8081\",\"api\":\"http://127.0.0.1:8083/v2\"}\n"
+        );
 
         let mut both = Vec::new();
         let tls = ("[::1]:8082".parse().unwrap(), Path::new("/x/ca.pem"));
-        Ready::new("[::1]:8081".parse().unwrap(), Some(tls))
+        let api = Api {
+            tls: Some("[::1]:8084".parse().unwrap()),
+            ..api
+        };
+        Ready::new("[::1]:8081".parse().unwrap(), Some(tls), api)
             .print(&mut both)
             .unwrap();
         let line = String::from_utf8(both).unwrap();
         assert!(
             line.contains(r#""verto_tls":"wss://[::1]:8082","ca":"/x/ca.pem""#),
+            "{line}"
+        );
+        assert!(
+            line.contains(r#""api_tls":"https://[::1]:8084/v2""#),
             "{line}"
         );
     }

@@ -16,6 +16,12 @@ pub struct Ready {
     /// `wss://` URL, with `--tls`.
     #[serde(default)]
     pub verto_tls: Option<String>,
+    /// Base URL of the REST API.
+    #[serde(default)]
+    pub api: String,
+    /// The same with TLS, with `--tls`.
+    #[serde(default)]
+    pub api_tls: Option<String>,
     /// The CA's certificate, with `--tls`.
     #[serde(default)]
     pub ca: Option<PathBuf>,

@@ -4,4 +4,5 @@ mod connection;
 mod listener;
 mod media;
 mod operator;
+mod rest;
 pub(crate) mod run;

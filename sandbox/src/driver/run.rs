@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,8 +20,9 @@ use crate::driver::connection::{FromClient, ToClient};
 use crate::driver::listener::{Door, accept};
 use crate::driver::media::{MediaDesk, MediaDeskError};
 use crate::driver::operator::{self, CallUser};
+use crate::driver::rest;
 use crate::program::clip::{ClipError, Clips};
-use crate::ready::Ready;
+use crate::ready::{Api, Ready};
 use crate::switch::media::{MediaId, MediaNotice};
 use crate::tls::{Tls, TlsError};
 use crate::verto::gateway::{Gateway, GatewayConfig, Input, Output};
@@ -31,6 +32,8 @@ use crate::verto::socket::SocketId;
 const CLIENT_QUEUE: usize = 1024;
 /// Notices of the media worker that may wait for the gateway.
 const MEDIA_QUEUE: usize = 64 * 1024;
+/// Requests of the REST API that may wait for the gateway.
+const REST_QUEUE: usize = 256;
 /// At the end, clients have this long to take their last message.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -84,6 +87,15 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
         Some(address) => Some((listen(address).await?, Tls::generate(address.ip())?)),
         None => None,
     };
+    let local = match settings.listen.ip() {
+        ip if ip.is_loopback() => ip,
+        _ => Ipv4Addr::LOCALHOST.into(),
+    };
+    let api = listen(SocketAddr::new(local, settings.rest_port)).await?;
+    let api_tls = match settings.listen_tls {
+        Some(address) => Some(listen(SocketAddr::new(address.ip(), 0)).await?),
+        None => None,
+    };
     let (notices, mut media_notices) = mpsc::channel(MEDIA_QUEUE);
     let media = MediaDesk::start(
         Clips::encode()?,
@@ -102,13 +114,21 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
         numbers: Arc::new(AtomicU64::new(1)),
         alive,
     };
-    print_ready(&plain, tls.as_ref())?;
+    print_ready(&plain, tls.as_ref(), &api, api_tls.as_ref())?;
 
-    let mut accepting = vec![tokio::spawn(accept(plain, None, door.clone()))];
+    let (requests, mut from_rest) = mpsc::channel(REST_QUEUE);
+    let mut accepting = vec![
+        tokio::spawn(accept(plain, None, door.clone())),
+        tokio::spawn(rest::accept(api, None, requests.clone())),
+    ];
     // Kept to the end: the CA's file goes with it.
     let mut _tls = None;
     if let Some((listener, made)) = tls {
         let acceptor = TlsAcceptor::from(Arc::clone(&made.server));
+        if let Some(api) = api_tls {
+            let tls = Some(acceptor.clone());
+            accepting.push(tokio::spawn(rest::accept(api, tls, requests.clone())));
+        }
         accepting.push(tokio::spawn(accept(listener, Some(acceptor), door.clone())));
         _tls = Some(made);
     }
@@ -121,6 +141,10 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
         tokio::select! {
             Some((socket, message)) = from_clients.recv() => desk.client(socket, message),
             Some((media, notice)) = media_notices.recv() => desk.notice(media, notice),
+            Some((request, reply)) = from_rest.recv() => {
+                // Who does not wait any more wants no answer.
+                let _ = reply.send(desk.gateway.rest(&request, Instant::now()));
+            }
             Some(CallUser { user, call }) = operator.recv() => {
                 desk.input(Input::CallUser(&user, &call));
             }
@@ -157,6 +181,7 @@ impl Desk {
         let config = GatewayConfig {
             dialect: settings.dialect,
             limits: settings.limits.clone(),
+            rest: settings.rest.clone(),
             wall: SystemTime::now(),
         };
         Ok(Self {
@@ -248,12 +273,21 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
         .map_err(|source| RunError::Listen { address, source })
 }
 
-fn print_ready(plain: &TcpListener, tls: Option<&(TcpListener, Tls)>) -> Result<(), RunError> {
+fn print_ready(
+    plain: &TcpListener,
+    tls: Option<&(TcpListener, Tls)>,
+    api: &TcpListener,
+    api_tls: Option<&TcpListener>,
+) -> Result<(), RunError> {
+    let api = Api {
+        plain: api.local_addr()?,
+        tls: api_tls.map(TcpListener::local_addr).transpose()?,
+    };
     let tls = match tls {
         Some((listener, tls)) => Some((listener.local_addr()?, tls.ca())),
         None => None,
     };
-    Ready::new(plain.local_addr()?, tls).print(io::stdout().lock())?;
+    Ready::new(plain.local_addr()?, tls, api).print(io::stdout().lock())?;
     Ok(())
 }
 

@@ -93,9 +93,24 @@ impl Exchange {
         });
     }
 
+    /// Whether calls to this user reach somebody.
+    pub(crate) fn is_registered(&self, user: &str) -> bool {
+        self.registered.contains_key(user)
+    }
+
     /// A client calls.
     pub(crate) fn call(&mut self, call: ClientCall, now: Instant) -> LegId {
-        let destination = numbers::destination(&call.dialled);
+        let destination = match numbers::destination(&call.dialled) {
+            // Whoever logged in under a name of their own can be called by it.
+            Destination::Unknown => {
+                let name = numbers::user_part(&call.dialled);
+                match self.is_registered(name) {
+                    true => Destination::User(name.to_owned()),
+                    false => Destination::Unknown,
+                }
+            }
+            known @ (Destination::Script(_) | Destination::User(_)) => known,
+        };
         let unknown = call.endpoint.face.unknown_number;
         let id = LegId(self.next_serial());
         let leg = Leg {

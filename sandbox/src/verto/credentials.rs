@@ -8,6 +8,8 @@ use offhook_signaling::auth::jwt::Lifetime;
 use offhook_signaling::verto::message::login::LoginParams;
 use serde::Deserialize;
 
+use crate::rest::account::Account;
+use crate::rest::login::NotLetIn;
 use crate::users;
 
 /// Error code: log in first.
@@ -49,6 +51,8 @@ pub(super) enum Refused {
     MalformedToken,
     /// The token is too old, or not valid yet.
     ExpiredToken,
+    /// A credential or token of the REST API that is not good here and now.
+    Account(NotLetIn),
 }
 
 impl Refused {
@@ -59,7 +63,8 @@ impl Refused {
             | Self::UnknownUser
             | Self::WrongPassword
             | Self::MalformedToken
-            | Self::ExpiredToken => LOGIN_REFUSED,
+            | Self::ExpiredToken
+            | Self::Account(_) => LOGIN_REFUSED,
         }
     }
 
@@ -68,9 +73,11 @@ impl Refused {
             Self::NoLogin => "Authentication Required",
             Self::NoPassword => "Missing passwd",
             Self::WrongPassword if !telnyx => "Authentication Failure",
-            Self::WrongPassword | Self::UnknownUser | Self::MalformedToken | Self::ExpiredToken => {
-                "Login Incorrect"
-            }
+            Self::WrongPassword
+            | Self::UnknownUser
+            | Self::MalformedToken
+            | Self::ExpiredToken
+            | Self::Account(_) => "Login Incorrect",
         }
     }
 
@@ -78,10 +85,13 @@ impl Refused {
         match self {
             Self::NoLogin => "no login in the first request",
             Self::NoPassword => "no password",
-            Self::UnknownUser => "no such user (there are demo-1 to demo-9)",
+            Self::UnknownUser => {
+                "no such user (there are demo-1 to demo-9, and what the REST API made)"
+            }
             Self::WrongPassword => "wrong password",
             Self::MalformedToken => "the token is no JSON Web Token",
             Self::ExpiredToken => "the token has expired or is not valid yet",
+            Self::Account(why) => why.log_text(),
         }
     }
 }
@@ -90,10 +100,15 @@ impl Refused {
 pub(super) fn check(
     params: &LoginParams,
     tokens: bool,
+    account: &Account,
     wall: SystemTime,
 ) -> Result<Identity, Refused> {
     if let Some(password) = &params.passwd {
         let login = params.login.as_deref().ok_or(Refused::NoLogin)?;
+        let right = |known: &str| users::is_same(password.expose(), known);
+        if let Some(answer) = account.let_in_by_password(login, right, wall) {
+            return answer.map(Identity::User).map_err(Refused::Account);
+        }
         let user = users::named(login).ok_or(Refused::UnknownUser)?;
         return if users::password_is_right(password.expose()) {
             Ok(Identity::User(user.to_owned()))
@@ -112,6 +127,9 @@ pub(super) fn check(
     let life = Lifetime::read(token).map_err(|_| Refused::MalformedToken)?;
     if life.expired_since(wall).is_some() || life.good_in(wall).is_some() {
         return Err(Refused::ExpiredToken);
+    }
+    if let Some(answer) = account.let_in_by_token(token, wall) {
+        return answer.map(Identity::User).map_err(Refused::Account);
     }
     let named = params.login.clone().or_else(|| subject(token));
     let user = named.as_deref().and_then(users::named);
@@ -136,10 +154,15 @@ pub(super) mod tests {
     use offhook_signaling::secret::Secret;
 
     use super::*;
+    use crate::rest::settings::RestSettings;
 
     /// An unsigned token for a user.
     pub(crate) fn token(claims: &str) -> String {
         format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    fn account() -> Account {
+        Account::new(RestSettings::default(), [1; 32])
     }
 
     fn wall() -> SystemTime {
@@ -151,7 +174,7 @@ pub(super) mod tests {
             login_token: Some(Secret::new(token(claims))),
             ..LoginParams::default()
         };
-        check(&params, true, wall())
+        check(&params, true, &account(), wall())
     }
 
     fn with_password(login: &str, password: &str) -> Result<Identity, Refused> {
@@ -160,7 +183,7 @@ pub(super) mod tests {
             passwd: Some(Secret::new(password)),
             ..LoginParams::default()
         };
-        check(&params, true, wall())
+        check(&params, true, &account(), wall())
     }
 
     #[test]
@@ -176,8 +199,9 @@ pub(super) mod tests {
             login_token: Some(Secret::new("no token")),
             ..LoginParams::default()
         };
-        assert_eq!(check(&params, true, wall()), Err(Refused::MalformedToken));
-        assert_eq!(check(&params, false, wall()), Err(Refused::NoLogin));
+        let check = |tokens| check(&params, tokens, &account(), wall());
+        assert_eq!(check(true), Err(Refused::MalformedToken));
+        assert_eq!(check(false), Err(Refused::NoLogin));
     }
 
     #[test]

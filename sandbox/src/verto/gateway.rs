@@ -13,6 +13,9 @@ use rand::{RngExt, SeedableRng};
 use crate::args::DialectChoice;
 use crate::face::{FREESWITCH, Face, TELNYX};
 use crate::limits::Limits;
+use crate::rest::account::Account;
+use crate::rest::message::{self as rest, Registrations};
+use crate::rest::settings::RestSettings;
 use crate::switch::cause::{SYSTEM_SHUTDOWN, cause};
 use crate::switch::exchange::{Effect, Exchange, OwnCall};
 use crate::switch::leg::LegId;
@@ -26,6 +29,7 @@ use crate::verto::socket::{Due, Socket, SocketId};
 pub(crate) struct GatewayConfig {
     pub(crate) dialect: DialectChoice,
     pub(crate) limits: Limits,
+    pub(crate) rest: RestSettings,
     /// The time of day at the start: tokens expire by it.
     pub(crate) wall: SystemTime,
 }
@@ -70,7 +74,9 @@ pub(crate) enum Output {
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(super) config: GatewayConfig,
-    started: Instant,
+    pub(super) started: Instant,
+    /// What the REST API made: users of their own.
+    pub(super) account: Account,
     /// When the input that is being handled happened.
     pub(super) now: Instant,
     pub(super) exchange: Exchange,
@@ -89,7 +95,9 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(config: GatewayConfig, seed: [u8; 32], now: Instant) -> Self {
+        let mut rng = StdRng::from_seed(seed);
         Self {
+            account: Account::new(config.rest.clone(), rng.random()),
             config,
             started: now,
             now,
@@ -100,7 +108,7 @@ impl Gateway {
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
-            rng: StdRng::from_seed(seed),
+            rng,
             request_id: 0,
             session_serial: 0,
         }
@@ -146,6 +154,13 @@ impl Gateway {
             }
         }
         self.settle();
+    }
+
+    /// Answers a request of the REST API.
+    pub(crate) fn rest(&mut self, request: &rest::Request, now: Instant) -> rest::Answer {
+        let wall = self.wall(now);
+        self.account
+            .answer(request, &Registered(&self.exchange), wall)
     }
 
     /// The next thing to do; ends with `Wait`.
@@ -370,6 +385,15 @@ impl Gateway {
     pub(super) fn next_request_id(&mut self) -> u64 {
         self.request_id += 1;
         self.request_id
+    }
+}
+
+/// Who can be called, for the REST API.
+struct Registered<'a>(&'a Exchange);
+
+impl Registrations for Registered<'_> {
+    fn is_registered(&self, name: &str) -> bool {
+        self.0.is_registered(name)
     }
 }
 

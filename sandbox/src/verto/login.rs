@@ -135,7 +135,7 @@ impl Gateway {
         if anonymous {
             return Ok((Identity::Guest, params.sessid));
         }
-        let identity = credentials::check(&params, face.telnyx_ids, self.wall(now))?;
+        let identity = credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?;
         Ok((identity, params.sessid))
     }
 
@@ -199,6 +199,10 @@ impl Gateway {
             "logged in"
         );
         if let Identity::User(user) = &known.identity {
+            self.account.note_login(
+                user,
+                self.config.wall + now.saturating_duration_since(self.started),
+            );
             let endpoint = Endpoint {
                 id: session.endpoint(),
                 face,

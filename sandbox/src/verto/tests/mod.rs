@@ -3,4 +3,5 @@
 mod attach;
 mod call;
 mod login;
+mod rest;
 mod world;

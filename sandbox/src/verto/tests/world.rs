@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::DialectChoice;
 use crate::limits::Limits;
+use crate::rest::settings::RestSettings;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
 use crate::verto::gateway::{Gateway, GatewayConfig, Input, Output};
 use crate::verto::socket::SocketId;
@@ -74,6 +75,7 @@ impl World {
         let config = GatewayConfig {
             dialect: DialectChoice::Auto,
             limits,
+            rest: RestSettings::default(),
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
         };
         let now = Instant::now();
