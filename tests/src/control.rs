@@ -181,7 +181,7 @@ impl Control {
     pub fn hangup(&mut self, call: &str) {
         let hangup = Hangup {
             call: Some(call.to_owned()),
-            cause: None,
+            ..Hangup::default()
         };
         self.ask::<serde_json::Value>(&Request::Hangup(hangup));
     }

@@ -55,7 +55,7 @@ impl Gateway {
             Method::Ping => {
                 let pong = Pong {
                     message: Some("PONG".to_owned()),
-                    sessid: None,
+                    ..Pong::default()
                 };
                 self.reply(socket, id, &pong);
             }

@@ -122,6 +122,7 @@ impl Gateway {
                 cause_code: Some(cause.code()),
                 sip_code: sip,
                 sip_reason: sip.map(|code| phrase(code).to_owned()),
+                ..ServerBye::default()
             };
             self.request(session, Method::Bye, &bye);
         }
