@@ -1,11 +1,13 @@
 //! The daemon as a real process, with a folder of its own.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use offhook_control::notice::Event;
 use tempfile::TempDir;
 
@@ -139,16 +141,19 @@ impl Config {
         self.spawn(program)
     }
 
-    fn spawn(self, mut command: Command) -> Daemon {
+    fn spawn(self, command: Command) -> Daemon {
         let file = self.folder.path().join("offhookd.toml");
         std::fs::write(&file, self.text()).expect("the configuration");
-        command.arg("--config").arg(&file);
-        let program = Program::spawn("offhookd", command);
         Daemon {
-            program,
+            program: begin(command, &file),
             config: self,
         }
     }
+}
+
+fn begin(mut command: Command, file: &Path) -> Program {
+    command.arg("--config").arg(file);
+    Program::spawn("offhookd", command)
 }
 
 /// A running daemon.
@@ -185,6 +190,48 @@ impl Daemon {
             );
         }
         control
+    }
+
+    /// Ends it by a signal, and starts another one on the same configuration.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[must_use]
+    pub fn restart_after(mut self, signal: Signal) -> Self {
+        self.program.signal(signal);
+        self.program.wait(Duration::from_secs(10));
+        let file = self.config.folder().join("offhookd.toml");
+        let program = begin(Command::new(path_of("offhookd")), &file);
+        Self {
+            program,
+            config: self.config,
+        }
+    }
+
+    /// Runs the command line program with this on its standard input.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn cli_with_input(&self, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+        let mut child = Command::new(path_of("offhook"))
+            .arg("--socket")
+            .arg(self.config.socket())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("offhook starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
     }
 
     /// Runs the command line program against it: exit code, standard output, standard error.

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod control;
 pub mod daemon;
 pub mod program;
+pub mod rest;
 pub mod sandbox;
 pub mod skip;
 pub mod sound;
