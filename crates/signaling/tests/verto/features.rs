@@ -287,7 +287,7 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
     assert_eq!(
         story.event(),
         Event::Answered {
-            call: call.clone(),
+            call,
             sdp: Some(ANSWER.into()),
             headers: vec![("X-B".into(), "2".into())],
             client_state: Some("Yg==".into()),
@@ -373,7 +373,7 @@ fn candidates_trickle_both_ways_and_may_come_before_their_call() {
     assert_eq!(
         story.event(),
         Event::RemoteCandidate {
-            call: call.clone(),
+            call,
             candidate: line.into()
         }
     );

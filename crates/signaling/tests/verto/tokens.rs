@@ -145,16 +145,13 @@ fn a_token_that_lives_an_hour_is_renewed_at_its_half() {
 fn without_a_source_the_user_is_warned_three_times_and_told_the_end() {
     let mut story = Story::with(without_source(living(2 * HOUR))).ready();
     let events = pass(&mut story, seconds(3 * HOUR));
-    let warned: Vec<Duration> = events
-        .iter()
-        .filter_map(|(at, event)| match event {
-            Event::TokenExpiringSoon { left } => {
-                assert_eq!(*at + *left, seconds(2 * HOUR));
-                Some(*left)
-            }
-            _ => None,
-        })
-        .collect();
+    let mut warned = Vec::new();
+    for (at, event) in &events {
+        if let Event::TokenExpiringSoon { left } = event {
+            assert_eq!(*at + *left, seconds(2 * HOUR));
+            warned.push(*left);
+        }
+    }
     assert_eq!(warned, [seconds(3600), seconds(600), seconds(120)]);
     let (at, _) = events
         .iter()
@@ -489,24 +486,27 @@ fn seventy_two_hours_of_tokens_leave_no_gap() {
     let (mut asked, mut expires) = (0, 24 * HOUR);
     while story.elapsed() < seconds(72 * HOUR) {
         for (_, event) in pass(&mut story, seconds(60)) {
-            match event {
-                Event::TokenWanted { .. } => {
-                    asked += 1;
-                    if asked % 10 == 1 {
-                        story.command(Command::TokenFailed {
-                            reason: "503".into(),
-                        });
-                        continue;
-                    }
-                    expires = story.elapsed().as_secs() + 24 * HOUR;
-                    story.command(Command::Login(token(json!({"exp": START + expires - 300}))));
-                }
-                Event::Ended { .. } | Event::Disconnected { .. } | Event::TokenExpired => {
-                    panic!("{event:?}")
-                }
-                Event::Ready => panic!("ready twice"),
-                _ => {}
+            let bad = matches!(
+                event,
+                Event::Ended { .. }
+                    | Event::Disconnected { .. }
+                    | Event::TokenExpired
+                    | Event::Ready
+            );
+            assert!(!bad, "{event:?}");
+            if !matches!(event, Event::TokenWanted { .. }) {
+                continue;
             }
+            asked += 1;
+            if asked % 10 == 1 {
+                story.command(Command::TokenFailed {
+                    reason: "503".into(),
+                });
+                continue;
+            }
+            expires = story.elapsed().as_secs() + 24 * HOUR;
+            let exp = START + expires - 300;
+            story.command(Command::Login(token(json!({"exp": exp}))));
         }
         assert!(story.elapsed().as_secs() < expires);
     }
