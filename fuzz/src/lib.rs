@@ -11,18 +11,20 @@ pub mod rtp;
 pub mod sdp;
 pub mod stun_demux;
 pub mod verto_json;
+pub mod verto_session;
 
 /// A target: its name, which is also that of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("control_line", control_line::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),
     ("stun_demux", stun_demux::run),
     ("verto_json", verto_json::run),
+    ("verto_session", verto_session::run),
 ];
 
 /// Runs a target once on each file that the command line names.

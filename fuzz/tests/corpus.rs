@@ -107,6 +107,11 @@ fn verto_json() {
 }
 
 #[test]
+fn verto_session() {
+    survives("verto_session");
+}
+
+#[test]
 fn every_target_has_a_binary_and_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let this = std::fs::read_to_string(root.join("tests/corpus.rs")).unwrap();

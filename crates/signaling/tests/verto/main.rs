@@ -1,9 +1,12 @@
 //! Stories of the Verto session in virtual time, told against a server that says exactly what the story wants.
 
 mod calls;
+mod channels;
+mod features;
 mod frames;
 mod liveness;
 mod login;
 mod recovery;
 mod shutdown;
 mod story;
+mod tokens;

@@ -223,6 +223,12 @@ impl Story {
         assert!(self.sent.is_empty(), "{:?}", self.sent);
     }
 
+    /// None of the frames sent is this request.
+    pub(crate) fn nothing_sent_of(&self, method: &str) {
+        let name = format!("{}{method}", self.dialect.prefix);
+        assert!(self.sent.iter().all(|frame| frame["method"] != name));
+    }
+
     pub(crate) fn event(&mut self) -> Event {
         self.events
             .pop_front()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use offhook_signaling::auth::jwt::Lifetime;
 use offhook_signaling::verto::dialect::differences::{Dialect, Readiness};
 use offhook_signaling::verto::message::client::{CallResult, ClientCall, ModifyResult};
 use offhook_signaling::verto::message::login::{
@@ -14,10 +15,12 @@ use offhook_signaling::verto::rpc::{ErrorObject, Frame, Id, Refusal, Reply, Requ
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::verto::network::{Act, Happening, Socket};
 
+/// The wall clock at the beginning of each world, since 1970.
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_800_000_000);
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n";
 
 /// What the gateway wants done: something happens after a while.
@@ -41,6 +44,9 @@ pub(crate) struct Gateway {
     pub(crate) states: VecDeque<&'static str>,
     /// What the client did wrong.
     pub(crate) fault: Option<String>,
+    /// Channels of the present socket, each with its next number and how many were skipped since the last.
+    channels: BTreeMap<String, (i64, u64)>,
+    born: Instant,
     pub(crate) plans: Plans,
 }
 
@@ -59,7 +65,7 @@ struct Call {
 }
 
 impl Gateway {
-    pub(crate) fn new(dialect: Dialect, seed: u64) -> Self {
+    pub(crate) fn new(dialect: Dialect, seed: u64, born: Instant) -> Self {
         Self {
             dialect,
             rng: StdRng::seed_from_u64(seed),
@@ -73,6 +79,8 @@ impl Gateway {
             want_login: 0,
             states: VecDeque::new(),
             fault: None,
+            channels: BTreeMap::new(),
+            born,
             plans: Plans::new(),
         }
     }
@@ -107,6 +115,7 @@ impl Gateway {
             .is_some_and(|connection| connection.socket == socket)
         {
             self.connection = None;
+            self.channels.clear();
             self.detach(now);
         }
     }
@@ -136,6 +145,7 @@ impl Gateway {
                 return;
             }
             self.detach(now);
+            self.channels.clear();
             self.connection = Some(Connection {
                 socket,
                 logged_in: false,
@@ -210,8 +220,92 @@ impl Gateway {
                     },
                 );
             }
+            Method::Subscribe | Method::Unsubscribe | Method::FsApi => {
+                self.on_errand(socket, method, id, &request.params);
+            }
+            Method::Info if request.params.get("msg").is_some() => {
+                let message = Some("SENT".into());
+                let sent = CallResult {
+                    message,
+                    ..CallResult::default()
+                };
+                self.reply(socket, id, &sent);
+            }
             method => self.on_call_request(socket, method, id, request, now),
         }
+    }
+
+    fn on_errand(&mut self, socket: Socket, method: Method, id: Option<Id>, params: &Value) {
+        if self.odds(2) {
+            // The answer is lost, so the client goes by what it was told before.
+            return;
+        }
+        let names = params["eventChannel"].as_array().into_iter().flatten();
+        let names: Vec<String> = names
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        let allowed = |name: &&String| name.as_str() != "forbidden";
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "what remains is the end of a subscription"
+        )]
+        match method {
+            Method::FsApi if self.odds(10) => {
+                self.refuse(socket, id, -32602, "Permission Denied");
+            }
+            Method::FsApi => self.reply(socket, id, &json!({"message": "UP"})),
+            Method::Subscribe => {
+                let (granted, denied): (Vec<_>, Vec<_>) = names.iter().partition(allowed);
+                for name in &granted {
+                    self.channels.entry((*name).clone()).or_default();
+                }
+                let lists = json!({"subscribedChannels": granted, "unauthorizedChannels": denied});
+                if granted.is_empty() {
+                    let id = serde_json::to_string(&id).unwrap_or_default();
+                    let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{lists}}}"#);
+                    return self.send(socket, text);
+                }
+                self.reply(socket, id, &lists);
+                let delay = self.soon(100, 20_000);
+                self.plans.push((delay, Happening::ChannelTalk(socket)));
+            }
+            _ => {
+                for name in &names {
+                    self.channels.remove(name);
+                }
+                self.reply(socket, id, &json!({"unsubscribedChannels": names}));
+            }
+        }
+    }
+
+    /// Something on one of the channels; now and then some were lost before.
+    pub(crate) fn channel_talk(&mut self, socket: Socket) {
+        if self.ready_socket() != Some(socket) || self.channels.is_empty() {
+            return;
+        }
+        let index = self.rng.random_range(0..self.channels.len());
+        let skipped = if self.odds(10) { 3 } else { 0 };
+        let Some((name, (next, lost))) = self.channels.iter_mut().nth(index) else {
+            return;
+        };
+        let first = *next == 0;
+        *next += skipped + 1;
+        *lost = if first {
+            0
+        } else {
+            u64::try_from(skipped).unwrap_or(0)
+        };
+        let event = json!({
+            "eventChannel": name, "subscribedChannel": name, "eventSerno": *next - 1, "data": {"lost": *lost}
+        });
+        self.request(socket, Method::Event, &event);
+        let delay = self.soon(1_000, 200_000);
+        self.plans.push((delay, Happening::ChannelTalk(socket)));
+    }
+
+    /// What the present socket listens to.
+    pub(crate) fn channels(&self) -> Vec<String> {
+        self.channels.keys().cloned().collect()
     }
 
     fn on_login(&mut self, socket: Socket, id: Option<Id>, request: Request, now: Instant) {
@@ -222,7 +316,13 @@ impl Gateway {
         let Ok(params) = request.read::<LoginParams>() else {
             return self.blame("sent a login that cannot be read");
         };
-        if params
+        if let Some(token) = &params.login_token {
+            let life = Lifetime::read(token.expose()).unwrap_or_default();
+            let ends = Duration::from_secs(life.expires.unwrap_or_default());
+            if ends <= EPOCH + (now - self.born) {
+                return self.refuse(socket, id, -32001, "Login Incorrect");
+            }
+        } else if params
             .passwd
             .is_none_or(|secret| secret.expose() != "secret")
         {
@@ -311,6 +411,7 @@ impl Gateway {
         request: Request,
         _now: Instant,
     ) {
+        let params = request.params.clone();
         let Ok(message) = request.read::<ClientCall>() else {
             return self.blame("sent a message that cannot be read");
         };
@@ -361,18 +462,7 @@ impl Gateway {
                     self.plan_talk(&name);
                 }
             }
-            Method::Modify => {
-                let sdp = (!self.odds(5)).then(|| SDP.to_owned());
-                self.reply(
-                    socket,
-                    id,
-                    &ModifyResult {
-                        call_id: Some(name),
-                        sdp,
-                        ..ModifyResult::default()
-                    },
-                );
-            }
+            Method::Modify => self.on_modify(socket, id, name, &params),
             Method::Bye => {
                 self.calls.remove(&name);
                 if self.odds(10) {
@@ -387,6 +477,32 @@ impl Gateway {
             }
             _ => self.blame(&format!("sent {method}")),
         }
+    }
+
+    fn on_modify(&mut self, socket: Socket, id: Option<Id>, name: String, params: &Value) {
+        let action = params["action"].as_str().unwrap_or_default();
+        let mut result = ModifyResult {
+            call_id: Some(name.clone()),
+            ..ModifyResult::default()
+        };
+        match action {
+            "updateMedia" => result.sdp = (!self.odds(5)).then(|| SDP.to_owned()),
+            "hold" | "unhold" => {
+                let held = (action == "hold") != self.odds(5);
+                result.hold_state = Some(if held { "held" } else { "active" }.to_owned());
+            }
+            "transfer" if self.odds(30) => {
+                return self.refuse(socket, id, -32002, "call is not bridged");
+            }
+            "transfer" => {
+                result.message = Some("CALL TRANSFERRED".to_owned());
+                let delay = self.soon(1, 300);
+                self.plans
+                    .push((delay, Happening::FarSide(name, Act::HangUp)));
+            }
+            other => return self.blame(&format!("asked to modify by {other}")),
+        }
+        self.reply(socket, id, &result);
     }
 
     fn on_invite(&mut self, socket: Socket, id: Option<Id>, name: String) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, EndedBy, Event};
 
 /// Where the connection stands for the user.
@@ -25,6 +26,8 @@ struct Call {
     since: Instant,
     /// The connection was lost, and the call has not been offered again.
     adrift: Option<Instant>,
+    /// Wishes that wait for their outcome.
+    owed: Vec<Instant>,
 }
 
 /// Checks each event against what was said before.
@@ -42,6 +45,13 @@ pub(crate) struct Model {
     logins: Vec<Instant>,
     rings: bool,
     pub(crate) readies: u32,
+    /// Server commands without their reply.
+    apis: BTreeMap<u64, Instant>,
+    /// Channels that the session says it hears.
+    pub(crate) channels: Vec<String>,
+    /// The source of tokens was asked.
+    asked: Option<Instant>,
+    last_asked: Option<Instant>,
     stopping: bool,
 }
 
@@ -51,6 +61,8 @@ type Verdict = Result<(), String>;
 const LONGEST_STAGE: Duration = Duration::from_secs(61);
 /// Longest that a call may be without a connection: 120 s at the server, 5 s for the offer.
 const LONGEST_ADRIFT: Duration = Duration::from_secs(126);
+/// Longest that a wish may wait for its outcome: two repeats, each behind a login that had to wait its turn.
+const LONGEST_OWED: Duration = Duration::from_secs(200);
 /// Longest that a call may be undecided: 180 s for an incoming one.
 const LONGEST_UNDECIDED: Duration = Duration::from_secs(181);
 
@@ -66,6 +78,10 @@ impl Model {
             logins: Vec::new(),
             rings,
             readies: 0,
+            apis: BTreeMap::new(),
+            channels: Vec::new(),
+            asked: None,
+            last_asked: None,
             stopping: false,
         }
     }
@@ -100,6 +116,7 @@ impl Model {
             hung_up: false,
             since: now,
             adrift: None,
+            owed: Vec::new(),
         };
         self.calls.insert(call.to_owned(), ours);
     }
@@ -108,6 +125,27 @@ impl Model {
         if let Some(call) = self.calls.get_mut(call) {
             call.hung_up = true;
         }
+    }
+
+    /// Something was asked of a call whose outcome has to be told.
+    pub(crate) fn wished(&mut self, call: &str, now: Instant) {
+        if let Some(call) = self.calls.get_mut(call) {
+            call.owed.push(now);
+        }
+    }
+
+    pub(crate) fn commanded(&mut self, api: u64, now: Instant) {
+        self.apis.insert(api, now);
+    }
+
+    /// The source of tokens has answered.
+    pub(crate) fn token_came(&mut self) {
+        self.asked = None;
+    }
+
+    fn outcome(&mut self, call: &str) -> Verdict {
+        self.about(call)?.owed.pop();
+        Ok(())
     }
 
     pub(crate) fn shut_down(&mut self) {
@@ -167,12 +205,18 @@ impl Model {
                 let was_up = self.link != Link::Down || *cause == DisconnectCause::LoginRefused;
                 self.link = Link::Down;
                 self.changed = now;
+                self.channels.clear();
                 self.parked = retry_in.is_none();
                 self.paused = *retry_in;
                 for call in self.calls.values_mut() {
                     call.adrift = call.adrift.or(Some(now));
                 }
                 check(was_up, || "disconnected twice".to_owned())
+            }
+            // The session gives up on a source that says nothing.
+            Event::Failed(Error::TokenSource { .. }) => {
+                self.asked = None;
+                Ok(())
             }
             Event::LoginFailed(_) | Event::Failed(_) | Event::Stopped => Ok(()),
             Event::Incoming { call, .. } => self.appeared(call.as_str(), false, now),
@@ -214,9 +258,41 @@ impl Model {
                 Ok(())
             }
             Event::MediaUpdated { call, .. }
-            | Event::Display { call, .. }
-            | Event::DtmfSent { call } => self.about(call.as_str()).map(drop),
-            Event::CommandFailed { .. } => Ok(()),
+            | Event::DtmfSent { call }
+            | Event::HoldState { call, .. }
+            | Event::Transferred { call } => self.outcome(call.as_str()),
+            Event::Display { call, .. } => self.about(call.as_str()).map(drop),
+            Event::CommandFailed { call, .. } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    call.owed.pop();
+                }
+                Ok(())
+            }
+            Event::ApiReply { id, .. } => check(self.apis.remove(id).is_some(), || {
+                format!("a reply to command {id}, which waits for none")
+            }),
+            Event::Channels { subscribed, .. } => {
+                self.channels.clone_from(subscribed);
+                Ok(())
+            }
+            Event::ChannelEvent {
+                channel,
+                data,
+                lost,
+            } => {
+                let told = data["lost"].as_u64().unwrap_or_default();
+                check(*lost == told || !self.channels.contains(channel), || {
+                    format!("{lost} lost on {channel}, in truth {told}")
+                })
+            }
+            Event::TokenWanted { .. } => {
+                let twice = self.asked.replace(now).is_some();
+                let before = self.last_asked.replace(now);
+                let soon = before.is_some_and(|before| now < before + Duration::from_secs(5));
+                check(!twice && !soon, || {
+                    "the source of tokens is pestered".to_owned()
+                })
+            }
             Event::Ended { call, by, .. } => {
                 self.ended(call.as_str(), *by, remote_bye(call.as_str()))
             }
@@ -232,6 +308,7 @@ impl Model {
             hung_up: false,
             since: now,
             adrift: None,
+            owed: Vec::new(),
         };
         let fresh = self.calls.insert(name.to_owned(), call).is_none();
         check(fresh, || format!("{name} appeared twice"))
@@ -266,7 +343,7 @@ impl Model {
     /// Whether anything has been pending for too long.
     pub(crate) fn at_rest(&self, now: Instant) -> Verdict {
         let stage = now - self.changed;
-        if self.link != Link::Ready && !self.parked && !self.stopping {
+        if self.link != Link::Ready && !self.parked && !self.stopping && self.asked.is_none() {
             let limit = LONGEST_STAGE + self.paused.unwrap_or_default();
             check(stage <= limit, || format!("{:?} for {stage:?}", self.link))?;
         }
@@ -276,11 +353,23 @@ impl Model {
                 format!("{name} undecided for {undecided:?}")
             })?;
             let adrift = call.adrift.map(|since| now - since).unwrap_or_default();
+            let owed = call
+                .owed
+                .first()
+                .map(|since| now - *since)
+                .unwrap_or_default();
+            check(owed <= LONGEST_OWED, || {
+                format!("{name} waits for an outcome for {owed:?}")
+            })?;
             check(adrift <= LONGEST_ADRIFT, || {
                 format!("{name} without a connection for {adrift:?}")
             })?;
         }
-        Ok(())
+        let api = self.apis.values().min().map(|since| now - *since);
+        check(
+            api.is_none_or(|api| api <= LONGEST_OWED || self.stopping),
+            || format!("a server command waits for {api:?}"),
+        )
     }
 
     /// Whether all has come to its end.

@@ -22,6 +22,10 @@ pub(crate) enum Happening {
     GatewayPing(Socket),
     GatewayReply(Socket, String),
     SomebodyCalls,
+    /// Something is said on an event channel.
+    ChannelTalk(Socket),
+    /// The source of tokens answers: with a token, or not.
+    TokenSource(bool),
     User,
     UserAnswers(String),
     UserAttaches(String),

@@ -1,8 +1,11 @@
 //! One seed's hour: the session, its user, the gateway, the way between them, and everything that goes wrong.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use offhook_signaling::auth::login::Login;
+use offhook_signaling::auth::refresh::TokenRefresh;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
@@ -16,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::trace::Trace;
-use crate::verto::gateway::Gateway;
+use crate::verto::gateway::{EPOCH, Gateway};
 use crate::verto::model::{Model, check};
 use crate::verto::network::{Agenda, Happening, Link, Socket};
 
@@ -47,6 +50,8 @@ struct World {
     fresh_socket: bool,
     stopped: bool,
     calls: u32,
+    tokens: bool,
+    apis: u64,
 }
 
 /// What a world came to.
@@ -95,10 +100,25 @@ impl World {
         } else {
             FREESWITCH
         };
-        let config = Config::new("wss://gateway.example", dialect, login());
+        // A quarter of the worlds lives on tokens of a quarter of an hour.
+        let tokens = seed.is_multiple_of(4);
+        let config = Config {
+            wall_clock: Some(SystemTime::UNIX_EPOCH + EPOCH),
+            token_refresh: tokens.then(TokenRefresh::default),
+            trickle: seed.is_multiple_of(3),
+            ..Config::new(
+                "wss://gateway.example",
+                dialect,
+                if tokens {
+                    token(Duration::ZERO)
+                } else {
+                    login()
+                },
+            )
+        };
         let mut world = Self {
             session: Session::new(config, rng.random(), now),
-            gateway: Gateway::new(dialect, rng.random()),
+            gateway: Gateway::new(dialect, rng.random(), now),
             link: Link::new(now),
             agenda: Agenda::default(),
             model: Model::new(dialect.gateway_fields, now),
@@ -111,6 +131,8 @@ impl World {
             hushed: false,
             fresh_socket: true,
             stopped: false,
+            tokens,
+            apis: 0,
             calls: 0,
         };
         world.agenda.plan(now, Happening::User);
@@ -146,6 +168,10 @@ impl World {
         let (ours, theirs) = (self.model.live(), self.gateway.attached());
         check(ours == theirs, || {
             format!("calls here {ours:?}, calls there {theirs:?}")
+        })?;
+        let (heard, granted) = (self.model.channels.clone(), self.gateway.channels());
+        check(heard == granted, || {
+            format!("channels here {heard:?}, channels there {granted:?}")
         })?;
         self.model.shut_down();
         self.command(Command::Shutdown)?;
@@ -257,6 +283,20 @@ impl World {
                 call,
                 sdp: OFFER.into(),
             }),
+            Happening::ChannelTalk(socket) => {
+                if self.before(STILL) {
+                    self.gateway.channel_talk(socket);
+                }
+                Ok(())
+            }
+            Happening::TokenSource(true) => {
+                let token = token(self.now - self.start);
+                self.command(Command::Login(token))
+            }
+            Happening::TokenSource(false) => {
+                let reason = "token.example answers 503".to_owned();
+                self.command(Command::TokenFailed { reason })
+            }
             Happening::Fault => self.fault(),
         }
     }
@@ -351,24 +391,30 @@ impl World {
         self.agenda.plan(self.now + next, Happening::User);
         if self.model.is_parked() {
             self.model.commanded_to_connect(self.now);
-            let fresh = self.odds(50);
-            return self.command(if fresh {
-                Command::Login(login())
-            } else {
-                Command::Reconnect
-            });
+            return match self.rng.random_range(0..3) {
+                0 => {
+                    let login = self.fresh_login();
+                    self.command(Command::Login(login))
+                }
+                1 => self.command(Command::Retry),
+                _ => self.command(Command::Reconnect),
+            };
         }
         if !self.before(QUIET) {
             return Ok(());
         }
         let live = self.model.live();
-        let wish = self.rng.random_range(0..10);
+        let wish = self.rng.random_range(0..16);
         self.trace.number(wish);
+        if wish >= 13 {
+            return self.errand(wish);
+        }
         if wish < 4 && live.len() < 4 && (self.model.is_ready() || self.odds(10)) {
             return self.invite();
         }
         if wish == 9 && self.odds(10) && self.model.is_ready() {
-            return self.command(Command::Login(login()));
+            let login = self.fresh_login();
+            return self.command(Command::Login(login));
         }
         let Some(call) =
             (!live.is_empty()).then(|| live[self.rng.random_range(0..live.len())].clone())
@@ -384,15 +430,64 @@ impl World {
                     headers: Vec::new(),
                 })
             }
-            6 | 7 => self.about(&call, |call| Command::Dtmf {
+            6 | 7 => self.wish(&call, |call| Command::Dtmf {
                 call,
                 digits: "12#".into(),
             }),
-            8 if self.model.is_up(&call) => self.about(&call, |call| Command::UpdateMedia {
+            8 if self.model.is_up(&call) => self.wish(&call, |call| Command::UpdateMedia {
                 call,
                 sdp: OFFER.into(),
             }),
+            10 | 11 => {
+                let on = self.odds(60);
+                self.wish(&call, |call| Command::Hold { call, on })
+            }
+            12 => self.wish(&call, |call| Command::Transfer {
+                call,
+                to: "1002".into(),
+            }),
             _ => Ok(()),
+        }
+    }
+
+    /// Something asked of a call whose outcome is told.
+    fn wish(&mut self, call: &str, command: impl FnOnce(CallId) -> Command) -> Verdict {
+        self.model.wished(call, self.now);
+        self.about(call, command)
+    }
+
+    fn errand(&mut self, wish: u64) -> Verdict {
+        const CHANNELS: [&str; 4] = ["presence", "news", "room.1", "forbidden"];
+        let channel = CHANNELS[self.rng.random_range(0..CHANNELS.len())].to_owned();
+        match wish {
+            13 if self.odds(60) => self.command(Command::Subscribe {
+                channels: vec![channel],
+            }),
+            13 => self.command(Command::Unsubscribe {
+                channels: vec![channel],
+            }),
+            14 => {
+                self.apis += 1;
+                self.model.commanded(self.apis, self.now);
+                self.command(Command::FsApi {
+                    id: self.apis,
+                    command: "status".into(),
+                    arguments: String::new(),
+                })
+            }
+            _ => self.command(Command::Message {
+                call: None,
+                to: "1001".into(),
+                body: "hello".into(),
+            }),
+        }
+    }
+
+    fn fresh_login(&self) -> Login {
+        if self.tokens {
+            token(self.now - self.start)
+        } else {
+            login()
         }
     }
 
@@ -452,6 +547,9 @@ impl World {
 
     fn command(&mut self, command: Command) -> Verdict {
         self.trace.note("command", command.name());
+        if matches!(command, Command::Login(_)) {
+            self.model.token_came();
+        }
         self.input(Input::Command(command))
     }
 
@@ -536,6 +634,13 @@ impl World {
         )]
         match event {
             Event::Stopped => self.stopped = true,
+            Event::TokenWanted { .. } => {
+                let source = self.rng.random_range(0..20);
+                let at = self.now + self.span(20, 4_000);
+                if source < 19 {
+                    self.agenda.plan(at, Happening::TokenSource(source < 17));
+                }
+            }
             Event::Incoming { call, .. } => {
                 self.calls += 1;
                 if !self.odds(5) {
@@ -552,6 +657,15 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// A token that is made at this time and lives for a quarter of an hour.
+fn token(at: Duration) -> Login {
+    let ends = (EPOCH + at).as_secs() + 900;
+    let claims = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{ends}}}"));
+    Login::Token {
+        token: Secret::new(format!("e30.{claims}.c2ln")),
     }
 }
 

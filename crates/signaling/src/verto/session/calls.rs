@@ -315,7 +315,10 @@ impl Session {
         message: ServerCall,
         now: Instant,
     ) {
-        if self.state == State::Stopping || !matches!(method, Method::Invite | Method::Attach) {
+        // The server still has a call whose end our user has seen: say it again.
+        let forgotten = method == Method::Answer && self.ended.contains(&call);
+        let new = matches!(method, Method::Invite | Method::Attach);
+        if self.state == State::Stopping || !(new || forgotten) {
             return;
         }
         self.acknowledge(method, id);

@@ -14,11 +14,12 @@ use crate::event::{DisconnectCause, Event};
 use crate::session::Output;
 use crate::verto::assistant::{NO_CONVERSATION, failure};
 use crate::verto::dialect::differences::{Readiness, SessidRule};
+use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
 use crate::verto::message::login::{ClientReady, LoginResult};
 use crate::verto::method::Method;
 use crate::verto::registration::{MOST_QUESTIONS, Registering, Verdict, judge};
-use crate::verto::requests::{Pending, Purpose};
+use crate::verto::requests::{CallRequest, Pending, Purpose};
 use crate::verto::rpc::ErrorObject;
 use crate::verto::session::machine::{AwaitingReady, Early, Memory, Session, State};
 use crate::verto::wording::{LoginFacts, Speaker};
@@ -127,6 +128,9 @@ impl Session {
     pub(super) fn on_logged_in_again(&mut self, result: LoginResult, now: Instant) {
         self.on_logged_in(result, now);
         for mut pending in std::mem::take(&mut self.unheard) {
+            if !self.still_wanted(&pending) {
+                continue;
+            }
             pending.repeats += 1;
             let params = pending.params.clone();
             let within = self.limit(pending.purpose.deadline());
@@ -134,6 +138,17 @@ impl Session {
         }
         if self.tries.fresh_login {
             self.log_in_again(now);
+        }
+    }
+
+    /// Whether a request that was not heard makes sense after all that happened since: of a call that has ended for our user
+    /// only the bye does. An invite said again would be a call that nobody knows of.
+    fn still_wanted(&self, pending: &Pending) -> bool {
+        match &pending.purpose {
+            Purpose::Call(_, CallRequest::Bye) => true,
+            Purpose::Call(call, _) => self.dialogs.get(call).is_some_and(Dialog::is_live),
+            Purpose::Login | Purpose::LoginAgain | Purpose::GatewayState => true,
+            Purpose::Probe | Purpose::Errand(_) => true,
         }
     }
 

@@ -1,0 +1,531 @@
+//! Event channels, conferences, assistants, prompts, and commands of the server.
+
+use offhook_signaling::auth::login::Login;
+use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::error::Error;
+use offhook_signaling::event::{AssistantEvent, ConferenceChange, Event, Party};
+use offhook_signaling::verto::dialect::telnyx::TELNYX;
+use serde_json::{Value, json};
+
+use crate::story::{Story, config};
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn change(story: &mut Story) -> ConferenceChange {
+    let event = story.event();
+    let Event::Conference { change, .. } = event else {
+        panic!("{event:?}")
+    };
+    change
+}
+
+#[test]
+fn channels_are_kept_over_reconnects_and_losses_are_counted() {
+    let mut story = Story::freeswitch().ready();
+    story.command(Command::Subscribe {
+        channels: names(&["a", "b"]),
+    });
+    let subscribe = story.take_sent("subscribe");
+    assert_eq!(subscribe["params"]["eventChannel"], json!(["a", "b"]));
+    story.reply(
+        &subscribe,
+        json!({"subscribedChannels": ["a"], "unauthorizedChannels": ["b"]}),
+    );
+    assert_eq!(
+        story.event(),
+        Event::Channels {
+            subscribed: names(&["a"]),
+            refused: names(&["b"])
+        }
+    );
+    for (serial, lost) in [(0, 0), (1, 0), (5, 3), (6, 0)] {
+        story.says("event", json!({"eventChannel": "a.x", "subscribedChannel": "a", "eventSerno": serial, "data": {"n": 1}}));
+        assert_eq!(
+            story.event(),
+            Event::ChannelEvent {
+                channel: "a.x".into(),
+                data: json!({"n": 1}),
+                lost
+            }
+        );
+    }
+    story.closed();
+    story.come_back(&[]);
+    let again = story.take_sent("subscribe");
+    assert_eq!(again["params"]["eventChannel"], json!(["a"]));
+    story.reply(&again, json!({"subscribedChannels": ["a"]}));
+    story.events.clear();
+    story.says(
+        "event",
+        json!({"eventChannel": "a", "subscribedChannel": "a", "eventSerno": 0, "data": 1}),
+    );
+    assert!(matches!(story.event(), Event::ChannelEvent { lost: 0, .. }));
+    story.command(Command::Unsubscribe {
+        channels: names(&["a"]),
+    });
+    let unsubscribe = story.take_sent("unsubscribe");
+    story.reply(&unsubscribe, json!({"unsubscribedChannels": ["a"]}));
+    assert_eq!(
+        story.event(),
+        Event::Channels {
+            subscribed: vec![],
+            refused: vec![]
+        }
+    );
+}
+
+#[test]
+fn a_subscription_that_is_wholly_denied_is_an_error_of_lists() {
+    let mut story = Story::freeswitch().ready();
+    story.command(Command::Subscribe {
+        channels: names(&["x"]),
+    });
+    let subscribe = story.take_sent("subscribe");
+    story.raw(
+        &json!({"jsonrpc": "2.0", "id": subscribe["id"], "error": {"unauthorizedChannels": ["x"]}})
+            .to_string(),
+    );
+    assert_eq!(
+        story.event(),
+        Event::Channels {
+            subscribed: vec![],
+            refused: names(&["x"])
+        }
+    );
+    story.command(Command::Subscribe { channels: vec![] });
+    assert!(matches!(
+        story.event(),
+        Event::SessionCommandFailed {
+            error: Error::Unsayable { .. },
+            ..
+        }
+    ));
+    story.command(Command::Broadcast {
+        channel: "x".into(),
+        data: json!({"a": 1}),
+    });
+    let broadcast = story.take_sent("broadcast");
+    assert_eq!(broadcast["params"]["data"], json!({"a": 1}));
+    story.reply(
+        &broadcast,
+        json!({"message": "Permission Denied", "code": -32002}),
+    );
+    assert!(matches!(
+        story.event(),
+        Event::SessionCommandFailed {
+            command: "broadcast",
+            ..
+        }
+    ));
+}
+
+fn in_conference(role: &str) -> Story {
+    let mut story = Story::freeswitch().ready();
+    story.answered("c-1");
+    let mut told = json!({
+        "callID": "c-1", "action": "conference-liveArray-join", "laChannel": "la.1", "laName": "room",
+        "role": role, "chatID": "conf+1", "conferenceMemberID": 12, "chatChannel": "chat.1", "infoChannel": "info.1"
+    });
+    if role == "moderator" {
+        told["modChannel"] = "mod.1".into();
+    }
+    story.says(
+        "event",
+        json!({"eventChannel": "sess", "eventType": "channelPvtData", "pvtData": told}),
+    );
+    assert_eq!(
+        change(&mut story),
+        ConferenceChange::Joined {
+            name: "room".into(),
+            moderator: role == "moderator",
+            member: "12".into()
+        }
+    );
+    let subscribe = story.take_sent("subscribe");
+    assert_eq!(subscribe["params"]["eventChannel"][0], "la.1");
+    story.reply(&subscribe, json!({"subscribedChannels": ["la.1"]}));
+    let bootstrap = story.take_sent("broadcast");
+    assert_eq!(
+        bootstrap["params"]["data"]["liveArray"]["command"],
+        "bootstrap"
+    );
+    story.reply(&bootstrap, json!({}));
+    story.nothing_told();
+    story
+}
+
+fn row(story: &mut Story, data: &Value) {
+    story.says("event", json!({"eventChannel": "la.1", "data": data}));
+}
+
+#[test]
+fn a_conference_is_listed_and_kept_up_and_asked_for_again_after_a_gap() {
+    let mut story = in_conference("participant");
+    let ann = json!([
+        "0012",
+        "1001",
+        "Ann",
+        "opus@48000",
+        "{\"audio\":{\"muted\":true}}",
+        null
+    ]);
+    row(
+        &mut story,
+        &json!({"action": "bootObj", "wireSerno": -1, "data": [["c-1", ann]]}),
+    );
+    let ConferenceChange::Bootstrap { members } = change(&mut story) else {
+        panic!()
+    };
+    assert_eq!(
+        (members[0].key.as_str(), members[0].id.as_str()),
+        ("c-1", "0012")
+    );
+    assert_eq!(members[0].status["audio"]["muted"], true);
+    row(
+        &mut story,
+        &json!({"action": "modify", "wireSerno": 7, "hashKey": "c-1", "data": ann}),
+    );
+    assert!(matches!(change(&mut story), ConferenceChange::Put { .. }));
+    row(
+        &mut story,
+        &json!({"action": "del", "wireSerno": 8, "hashKey": "c-9"}),
+    );
+    assert_eq!(
+        change(&mut story),
+        ConferenceChange::Remove { key: "c-9".into() }
+    );
+    story.nothing_sent_of("broadcast");
+    row(&mut story, &json!({"action": "clear", "wireSerno": 11}));
+    assert_eq!(change(&mut story), ConferenceChange::Clear);
+    story.take_sent("broadcast");
+    // A server whose numbers never fit is asked three times in a row, not for ever.
+    for serial in (100..200).step_by(10) {
+        row(&mut story, &json!({"action": "clear", "wireSerno": serial}));
+        row(
+            &mut story,
+            &json!({"action": "clear", "wireSerno": serial + 5}),
+        );
+    }
+    assert!(story.sent.len() <= 2, "{}", story.sent.len());
+    story.events.clear();
+    story.says(
+        "event",
+        json!({"eventChannel": "sess", "eventType": "channelPvtData",
+        "pvtData": {"callID": "c-1", "action": "conference-liveArray-part", "laChannel": "la.1"}}),
+    );
+    assert_eq!(change(&mut story), ConferenceChange::Left);
+}
+
+#[test]
+fn a_moderator_steers_and_a_participant_is_told_that_he_may_not() {
+    let moderate = |story: &mut Story| {
+        let call = offhook_signaling::call_id::CallId::from_wire("c-1").unwrap();
+        story.command(Command::Moderate {
+            call: call.clone(),
+            command: "mute".into(),
+            member: Some("0012".into()),
+            value: None,
+        });
+        call
+    };
+    let mut story = in_conference("participant");
+    moderate(&mut story);
+    assert!(matches!(
+        story.event(),
+        Event::CommandFailed {
+            error: Error::NoConference { .. },
+            ..
+        }
+    ));
+    let mut story = in_conference("moderator");
+    let call = moderate(&mut story);
+    let sent = story.take_sent("broadcast");
+    assert_eq!(sent["params"]["eventChannel"], "mod.1");
+    assert_eq!(
+        sent["params"]["data"],
+        json!({"application": "conf-control", "command": "mute", "id": 12})
+    );
+    story.says("event", json!({"eventChannel": "mod.1", "data": {"action": "response", "conf-command": "mute", "response": "OK"}}));
+    assert_eq!(
+        change(&mut story),
+        ConferenceChange::Reply {
+            command: "mute".into(),
+            result: Ok("OK".into())
+        }
+    );
+    story.command(Command::ConferenceChat {
+        call,
+        text: "hello".into(),
+    });
+    let sent = story.take_sent("broadcast");
+    assert_eq!(
+        sent["params"]["data"],
+        json!({"action": "send", "message": "hello", "type": "message"})
+    );
+    story.says("event", json!({"eventChannel": "chat.1", "data": {"direction": "inbound", "message": "hi", "from": "1001", "fromDisplay": "Ann", "type": "message"}}));
+    let from = Party {
+        name: "Ann".into(),
+        number: "1001".into(),
+    };
+    assert_eq!(
+        change(&mut story),
+        ConferenceChange::Chat {
+            from,
+            text: "hi".into()
+        }
+    );
+}
+
+#[test]
+fn a_conference_is_listened_to_again_on_a_new_socket_and_over_with_its_call() {
+    let mut story = in_conference("participant");
+    story.closed();
+    story.come_back(&["c-1"]);
+    story.sent.pop_front();
+    story.take_sent("subscribe");
+    story.take_sent("broadcast");
+    story.says("bye", json!({"callID": "c-1", "cause": "NORMAL_CLEARING"}));
+    story.events.clear();
+    row(&mut story, &json!({"action": "clear", "wireSerno": 1}));
+    assert!(matches!(story.event(), Event::ChannelEvent { .. }));
+}
+
+#[test]
+fn server_commands_answer_by_their_number() {
+    let mut story = Story::freeswitch().ready();
+    story.command(Command::FsApi {
+        id: 7,
+        command: "status".into(),
+        arguments: String::new(),
+    });
+    let sent = story.sent.pop_front().unwrap();
+    assert_eq!(
+        (sent["method"].as_str(), &sent["params"]["cmd"]),
+        (Some("fsapi"), &json!("status"))
+    );
+    story.reply(&sent, json!({"message": "UP 1 day", "sessid": "s"}));
+    assert_eq!(
+        story.event(),
+        Event::ApiReply {
+            id: 7,
+            result: Ok(json!("UP 1 day"))
+        }
+    );
+    story.command(Command::JsApi {
+        id: 8,
+        command: "status".into(),
+        data: Value::Null,
+    });
+    let sent = story.sent.pop_front().unwrap();
+    assert_eq!(sent["params"]["data"], json!({}));
+    story.reply(&sent, json!({"idle": 99, "sessid": "s"}));
+    assert_eq!(
+        story.event(),
+        Event::ApiReply {
+            id: 8,
+            result: Ok(json!({"idle": 99}))
+        }
+    );
+    story.command(Command::JsApi {
+        id: 9,
+        command: "no".into(),
+        data: json!({}),
+    });
+    let sent = story.sent.pop_front().unwrap();
+    story.refuse(&sent, -32602, "Permission Denied");
+    assert!(matches!(
+        story.event(),
+        Event::ApiReply {
+            id: 9,
+            result: Err(Error::Refused { .. })
+        }
+    ));
+    story.command(Command::FsApi {
+        id: 10,
+        command: "x".into(),
+        arguments: String::new(),
+    });
+    story.closed();
+    assert!(matches!(
+        story.event(),
+        Event::ApiReply {
+            id: 10,
+            result: Err(Error::NotReady { .. })
+        }
+    ));
+    let mut story = Story::telnyx().ready();
+    story.command(Command::FsApi {
+        id: 1,
+        command: "x".into(),
+        arguments: String::new(),
+    });
+    assert!(matches!(
+        story.event(),
+        Event::ApiReply {
+            id: 1,
+            result: Err(Error::NotInDialect { .. })
+        }
+    ));
+}
+
+#[test]
+fn prompts_and_announcements_are_told() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    story.says(
+        "prompt",
+        json!({"callID": "c-1", "type": "dtmf", "text": "PIN?", "regex": "^\\d{4}$"}),
+    );
+    assert_eq!(
+        story.event(),
+        Event::Prompt {
+            call,
+            kind: "dtmf".into(),
+            text: "PIN?".into(),
+            pattern: Some("^\\d{4}$".into())
+        }
+    );
+    story.says("announce", json!({"msg": ["going", "down"]}));
+    assert_eq!(
+        story.event(),
+        Event::Announcement {
+            words: "going down".into()
+        }
+    );
+    story.says("mediaParams", json!({"callID": "c-1"}));
+    story.raw("#SPU 12");
+    story.nothing_told();
+    story.nothing_sent();
+}
+
+#[test]
+fn an_assistant_is_heard_and_spoken_to() {
+    let login = Login::Anonymous {
+        target_type: "ai_assistant".into(),
+        target_id: "a-1".into(),
+        target_version: None,
+        target_params: [].into(),
+    };
+    let mut story = Story::with(config(TELNYX, login));
+    story.opened();
+    let login = story.take_sent("anonymous_login");
+    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
+    story.client_ready(&[]);
+    story.register();
+    story.events.clear();
+    let say = |text: &str| Command::Converse {
+        call: None,
+        item: ConversationItem::Text {
+            text: text.into(),
+            images: vec!["https://a/b.png".into()],
+        },
+    };
+    story.command(say("hello"));
+    assert!(matches!(
+        story.event(),
+        Event::SessionCommandFailed {
+            error: Error::Unsayable { .. },
+            ..
+        }
+    ));
+    let call = story.answered("c-1");
+    story.command(say("hello"));
+    let sent = story.sent.pop_front().unwrap();
+    assert_eq!(sent["method"], "ai_conversation");
+    assert_eq!(sent["params"]["previous_item_id"], Value::Null);
+    assert_eq!(
+        sent["params"]["item"]["content"][0],
+        json!({"type": "input_text", "text": "hello"})
+    );
+    assert_eq!(
+        sent["params"]["item"]["content"][1]["image_url"]["url"],
+        "https://a/b.png"
+    );
+    story.reply(&sent, json!({}));
+    let hears = |story: &mut Story, params: Value| {
+        story.raw(
+            &json!({"jsonrpc": "2.0", "id": 9, "method": "ai_conversation", "params": params})
+                .to_string(),
+        );
+        let event = story.event();
+        let Event::Assistant { call, event } = event else {
+            panic!("{event:?}")
+        };
+        assert_eq!(call.unwrap().as_str(), "c-1");
+        event
+    };
+    let delta = hears(
+        &mut story,
+        json!({"type": "response.text.delta", "item_id": "i", "delta": "Hel"}),
+    );
+    assert_eq!(
+        delta,
+        AssistantEvent::Delta {
+            item: "i".into(),
+            text: "Hel".into()
+        }
+    );
+    let item = hears(
+        &mut story,
+        json!({"type": "conversation.item.created", "item": {"id": "i", "type": "message",
+        "role": "assistant", "status": "completed", "content": [{"transcript": "Hello "}, {"text": "you"}]}}),
+    );
+    assert!(matches!(item, AssistantEvent::Item { text, .. } if text == "Hello you"));
+    let tool = hears(
+        &mut story,
+        json!({"type": "conversation.item.created", "item": {"type": "function_call",
+        "call_id": "f-1", "name": "open_door", "arguments": "{\"door\":1}"}}),
+    );
+    assert_eq!(
+        tool,
+        AssistantEvent::ToolCall {
+            tool_call: "f-1".into(),
+            name: "open_door".into(),
+            arguments: "{\"door\":1}".into()
+        }
+    );
+    let item = ConversationItem::ToolOutput {
+        tool_call: "f-1".into(),
+        output: "done".into(),
+    };
+    story.command(Command::Converse {
+        call: Some(call),
+        item,
+    });
+    let sent = story.sent.pop_front().unwrap();
+    assert_eq!(sent.get("id"), None);
+    assert_eq!(
+        sent["params"]["item"],
+        json!({"type": "function_call_output", "call_id": "f-1", "output": "done"})
+    );
+    let settings = hears(
+        &mut story,
+        json!({"type": "widget_settings", "widget_settings": {"theme": "dark"}}),
+    );
+    assert!(matches!(settings, AssistantEvent::Settings { data } if data["theme"] == "dark"));
+    let failed = hears(
+        &mut story,
+        json!({"type": "error", "error": {"code": "10007", "message": "no"}}),
+    );
+    assert!(matches!(
+        failed,
+        AssistantEvent::Failed(Error::Assistant {
+            code: Some(10007),
+            ..
+        })
+    ));
+    assert!(matches!(
+        hears(&mut story, json!({"type": "x"})),
+        AssistantEvent::Other { .. }
+    ));
+    assert!(matches!(
+        hears(&mut story, json!({"type": "response.audio.delta"})),
+        AssistantEvent::Audio { .. }
+    ));
+    assert!(matches!(
+        hears(&mut story, json!({"type": "transcript", "transcript": "y"})),
+        AssistantEvent::Transcription { .. }
+    ));
+}
