@@ -51,13 +51,14 @@ fn log(notice: &Notice) {
             "the network path stopped answering"
         ),
         EventKind::AudioFault { reason } => tracing::warn!(account, call, reason, "sound"),
-        EventKind::RequestFailed { reason, .. } => {
-            tracing::warn!(account, call, reason, "a request failed")
+        EventKind::RequestFailed { reason, remedy } => {
+            tracing::warn!(account, call, reason, remedy, "a request failed")
         }
         EventKind::Recovering { on } => tracing::info!(account, call, waits = on, "recovering"),
         EventKind::Ended(ended) => {
             let (by, cause, reason) = (ended.by, ended.cause.name(), ended.reason.to_string());
-            tracing::info!(account, call, ?by, cause, reason, talked = ?ended.talk, "ended");
+            let (remedy, talked) = (ended.reason.remedy(), ended.talk);
+            tracing::info!(account, call, ?by, cause, reason, remedy, ?talked, "ended");
         }
         EventKind::Quality(_) => tracing::trace!(account, call, "figures"),
         kind => tracing::debug!(account, call, ?kind, "call"),
@@ -73,10 +74,11 @@ fn log_account(account: &str, kind: &EventKind) {
         EventKind::Account {
             state: AccountState::Waiting,
             reason,
+            remedy,
             retry_in,
-            ..
         } => {
-            tracing::warn!(account, reason, retry_in = ?retry_in.unwrap_or_default(), "not connected");
+            let retry_in = retry_in.unwrap_or_default();
+            tracing::warn!(account, reason, remedy, ?retry_in, "not connected");
         }
         EventKind::Account {
             state: AccountState::Refused,

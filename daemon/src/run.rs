@@ -70,7 +70,7 @@ fn usable(file: &Path, strict: bool) -> Result<Config, String> {
     match sound::check(&config.audio) {
         Err(fault) if strict || !fault.may_pass() => Err(format!("{}: {fault}", file.display())),
         Err(fault) => {
-            complain(&format!("{fault} (calls go on without until then)"));
+            complain(&format!("{fault} (calls go on without it until then)"));
             Ok(config)
         }
         Ok(()) => Ok(config),

@@ -18,6 +18,9 @@ use offhook_tests::tls_server::TlsServer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// No secret may stand in the log, however much it says.
+const FULL_TRACE: &str = "[log]\nlevel = \"trace\"";
+
 /// Starts a daemon with one account, waits until the account has a reason not to be ready, and returns its status then.
 fn told(config: Config) -> (Daemon, AccountStatus) {
     let daemon = config.launch();
@@ -86,7 +89,7 @@ fn a_wrong_password_is_said_at_once_and_never_shown() {
             "demo-1",
             "wrong-password",
         );
-        let (mut daemon, account) = told(config);
+        let (mut daemon, account) = told(config.with(FULL_TRACE));
         assert_eq!(account.state, AccountState::Refused, "{account:?}");
         says(&account, &["demo-1", "password"]);
         assert!(!daemon.program.stderr().contains("wrong-password"));
@@ -110,8 +113,8 @@ fn a_token_that_is_malformed_or_expired_is_named() {
         let config = Config::new();
         let file = config.secret("token", token);
         let keys = format!("token_file = {file:?}\n");
-        let (mut daemon, account) =
-            told(config.account_with("desk", "telnyx", &sandbox.ready.verto, &keys));
+        let config = config.account_with("desk", "telnyx", &sandbox.ready.verto, &keys);
+        let (mut daemon, account) = told(config.with(FULL_TRACE));
         says(&account, &[word]);
         assert!(!daemon.program.stderr().contains(token));
     }
@@ -119,8 +122,11 @@ fn a_token_that_is_malformed_or_expired_is_named() {
 
 #[test]
 fn a_port_where_nobody_listens_is_named() {
-    let (_daemon, account) = told(with_server("ws://127.0.0.1:1/"));
-    says(&account, &["127.0.0.1:1", "refuses"]);
+    let (mut daemon, account) = told(with_server("ws://127.0.0.1:1/"));
+    says(&account, &["127.0.0.1:1", "refuses", "check the port"]);
+    // The log says as much as the status does.
+    let log = daemon.program.wait_for_stderr("refuses", PATIENCE);
+    assert!(log.contains("check the port"), "{log}");
 }
 
 #[test]

@@ -17,6 +17,20 @@ const FRAMES: [&str; 8] = [
     r#"[{"jsonrpc":"2.0","id":8,"method":"echo","params":{"a":[1,2,{"b":null}]}}]"#,
 ];
 
+/// What a server sends to a client that has logged in.
+const SERVER_FRAMES: [&str; 10] = [
+    r#"{"jsonrpc":"2.0","id":1,"result":{"message":"logged in","sessid":"5a2e5f3a-0000-4000-8000-000000000001"}}"#,
+    r#"{"jsonrpc":"2.0","id":2,"method":"telnyx_rtc.clientReady","params":{"reattached_sessions":[]}}"#,
+    r#"{"jsonrpc":"2.0","id":3,"result":{"params":{"state":"REGED"}}}"#,
+    r#"{"jsonrpc":"2.0","id":4,"method":"telnyx_rtc.invite","params":{"callID":"8e2f6a1e-0000-4000-8000-000000000002","caller_id_name":"X","caller_id_number":"1","callee_id_number":"2","sdp":"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 127.0.0.1\r\na=fingerprint:sha-256 00:11\r\na=rtpmap:111 opus/48000/2\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"}}"#,
+    r#"{"jsonrpc":"2.0","id":5,"method":"telnyx_rtc.ringing","params":{"callID":"8e2f6a1e-0000-4000-8000-000000000002"}}"#,
+    r#"{"jsonrpc":"2.0","id":6,"method":"telnyx_rtc.media","params":{"callID":"8e2f6a1e-0000-4000-8000-000000000002","sdp":"v=0\r\n"}}"#,
+    r#"{"jsonrpc":"2.0","id":7,"method":"telnyx_rtc.answer","params":{"callID":"8e2f6a1e-0000-4000-8000-000000000002"}}"#,
+    r#"{"jsonrpc":"2.0","id":8,"method":"telnyx_rtc.bye","params":{"callID":"8e2f6a1e-0000-4000-8000-000000000002","cause":"USER_BUSY","causeCode":17}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"telnyx_rtc.ping","params":{}}"#,
+    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Authentication Required"}}"#,
+];
+
 const LINES: [&str; 6] = [
     r#"{"jsonrpc":"2.0","id":1,"method":"status"}"#,
     r#"{"jsonrpc":"2.0","id":2,"method":"dtmf","params":{"call":"x","digits":"12#"}}"#,
@@ -114,6 +128,41 @@ impl Mutator {
                 text_frame(&self.changed(FRAMES[which].as_bytes()))
             }
         }
+    }
+}
+
+impl Mutator {
+    /// A WebSocket frame as a server sends it, with mutated JSON in it, or bytes that are no frame.
+    pub(crate) fn server_frame(&mut self) -> Vec<u8> {
+        // Rarely: what is no frame, or no text, ends the connection.
+        let payload = match self.rng.random_range(0..400) {
+            0 => return self.noise(200),
+            1 => self.noise(500),
+            _ => {
+                let which = self.rng.random_range(0..SERVER_FRAMES.len());
+                let valid = SERVER_FRAMES[which].as_bytes();
+                // Some stay whole, so that what follows them meets a session that has got further.
+                if self.half() {
+                    valid.to_vec()
+                } else {
+                    String::from_utf8_lossy(&self.changed(valid))
+                        .into_owned()
+                        .into_bytes()
+                }
+            }
+        };
+        // Without the mask, which a client alone sets.
+        let mut frame = vec![0x81];
+        match u16::try_from(payload.len()) {
+            Ok(length) if length < 126 => frame.push(payload.len().to_le_bytes()[0]),
+            Ok(length) => {
+                frame.push(126);
+                frame.extend(length.to_be_bytes());
+            }
+            Err(_) => return frame,
+        }
+        frame.extend(payload);
+        frame
     }
 }
 

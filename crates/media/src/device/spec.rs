@@ -45,6 +45,9 @@ pub enum SpecError {
     /// The frequency is no number between 20 and 20000.
     #[error("{0:?} is no frequency; write tone: and 20 to 20000 hertz, as in tone:1004")]
     Frequency(String),
+    /// Something in braces that is never replaced.
+    #[error("{{{0}}} in the path of a recording means nothing; {{call}} and {{time}} are replaced")]
+    Placeholder(String),
 }
 
 impl FromStr for SourceSpec {
@@ -73,10 +76,20 @@ impl FromStr for SinkSpec {
         match split(text)? {
             ("discard", None) => Ok(Self::Discard),
             ("device", Some(name)) => Ok(Self::Device(name.to_owned())),
-            ("file", Some(path)) => Ok(Self::File(PathBuf::from(path))),
+            ("file", Some(path)) => match unknown_placeholder(path) {
+                Some(name) => Err(SpecError::Placeholder(name.to_owned())),
+                None => Ok(Self::File(PathBuf::from(path))),
+            },
             (_, _) => Err(SpecError::UnknownSink(text.to_owned())),
         }
     }
+}
+
+/// The first `{name}` in the path that is neither `{call}` nor `{time}`.
+fn unknown_placeholder(path: &str) -> Option<&str> {
+    let names = path.split('{').skip(1);
+    let mut closed = names.filter_map(|rest| Some(rest.split_once('}')?.0));
+    closed.find(|name| !matches!(*name, "call" | "time"))
 }
 
 fn split(text: &str) -> Result<(&str, Option<&str>), SpecError> {
@@ -138,5 +151,11 @@ mod tests {
             "file:".parse::<SinkSpec>(),
             Err(SpecError::Empty("file:".into()))
         );
+        let told = "file:{time}-{cal}.wav".parse::<SinkSpec>().unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "{cal} in the path of a recording means nothing; {call} and {time} are replaced"
+        );
+        assert!("file:a{b.wav".parse::<SinkSpec>().is_ok());
     }
 }
