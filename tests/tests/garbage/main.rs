@@ -37,17 +37,25 @@ fn garbage_on_every_socket_harms_nobody() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(60);
-    let mut sandbox = Sandbox::start(&[]);
+    let mut sandbox = Sandbox::start(&["--tls"]);
     let talkative = TalkativeServer::start();
     let config = Config::new();
     let password = config.secret("noise.password", "sandbox");
-    let keys = format!(
-        "login = \"demo-2\"\npassword_file = {password:?}\nbackoff_base = \"5ms\"\nbackoff_max = \"20ms\"\n"
-    );
+    // Each with a user of its own: two accounts may not share a credential.
+    let keys = |number| {
+        format!(
+            "login = \"noise-{number}\"\npassword_file = {password:?}\nbackoff_base = \"5ms\"\nbackoff_max = \"20ms\"\n"
+        )
+    };
     let config = config.account("desk", "telnyx", &sandbox.ready.verto, "demo-1", "sandbox");
     // Many, because each logs in six times a minute at most.
     let config = (0..NOISY_ACCOUNTS).fold(config, |config, number| {
-        config.account_with(&format!("noise-{number}"), "telnyx", &talkative.url, &keys)
+        config.account_with(
+            &format!("noise-{number}"),
+            "telnyx",
+            &talkative.url,
+            &keys(number),
+        )
     });
     let mut daemon = config.launch();
     let mut control = daemon.control();
@@ -73,6 +81,8 @@ fn garbage_on_every_socket_harms_nobody() {
     });
 
     let gateway = sandbox.ready.verto.clone();
+    let rest = sandbox.ready.api.clone();
+    let tls = sandbox.ready.verto_tls.clone().expect("a TLS listener");
     let mut garbage = Garbage {
         mutator: Mutator::seeded(1),
         sent: 0,
@@ -84,6 +94,8 @@ fn garbage_on_every_socket_harms_nobody() {
         garbage.datagrams(&[local, remote]);
         garbage.control_lines(&daemon.config.socket());
         garbage.gateway(&gateway);
+        garbage.tls(host_of(&tls));
+        garbage.rest(host_of(&rest));
         if warm.is_none() && began.elapsed() > whole / 4 {
             warm = Some((sandbox.program.rss_kib(), daemon.program.rss_kib()));
         }
@@ -195,6 +207,12 @@ fn talk(stream: TcpStream, mutator: &mut Mutator, counted: &AtomicU64) -> Option
     Some(())
 }
 
+/// Host and port of a URL.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").expect("a URL").1;
+    rest.split('/').next().expect("a host")
+}
+
 struct Garbage {
     mutator: Mutator,
     sent: u64,
@@ -229,13 +247,49 @@ impl Garbage {
         while stream.read(&mut answers).is_ok_and(|length| length > 0) {}
     }
 
+    /// At the TLS listener: noise, and a record that begins like a ClientHello.
+    fn tls(&mut self, host: &str) {
+        for hello in [false, true] {
+            let Ok(mut stream) = TcpStream::connect(host) else {
+                return;
+            };
+            let mut bytes = if hello {
+                vec![22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3]
+            } else {
+                Vec::new()
+            };
+            bytes.extend(self.mutator.noise(300));
+            self.sent += 1;
+            let _ = stream.write_all(&bytes);
+        }
+    }
+
+    /// At the REST API: noise, and a valid request with some bytes changed.
+    fn rest(&mut self, host: &str) {
+        let body = r#"{"connection_id":"1","name":"n","expires_at":"2026-11-25T10:00:00Z"}"#;
+        let valid = format!(
+            "POST /v2/telephony_credentials?page[size]=5&filter[name]=n HTTP/1.1\r\nhost: {host}\r\n\
+             authorization: Bearer sandbox\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let noise = self.mutator.noise(300);
+        let changed = self.mutator.changed(valid.as_bytes());
+        for bytes in [noise, changed] {
+            let Ok(mut stream) = TcpStream::connect(host) else {
+                return;
+            };
+            let _ = stream.set_read_timeout(Some(Duration::from_millis(20)));
+            self.sent += 1;
+            let _ = stream.write_all(&bytes);
+            let mut answer = [0; 4096];
+            while stream.read(&mut answer).is_ok_and(|length| length > 0) {}
+        }
+    }
+
     /// At the gateway: first no HTTP at all, then frames after a login.
     fn gateway(&mut self, url: &str) {
-        let host = url
-            .trim_start_matches("ws://")
-            .split('/')
-            .next()
-            .expect("a host");
+        let host = host_of(url);
         if let Ok(mut stream) = TcpStream::connect(host) {
             let _ = stream.write_all(&self.mutator.noise(300));
             self.sent += 1;

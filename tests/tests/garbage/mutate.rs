@@ -31,13 +31,20 @@ const SERVER_FRAMES: [&str; 10] = [
     r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Authentication Required"}}"#,
 ];
 
-const LINES: [&str; 6] = [
+const LINES: [&str; 13] = [
     r#"{"jsonrpc":"2.0","id":1,"method":"status"}"#,
     r#"{"jsonrpc":"2.0","id":2,"method":"dtmf","params":{"call":"x","digits":"12#"}}"#,
     r#"{"jsonrpc":"2.0","id":3,"method":"mute","params":{"call":"x","on":true}}"#,
     r#"{"jsonrpc":"2.0","id":"a","method":"hangup","params":{"call":"x","cause":"USER_BUSY"}}"#,
     r#"{"jsonrpc":"2.0","id":4,"method":"subscribe"}"#,
-    r#"{"jsonrpc":"2.0","id":5,"method":"answer","params":{"call":"x"}}"#,
+    r#"{"jsonrpc":"2.0","id":5,"method":"answer","params":{"call":"x","headers":[{"name":"X-A","value":"b"}]}}"#,
+    r#"{"jsonrpc":"2.0","id":6,"method":"transfer","params":{"call":"x","to":"1002"}}"#,
+    r#"{"jsonrpc":"2.0","id":7,"method":"message","params":{"account":"none","to":"1002","text":"hello","images":["a"]}}"#,
+    r#"{"jsonrpc":"2.0","id":8,"method":"token","params":{"account":"none","token":"a.b.c"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"jsapi","params":{"account":"none","command":"status","data":{"a":[1,2]}}}"#,
+    r#"{"jsonrpc":"2.0","id":10,"method":"watch","params":{"account":"none","channels":["a","b"]}}"#,
+    r#"{"jsonrpc":"2.0","id":11,"method":"moderate","params":{"call":"x","command":"kick","member":"1","value":2}}"#,
+    r#"{"jsonrpc":"2.0","id":12,"method":"switch","params":{"call":"x"}}"#,
 ];
 
 pub(crate) struct Mutator {
@@ -57,7 +64,7 @@ impl Mutator {
     }
 
     /// A few bytes changed, removed, doubled or cut off.
-    fn changed(&mut self, valid: &[u8]) -> Vec<u8> {
+    pub(crate) fn changed(&mut self, valid: &[u8]) -> Vec<u8> {
         let mut bytes = valid.to_vec();
         for _ in 0..self.rng.random_range(1..=4) {
             if bytes.is_empty() {

@@ -1,4 +1,8 @@
 //! Sessions over time: tokens that end, calls that outlive the daemon, calls beside each other.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that are not asked for are passed over"
+)]
 
 mod beside;
 mod recovery;
