@@ -592,6 +592,10 @@ impl Gateway {
                 let media = std::mem::replace(&mut call.media, true);
                 call.answered = true;
                 self.request(socket, Method::Answer, &about(name, !media));
+                // Some say it twice.
+                if self.odds(5) {
+                    self.request(socket, Method::Answer, &about(name, true));
+                }
                 self.plan_talk(name);
             }
             Act::Display => {
