@@ -60,7 +60,7 @@ pub enum Command {
         caller_number: Option<String>,
         /// Extra headers (`X-...`), where the dialect carries them.
         headers: Vec<(String, String)>,
-        /// Opaque state of the application, where the dialect carries it; any bytes as text, encoded on the wire.
+        /// Opaque state of the application in base64, where the dialect carries it.
         client_state: Option<String>,
         /// Codecs that the server should prefer, best first; empty: its own choice.
         codecs: Vec<PreferredCodec>,
@@ -75,7 +75,7 @@ pub enum Command {
         sdp: String,
         /// Extra headers (`X-...`), where the dialect carries them.
         headers: Vec<(String, String)>,
-        /// Opaque state of the application, where the dialect carries it.
+        /// Opaque state of the application in base64, where the dialect carries it.
         client_state: Option<String>,
     },
     /// End, cancel or reject a call. `None`: the cause that fits the call's state.

@@ -237,7 +237,7 @@ pub enum Event {
         sdp: Option<String>,
         /// Extra headers of the call.
         headers: Vec<(String, String)>,
-        /// Opaque state of the application.
+        /// Opaque state of the application in base64.
         client_state: Option<String>,
         /// Channel variables meant for us.
         variables: Vec<(String, String)>,
@@ -267,7 +267,7 @@ pub enum Event {
         sdp: Option<String>,
         /// Extra headers of the answer.
         headers: Vec<(String, String)>,
-        /// Opaque state of the application.
+        /// Opaque state of the application in base64.
         client_state: Option<String>,
         /// Channel variables meant for us.
         variables: Vec<(String, String)>,
@@ -321,7 +321,7 @@ pub enum Event {
         elsewhere: bool,
         /// Extra headers of the end.
         headers: Vec<(String, String)>,
-        /// Opaque state of the application.
+        /// Opaque state of the application in base64.
         client_state: Option<String>,
     },
     /// What the server says about hold, after `Command::Hold`.

@@ -138,10 +138,10 @@ async fn walk(
         None => (Socket::Plain(tcp_stream), None),
     };
 
-    let (first, upgrade) = timed(limits.upgrade, upgrade(&mut socket, target, options))
+    let (upgraded, upgrade) = timed(limits.upgrade, upgrade(&mut socket, target, options))
         .await
         .map_err(at(Stage::Upgrade))?;
-    let connection = Connection::new(socket, first, &options.buffers)
+    let connection = Connection::new(socket, upgraded, &options.buffers)
         .await
         .map_err(Fault::Broken)
         .map_err(at(Stage::Upgrade))?;

@@ -13,6 +13,7 @@ pub mod connect;
 pub mod error;
 pub mod happy_eyeballs;
 mod http;
+mod http_date;
 pub mod no_proxy;
 pub mod options;
 pub mod outbox;

@@ -3,10 +3,11 @@
 use crate::transport::{
     error::{Fault, UpgradeFault},
     http::{Head, HeadFault, clean, is_header_allowed},
+    http_date,
     options::ConnectOptions,
     target::Target,
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use zeroize::Zeroizing;
@@ -35,12 +36,20 @@ pub(super) fn check_headers(options: &ConnectOptions) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Asks for the upgrade; what the server sent behind its answer comes back as the first bytes of the WebSocket.
+/// What the answer to the upgrade leaves.
+pub(super) struct Upgraded {
+    /// What the server sent behind its answer: the first bytes of the WebSocket.
+    pub(super) first: Vec<u8>,
+    /// The server's clock, where it shows one.
+    pub(super) date: Option<SystemTime>,
+}
+
+/// Asks for the upgrade.
 pub(super) async fn upgrade(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     target: &Target,
     options: &ConnectOptions,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Upgraded, Fault> {
     let key = generate_key();
     let request = write_request(target, options, &key);
     stream
@@ -57,7 +66,9 @@ pub(super) async fn upgrade(
         return Err(refusal(&head, target));
     }
     check_answer(&head, &key, options.sub_protocol.as_deref()).map_err(Fault::BadUpgrade)?;
-    Ok(head.rest)
+    let date = head.header("Date").and_then(http_date::read);
+    let first = head.rest;
+    Ok(Upgraded { first, date })
 }
 
 /// The request may hold an authorisation or, in its query, a token: it is wiped after use.

@@ -5,6 +5,7 @@ use crate::transport::{
     options::Buffers,
     outbox::{Outbox, OutboxFull, Outgoing, Queued, outbox},
     socket::Socket,
+    upgrade::Upgraded,
 };
 use futures_util::{Sink as _, Stream};
 use std::{
@@ -12,7 +13,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::time::{Sleep, sleep};
 use tokio_tungstenite::{
@@ -91,6 +92,7 @@ pub struct Connection {
     unflushed: bool,
     close_limit: Duration,
     address: SocketAddr,
+    server_date: Option<SystemTime>,
 }
 
 #[derive(Debug)]
@@ -102,8 +104,13 @@ enum State {
 }
 
 impl Connection {
-    /// Takes over an upgraded socket; `first` are bytes of the WebSocket that came with the answer to the upgrade.
-    pub(super) async fn new(socket: Socket, first: Vec<u8>, buffers: &Buffers) -> io::Result<Self> {
+    /// Takes over an upgraded socket.
+    pub(super) async fn new(
+        socket: Socket,
+        upgraded: Upgraded,
+        buffers: &Buffers,
+    ) -> io::Result<Self> {
+        let Upgraded { first, date } = upgraded;
         let address = socket.tcp().peer_addr()?;
         let config = WebSocketConfig::default()
             .read_buffer_size(buffers.read.max(128))
@@ -122,7 +129,15 @@ impl Connection {
             unflushed: false,
             close_limit: buffers.close_limit,
             address,
+            server_date: date,
         })
+    }
+
+    /// The server's clock at the upgrade, where its answer had a `Date`: for
+    /// [`Input::ServerDate`](crate::session::Input::ServerDate).
+    #[must_use]
+    pub fn server_date(&self) -> Option<SystemTime> {
+        self.server_date
     }
 
     /// Queues a text message; polling writes it.

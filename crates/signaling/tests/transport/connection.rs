@@ -5,7 +5,11 @@ use futures_util::{FutureExt, SinkExt, StreamExt, stream::SelectAll};
 use offhook_signaling::transport::{
     ConnectOptions, Connection, Incoming, connect, websocket::Closed,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -37,7 +41,8 @@ async fn grant(stream: &mut TcpStream) {
         .unwrap();
     let accept = derive_accept_key(key.as_bytes());
     let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\
+         Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
     );
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
@@ -370,4 +375,15 @@ async fn a_server_that_talks_on_after_our_close_does_not_hold_us_either() {
         matches!(closed, Closed::ByUs { answered: false }),
         "{closed:?}"
     );
+}
+
+#[tokio::test]
+async fn the_clock_of_the_server_is_handed_over_where_it_shows_one() {
+    let url = format!("ws://{}/", raw(b"", false).await);
+    let (connection, _) = connect(&url, &ConnectOptions::default()).await.unwrap();
+    let date = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    assert_eq!(connection.server_date(), Some(date));
+    let url = format!("ws://{}/", echo().await);
+    let (connection, _) = connect(&url, &ConnectOptions::default()).await.unwrap();
+    assert_eq!(connection.server_date(), None);
 }

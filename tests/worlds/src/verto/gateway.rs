@@ -5,23 +5,22 @@ use std::time::{Duration, Instant};
 
 use offhook_signaling::auth::jwt::Lifetime;
 use offhook_signaling::verto::dialect::differences::{Dialect, Readiness};
-use offhook_signaling::verto::message::client::{CallResult, ClientCall, ModifyResult};
+use offhook_signaling::verto::message::client::{CallResult, ClientCall};
 use offhook_signaling::verto::message::login::{
     ClientReady, GatewayState, GatewayStateResult, LoginParams, LoginResult,
 };
-use offhook_signaling::verto::message::server::{ServerBye, ServerCall};
+use offhook_signaling::verto::message::server::ServerCall;
 use offhook_signaling::verto::method::Method;
 use offhook_signaling::verto::rpc::{ErrorObject, Frame, Id, Refusal, Reply, Request, parse};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::verto::network::{Act, Happening, Socket};
 
 /// The wall clock at the beginning of each world, since 1970.
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_800_000_000);
-const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n";
+pub(super) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n";
 
 /// What the gateway wants done: something happens after a while.
 pub(crate) type Plans = Vec<(Duration, Happening)>;
@@ -29,15 +28,15 @@ pub(crate) type Plans = Vec<(Duration, Happening)>;
 /// The gateway and everybody behind it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    dialect: Dialect,
-    rng: StdRng,
-    connection: Option<Connection>,
-    sessid: Option<String>,
-    calls: BTreeMap<String, Call>,
+    pub(super) dialect: Dialect,
+    pub(super) rng: StdRng,
+    pub(super) connection: Option<Connection>,
+    pub(super) sessid: Option<String>,
+    pub(super) calls: BTreeMap<String, Call>,
     /// Calls that the far side has ended at some time.
-    far_ended: BTreeSet<String>,
-    serial: u64,
-    sessions: u64,
+    pub(super) far_ended: BTreeSet<String>,
+    pub(super) serial: u64,
+    pub(super) sessions: u64,
     /// Moods, set by faults.
     pub(crate) refuse_logins: u32,
     pub(crate) want_login: u32,
@@ -45,23 +44,23 @@ pub(crate) struct Gateway {
     /// What the client did wrong.
     pub(crate) fault: Option<String>,
     /// Channels of the present socket, each with its next number and how many were skipped since the last.
-    channels: BTreeMap<String, (i64, u64)>,
-    born: Instant,
+    pub(super) channels: BTreeMap<String, (i64, u64)>,
+    pub(super) born: Instant,
     pub(crate) plans: Plans,
 }
 
 #[derive(Debug)]
-struct Connection {
-    socket: Socket,
-    logged_in: bool,
-    heard: Instant,
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    pub(super) logged_in: bool,
+    pub(super) heard: Instant,
 }
 
 #[derive(Debug)]
-struct Call {
-    answered: bool,
-    media: bool,
-    detached: Option<Instant>,
+pub(super) struct Call {
+    pub(super) answered: bool,
+    pub(super) media: bool,
+    pub(super) detached: Option<Instant>,
 }
 
 impl Gateway {
@@ -98,11 +97,11 @@ impl Gateway {
         self.far_ended.contains(call)
     }
 
-    fn odds(&mut self, percent: u32) -> bool {
+    pub(super) fn odds(&mut self, percent: u32) -> bool {
         self.rng.random_range(0..100) < percent
     }
 
-    fn soon(&mut self, from_ms: u64, to_ms: u64) -> Duration {
+    pub(super) fn soon(&mut self, from_ms: u64, to_ms: u64) -> Duration {
         Duration::from_millis(self.rng.random_range(from_ms..=to_ms))
     }
 
@@ -165,7 +164,7 @@ impl Gateway {
         }
     }
 
-    fn blame(&mut self, fault: &str) {
+    pub(super) fn blame(&mut self, fault: &str) {
         self.fault
             .get_or_insert_with(|| format!("the client {fault}"));
     }
@@ -233,79 +232,6 @@ impl Gateway {
             }
             method => self.on_call_request(socket, method, id, request, now),
         }
-    }
-
-    fn on_errand(&mut self, socket: Socket, method: Method, id: Option<Id>, params: &Value) {
-        if self.odds(2) {
-            // The answer is lost, so the client goes by what it was told before.
-            return;
-        }
-        let names = params["eventChannel"].as_array().into_iter().flatten();
-        let names: Vec<String> = names
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect();
-        let allowed = |name: &&String| name.as_str() != "forbidden";
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "what remains is the end of a subscription"
-        )]
-        match method {
-            Method::FsApi if self.odds(10) => {
-                self.refuse(socket, id, -32602, "Permission Denied");
-            }
-            Method::FsApi => self.reply(socket, id, &json!({"message": "UP"})),
-            Method::Subscribe => {
-                let (granted, denied): (Vec<_>, Vec<_>) = names.iter().partition(allowed);
-                for name in &granted {
-                    self.channels.entry((*name).clone()).or_default();
-                }
-                let lists = json!({"subscribedChannels": granted, "unauthorizedChannels": denied});
-                if granted.is_empty() {
-                    let id = serde_json::to_string(&id).unwrap_or_default();
-                    let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{lists}}}"#);
-                    return self.send(socket, text);
-                }
-                self.reply(socket, id, &lists);
-                let delay = self.soon(100, 20_000);
-                self.plans.push((delay, Happening::ChannelTalk(socket)));
-            }
-            _ => {
-                for name in &names {
-                    self.channels.remove(name);
-                }
-                self.reply(socket, id, &json!({"unsubscribedChannels": names}));
-            }
-        }
-    }
-
-    /// Something on one of the channels; now and then some were lost before.
-    pub(crate) fn channel_talk(&mut self, socket: Socket) {
-        if self.ready_socket() != Some(socket) || self.channels.is_empty() {
-            return;
-        }
-        let index = self.rng.random_range(0..self.channels.len());
-        let skipped = if self.odds(10) { 3 } else { 0 };
-        let Some((name, (next, lost))) = self.channels.iter_mut().nth(index) else {
-            return;
-        };
-        let first = *next == 0;
-        *next += skipped + 1;
-        *lost = if first {
-            0
-        } else {
-            u64::try_from(skipped).unwrap_or(0)
-        };
-        let event = json!({
-            "eventChannel": name, "subscribedChannel": name, "eventSerno": *next - 1, "data": {"lost": *lost}
-        });
-        self.request(socket, Method::Event, &event);
-        let delay = self.soon(1_000, 200_000);
-        self.plans.push((delay, Happening::ChannelTalk(socket)));
-    }
-
-    /// What the present socket listens to.
-    pub(crate) fn channels(&self) -> Vec<String> {
-        self.channels.keys().cloned().collect()
     }
 
     fn on_login(&mut self, socket: Socket, id: Option<Id>, request: Request, now: Instant) {
@@ -395,7 +321,7 @@ impl Gateway {
         self.plans.push((delay, Happening::GatewayPing(socket)));
     }
 
-    fn offer(&mut self, socket: Socket, call: &str) {
+    pub(super) fn offer(&mut self, socket: Socket, call: &str) {
         let attach = ServerCall {
             display_direction: Some("inbound".into()),
             ..about(call, true)
@@ -479,32 +405,6 @@ impl Gateway {
         }
     }
 
-    fn on_modify(&mut self, socket: Socket, id: Option<Id>, name: String, params: &Value) {
-        let action = params["action"].as_str().unwrap_or_default();
-        let mut result = ModifyResult {
-            call_id: Some(name.clone()),
-            ..ModifyResult::default()
-        };
-        match action {
-            "updateMedia" => result.sdp = (!self.odds(5)).then(|| SDP.to_owned()),
-            "hold" | "unhold" => {
-                let held = (action == "hold") != self.odds(5);
-                result.hold_state = Some(if held { "held" } else { "active" }.to_owned());
-            }
-            "transfer" if self.odds(30) => {
-                return self.refuse(socket, id, -32002, "call is not bridged");
-            }
-            "transfer" => {
-                result.message = Some("CALL TRANSFERRED".to_owned());
-                let delay = self.soon(1, 300);
-                self.plans
-                    .push((delay, Happening::FarSide(name, Act::HangUp)));
-            }
-            other => return self.blame(&format!("asked to modify by {other}")),
-        }
-        self.reply(socket, id, &result);
-    }
-
     fn on_invite(&mut self, socket: Socket, id: Option<Id>, name: String) {
         if self.odds(5) {
             // Twice the same key, as FreeSWITCH does it.
@@ -550,7 +450,7 @@ impl Gateway {
         }
     }
 
-    fn plan_talk(&mut self, name: &str) {
+    pub(super) fn plan_talk(&mut self, name: &str) {
         for (percent, act, most) in [
             (50, Act::HangUp, 400_000),
             (10, Act::Display, 60_000),
@@ -564,128 +464,9 @@ impl Gateway {
         }
     }
 
-    // ---- of its own accord ----
-
-    pub(crate) fn far_side(&mut self, name: &str, act: Act) {
-        let socket = self
-            .connection
-            .as_ref()
-            .filter(|connection| connection.logged_in)
-            .map(|connection| connection.socket);
-        let Some(call) = self.calls.get_mut(name) else {
-            return;
-        };
-        let Some(socket) = socket.filter(|_| call.detached.is_none() || act == Act::Offer) else {
-            if act == Act::HangUp {
-                self.far_ended.insert(name.to_owned());
-                self.calls.remove(name);
-            }
-            return;
-        };
-        match act {
-            Act::Ring => self.request(socket, Method::Ringing, &about(name, false)),
-            Act::Media => {
-                let first = !std::mem::replace(&mut call.media, true);
-                self.request(socket, Method::Media, &about(name, first));
-            }
-            Act::Answer => {
-                let media = std::mem::replace(&mut call.media, true);
-                call.answered = true;
-                self.request(socket, Method::Answer, &about(name, !media));
-                self.plan_talk(name);
-            }
-            Act::Display => {
-                let display = ServerCall {
-                    display_name: Some("Other".into()),
-                    ..about(name, false)
-                };
-                self.request(socket, Method::Display, &display);
-            }
-            Act::Renegotiate | Act::Offer => self.offer(socket, name),
-            Act::HangUp => {
-                self.far_ended.insert(name.to_owned());
-                self.calls.remove(name);
-                let cause = Some("NORMAL_CLEARING".to_owned());
-                let bye = ServerBye {
-                    call_id: Some(name.to_owned()),
-                    cause,
-                    cause_code: Some(16),
-                    ..ServerBye::default()
-                };
-                self.request(socket, Method::Bye, &bye);
-            }
-        }
-    }
-
-    pub(crate) fn somebody_calls(&mut self) {
-        let Some(socket) = self.ready_socket() else {
-            return;
-        };
-        self.serial += 1;
-        let name = format!("in-{}", self.serial);
-        self.calls.insert(
-            name.clone(),
-            Call {
-                answered: false,
-                media: false,
-                detached: None,
-            },
-        );
-        let invite = ServerCall {
-            display_direction: Some("outbound".into()),
-            ..about(&name, true)
-        };
-        self.request(socket, Method::Invite, &invite);
-        if self.odds(40) {
-            let at = self.soon(500, 20_000);
-            self.plans.push((at, Happening::FarSide(name, Act::HangUp)));
-        }
-    }
-
-    pub(crate) fn ping(&mut self, socket: Socket, now: Instant) {
-        let Some(connection) = self
-            .connection
-            .as_ref()
-            .filter(|connection| connection.socket == socket)
-        else {
-            return;
-        };
-        let quiet = now - connection.heard >= Duration::from_secs(30);
-        let delay = self.soon(15_000, 30_000);
-        self.plans.push((delay, Happening::GatewayPing(socket)));
-        if quiet || self.dialect.gateway_fields {
-            self.request(socket, Method::Ping, &Value::Object(serde_json::Map::new()));
-        }
-    }
-
-    pub(crate) fn punt(&mut self) {
-        if let Some(socket) = self.ready_socket() {
-            self.request(socket, Method::Punt, &Value::Null);
-            // The other client has our calls now.
-            self.calls.clear();
-        }
-    }
-
-    pub(crate) fn say_state(&mut self, state: &'static str) {
-        if let Some(socket) = self.ready_socket().filter(|_| self.dialect.gateway_fields) {
-            let state = GatewayState {
-                state: Some(state.to_owned()),
-                call_report_id: None,
-            };
-            self.request(socket, Method::GatewayState, &state);
-        }
-    }
-
-    fn ready_socket(&self) -> Option<Socket> {
-        self.connection
-            .as_ref()
-            .filter(|connection| connection.logged_in)
-            .map(|connection| connection.socket)
-    }
-
     // ---- writing ----
 
-    fn request(&mut self, socket: Socket, method: Method, params: &impl Serialize) {
+    pub(super) fn request(&mut self, socket: Socket, method: Method, params: &impl Serialize) {
         self.serial += 1;
         let Ok(mut request) =
             Request::new(Id::from(self.serial), self.dialect.spell(method), params)
@@ -696,12 +477,12 @@ impl Gateway {
         self.send(socket, Frame::Request(request).to_text());
     }
 
-    fn reply(&mut self, socket: Socket, id: Option<Id>, result: &impl Serialize) {
+    pub(super) fn reply(&mut self, socket: Socket, id: Option<Id>, result: &impl Serialize) {
         let text = reply_text(id, result);
         self.send(socket, text);
     }
 
-    fn refuse(&mut self, socket: Socket, id: Option<Id>, code: i64, text: &str) {
+    pub(super) fn refuse(&mut self, socket: Socket, id: Option<Id>, code: i64, text: &str) {
         let refusal = Refusal {
             id,
             error: ErrorObject::new(code, text),
@@ -710,7 +491,7 @@ impl Gateway {
         self.send(socket, Frame::Refusal(refusal).to_text());
     }
 
-    fn send(&mut self, socket: Socket, text: String) {
+    pub(super) fn send(&mut self, socket: Socket, text: String) {
         if self.odds(2) {
             const RUBBISH: [&str; 5] = [
                 "#SPU 3",
@@ -728,7 +509,7 @@ impl Gateway {
     }
 }
 
-fn about(call: &str, sdp: bool) -> ServerCall {
+pub(super) fn about(call: &str, sdp: bool) -> ServerCall {
     ServerCall {
         call_id: Some(call.to_owned()),
         sdp: sdp.then(|| SDP.to_owned()),

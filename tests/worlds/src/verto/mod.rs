@@ -1,6 +1,9 @@
 //! Worlds of one Verto session: an hour with calls, pings, lost sockets and re-logins.
 
+mod accord;
+mod errands;
 mod gateway;
 mod model;
 mod network;
+mod user;
 pub mod world;

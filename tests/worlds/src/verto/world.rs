@@ -2,15 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use offhook_signaling::auth::login::Login;
 use offhook_signaling::auth::refresh::TokenRefresh;
-use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::event::Event;
-use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{CloseReason, ConnectFailure, Input, Output};
 use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
 use offhook_signaling::verto::dialect::telnyx::TELNYX;
@@ -22,36 +17,37 @@ use crate::trace::Trace;
 use crate::verto::gateway::{EPOCH, Gateway};
 use crate::verto::model::{Model, check};
 use crate::verto::network::{Agenda, Happening, Link, Socket};
+use crate::verto::user::{login, token};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// No fault and no new wish in this last part: all must have come to rest by its end.
-const QUIET: Duration = Duration::from_secs(400);
+pub(super) const QUIET: Duration = Duration::from_secs(400);
 /// Nobody starts anything any more, so that both sides can be compared.
 const STILL: Duration = Duration::from_secs(15);
-const OFFER: &str = "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\n";
+pub(super) const OFFER: &str = "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\n";
 
-type Verdict = Result<(), String>;
+pub(super) type Verdict = Result<(), String>;
 
-struct World {
-    session: Session,
-    gateway: Gateway,
-    link: Link,
-    agenda: Agenda,
-    model: Model,
-    rng: StdRng,
-    trace: Trace,
-    start: Instant,
-    now: Instant,
-    wait: Option<(Instant, Deadline)>,
+pub(super) struct World {
+    pub(super) session: Session,
+    pub(super) gateway: Gateway,
+    pub(super) link: Link,
+    pub(super) agenda: Agenda,
+    pub(super) model: Model,
+    pub(super) rng: StdRng,
+    pub(super) trace: Trace,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) wait: Option<(Instant, Deadline)>,
     /// Nothing can be reached before this instant; `true`: attempts hang instead of failing.
-    outage: Option<(Instant, bool)>,
+    pub(super) outage: Option<(Instant, bool)>,
     /// The login of this socket has been sent, `clientReady` has not arrived.
-    hushed: bool,
-    fresh_socket: bool,
-    stopped: bool,
-    calls: u32,
-    tokens: bool,
-    apis: u64,
+    pub(super) hushed: bool,
+    pub(super) fresh_socket: bool,
+    pub(super) stopped: bool,
+    pub(super) calls: u32,
+    pub(super) tokens: bool,
+    pub(super) apis: u64,
 }
 
 /// What a world came to.
@@ -147,15 +143,15 @@ impl World {
         world
     }
 
-    fn span(&mut self, from_ms: u64, to_ms: u64) -> Duration {
+    pub(super) fn span(&mut self, from_ms: u64, to_ms: u64) -> Duration {
         Duration::from_millis(self.rng.random_range(from_ms..=to_ms))
     }
 
-    fn odds(&mut self, percent: u32) -> bool {
+    pub(super) fn odds(&mut self, percent: u32) -> bool {
         self.rng.random_range(0..100) < percent
     }
 
-    fn before(&self, last: Duration) -> bool {
+    pub(super) fn before(&self, last: Duration) -> bool {
         self.now < self.start + HOUR - last
     }
 
@@ -384,168 +380,9 @@ impl World {
             .plan(self.now + there, Happening::GatewaySeesEnd(socket));
     }
 
-    // ---- the user ----
-
-    fn user(&mut self) -> Verdict {
-        let next = self.span(3_000, 60_000);
-        self.agenda.plan(self.now + next, Happening::User);
-        if self.model.is_parked() {
-            self.model.commanded_to_connect(self.now);
-            return match self.rng.random_range(0..3) {
-                0 => {
-                    let login = self.fresh_login();
-                    self.command(Command::Login(login))
-                }
-                1 => self.command(Command::Retry),
-                _ => self.command(Command::Reconnect),
-            };
-        }
-        if !self.before(QUIET) {
-            return Ok(());
-        }
-        let live = self.model.live();
-        let wish = self.rng.random_range(0..16);
-        self.trace.number(wish);
-        if wish >= 13 {
-            return self.errand(wish);
-        }
-        if wish < 4 && live.len() < 4 && (self.model.is_ready() || self.odds(10)) {
-            return self.invite();
-        }
-        if wish == 9 && self.odds(10) && self.model.is_ready() {
-            let login = self.fresh_login();
-            return self.command(Command::Login(login));
-        }
-        let Some(call) =
-            (!live.is_empty()).then(|| live[self.rng.random_range(0..live.len())].clone())
-        else {
-            return Ok(());
-        };
-        match wish {
-            4 | 5 => {
-                self.model.hung_up(&call);
-                self.about(&call, |call| Command::Bye {
-                    call,
-                    cause: None,
-                    headers: Vec::new(),
-                })
-            }
-            6 | 7 => self.wish(&call, |call| Command::Dtmf {
-                call,
-                digits: "12#".into(),
-            }),
-            8 if self.model.is_up(&call) => self.wish(&call, |call| Command::UpdateMedia {
-                call,
-                sdp: OFFER.into(),
-            }),
-            10 | 11 => {
-                let on = self.odds(60);
-                self.wish(&call, |call| Command::Hold { call, on })
-            }
-            12 => self.wish(&call, |call| Command::Transfer {
-                call,
-                to: "1002".into(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Something asked of a call whose outcome is told.
-    fn wish(&mut self, call: &str, command: impl FnOnce(CallId) -> Command) -> Verdict {
-        self.model.wished(call, self.now);
-        self.about(call, command)
-    }
-
-    fn errand(&mut self, wish: u64) -> Verdict {
-        const CHANNELS: [&str; 4] = ["presence", "news", "room.1", "forbidden"];
-        let channel = CHANNELS[self.rng.random_range(0..CHANNELS.len())].to_owned();
-        match wish {
-            13 if self.odds(60) => self.command(Command::Subscribe {
-                channels: vec![channel],
-            }),
-            13 => self.command(Command::Unsubscribe {
-                channels: vec![channel],
-            }),
-            14 => {
-                self.apis += 1;
-                self.model.commanded(self.apis, self.now);
-                self.command(Command::FsApi {
-                    id: self.apis,
-                    command: "status".into(),
-                    arguments: String::new(),
-                })
-            }
-            _ => self.command(Command::Message {
-                call: None,
-                to: "1001".into(),
-                body: "hello".into(),
-            }),
-        }
-    }
-
-    fn fresh_login(&self) -> Login {
-        if self.tokens {
-            token(self.now - self.start)
-        } else {
-            login()
-        }
-    }
-
-    fn invite(&mut self) -> Verdict {
-        let call = CallId::random(&mut self.rng);
-        self.calls += 1;
-        self.model.invited(call.as_str(), self.now);
-        if !self.model.is_ready() {
-            self.model.hung_up(call.as_str());
-        }
-        self.command(Command::Invite {
-            call: call.clone(),
-            to: "9196".into(),
-            sdp: OFFER.into(),
-            caller_name: None,
-            caller_number: None,
-            headers: Vec::new(),
-            client_state: None,
-            codecs: Vec::new(),
-            user_variables: Vec::new(),
-        })?;
-        // Some change their mind at once, and so cross whatever is on its way.
-        if self.odds(10) && self.model.live().iter().any(|live| live == call.as_str()) {
-            self.model.hung_up(call.as_str());
-            self.command(Command::Bye {
-                call,
-                cause: None,
-                headers: Vec::new(),
-            })?;
-        }
-        Ok(())
-    }
-
-    fn user_answers(&mut self, call: &str) -> Verdict {
-        if self.odds(80) {
-            self.about(call, |call| Command::Answer {
-                call,
-                sdp: OFFER.into(),
-                client_state: None,
-                headers: Vec::new(),
-            })
-        } else {
-            self.model.hung_up(call);
-            self.about(call, |call| Command::Bye {
-                call,
-                cause: None,
-                headers: Vec::new(),
-            })
-        }
-    }
-
-    fn about(&mut self, call: &str, command: impl FnOnce(CallId) -> Command) -> Verdict {
-        CallId::from_wire(call).map_or(Ok(()), |call| self.command(command(call)))
-    }
-
     // ---- the session ----
 
-    fn command(&mut self, command: Command) -> Verdict {
+    pub(super) fn command(&mut self, command: Command) -> Verdict {
         self.trace.note("command", command.name());
         if matches!(command, Command::Login(_)) {
             self.model.token_came();
@@ -657,21 +494,5 @@ impl World {
             _ => {}
         }
         Ok(())
-    }
-}
-
-/// A token that is made at this time and lives for a quarter of an hour.
-fn token(at: Duration) -> Login {
-    let ends = (EPOCH + at).as_secs() + 900;
-    let claims = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{ends}}}"));
-    Login::Token {
-        token: Secret::new(format!("e30.{claims}.c2ln")),
-    }
-}
-
-fn login() -> Login {
-    Login::Password {
-        user: "1000".into(),
-        password: Secret::new("secret"),
     }
 }
