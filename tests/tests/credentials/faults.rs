@@ -1,0 +1,61 @@
+//! A server that is slow, refuses, fails, or loses its answers makes nobody twice.
+
+use crate::world::World;
+
+#[test]
+fn slow_refusing_and_failing_answers_are_lived_with() {
+    let world = World::new(&[
+        "--fresh-delay",
+        "0",
+        "--fault",
+        "rest-slow=10",
+        "--fault",
+        "rest-429=7",
+        "--fault",
+        "rest-500=11",
+    ]);
+    world.succeed(&world.create(30, ""));
+    world.agree(30);
+    world.succeed("users delete --in users.toml");
+    assert_eq!(world.credentials().len(), 0);
+}
+
+#[test]
+fn lost_answers_are_looked_up_and_nothing_is_made_twice() {
+    let world = World::new(&["--fresh-delay", "0", "--fault", "rest-lost=3"]);
+    world.succeed(&world.create(20, ""));
+    world.agree(20);
+}
+
+#[test]
+fn answers_that_come_too_late_make_nobody_twice() {
+    let world = World::new(&["--fresh-delay", "0"]);
+    let slow = World::new(&["--fresh-delay", "0", "--fault", "rest-slow=1500"]);
+    drop(world);
+    // Each request is given up before its answer comes: only what the server says in time counts.
+    let said = slow.run(&slow.create(1, "--request-limit 1s"));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.complaint.contains("does not answer"), "{said:?}");
+    slow.succeed(&slow.create(1, ""));
+    slow.agree(1);
+}
+
+#[test]
+fn a_rate_limit_is_waited_for() {
+    let world = World::new(&["--fresh-delay", "0", "--rest-rate", "10/2"]);
+    world.succeed(&world.create(25, "--parallel 4"));
+    world.agree(25);
+}
+
+#[test]
+fn refusals_are_one_sentence_that_names_the_field() {
+    let world = World::new(&[]);
+    let line = world.create(1, "").replace(&world.connection, "123");
+    let said = world.run(&line);
+    assert_eq!(said.code, Some(1));
+    for word in ["/connection_id", "422", "10015"] {
+        assert!(said.complaint.contains(word), "{said:?}");
+    }
+    let gone = world.run("token 5b0a7e1c-6f1d-4a0e-9a51-0d6c0c5e7f10");
+    assert!(gone.complaint.contains("404"), "{gone:?}");
+}

@@ -1,0 +1,9 @@
+//! `offhook-credentials` against the sandbox's REST API and gateway, all as real processes.
+
+mod endpoint;
+mod faults;
+mod http;
+mod keys;
+mod provisioning;
+mod tokens;
+mod world;
