@@ -97,6 +97,15 @@ impl Channels {
         self.unwant(&lists.denied);
     }
 
+    /// Where a reply is not what is wanted by now: channels to ask for, and channels to give up.
+    pub(crate) fn amiss(&self, lists: &Lists) -> (Vec<String>, Vec<String>) {
+        let missing = lists.unsubscribed.iter();
+        let missing = missing.filter(|name| self.wanted.contains(*name));
+        let spare = lists.subscribed.iter();
+        let spare = spare.filter(|name| !self.wanted.contains(*name));
+        (missing.cloned().collect(), spare.cloned().collect())
+    }
+
     /// How many events of a subscription were lost before this one.
     pub(crate) fn lost_before(&mut self, subscription: &str, serial: i64) -> u64 {
         if !self.granted.contains(subscription) {

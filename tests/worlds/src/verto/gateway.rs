@@ -93,6 +93,11 @@ impl Gateway {
         attached.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether it holds a call, connected to the client or not.
+    pub(crate) fn knows(&self, call: &str) -> bool {
+        self.calls.contains_key(call)
+    }
+
     pub(crate) fn has_ended(&self, call: &str) -> bool {
         self.far_ended.contains(call)
     }

@@ -1,11 +1,12 @@
 //! One seed's hour: the session, its user, the gateway, the way between them, and everything that goes wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use offhook_signaling::auth::refresh::TokenRefresh;
 use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
-use offhook_signaling::event::Event;
+use offhook_signaling::event::{EndedBy, Event};
 use offhook_signaling::session::{CloseReason, ConnectFailure, Input, Output};
 use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
 use offhook_signaling::verto::dialect::telnyx::TELNYX;
@@ -48,6 +49,11 @@ pub(super) struct World {
     pub(super) calls: u32,
     pub(super) tokens: bool,
     pub(super) apis: u64,
+    /// Calls whose bye has been sent, and calls that still owe one since the connection was lost.
+    pub(super) byes: BTreeSet<String>,
+    pub(super) owed: BTreeMap<String, Instant>,
+    /// Without a ready session since then.
+    pub(super) down: Option<Instant>,
 }
 
 /// What a world came to.
@@ -129,6 +135,9 @@ impl World {
             stopped: false,
             tokens,
             apis: 0,
+            byes: BTreeSet::new(),
+            owed: BTreeMap::new(),
+            down: None,
             calls: 0,
         };
         world.agenda.plan(now, Happening::User);
@@ -338,7 +347,7 @@ impl World {
                 self.gateway.refuse_logins = 1;
                 self.cut(socket);
             }
-            7 => self.gateway.want_login = self.rng.random_range(1..=4),
+            7 => self.gateway.want_login = self.rng.random_range(1..=30),
             8 => {
                 const STATES: [&str; 8] = [
                     "TRYING",
@@ -443,6 +452,10 @@ impl World {
         check(!self.hushed, || {
             "something was sent between login and clientReady".to_owned()
         })?;
+        if let Some(call) = bye_of(&text) {
+            self.owed.remove(call);
+            self.byes.insert(call.to_owned());
+        }
         let login = text.contains(r#""method":"login""#);
         check(login || !self.fresh_socket, || {
             "something was sent before the login".to_owned()
@@ -471,6 +484,23 @@ impl World {
         )]
         match event {
             Event::Stopped => self.stopped = true,
+            Event::Ended {
+                call,
+                by: EndedBy::Local,
+                ..
+            } if self.gateway.knows(call.as_str()) && !self.byes.contains(call.as_str()) => {
+                let since = self.down.unwrap_or(self.now);
+                self.owed.insert(call.to_string(), since);
+            }
+            Event::Disconnected { .. } => self.down = self.down.or(Some(self.now)),
+            Event::Ready => {
+                self.down = None;
+                // What is older is given up at the server by now.
+                let patience = Duration::from_secs(80);
+                self.owed.retain(|_, since| self.now < *since + patience);
+                let owed = std::mem::take(&mut self.owed);
+                check(owed.is_empty(), || format!("no bye for {owed:?}"))?;
+            }
             Event::TokenWanted { .. } => {
                 let source = self.rng.random_range(0..20);
                 let at = self.now + self.span(20, 4_000);
@@ -495,4 +525,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The call that a frame says goodbye to.
+fn bye_of(text: &str) -> Option<&str> {
+    text.contains(".bye\"").then_some(())?;
+    let (_, rest) = text.split_once(r#""callID":""#)?;
+    rest.split('"').next()
 }

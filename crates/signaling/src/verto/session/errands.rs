@@ -219,15 +219,30 @@ impl Session {
 
     // ---- its answer ----
 
-    pub(super) fn on_errand_done(&mut self, errand: Errand, method: Method, result: Value) {
+    pub(super) fn on_errand_done(
+        &mut self,
+        errand: Errand,
+        method: Method,
+        result: Value,
+        now: Instant,
+    ) {
         match errand {
             Errand::Subscribe { user: true } | Errand::Unsubscribe => {
                 let lists = Lists::read(&result);
                 self.channels.on_lists(&lists);
                 self.tell(Event::Channels {
                     subscribed: self.channels.granted(),
-                    refused: lists.denied,
+                    refused: lists.denied.clone(),
                 });
+                // Requests that had to be said again after a login may have overtaken each other.
+                let (missing, spare) = self.channels.amiss(&lists);
+                if !missing.is_empty() {
+                    self.subscribe(missing, true, now);
+                }
+                if !spare.is_empty() {
+                    let params = self.with_sessid(json!({"eventChannel": spare}));
+                    self.run(Errand::Unsubscribe, Method::Unsubscribe, params, now);
+                }
             }
             Errand::Api(id) => {
                 let result = self.api_result(method, result);

@@ -175,7 +175,9 @@ impl Session {
                 let pong: Pong = serde_json::from_value(reply.result).unwrap_or_default();
                 self.on_auth_expires(pong.auth_expires, false, now);
             }
-            Purpose::Errand(errand) => self.on_errand_done(errand, pending.method, reply.result),
+            Purpose::Errand(errand) => {
+                self.on_errand_done(errand, pending.method, reply.result, now)
+            }
             Purpose::Call(call, request) => {
                 let server = self.server.clone();
                 let result = serde_json::from_value(reply.result).unwrap_or_default();
