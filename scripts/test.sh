@@ -45,7 +45,8 @@ features() { # what an embedder may leave out
 		cargo check --quiet -p offhook-engine --no-default-features &&
 		cargo check --quiet -p offhook-engine --no-default-features --features telnyx,opus &&
 		cargo check --quiet -p offhook-engine --no-default-features --features freeswitch &&
-		cargo check --quiet -p offhookd --no-default-features
+		cargo check --quiet -p offhookd --no-default-features &&
+		cargo check --quiet -p offhook-credentials --no-default-features
 }
 
 stage fmt cargo fmt --all --check

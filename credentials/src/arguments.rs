@@ -163,6 +163,9 @@ pub(crate) struct UsersCreate {
     /// Where to write them; only you can read it.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// How long the gateway may refuse new users; the command ends when that is over.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration_or_zero)]
+    pub(crate) freshness: Duration,
     /// Requests at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::api::client::{Client, FRESHNESS};
+use crate::api::client::Client;
 use crate::api::credential::{Credential, CredentialFilter, NewCredential};
 use crate::api::error::Error;
 use crate::timestamp;
@@ -16,6 +16,8 @@ use crate::users_file::{OpenUsers, User, UsersFault};
 pub struct Work<'a> {
     /// Requests at the same time.
     pub parallel: usize,
+    /// How long the gateway may refuse what is new: waited for after the last one was made.
+    pub freshness: Duration,
     /// Set it to stop: what is on its way is finished, nothing new is begun.
     pub stop: &'a AtomicBool,
     /// Told how many are done, and of how many.
@@ -136,7 +138,7 @@ pub fn create(
         summary.removed += late.removed;
         summary.adopted += late.adopted;
         let passed = client.now().saturating_sub(since);
-        client.pause(FRESHNESS.saturating_sub(passed));
+        client.pause(work.freshness.saturating_sub(passed));
     }
     Ok(summary)
 }
@@ -264,11 +266,12 @@ fn in_parallel<T: Sync>(
     }
 }
 
-/// A length of time as people write it: `90s`, `30m`, `24h`, `7d`.
+/// A length of time as people write it: `500ms`, `90s`, `30m`, `24h`, `7d`.
 pub fn read_duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
     let number: u64 = digits.parse().ok()?;
     let unit = match text.get(digits.len()..)? {
+        "ms" => return Some(Duration::from_millis(number)),
         "s" => 1,
         "m" => 60,
         "h" => 3600,

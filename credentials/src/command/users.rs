@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use offhook_credentials::api::client::Client;
 use offhook_credentials::api::credential::{Credential, CredentialFilter};
@@ -54,6 +54,7 @@ fn make(create: &UsersCreate, client: &Client, server: &Server) -> Result<(), Fa
     let progress = Progress::new("made");
     let work = Work {
         parallel: create.parallel.into(),
+        freshness: create.freshness,
         stop: &stop,
         progress: &|done, of| progress.tell(done, of),
     };
@@ -94,6 +95,7 @@ fn remove(delete: &UsersDelete, client: &Client) -> Result<(), Failure> {
     let progress = Progress::new("deleted");
     let work = Work {
         parallel: delete.parallel.into(),
+        freshness: Duration::ZERO,
         stop: &stop,
         progress: &|done, of| progress.tell(done, of),
     };

@@ -54,13 +54,13 @@ fn the_key_comes_from_the_environment_or_from_systemd() {
 #[test]
 fn a_private_authority_is_trusted_by_its_file_only() {
     let world = World::new(&["--tls"]);
-    let api = world.sandbox.ready.api_tls.clone().expect("with --tls");
-    let ca = world.sandbox.ready.ca.expect("with --tls");
+    let api = world.sandbox.ready.api_tls.as_deref().expect("with --tls");
+    let ca = world.sandbox.ready.ca.as_deref().expect("with --tls");
     let list = |ca: Option<&std::path::Path>| {
         let mut command = Command::new(path_of("offhook-credentials"));
         command
             .env("OFFHOOK_API_KEY", "sandbox")
-            .args(["--api-url", &api]);
+            .args(["--api-url", api]);
         command.args(["connections", "list"]);
         // Nothing on the way to loopback.
         command
@@ -71,7 +71,7 @@ fn a_private_authority_is_trusted_by_its_file_only() {
         }
         run(command)
     };
-    let trusted = list(Some(&ca));
+    let trusted = list(Some(ca));
     assert_eq!(trusted.code, Some(0), "{trusted:?}");
     assert!(trusted.output.contains("test connection"));
     let unknown = list(None);

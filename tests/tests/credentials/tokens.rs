@@ -29,7 +29,7 @@ fn the_printed_token_logs_in_at_once_and_a_fresh_one_a_moment_later() {
 #[test]
 fn users_that_create_has_made_can_be_used_when_it_ends() {
     let world = World::new(&[]);
-    world.succeed(&world.create(2, ""));
+    world.succeed(&world.create_usable(2, ""));
     for user in world.users().users {
         let password = user.sip_password.expect("a password");
         let answer = world.log_in(json!({

@@ -105,7 +105,13 @@ impl World {
         said.output
     }
 
+    /// The command line that makes users, who may still be too fresh when it ends.
     pub(crate) fn create(&self, count: usize, more: &str) -> String {
+        format!("{} --freshness 0s", self.create_usable(count, more))
+    }
+
+    /// The command line that makes users who can be used when it ends.
+    pub(crate) fn create_usable(&self, count: usize, more: &str) -> String {
         let connection = &self.connection;
         format!(
             "users create --count {count} --prefix load- --connection {connection} \
