@@ -1,6 +1,8 @@
 #!/bin/sh
 # Seeded worlds in virtual time, optimised, scaled to a share of `make test`; the count is printed.
-# OFFHOOK_WORLDS sets the number of seeds per world.
+# OFFHOOK_WORLDS sets the number of seeds per world, 10,000 by default.
 set -eu
 cd "$(dirname -- "$0")/.."
+OFFHOOK_WORLDS=${OFFHOOK_WORLDS:-10000}
+export OFFHOOK_WORLDS
 exec cargo test --profile worlds --locked -p offhook-worlds -- --nocapture

@@ -93,6 +93,10 @@ impl Account {
         matches!(self.state, AccountState::Ready)
     }
 
+    pub(crate) const fn is_waiting(&self) -> bool {
+        matches!(self.state, AccountState::Waiting)
+    }
+
     pub(crate) const fn is_stopped(&self) -> bool {
         matches!(self.state, AccountState::Stopped)
     }

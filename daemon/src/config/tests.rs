@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use offhook_engine::request::Dtmf;
+use offhook_engine::token_source::{HttpMethod, TokenSource};
 use offhook_engine::vocabulary::{AudioCodec, LoginKind, SinkSpec, SourceSpec};
 use tempfile::TempDir;
 use tracing::level_filters::LevelFilter;
@@ -416,4 +417,116 @@ fn one_newline_is_taken_off_a_secret_and_no_more() {
         let read = crate::config::secret_file::read(&folder.path().join("password")).unwrap();
         assert_eq!(read.expose(), secret);
     }
+}
+
+/// A Telnyx account that logs in this way.
+fn cloud(keys: &str) -> String {
+    format!(
+        "[[account]]\nname = \"lobby\"\ndialect = \"telnyx\"\nserver = \"wss://rtc.telnyx.com\"\n{keys}\n"
+    )
+}
+
+#[test]
+fn a_token_comes_from_a_program_a_service_or_a_file() {
+    let folder = Folder::new();
+    folder.file("key", "hunter2\n", 0o600);
+    folder.file("jwt", "e30.e30.x", 0o600);
+    let source = |keys: &str| {
+        let config = folder.load(&cloud(keys)).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        config.accounts[0].token_source.clone().unwrap()
+    };
+    let TokenSource::Command(command) =
+        source("token = { command = [\"/bin/vault\", \"-q\"], time_limit = \"3s\" }")
+    else {
+        panic!("no command")
+    };
+    assert_eq!(
+        (command.argv.len(), command.time_limit),
+        (2, Duration::from_secs(3))
+    );
+    let TokenSource::Endpoint(endpoint) = source(
+        "token = { url = \"https://a.example/t\", method = \"GET\", pointer = \"/a/b\", \
+         headers = { Authorization = { prefix = \"Bearer \", file = \"key\" } } }",
+    ) else {
+        panic!("no endpoint")
+    };
+    assert_eq!(
+        (endpoint.method, endpoint.pointer.as_deref()),
+        (HttpMethod::Get, Some("/a/b"))
+    );
+    assert_eq!(endpoint.headers.len(), 1);
+    assert_eq!(
+        source("token_file = \"jwt\""),
+        TokenSource::File(folder.path().join("jwt"))
+    );
+}
+
+#[test]
+fn a_token_source_that_is_none_is_told_with_what_is_wrong() {
+    let folder = Folder::new();
+    folder.file("open", "hunter2\n", 0o644);
+    for (keys, parts) in [
+        (
+            "token = {}",
+            &["line 5", "neither a `command` nor a `url`"][..],
+        ),
+        (
+            "token = { command = [\"a\"], url = \"https://a\" }",
+            &["both a `command` and a `url`"],
+        ),
+        ("token = { command = [] }", &["an empty `command`"]),
+        (
+            "token = { command = [\"a\"], method = \"GET\" }",
+            &["belong to a `url`"],
+        ),
+        (
+            "token = { url = \"https://u:hunter2@a\" }",
+            &["ends up in logs"],
+        ),
+        (
+            "token = { url = \"https://a\", method = \"PUT\" }",
+            &["PUT", "\"GET\" or \"POST\""],
+        ),
+        (
+            "token = { url = \"https://a\", pointer = \"token\" }",
+            &["no JSON pointer"],
+        ),
+        (
+            "token = { url = \"https://a\", headers = { X = { file = \"open\" } } }",
+            &["readable by everybody", "chmod o-rwx"],
+        ),
+        (
+            "token = { comand = [\"a\"] }",
+            &["`comand`", "did you mean `command`?"],
+        ),
+        (
+            "token_file = \"open\"\ntoken = { command = [\"a\"] }",
+            &["more than one way to log in"],
+        ),
+        (
+            "token = { command = [\"a\"] }\nregion = \"EU west\"",
+            &["region", "\"eu\""],
+        ),
+    ] {
+        assert_has(&folder.refusal(&cloud(keys)), parts);
+    }
+}
+
+#[test]
+fn a_credential_belongs_to_one_account_and_a_production_password_is_told() {
+    let folder = Folder::new();
+    let second = ACCOUNT.replace("\"desk\"", "\"door\"");
+    let told = folder.refusal(&format!("{ACCOUNT}\n{second}"));
+    assert_has(&told, &["`desk` and `door`", "give each its own"]);
+    let other_server = second.replace("pbx.example", "pbx.other");
+    folder.load(&format!("{ACCOUNT}\n{other_server}")).unwrap();
+
+    let marked = format!("{ACCOUNT}profile = \"production\"\n");
+    let config = folder.load(&marked).unwrap();
+    assert_has(&config.warnings[0], &["`desk`", "password", "token"]);
+    let config = folder
+        .load(&marked.replace("production", "development"))
+        .unwrap();
+    assert!(config.warnings.is_empty());
 }

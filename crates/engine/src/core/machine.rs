@@ -125,6 +125,13 @@ impl Core {
         Some(Arc::clone(&entry.profile.name))
     }
 
+    /// Whether an account has lost its connection and waits for the next attempt; not when its login was refused.
+    #[must_use]
+    pub fn is_waiting(&self, account: usize) -> bool {
+        let entry = self.accounts.get(account);
+        entry.is_some_and(|entry| entry.is_waiting())
+    }
+
     /// Ends every call and every session; [`Output::Finished`] follows within 4 s.
     pub fn shut_down(&mut self, now: Instant) {
         if self.phase != Phase::Running {

@@ -1,5 +1,6 @@
 //! One account's line to its server: the signalling session, and the socket that it asked for.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -33,7 +34,7 @@ pub(crate) struct Line {
 enum Socket {
     None,
     Connecting(AbortHandle),
-    Open(Outbox),
+    Open(Outbox, IpAddr),
 }
 
 impl Line {
@@ -57,8 +58,18 @@ impl Line {
         }
     }
 
-    pub(crate) fn opened(&mut self, outbox: Outbox) {
-        self.socket = Socket::Open(outbox);
+    pub(crate) fn opened(&mut self, outbox: Outbox, local: IpAddr) {
+        self.socket = Socket::Open(outbox, local);
+    }
+
+    /// Whether the open socket has this address at our end.
+    pub(crate) fn is_bound_to(&self, address: IpAddr) -> bool {
+        matches!(self.socket, Socket::Open(_, local) if local == address)
+    }
+
+    /// Whether no socket is open, nor being opened.
+    pub(crate) const fn is_idle(&self) -> bool {
+        matches!(self.socket, Socket::None)
     }
 
     /// Closes the socket after what was sent before, or gives up the attempt under way.
@@ -67,7 +78,7 @@ impl Line {
         match std::mem::replace(&mut self.socket, Socket::None) {
             Socket::None => {}
             Socket::Connecting(attempt) => attempt.abort(),
-            Socket::Open(outbox) => outbox.close(),
+            Socket::Open(outbox, _) => outbox.close(),
         }
     }
 
@@ -78,7 +89,7 @@ impl Line {
 
     /// Queues a frame; when the server does not read, its socket is as good as gone, and the session is told so.
     pub(crate) fn send(&mut self, frame: String, now: Instant) {
-        let Socket::Open(outbox) = &self.socket else {
+        let Socket::Open(outbox, _) = &self.socket else {
             return;
         };
         if outbox.send(frame).is_err() {

@@ -13,4 +13,5 @@ pub mod secret_file;
 mod shard;
 pub mod sound;
 pub(crate) mod start;
+mod surroundings;
 mod token;

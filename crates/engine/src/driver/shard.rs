@@ -15,6 +15,7 @@ use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
+use offhook_signaling::command::Command as SessionCommand;
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{Input, Output as SessionOutput};
@@ -35,6 +36,7 @@ use crate::driver::line::{Keyed, Line, SocketKey, close_reason, failure};
 use crate::driver::memory::Memory;
 use crate::driver::request::{Reply, Request};
 use crate::driver::sound::{self, Opened};
+use crate::driver::surroundings::{Change, ClockChange, Surroundings};
 use crate::driver::token::fetch::fetch;
 use crate::driver::token::files::{self, Files};
 use crate::error::Error;
@@ -68,6 +70,7 @@ pub(crate) struct Shard {
     /// How many sources are asked at a time.
     pub(crate) fetching: Arc<Semaphore>,
     pub(crate) memory: Option<Memory>,
+    pub(crate) surroundings: Surroundings,
     pub(crate) state: Moving,
 }
 
@@ -110,6 +113,7 @@ enum Next {
     Fetched(usize, Result<Secret, TokenError>),
     Written,
     LookAtFiles,
+    Addresses(Vec<Change>),
     Timeout,
 }
 
@@ -143,8 +147,10 @@ impl Shard {
                         self.fetch(account);
                     }
                 }
+                Next::Addresses(changes) => self.on_addresses(&changes, now),
                 Next::Timeout => self.on_timeout(now),
             }
+            self.look_at_clocks(now);
             self.settle(now);
             self.write_memory();
         }
@@ -193,6 +199,7 @@ impl Shard {
             Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
             () = written => Next::Written,
             () = files => Next::LookAtFiles,
+            changes = self.surroundings.addresses() => Next::Addresses(changes),
             () = timer => Next::Timeout,
         }
     }
@@ -263,7 +270,10 @@ impl Shard {
                 line.session.handle(Input::Failed(failure(&error)), now);
             }
             Some(Ok((connection, timings))) => {
-                line.opened(connection.outbox());
+                line.opened(connection.outbox(), connection.local_address().ip());
+                if let Some(date) = connection.server_date() {
+                    line.session.handle(Input::ServerDate(date), now);
+                }
                 self.state.connections.push(Keyed { key, connection });
                 let stages = Stages {
                     dns: timings.dns,
@@ -276,6 +286,50 @@ impl Shard {
             }
         }
         self.drain_session(key.account, now);
+    }
+
+    /// An address that is gone takes its sockets along; a new one may be the way for whoever waits.
+    fn on_addresses(&mut self, changes: &[Change], now: Instant) {
+        for account in 0..self.lines.len() {
+            let Some(line) = self.lines.get(account) else {
+                continue;
+            };
+            let concerned = changes.iter().any(|change| match change {
+                Change::Gone(address) => line.is_bound_to(*address),
+                Change::Came(address) => {
+                    line.is_idle() && !address.is_loopback() && self.core.is_waiting(account)
+                }
+                Change::Unknown => true,
+            });
+            if concerned {
+                self.reconnect(account, now);
+            }
+        }
+    }
+
+    fn look_at_clocks(&mut self, now: Instant) {
+        let Some(change) = self.surroundings.clocks(now) else {
+            return;
+        };
+        let time = clock::time_of_day();
+        tracing::info!(?change, "the machine's clock");
+        for account in 0..self.lines.len() {
+            if let Some(line) = self.lines.get_mut(account) {
+                line.session.handle(Input::WallClock(time), now);
+                self.drain_session(account, now);
+            }
+            if change == ClockChange::Slept {
+                self.reconnect(account, now);
+            }
+        }
+    }
+
+    fn reconnect(&mut self, account: usize, now: Instant) {
+        if let Some(line) = self.lines.get_mut(account) {
+            line.session
+                .handle(Input::Command(SessionCommand::Reconnect), now);
+            self.drain_session(account, now);
+        }
     }
 
     fn on_timeout(&mut self, now: Instant) {

@@ -23,6 +23,7 @@ use crate::driver::engine::Engine;
 use crate::driver::line::Line;
 use crate::driver::memory::Memory;
 use crate::driver::shard::{Moving, Shard};
+use crate::driver::surroundings::Surroundings;
 use crate::driver::token::files::Files;
 use crate::error::BuildError;
 use crate::token_source::TokenSource;
@@ -98,6 +99,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         token_files,
         fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
         memory,
+        surroundings: Surroundings::new(now),
         notices: broadcast::Sender::new(builder.limits.events.max(1)),
         state: Moving::default(),
     };

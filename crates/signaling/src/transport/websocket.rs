@@ -92,6 +92,7 @@ pub struct Connection {
     unflushed: bool,
     close_limit: Duration,
     address: SocketAddr,
+    local_address: SocketAddr,
     server_date: Option<SystemTime>,
 }
 
@@ -112,6 +113,7 @@ impl Connection {
     ) -> io::Result<Self> {
         let Upgraded { first, date } = upgraded;
         let address = socket.tcp().peer_addr()?;
+        let local_address = socket.tcp().local_addr()?;
         let config = WebSocketConfig::default()
             .read_buffer_size(buffers.read.max(128))
             .write_buffer_size(buffers.write)
@@ -129,8 +131,15 @@ impl Connection {
             unflushed: false,
             close_limit: buffers.close_limit,
             address,
+            local_address,
             server_date: date,
         })
+    }
+
+    /// Our end of the connection: when that address is gone, so is the connection.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
     }
 
     /// The server's clock at the upgrade, where its answer had a `Date`: for

@@ -1,0 +1,243 @@
+//! Notices what happens around the engine: addresses come and go, the machine slept, its clock was set.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket,
+};
+use nix::time::{ClockId, clock_gettime};
+use tokio::net::UnixDatagram;
+
+use crate::driver::clock;
+
+/// A clock that moved by more than this against the other one was set, or stood still.
+const JUMP: Duration = Duration::from_secs(2);
+/// Groups of rtnetlink(7): addresses of IPv4 (`RTMGRP_IPV4_IFADDR`) and of IPv6 (`RTMGRP_IPV6_IFADDR`).
+const GROUPS: u32 = 0x10 | 0x100;
+/// `RTM_NEWADDR` and `RTM_DELADDR` of rtnetlink(7).
+const NEW_ADDRESS: u16 = 20;
+const GONE_ADDRESS: u16 = 21;
+/// `IFA_ADDRESS` and `IFA_LOCAL`: the second, where there is one, is our own end of a point-to-point link.
+const ATTRIBUTE_ADDRESS: u16 = 1;
+const ATTRIBUTE_LOCAL: u16 = 2;
+
+/// One change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// An interface has a new address.
+    Came(IpAddr),
+    /// An interface lost an address: sockets bound to it are dead.
+    Gone(IpAddr),
+    /// Changes were lost: any address may be gone.
+    Unknown,
+}
+
+/// Watches the machine.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// `None` where the system gives no netlink socket; then a dead socket is found by its probes.
+    netlink: Option<UnixDatagram>,
+    wall: (Instant, SystemTime),
+    slept: Duration,
+}
+
+/// What the clocks tell since the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClockChange {
+    /// The machine slept: sockets may be dead.
+    Slept,
+    /// The time of day was set.
+    Set,
+}
+
+impl Surroundings {
+    /// Begins to watch.
+    pub(crate) fn new(now: Instant) -> Self {
+        let netlink = open();
+        if let Err(error) = &netlink {
+            tracing::debug!(%error, "address changes are not told by this system");
+        }
+        Self {
+            netlink: netlink.ok(),
+            wall: (now, clock::time_of_day()),
+            slept: slept(),
+        }
+    }
+
+    /// The next changes of addresses; waits for them.
+    pub(crate) async fn addresses(&self) -> Vec<Change> {
+        let Some(netlink) = &self.netlink else {
+            return std::future::pending().await;
+        };
+        let mut buffer = [0; 8192];
+        loop {
+            let changes = match netlink.recv(&mut buffer).await {
+                Ok(length) => read(buffer.get(..length).unwrap_or_default()),
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
+                    vec![Change::Unknown]
+                }
+                Err(_) => return std::future::pending().await,
+            };
+            if !changes.is_empty() {
+                return changes;
+            }
+        }
+    }
+
+    /// Whether the machine slept or its clock was set since the last look.
+    pub(crate) fn clocks(&mut self, now: Instant) -> Option<ClockChange> {
+        let (slept, wall) = (slept(), clock::time_of_day());
+        let (seen_at, seen) = self.wall;
+        let expected = seen + now.saturating_duration_since(seen_at);
+        let jump = wall
+            .duration_since(expected)
+            .unwrap_or_else(|error| error.duration());
+        let asleep = slept.saturating_sub(self.slept);
+        if jump > JUMP || asleep > JUMP {
+            self.wall = (now, wall);
+        }
+        if asleep > JUMP {
+            self.slept = slept;
+            return Some(ClockChange::Slept);
+        }
+        (jump > JUMP).then_some(ClockChange::Set)
+    }
+}
+
+/// How long this machine has slept since its start: the one clock runs on meanwhile, the other does not (clock_gettime(2)).
+fn slept() -> Duration {
+    let of = |clock| clock_gettime(clock).map(Duration::from).unwrap_or_default();
+    of(ClockId::CLOCK_BOOTTIME).saturating_sub(of(ClockId::CLOCK_MONOTONIC))
+}
+
+/// A netlink socket in the type that the runtime has for datagrams without addresses; only `recv` is ever called on it.
+fn open() -> std::io::Result<UnixDatagram> {
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        SockProtocol::NetlinkRoute,
+    )?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+    UnixDatagram::from_std(socket.into())
+}
+
+/// Reads the messages of one datagram (netlink(7), rtnetlink(7)); what it does not know it passes over.
+fn read(mut datagram: &[u8]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    while let Some((length, kind)) = number32(datagram, 0).zip(number16(datagram, 4)) {
+        let length = length as usize;
+        let Some(message) = datagram.get(16..length) else {
+            break;
+        };
+        if let Some(address) = own_address(message) {
+            match kind {
+                NEW_ADDRESS => changes.push(Change::Came(address)),
+                GONE_ADDRESS => changes.push(Change::Gone(address)),
+                _ => {}
+            }
+        }
+        datagram = datagram.get(aligned(length)..).unwrap_or_default();
+    }
+    changes
+}
+
+/// The address in an `ifaddrmsg` with its attributes.
+fn own_address(message: &[u8]) -> Option<IpAddr> {
+    let mut attributes = message.get(8..)?;
+    let mut found = None;
+    while let Some((length, kind)) = number16(attributes, 0).zip(number16(attributes, 2)) {
+        let length = usize::from(length);
+        let value = attributes.get(4..length)?;
+        if kind == ATTRIBUTE_LOCAL || kind == ATTRIBUTE_ADDRESS && found.is_none() {
+            found = address(value).or(found);
+        }
+        attributes = attributes.get(aligned(length)..).unwrap_or_default();
+    }
+    found
+}
+
+fn address(value: &[u8]) -> Option<IpAddr> {
+    if let Ok(octets) = <[u8; 4]>::try_from(value) {
+        return Some(Ipv4Addr::from(octets).into());
+    }
+    let octets = <[u8; 16]>::try_from(value).ok()?;
+    Some(Ipv6Addr::from(octets).into())
+}
+
+const fn aligned(length: usize) -> usize {
+    length.saturating_add(3) & !3
+}
+
+fn number32(bytes: &[u8], at: usize) -> Option<u32> {
+    let four = bytes.get(at..at + 4)?.try_into().ok()?;
+    Some(u32::from_ne_bytes(four))
+}
+
+fn number16(bytes: &[u8], at: usize) -> Option<u16> {
+    let two = bytes.get(at..at + 2)?.try_into().ok()?;
+    Some(u16::from_ne_bytes(two))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One message about one address.
+    fn message(kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = vec![2, 24, 0, 0, 2, 0, 0, 0];
+        for (name, value) in attributes {
+            body.extend(u16::try_from(4 + value.len()).unwrap().to_ne_bytes());
+            body.extend(name.to_ne_bytes());
+            body.extend(*value);
+            body.resize(aligned(body.len()), 0);
+        }
+        let length = u32::try_from(16 + body.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(body);
+        bytes
+    }
+
+    #[test]
+    fn addresses_that_come_and_go_are_read() {
+        let here: IpAddr = "192.0.2.7".parse().unwrap();
+        let label = (3_u16, &b"eth0\0"[..]);
+        let mut datagram = message(GONE_ADDRESS, &[label, (ATTRIBUTE_ADDRESS, &[192, 0, 2, 7])]);
+        datagram.extend(message(
+            NEW_ADDRESS,
+            &[
+                (ATTRIBUTE_ADDRESS, &[192, 0, 2, 1]),
+                (ATTRIBUTE_LOCAL, &[192, 0, 2, 7]),
+            ],
+        ));
+        datagram.extend(message(16, &[(ATTRIBUTE_ADDRESS, &[192, 0, 2, 9])]));
+        assert_eq!(read(&datagram), [Change::Gone(here), Change::Came(here)]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_socket_brings_can_harm(datagram in any::<Vec<u8>>()) {
+            let _ = read(&datagram);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_on_is_no_news() {
+        let now = clock::now();
+        let mut surroundings = Surroundings::new(now);
+        assert_eq!(surroundings.clocks(clock::now()), None);
+        // As if the time of day had been set back by a minute.
+        surroundings.wall.1 += Duration::from_secs(60);
+        assert_eq!(surroundings.clocks(clock::now()), Some(ClockChange::Set));
+        assert_eq!(surroundings.clocks(clock::now()), None);
+        surroundings.slept = surroundings.slept.saturating_sub(Duration::from_secs(5));
+        assert_eq!(surroundings.clocks(clock::now()), None);
+    }
+}
