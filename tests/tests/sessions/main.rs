@@ -6,4 +6,5 @@
 
 mod beside;
 mod recovery;
+mod secrets;
 mod tokens;

@@ -13,7 +13,7 @@ use offhook_tests::sandbox::Sandbox;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Well-formed, and good for about a century.
-fn endless(mark: &str) -> String {
+pub(crate) fn endless(mark: &str) -> String {
     use std::fmt::Write as _;
     let claims = format!("{{\"exp\":4900000000,\"sub\":\"{mark}\"}}");
     // base64url by hand: three bytes are four letters.
