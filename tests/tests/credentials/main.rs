@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod faults;
+mod fleet;
 mod http;
 mod keys;
 mod provisioning;
