@@ -46,7 +46,7 @@ impl Client {
             .map_err(Error::Broken)?;
         let mut client = Self {
             stream,
-            decoder: LineDecoder::new(),
+            decoder: LineDecoder::of_daemon(),
             last_id: 0,
             reply_limit,
             early: VecDeque::new(),

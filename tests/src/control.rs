@@ -60,7 +60,7 @@ impl Control {
         };
         let mut control = Self {
             stream,
-            decoder: LineDecoder::new(),
+            decoder: LineDecoder::of_daemon(),
             next_id: 1,
             hello,
             notices: Vec::new(),

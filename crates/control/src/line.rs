@@ -1,22 +1,28 @@
 //! Cuts a byte stream into lines of bounded length; a line that is too long costs only itself.
 
-/// Longest line, without its newline, in bytes.
+/// Longest line of a client, without its newline, in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
+/// Longest line of the daemon: the status of thousands of accounts is one line.
+pub const MAX_REPLY: usize = 16 * 1024 * 1024;
 
 /// A line that could not be taken. The connection lives on: the next line is read as usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// More than [`MAX_LINE`] bytes without a newline.
-    #[error("the line is longer than {MAX_LINE} bytes")]
-    TooLong,
+    /// More bytes than the limit without a newline.
+    #[error("the line is longer than {limit} bytes")]
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
     /// Not UTF-8.
     #[error("the line is not UTF-8")]
     NotUtf8,
 }
 
 /// Collects bytes and yields whole lines, without their newline (`\n` or `\r\n`).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LineDecoder {
+    limit: usize,
     buffer: Vec<u8>,
     /// Bytes of `buffer` that were searched for a newline already.
     searched: usize,
@@ -25,9 +31,23 @@ pub struct LineDecoder {
 }
 
 impl LineDecoder {
-    /// An empty decoder.
+    /// For lines of a client: [`MAX_LINE`].
     pub fn new() -> Self {
-        Self::default()
+        Self::with_limit(MAX_LINE)
+    }
+
+    /// For lines of the daemon: [`MAX_REPLY`].
+    pub fn of_daemon() -> Self {
+        Self::with_limit(MAX_REPLY)
+    }
+
+    fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            buffer: Vec::new(),
+            searched: 0,
+            skipping: false,
+        }
     }
 
     /// Takes what was read from the socket. Call [`LineDecoder::next_line`] until it yields `None` before the next push: the
@@ -49,8 +69,8 @@ impl LineDecoder {
             }
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.len() > MAX_LINE {
-                return Some(Err(LineError::TooLong));
+            if line.len() > self.limit {
+                return Some(Err(LineError::TooLong { limit: self.limit }));
             }
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -76,13 +96,19 @@ impl LineDecoder {
     }
 
     fn refuse_overlong(&mut self) -> Option<Result<String, LineError>> {
-        if !self.skipping && self.buffer.len() <= MAX_LINE + 1 {
+        if !self.skipping && self.buffer.len() <= self.limit + 1 {
             return None;
         }
         self.buffer.clear();
         self.searched = 0;
         let told = std::mem::replace(&mut self.skipping, true);
-        (!told).then_some(Err(LineError::TooLong))
+        (!told).then_some(Err(LineError::TooLong { limit: self.limit }))
+    }
+}
+
+impl Default for LineDecoder {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -114,7 +140,7 @@ mod tests {
         for _ in 0..40 {
             decoder.push(&[b'x'; 4096]);
             let seen = lines(&mut decoder);
-            assert!(seen.is_empty() || seen == [Err(LineError::TooLong)]);
+            assert!(seen.is_empty() || seen == [Err(LineError::TooLong { limit: MAX_LINE })]);
         }
         decoder.push(b"\n{}\n");
         assert_eq!(lines(&mut decoder), [Ok("{}".to_owned())]);
@@ -130,7 +156,10 @@ mod tests {
         decoder.push(b"\n{}\n");
         assert_eq!(
             lines(&mut decoder),
-            [Err(LineError::TooLong), Ok("{}".to_owned())]
+            [
+                Err(LineError::TooLong { limit: MAX_LINE }),
+                Ok("{}".to_owned())
+            ]
         );
     }
 

@@ -120,7 +120,7 @@ async fn next_event(subscription: &mut Option<Subscription>) -> Option<Next> {
 
 fn refused_line(error: LineError) -> RpcError {
     match error {
-        LineError::TooLong => RpcError::new(Code::InvalidRequest, error.to_string())
+        LineError::TooLong { .. } => RpcError::new(Code::InvalidRequest, error.to_string())
             .with_remedy("send shorter requests"),
         LineError::NotUtf8 => {
             RpcError::new(Code::ParseError, error.to_string()).with_remedy("send JSON in UTF-8")

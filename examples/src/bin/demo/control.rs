@@ -49,7 +49,7 @@ pub(crate) fn subscribe(
         .map_err(broken)?;
     let mut lines = Lines {
         stream,
-        decoder: LineDecoder::new(),
+        decoder: LineDecoder::of_daemon(),
     };
     let subscribed: Subscribed = loop {
         match lines
