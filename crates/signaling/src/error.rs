@@ -261,7 +261,7 @@ impl fmt::Display for Code {
 }
 
 /// Shows a span in its largest sensible unit.
-struct Span(Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

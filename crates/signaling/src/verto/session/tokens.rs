@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::auth::jwt::Lifetime;
 use crate::auth::login::Login;
 use crate::deadlines::{Deadline, Owner};
-use crate::error::Error;
+use crate::error::{Error, Span};
 use crate::event::{Event, TokenWantedReason};
 use crate::verto::session::machine::{Session, State};
 
@@ -247,11 +247,23 @@ impl Session {
         }
     }
 
+    /// What a person should know of a source that brings what is known already.
+    fn same_again(&self, now: Instant) -> String {
+        let said = "it gave the same token again";
+        let (life, server) = (self.lifetime(), self.clock.server(now));
+        if let Some(since) = server.and_then(|server| life.expired_since(server)) {
+            return format!("{said}, which expired {} ago", Span(since));
+        }
+        match server.and_then(|server| life.good_in(server)) {
+            Some(wait) => format!("{said}, which is good only in {}", Span(wait)),
+            None => said.to_owned(),
+        }
+    }
+
     pub(super) fn on_new_login(&mut self, login: Login, now: Instant) {
         let asked = self.tokens.asked;
         if asked && login == self.config.login {
-            let reason = "it gave the same token again".to_owned();
-            return self.on_token_failed(reason, now);
+            return self.on_token_failed(self.same_again(now), now);
         }
         // Something that cannot be a token must not replace what still works.
         if let (Login::Token { .. }, Some(fault)) = (&login, self.login_fault(&login)) {
