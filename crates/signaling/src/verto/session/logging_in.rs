@@ -127,7 +127,10 @@ impl Session {
     /// A login on a live socket succeeded: what the server would not hear without it is said again.
     pub(super) fn on_logged_in_again(&mut self, result: LoginResult, now: Instant) {
         self.on_logged_in(result, now);
-        for mut pending in std::mem::take(&mut self.unheard) {
+        let unheard = std::mem::take(&mut self.unheard);
+        // A server that had forgotten our login has forgotten more than that.
+        let forgotten = !unheard.is_empty();
+        for mut pending in unheard {
             if !self.still_wanted(&pending) {
                 continue;
             }
@@ -135,6 +138,9 @@ impl Session {
             let params = pending.params.clone();
             let within = self.limit(pending.purpose.deadline());
             self.ask(pending, params, within, now);
+        }
+        if forgotten {
+            self.listen_again(now);
         }
         if self.tries.fresh_login {
             self.log_in_again(now);
