@@ -77,6 +77,23 @@ fn channels_are_kept_over_reconnects_and_losses_are_counted() {
 }
 
 #[test]
+fn a_server_that_had_forgotten_our_login_is_asked_for_the_channels_again() {
+    let mut story = Story::freeswitch().ready();
+    story.command(Command::Subscribe {
+        channels: names(&["a"]),
+    });
+    let subscribe = story.take_sent("subscribe");
+    story.reply(&subscribe, json!({"subscribedChannels": ["a"]}));
+    let (_, invite) = story.place("c-1");
+    story.refuse(&invite, -32000, "Authentication Required");
+    let login = story.take_sent("login");
+    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
+    story.take_sent("invite");
+    let again = story.take_sent("subscribe");
+    assert_eq!(again["params"]["eventChannel"], json!(["a"]));
+}
+
+#[test]
 fn a_subscription_that_is_wholly_denied_is_an_error_of_lists() {
     let mut story = Story::freeswitch().ready();
     story.command(Command::Subscribe {
