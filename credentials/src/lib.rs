@@ -22,6 +22,7 @@
 pub mod api;
 pub mod api_key;
 pub mod owner_file;
+pub mod pem;
 pub mod provision;
 pub mod secret;
 pub mod timestamp;

@@ -23,6 +23,8 @@ pub const FRESHNESS: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Most pages of a list: 10,000 pages of 250.
 const MOST_PAGES: u64 = 10_000;
+/// Times that something whose making got no answer is looked up.
+const LOOKS: u32 = 4;
 /// What is asked for; the server may give less.
 const PAGE_SIZE: &str = "250";
 
@@ -137,10 +139,32 @@ impl Client {
         self.wire.now()
     }
 
-    /// The pause before something is looked up that may have been made.
-    pub(super) fn pause_before_look(&self, failures: u32) {
-        self.wire
-            .pause(retry::pause(failures.max(1), self.wire.chance()));
+    /// Makes something that must not be made twice: after a request whose answer did not come, `look` says whether it is there,
+    /// before it is asked for again.
+    pub(super) fn make<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        look: impl Fn() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let mut failures = 0;
+        loop {
+            let why = match self.carry_out(call) {
+                Ok(answer) => {
+                    return reply::data(&answer.body).map_err(|why| self.unreadable(call, why));
+                }
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Uncertain(why)) => why,
+            };
+            failures += 1;
+            self.wire.pause(retry::pause(failures, self.wire.chance()));
+            if let Some(made) = look()? {
+                tracing::info!(what = call.what(), "made without an answer; found");
+                return Ok(made);
+            }
+            if failures >= LOOKS {
+                return Err(self.uncertain(call, why));
+            }
+        }
     }
 
     /// Carries a request out, repeated where that is right; the answer has a status of success.
@@ -292,7 +316,7 @@ impl Client {
         })
     }
 
-    pub(super) fn uncertain(&self, call: &Call<'_>, why: String) -> Error {
+    fn uncertain(&self, call: &Call<'_>, why: String) -> Error {
         Error::Uncertain {
             server: self.server.clone(),
             what: call.what(),

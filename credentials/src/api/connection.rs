@@ -3,15 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::client::{Call, Client, Failure};
+use crate::api::client::{Call, Client};
 use crate::api::error::Error;
-use crate::api::reply;
 use crate::api::retry::Repeat;
 use crate::secret::Secret;
 
 const PATH: &str = "credential_connections";
-/// Times that a connection whose making got no answer is looked up.
-const LOOKS: u32 = 4;
 
 /// A credential connection as the server has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -105,30 +102,15 @@ impl Client {
             repeat: Repeat::Looked,
             ..Call::new("POST", "POST connection", &[PATH])
         };
-        let mut failures = 0;
-        loop {
-            let why = match self.carry_out(&call) {
-                Ok(answer) => {
-                    return reply::data(&answer.body).map_err(|why| self.unreadable(&call, why));
-                }
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Uncertain(why)) => why,
-            };
-            failures += 1;
-            self.pause_before_look(failures);
+        self.make(&call, || {
             let found = self.connections(&ConnectionFilter {
                 // The filter takes no fewer than 3 characters.
                 name_contains: (wanted.name.chars().count() >= 3).then(|| wanted.name.clone()),
                 ..ConnectionFilter::default()
             })?;
-            let mut found = found.into_iter();
-            if let Some(made) = found.find(|known| known.user_name == wanted.user_name) {
-                return Ok(made);
-            }
-            if failures >= LOOKS {
-                return Err(self.uncertain(&call, why));
-            }
-        }
+            let fits = |known: &Connection| known.user_name == wanted.user_name;
+            Ok(found.into_iter().find(fits))
+        })
     }
 
     /// Changes the fields given; nested objects may be given in part.

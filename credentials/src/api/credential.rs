@@ -5,16 +5,13 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::client::{Call, Client, Failure};
+use crate::api::client::{Call, Client};
 use crate::api::error::Error;
-use crate::api::reply;
 use crate::api::retry::Repeat;
 use crate::secret::Secret;
 use crate::timestamp;
 
 const PATH: &str = "telephony_credentials";
-/// Times that a credential whose making got no answer is looked up.
-const LOOKS: u32 = 4;
 
 /// A telephony credential as the server has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -158,25 +155,7 @@ impl Client {
             repeat: Repeat::Looked,
             ..Call::new("POST", "POST credential", &[PATH])
         };
-        let mut failures = 0;
-        loop {
-            let why = match self.carry_out(&call) {
-                Ok(answer) => {
-                    return reply::data(&answer.body).map_err(|why| self.unreadable(&call, why));
-                }
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Uncertain(why)) => why,
-            };
-            failures += 1;
-            self.pause_before_look(failures);
-            if let Some(made) = self.find_credential(&wanted.name, &wanted.tag)? {
-                tracing::info!(name = wanted.name, "made without an answer; found");
-                return Ok(made);
-            }
-            if failures >= LOOKS {
-                return Err(self.uncertain(&call, why));
-            }
-        }
+        self.make(&call, || self.find_credential(&wanted.name, &wanted.tag))
     }
 
     /// The oldest credential with this name and tag that has not expired.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use ureq::http::Request;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Timeout};
 
 use crate::api::wire::{Arrived, HttpReply, HttpRequest, Wire, WireFault};
+use crate::pem;
 
 /// Largest answer that is read: 250 connections are well below a megabyte.
 const MAX_BODY: u64 = 8 * 1024 * 1024;
@@ -112,17 +112,10 @@ impl Http {
 }
 
 fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpFault> {
-    let fault = |why: String| HttpFault::CaFile {
+    pem::certificates(path).map_err(|why| HttpFault::CaFile {
         path: path.to_owned(),
         why,
-    };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| fault(error.to_string()))?;
-    if found.is_empty() {
-        return Err(fault("there is no certificate in it".to_owned()));
-    }
-    Ok(found)
+    })
 }
 
 impl Wire for Http {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use offhook_credentials::owner_file;
+use offhook_credentials::{owner_file, pem};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -59,15 +59,8 @@ pub(super) fn acceptor(
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServeFault> {
-    let fault = |why: String| ServeFault::Tls {
+    pem::certificates(path).map_err(|why| ServeFault::Tls {
         path: path.to_owned(),
         why,
-    };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| fault(error.to_string()))?;
-    if found.is_empty() {
-        return Err(fault("there is no certificate in it".to_owned()));
-    }
-    Ok(found)
+    })
 }
