@@ -47,7 +47,7 @@ pub struct AccountConfig {
     pub login_params: BTreeMap<String, String>,
     /// Users may send commands to the server (FreeSWITCH).
     pub server_commands: bool,
-    /// Calls of an earlier process that the server still keeps are taken up.
+    /// Calls of an earlier process that the server still keeps are taken up. Needs a state file.
     pub recover_calls: bool,
 }
 

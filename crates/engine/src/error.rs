@@ -1,5 +1,7 @@
 //! What a request to the engine can be refused for: what, about which call or account, and what to do.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use offhook_media::dtls::certificate::CertificateError;
@@ -217,11 +219,50 @@ pub enum BuildError {
     NoRuntime,
     /// The media worker could not be started.
     #[error("the media worker did not start: {0}")]
-    Worker(std::io::Error),
+    Worker(io::Error),
     /// No certificate for the encryption of media.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The thread that reads and writes sound files could not be started.
     #[error("the thread for sound files did not start: {0}")]
-    Disk(std::io::Error),
+    Disk(io::Error),
+}
+
+/// Why a secret's file was refused. The secret itself never stands in any of these.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretFileError {
+    /// Missing, or no right to read it.
+    #[error("cannot read {} ({error}): check the path and its owner", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A directory, a pipe or a device.
+    #[error("{} is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// Others than owner and group may read it.
+    #[error("{} is readable by everybody (mode {mode:04o}): run `chmod o-rwx {}`", .path.display(), .path.display())]
+    WorldReadable {
+        /// The file.
+        path: PathBuf,
+        /// Its mode bits.
+        mode: u32,
+    },
+    /// Nothing in it.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
+    /// Longer than a secret can be.
+    #[error("{} is larger than {limit} bytes, which is no password or token", .path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: u64,
+    },
+    /// Not UTF-8.
+    #[error("{} is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
 }

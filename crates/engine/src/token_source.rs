@@ -8,6 +8,8 @@ use std::time::Duration;
 use offhook_signaling::auth::jwt::Malformed;
 use offhook_signaling::secret::Secret;
 
+use crate::error::SecretFileError;
+
 /// How long a command or an endpoint may take by default.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Most bytes that a command or an endpoint may answer.
@@ -30,18 +32,26 @@ impl fmt::Display for TokenSource {
         match self {
             Self::File(path) => write!(f, "the file {}", path.display()),
             Self::Command(command) => write!(f, "the command `{}`", command.program()),
-            Self::Endpoint(endpoint) => write!(f, "{}", endpoint.url),
+            Self::Endpoint(endpoint) => f.write_str(endpoint.shown()),
         }
     }
 }
 
 /// A program that prints a token on its standard output. It is run without a shell, with nothing on its standard input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TokenCommand {
     /// The program and its arguments.
     pub argv: Vec<String>,
     /// It is killed when it takes longer.
     pub time_limit: Duration,
+}
+
+impl fmt::Debug for TokenCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCommand")
+            .field("program", &self.program())
+            .finish_non_exhaustive()
+    }
 }
 
 impl TokenCommand {
@@ -53,7 +63,7 @@ impl TokenCommand {
 }
 
 /// A web service that answers with a token: as plain text, or inside a JSON object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TokenEndpoint {
     /// `https://` URL; `http://` only on this machine.
     pub url: String,
@@ -68,6 +78,24 @@ pub struct TokenEndpoint {
     pub ca_file: Option<PathBuf>,
     /// For the whole exchange.
     pub time_limit: Duration,
+}
+
+impl fmt::Debug for TokenEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenEndpoint")
+            .field("url", &self.shown())
+            .field("method", &self.method)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TokenEndpoint {
+    /// The URL without its query, which may hold a key: what messages name it by.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.url.split(['?', '#']).next().unwrap_or_default()
+    }
 }
 
 /// Where a header field's value comes from.
@@ -204,43 +232,4 @@ fn advice(status: u16) -> &'static str {
         500..=599 => "look into its log",
         _ => "look into its documentation",
     }
-}
-
-/// Why a secret's file was refused. The secret itself never stands in any of these.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SecretFileError {
-    /// Missing, or no right to read it.
-    #[error("cannot read {} ({error}): check the path and its owner", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A directory, a pipe or a device.
-    #[error("{} is not a regular file", .0.display())]
-    NotAFile(PathBuf),
-    /// Others than owner and group may read it.
-    #[error("{} is readable by everybody (mode {mode:04o}): run `chmod o-rwx {}`", .path.display(), .path.display())]
-    WorldReadable {
-        /// The file.
-        path: PathBuf,
-        /// Its mode bits.
-        mode: u32,
-    },
-    /// Nothing in it.
-    #[error("{} is empty", .0.display())]
-    Empty(PathBuf),
-    /// Longer than a secret can be.
-    #[error("{} is larger than {limit} bytes, which is no password or token", .path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// The limit.
-        limit: u64,
-    },
-    /// Not UTF-8.
-    #[error("{} is not UTF-8 text", .0.display())]
-    NotText(PathBuf),
 }

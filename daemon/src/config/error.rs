@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use offhook_engine::token_source::SecretFileError;
+use offhook_engine::error::SecretFileError;
 use offhook_engine::vocabulary::SpecError;
 
 /// A fault of the configuration with its place in the file.

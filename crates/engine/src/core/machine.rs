@@ -27,6 +27,10 @@ use crate::status::{CallStatus, Direction, Status};
 /// See [`Deadline::ShutDown`].
 const SHUT_DOWN: Duration = Duration::from_secs(4);
 
+/// After the start, how long a server may offer calls of an earlier process: as long as mod_verto keeps them
+/// (`detach-timeout-sec`). Later nobody is about to miss them, and no server shall open a microphone by itself.
+const ADOPTION: Duration = Duration::from_secs(120);
+
 /// What the core is told once.
 #[derive(Debug, Clone)]
 pub struct CoreConfig {
@@ -49,6 +53,8 @@ pub struct Core {
     pub(super) outbox: VecDeque<Output>,
     pub(super) rng: StdRng,
     next_key: u64,
+    /// Calls of an earlier process are taken up until then.
+    adopts_until: Instant,
     pub(super) max_calls: usize,
     pub(super) dtmf: Dtmf,
     pub(super) phase: Phase,
@@ -77,6 +83,7 @@ impl Core {
             outbox: VecDeque::new(),
             rng: StdRng::from_seed(seed),
             next_key: 0,
+            adopts_until: now + ADOPTION,
             max_calls: config.max_calls,
             dtmf: config.dtmf,
             phase: Phase::Running,
@@ -347,6 +354,7 @@ impl Core {
             let entry = self.accounts.get(account.0);
             let adopter = entry.filter(|entry| entry.profile.adopts_calls);
             if let (Some(entry), Phase::Running) = (adopter, self.phase)
+                && now <= self.adopts_until
                 && self.calls.len() < self.max_calls
             {
                 let name = Arc::clone(&entry.profile.name);

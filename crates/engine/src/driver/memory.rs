@@ -7,6 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::libc::O_NOFOLLOW;
 use offhook_signaling::remembered::Remembered;
 use serde_json::{Map, Value, json};
 
@@ -88,6 +89,8 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         .create(true)
         .truncate(true)
         .mode(0o600)
+        // Whatever a neighbour may have put there is not written through.
+        .custom_flags(O_NOFOLLOW)
         .open(&fresh)?;
     // One that was there before may have had other rights.
     file.set_permissions(Permissions::from_mode(0o600))?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::libc::O_NONBLOCK;
 use offhook_signaling::secret::Secret;
 
-use crate::token_source::SecretFileError;
+use crate::error::SecretFileError;
 
 /// Longer than any password or token, shorter than a mistake.
 const LIMIT: u64 = 64 * 1024;

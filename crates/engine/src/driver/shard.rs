@@ -296,9 +296,7 @@ impl Shard {
             };
             let concerned = changes.iter().any(|change| match change {
                 Change::Gone(address) => line.is_bound_to(*address),
-                Change::Came(address) => {
-                    line.is_idle() && !address.is_loopback() && self.core.is_waiting(account)
-                }
+                Change::Came(address) => line.is_idle() && !address.is_loopback(),
                 Change::Unknown => true,
             });
             if concerned {
@@ -324,8 +322,12 @@ impl Shard {
         }
     }
 
+    /// Gives up the connection there is, or does not wait any longer for the next. An account that rests because its login
+    /// was refused goes on resting: nothing of that has changed.
     fn reconnect(&mut self, account: usize, now: Instant) {
-        if let Some(line) = self.lines.get_mut(account) {
+        if let Some(line) = self.lines.get_mut(account)
+            && (!line.is_idle() || self.core.is_waiting(account))
+        {
             line.session
                 .handle(Input::Command(SessionCommand::Reconnect), now);
             self.drain_session(account, now);

@@ -9,6 +9,7 @@ use offhook_media::driver::worker::{WorkerConfig, Workers};
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::session::event::MediaEvent;
+use offhook_signaling::remembered::Remembered;
 use offhook_signaling::verto::session::{Config as SessionConfig, Session};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
@@ -37,9 +38,14 @@ const SOURCES_AT_A_TIME: usize = 16;
 pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
     let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
     let now = clock::now();
+    let memory = builder.state_file.clone().map(Memory::load);
     let core = Core::new(
         CoreConfig {
-            accounts: builder.accounts.iter().map(profile).collect(),
+            accounts: builder
+                .accounts
+                .iter()
+                .map(|account| profile(account, memory.as_ref()))
+                .collect(),
             max_calls: builder.limits.calls,
             dtmf: builder.media.dtmf,
         },
@@ -47,7 +53,6 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         now,
     );
     let bind = bind(&builder);
-    let memory = builder.state_file.clone().map(Memory::load);
     let mut token_files = Files::default();
     for (index, account) in builder.accounts.iter().enumerate() {
         if let Some(TokenSource::File(path)) = &account.token_source {
@@ -107,7 +112,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
     Ok(Engine::new(requests))
 }
 
-fn profile(account: &AccountConfig) -> Profile {
+fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
     Profile {
         name: Arc::from(account.name.as_str()),
         dialect: account.dialect.name,
@@ -117,7 +122,7 @@ fn profile(account: &AccountConfig) -> Profile {
         login: account.login.kind(),
         has_token_source: account.token_source.is_some(),
         server_commands: account.server_commands,
-        adopts_calls: account.recover_calls,
+        adopts_calls: remembered(account, memory) != Remembered::default(),
     }
 }
 
@@ -137,13 +142,17 @@ fn bind(builder: &Builder) -> Bind {
     }
 }
 
-fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionConfig {
-    let remembered = memory
+/// What an earlier process left of the account's session, if its calls are to be taken up.
+fn remembered(account: &AccountConfig, memory: Option<&Memory>) -> Remembered {
+    memory
         .filter(|_| account.recover_calls)
         .map(|memory| memory.of(&account.name))
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionConfig {
     SessionConfig {
-        remembered,
+        remembered: remembered(&account, memory),
         token_refresh: account.token_source.map(|_| account.token_refresh),
         region: account.region,
         user_variables: account.user_variables,

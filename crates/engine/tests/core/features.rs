@@ -207,6 +207,21 @@ fn a_call_of_an_earlier_process_is_taken_up() {
 }
 
 #[test]
+fn a_server_that_offers_an_unknown_call_later_opens_no_microphone() {
+    let mut world = World::ready();
+    world.pass(Duration::from_secs(121));
+    let call = World::name("by itself");
+    world.signal(Event::Attach {
+        call: call.clone(),
+        sdp: "their offer".into(),
+        known: false,
+        remote: Party::default(),
+    });
+    assert_eq!(world.media_commands(), []);
+    assert!(matches!(&world.commands()[..], [Command::Bye { call: named, .. }] if *named == call));
+}
+
+#[test]
 fn texts_go_to_a_user_or_to_an_assistant() {
     let mut world = World::ready();
     let text = |to: Option<&str>| Message {

@@ -16,16 +16,15 @@ use ureq::{Agent, Body};
 
 use crate::config::is_loopback;
 use crate::driver::secret_file;
-use crate::token_source::{
-    HeaderValue, HttpMethod, LONGEST_ANSWER, SecretFileError, TokenEndpoint, TokenError,
-};
+use crate::error::SecretFileError;
+use crate::token_source::{HeaderValue, HttpMethod, LONGEST_ANSWER, TokenEndpoint, TokenError};
 
 /// Where the token is looked for in a JSON object when nothing else is said.
 const USUAL_POINTER: &str = "/token";
 
 pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
     let url = &wanted.url;
-    check_url(url)?;
+    check_url(wanted)?;
     let agent = agent(wanted)?;
     let fields = wanted
         .headers
@@ -53,7 +52,7 @@ pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
     let status = response.status().as_u16();
     if !(200..300).contains(&status) {
         return Err(TokenError::Http {
-            url: url.clone(),
+            url: wanted.shown().to_owned(),
             status,
             retry_after: retry_after(&response),
         });
@@ -65,12 +64,12 @@ pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
         .take(LONGEST_ANSWER as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| TokenError::Unreachable {
-            url: url.clone(),
+            url: wanted.shown().to_owned(),
             fault: error.to_string(),
         })?;
     if bytes.len() > LONGEST_ANSWER {
         return Err(TokenError::TooLong {
-            source_name: url.clone(),
+            source_name: wanted.shown().to_owned(),
         });
     }
     token_in(wanted, &bytes)
@@ -79,7 +78,8 @@ pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
 const ACCEPT: &str = "text/plain, application/json";
 
 /// Tokens are secrets: in clear only within this machine.
-fn check_url(url: &str) -> Result<(), TokenError> {
+fn check_url(wanted: &TokenEndpoint) -> Result<(), TokenError> {
+    let url = &wanted.url;
     let why = if url.starts_with("https://") || url.starts_with("http://") && is_loopback(url) {
         return Ok(());
     } else if url.starts_with("http://") {
@@ -88,7 +88,7 @@ fn check_url(url: &str) -> Result<(), TokenError> {
         "it does not start with https://"
     };
     Err(TokenError::Url {
-        url: url.to_owned(),
+        url: wanted.shown().to_owned(),
         why,
     })
 }
@@ -145,12 +145,12 @@ fn read_header(value: &HeaderValue) -> Result<Secret, SecretFileError> {
 fn failure(wanted: &TokenEndpoint, error: ureq::Error) -> TokenError {
     if matches!(error, ureq::Error::Timeout(_)) {
         return TokenError::TimeLimit {
-            source_name: wanted.url.clone(),
+            source_name: wanted.shown().to_owned(),
             limit: wanted.time_limit,
         };
     }
     TokenError::Unreachable {
-        url: wanted.url.clone(),
+        url: wanted.shown().to_owned(),
         fault: error.to_string(),
     }
 }
@@ -163,7 +163,7 @@ fn retry_after(response: &Response<Body>) -> Option<Duration> {
 
 fn token_in(wanted: &TokenEndpoint, answer: &[u8]) -> Result<Secret, TokenError> {
     let missing = |why: String| TokenError::NoToken {
-        source_name: wanted.url.clone(),
+        source_name: wanted.shown().to_owned(),
         why,
     };
     let text = std::str::from_utf8(answer)
@@ -223,10 +223,29 @@ mod tests {
             "http://127.0.0.1:80/t",
             "http://[::1]/t",
         ] {
-            check_url(url).unwrap();
+            check_url(&endpoint(url, None)).unwrap();
         }
-        let told = check_url("http://a.example/t").unwrap_err().to_string();
+        let told = check_url(&endpoint("http://a.example/t", None))
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("in clear"), "{told}");
-        assert!(check_url("ftp://a.example/t").is_err());
+        assert!(check_url(&endpoint("ftp://a.example/t", None)).is_err());
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_not_shown() {
+        let mut told = Vec::new();
+        for url in [
+            "http://a.example/t?key=hunter2",
+            "http://127.0.0.1:1/t?key=hunter2",
+            "https://127.0.0.1:1/ t?key=hunter2",
+            "https:///t?key=hunter2",
+        ] {
+            let wanted = endpoint(url, None);
+            told.push(format!("{wanted:?} {}", ask(&wanted).unwrap_err()));
+        }
+        for told in told {
+            assert!(!told.contains("hunter2"), "{told}");
+        }
     }
 }
