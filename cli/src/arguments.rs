@@ -50,6 +50,38 @@ pub(crate) enum Command {
     Status,
     /// Place a call
     Call(Call),
+    /// List the calls
+    Calls,
+    /// Follow what happens until interrupted; with --json the first line is the state at the beginning
+    Events,
+    #[command(flatten)]
+    Order(Order),
+    /// Run a JSON command of a FreeSWITCH server
+    Jsapi {
+        /// Such as status
+        command: String,
+        /// Its parameters, JSON
+        #[arg(value_parser = read_json, default_value = "{}")]
+        data: Value,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Run a text command of a FreeSWITCH server
+    Fsapi {
+        /// Such as status
+        command: String,
+        /// What stands behind it
+        arguments: Vec<String>,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+}
+
+/// What the daemon takes on and confirms at once, and whose outcome comes as events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Order {
     /// Answer a ringing call
     Answer {
         /// The call; may be left out when just one rings
@@ -148,27 +180,6 @@ pub(crate) enum Command {
         #[arg(long)]
         account: Option<String>,
     },
-    /// Run a JSON command of a FreeSWITCH server
-    Jsapi {
-        /// Such as status
-        command: String,
-        /// Its parameters, JSON
-        #[arg(value_parser = read_json, default_value = "{}")]
-        data: Value,
-        /// The account; may be left out when there is only one
-        #[arg(long)]
-        account: Option<String>,
-    },
-    /// Run a text command of a FreeSWITCH server
-    Fsapi {
-        /// Such as status
-        command: String,
-        /// What stands behind it
-        arguments: Vec<String>,
-        /// The account; may be left out when there is only one
-        #[arg(long)]
-        account: Option<String>,
-    },
     /// Give a moderator's command in a conference
     Moderate {
         /// kick, mute, unmute, deaf, undeaf, volume_in, volume_out, play, stop, recording or transfer
@@ -205,10 +216,6 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         state: Switch,
     },
-    /// List the calls
-    Calls,
-    /// Follow what happens until interrupted; with --json the first line is the state at the beginning
-    Events,
     /// Change how much the running daemon logs
     LogLevel {
         /// The new level
@@ -337,9 +344,26 @@ impl Arguments {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use offhook_control::request::METHODS;
 
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_request_has_a_command_of_its_name() {
+        let program = Arguments::command();
+        for method in METHODS {
+            // Following events is what a subscription is for.
+            let name = match method {
+                "subscribe" => "events".to_owned(),
+                method => method.replace('_', "-"),
+            };
+            assert!(
+                program.find_subcommand(&name).is_some(),
+                "no command {name}"
+            );
+        }
     }
 }

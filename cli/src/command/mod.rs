@@ -11,10 +11,6 @@ use crate::{arguments::Command, client::Client, error::Error, output::Output};
 
 /// Does what the command line asks for.
 pub(crate) fn run(command: &Command, client: &mut Client, output: &Output) -> Result<(), Error> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "every other command is an order"
-    )]
     match command {
         Command::Status => status::run(client, output),
         Command::Call(call) => call::run(call, client, output),
@@ -30,9 +26,9 @@ pub(crate) fn run(command: &Command, client: &mut Client, output: &Output) -> Re
             arguments,
             account,
         } => orders::fsapi(command, arguments, account.as_deref(), client, output),
-        order => match orders::order(order)? {
-            Some((request, words)) => orders::give(&request, &words, client, output),
-            None => Ok(()),
-        },
+        Command::Order(order) => {
+            let (request, words) = orders::request(order)?;
+            orders::give(&request, &words, client, output)
+        }
     }
 }

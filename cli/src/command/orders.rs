@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use crate::{
-    arguments::{Command, Switch},
+    arguments::{Order, Switch},
     client::Client,
     error::Error,
     output::Output,
@@ -22,8 +22,8 @@ use serde_json::Value;
 /// Longest text that is read from standard input; a line of the control socket holds no more.
 const LONGEST_INPUT: u64 = 60 * 1024;
 
-/// The request that a command line stands for, and the words for a person; `None`: no order.
-pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Error> {
+/// The request that an order stands for, and the words for a person.
+pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
     let whose = |call: &Option<String>| {
         call.as_deref().map_or_else(
             || "the call".to_owned(),
@@ -31,24 +31,22 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
         )
     };
     let of_call = |call: &Option<String>| OfCall { call: call.clone() };
-    Ok(Some(match command {
-        Command::Status | Command::Call(_) | Command::Calls | Command::Events => return Ok(None),
-        Command::Jsapi { .. } | Command::Fsapi { .. } => return Ok(None),
-        Command::Answer { call, headers } => (
+    Ok(match order {
+        Order::Answer { call, headers } => (
             Request::Answer(Answer {
                 call: call.clone(),
                 headers: headers.clone(),
             }),
             format!("answering {}", whose(call)),
         ),
-        Command::Reject { call, cause } => (
+        Order::Reject { call, cause } => (
             Request::Reject(Reject {
                 call: call.clone(),
                 cause: cause.clone(),
             }),
             format!("refusing {}", whose(call)),
         ),
-        Command::Hangup {
+        Order::Hangup {
             call,
             cause,
             headers,
@@ -60,19 +58,19 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
             }),
             format!("hanging up {}", whose(call)),
         ),
-        Command::Hold { call } => (
+        Order::Hold { call } => (
             Request::Hold(of_call(call)),
             format!("putting {} on hold", whose(call)),
         ),
-        Command::Resume { call } => (
+        Order::Resume { call } => (
             Request::Resume(of_call(call)),
             format!("taking {} back from hold", whose(call)),
         ),
-        Command::Switch { call } => (
+        Order::Switch { call } => (
             Request::Switch(of_call(call)),
             format!("switching to {}", whose(call)),
         ),
-        Command::Transfer { call, to, with } => (
+        Order::Transfer { call, to, with } => (
             Request::Transfer(Transfer {
                 call: call.clone(),
                 to: to.clone(),
@@ -80,7 +78,7 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
             }),
             format!("transferring {}", whose(call)),
         ),
-        Command::Message(message) => (
+        Order::Message(message) => (
             Request::Message(Message {
                 account: message.account.clone(),
                 call: message.call.clone(),
@@ -90,7 +88,7 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
             }),
             "sending the text".to_owned(),
         ),
-        Command::ToolAnswer {
+        Order::ToolAnswer {
             tool_call,
             output,
             account,
@@ -106,38 +104,38 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
             }),
             "answering the tool call".to_owned(),
         ),
-        Command::AssistantAudio { call } => (
+        Order::AssistantAudio { call } => (
             Request::AssistantAudio(of_call(call)),
             "asking for audio events".to_owned(),
         ),
-        Command::Token { account } => (
+        Order::Token { account } => (
             Request::Token(Token {
                 account: account.clone(),
                 token: from_standard_input()?,
             }),
             "logging in with the token".to_owned(),
         ),
-        Command::Retry { account } => (
+        Order::Retry { account } => (
             Request::Retry(OfAccount {
                 account: account.clone(),
             }),
             "trying again".to_owned(),
         ),
-        Command::Watch(wish) => (
+        Order::Watch(wish) => (
             Request::Watch(Channels {
                 account: wish.account.clone(),
                 channels: wish.channels.clone(),
             }),
             "asking for the channels".to_owned(),
         ),
-        Command::Unwatch(wish) => (
+        Order::Unwatch(wish) => (
             Request::Unwatch(Channels {
                 account: wish.account.clone(),
                 channels: wish.channels.clone(),
             }),
             "giving the channels up".to_owned(),
         ),
-        Command::Broadcast {
+        Order::Broadcast {
             channel,
             data,
             account,
@@ -149,7 +147,7 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
             }),
             format!("sending into {}", plain(channel)),
         ),
-        Command::Moderate {
+        Order::Moderate {
             command,
             member,
             value,
@@ -163,21 +161,21 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
             }),
             format!("asking for {}", plain(command)),
         ),
-        Command::ConferenceChat { text, call } => (
+        Order::ConferenceChat { text, call } => (
             Request::ConferenceChat(ConferenceChat {
                 call: call.clone(),
                 text: text.clone(),
             }),
             "writing to the conference".to_owned(),
         ),
-        Command::Dtmf { call, digits } => (
+        Order::Dtmf { call, digits } => (
             Request::Dtmf(Dtmf {
                 call: call.clone(),
                 digits: digits.clone(),
             }),
             format!("sending {} in call {}", plain(digits), plain(call)),
         ),
-        Command::Mute { call, state } => {
+        Order::Mute { call, state } => {
             let on = *state == Switch::On;
             let words = if on { "muting" } else { "unmuting" };
             (
@@ -188,13 +186,13 @@ pub(crate) fn order(command: &Command) -> Result<Option<(Request, String)>, Erro
                 format!("{words} call {}", plain(call)),
             )
         }
-        Command::LogLevel { level } => (
+        Order::LogLevel { level } => (
             Request::LogLevel(LogLevel {
                 level: (*level).into(),
             }),
             "log level changed".to_owned(),
         ),
-    }))
+    })
 }
 
 /// Asks, and prints what the daemon took on.

@@ -369,6 +369,14 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_names_every_request() {
+        let reference = include_str!("../../../docs/control.md");
+        for method in METHODS {
+            assert!(reference.contains(&format!("`{method}`")), "no {method}");
+        }
+    }
+
+    #[test]
     fn a_token_is_not_shown_by_debug() {
         let token = Request::Token(Token {
             account: Some("desk".into()),

@@ -42,6 +42,18 @@ fn refreshed(control: &mut Control) {
     });
 }
 
+/// Why there is no token.
+fn failure(control: &mut Control) -> String {
+    let snapshot = control.subscribe();
+    match &snapshot.accounts[0].reason {
+        Some(reason) => reason.clone(),
+        None => control.wait("the failure", PATIENCE, |notice| match &notice.event {
+            Event::TokenFailed { reason } => Some(reason.clone()),
+            _ => None,
+        }),
+    }
+}
+
 fn state(daemon: &Daemon) -> AccountState {
     daemon.control().status().accounts[0].state
 }
@@ -117,14 +129,7 @@ fn a_failing_command_is_told_with_its_own_words_and_a_token_by_hand_heals() {
         )
         .launch();
     let mut control = daemon.control();
-    let snapshot = control.subscribe();
-    let told = match &snapshot.accounts[0].reason {
-        Some(reason) => reason.clone(),
-        None => control.wait("the failure", PATIENCE, |notice| match &notice.event {
-            Event::TokenFailed { reason } => Some(reason.clone()),
-            _ => None,
-        }),
-    };
+    let told = failure(&mut control);
     for part in ["`/bin/sh`", "exit status: 3", "the vault is locked"] {
         assert!(told.contains(part), "{told}");
     }
@@ -164,14 +169,7 @@ fn a_command_brings_the_first_token_and_an_endpoint_that_refuses_is_named() {
         .account_with("kiosk", "telnyx", &sandbox.ready.verto, &source)
         .launch();
     let mut control = daemon.control();
-    let snapshot = control.subscribe();
-    let told = match &snapshot.accounts[0].reason {
-        Some(reason) => reason.clone(),
-        None => control.wait("the failure", PATIENCE, |notice| match &notice.event {
-            Event::TokenFailed { reason } => Some(reason.clone()),
-            _ => None,
-        }),
-    };
+    let told = failure(&mut control);
     assert!(
         told.contains("answered 401") && told.contains("header fields") && !told.contains("wrong"),
         "{told}"
