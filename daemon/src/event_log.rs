@@ -51,6 +51,15 @@ fn log(notice: &Notice) {
             "the network path stopped answering"
         ),
         EventKind::AudioFault { reason } => tracing::warn!(account, call, reason, "sound"),
+        EventKind::IceServerFailed { server, reason } => {
+            tracing::warn!(
+                account,
+                call,
+                server,
+                reason,
+                "a STUN or TURN server is of no help"
+            )
+        }
         EventKind::RequestFailed { reason, remedy } => {
             tracing::warn!(account, call, reason, remedy, "a request failed")
         }

@@ -3,6 +3,7 @@
 //! Behaviours stand in `tests/`, one module each, gathered in a few binaries. Nothing outside this package depends on it.
 
 pub mod audio_server;
+pub mod authority;
 pub mod browser;
 pub mod control;
 pub mod daemon;
@@ -13,3 +14,4 @@ pub mod skip;
 pub mod sound;
 pub mod tamper;
 pub mod tls_server;
+pub mod turn_server;

@@ -73,6 +73,7 @@ fn words(event: &Event) -> String {
             None => format!("sound fault: {reason}"),
         },
         Event::AudioRestored { device } => format!("{device} is back"),
+        Event::IceServerFailed { server, reason } => format!("{server} is of no help: {reason}"),
         Event::RequestFailed { reason, remedy } => match remedy {
             Some(remedy) => format!("request failed: {reason}; {remedy}"),
             None => format!("request failed: {reason}"),

@@ -135,6 +135,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remedy: Option<String>,
     },
+    /// A STUN or TURN server is of no help; the call goes on without it.
+    IceServerFailed {
+        /// Its URL.
+        server: String,
+        /// Why, one sentence with what to do.
+        reason: String,
+    },
     /// A sound device that had stopped works again.
     AudioRestored {
         /// Its name.

@@ -13,6 +13,7 @@ use offhook_signaling::backoff::Backoff;
 use offhook_signaling::transport::options::ConnectOptions;
 use offhook_signaling::verto::dialect::differences::Dialect;
 
+use crate::ice::IceConfig;
 use crate::request::Dtmf;
 use crate::token_source::TokenSource;
 
@@ -49,6 +50,8 @@ pub struct AccountConfig {
     pub server_commands: bool,
     /// Calls of an earlier process that the server still keeps are taken up. Needs a state file.
     pub recover_calls: bool,
+    /// STUN and TURN servers, which candidates are used, and whether they trickle.
+    pub ice: IceConfig,
 }
 
 impl AccountConfig {
@@ -75,6 +78,7 @@ impl AccountConfig {
             login_params: BTreeMap::new(),
             server_commands: false,
             recover_calls: true,
+            ice: IceConfig::default(),
         }
     }
 }
@@ -155,45 +159,6 @@ impl Default for Limits {
             calls: 1000,
             requests: 256,
             events: 1024,
-        }
-    }
-}
-
-/// Whether a server's URL names this machine.
-pub(crate) fn is_loopback(server: &str) -> bool {
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(literal) => literal.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn servers_on_this_machine_are_known_by_their_url() {
-        for here in [
-            "ws://127.0.0.1:8081",
-            "ws://[::1]:8081/x",
-            "wss://localhost",
-            "ws://127.9.9.9/?a=b",
-        ] {
-            assert!(is_loopback(here), "{here}");
-        }
-        for elsewhere in [
-            "wss://rtc.telnyx.com",
-            "ws://10.0.0.1:8081",
-            "wss://localhost.example/",
-            "ws://[2001:db8::1]",
-        ] {
-            assert!(!is_loopback(elsewhere), "{elsewhere}");
         }
     }
 }

@@ -127,6 +127,13 @@ pub enum EventKind {
         /// What, one sentence that names the thing and what to do.
         reason: String,
     },
+    /// A STUN or TURN server is of no help; the call goes on without it.
+    IceServerFailed {
+        /// Its URL.
+        server: String,
+        /// Why, one sentence with what to do.
+        reason: String,
+    },
     /// A sound device that had stopped works again.
     AudioRestored {
         /// Its name.

@@ -52,6 +52,7 @@ pub mod driver;
 pub mod ended;
 pub mod error;
 pub mod event;
+pub mod ice;
 pub mod output;
 pub mod quality;
 pub mod request;

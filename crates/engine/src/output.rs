@@ -44,7 +44,7 @@ pub enum Output {
 pub enum MediaCommand {
     /// Open sound and sockets for the call. A sound that cannot be had is told by `audio_fault`; the call is opened
     /// without it.
-    Open(CallId),
+    Open(CallId, AccountKey),
     /// Make our offer.
     CreateOffer,
     /// Make an offer with new ICE credentials.
@@ -53,6 +53,8 @@ pub enum MediaCommand {
     AcceptOffer(String, Renewal),
     /// Take the far end's answer.
     AcceptAnswer(String),
+    /// Take a candidate that the far end sent by itself.
+    AddRemoteCandidate(String),
     /// Let media pass in this way only.
     Hold(Hold),
     /// A wish to what the call does with its audio.

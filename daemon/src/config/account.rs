@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use crate::config::checked::{choice, duration, value};
 use crate::config::error::{Fault, SecretFault};
+use crate::config::ice;
 use crate::config::raw::{RawAccount, RawAnonymous, Text};
 use crate::config::secret_file::{self, Places};
 use crate::config::token;
@@ -75,6 +76,7 @@ pub(crate) fn read(
         account.token_refresh.before = duration("refresh_before", before)?;
     }
     account.region = raw.region.as_ref().map(read_region).transpose()?;
+    account.ice = ice::read(raw, &account.name, surroundings)?;
     account.user_variables.clone_from(&raw.user_variables);
     account.login_params.clone_from(&raw.login_params);
     account.server_commands = raw.server_commands.unwrap_or_default();
@@ -277,10 +279,19 @@ fn read_secret(
     surroundings: &Surroundings<'_>,
 ) -> Result<Secret, Blame> {
     let path = locate(key, text, account, surroundings)?;
-    secret_file::read(&path).map_err(|fault| blame(key, text, account, fault))
+    secret_at(key, text, account, &path)
 }
 
-fn locate(
+pub(crate) fn secret_at(
+    key: &'static str,
+    text: &Text,
+    account: &str,
+    path: &Path,
+) -> Result<Secret, Blame> {
+    secret_file::read(path).map_err(|fault| blame(key, text, account, fault))
+}
+
+pub(crate) fn locate(
     key: &'static str,
     text: &Text,
     account: &str,

@@ -60,6 +60,29 @@ pub(crate) struct RawAccount {
     pub(crate) caller_number: Option<Text>,
     pub(crate) backoff_base: Option<Spanned<RawDuration>>,
     pub(crate) backoff_max: Option<Spanned<RawDuration>>,
+    pub(crate) ice_servers: Option<Vec<Spanned<RawIceServer>>>,
+    pub(crate) ice_policy: Option<Text>,
+    pub(crate) trickle_ice: Option<bool>,
+}
+
+/// One of `ice_servers`: a URL by itself, or with credentials.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "write a URL such as \"stun:stun.example.com\", or { url = .., username = .., password_file = .. }"
+)]
+pub(crate) enum RawIceServer {
+    Url(String),
+    Relay(RawRelay),
+}
+
+/// A TURN server with its credentials.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRelay {
+    pub(crate) url: String,
+    pub(crate) username: Option<String>,
+    pub(crate) password_file: Option<String>,
 }
 
 /// `anonymous = {..}`: the target of a login without credentials.

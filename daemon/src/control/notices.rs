@@ -109,6 +109,10 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::AudioRestored { device } => wire::Event::AudioRestored {
             device: device.clone(),
         },
+        EventKind::IceServerFailed { server, reason } => wire::Event::IceServerFailed {
+            server: server.clone(),
+            reason: reason.clone(),
+        },
         EventKind::RequestFailed { reason, remedy } => wire::Event::RequestFailed {
             reason: reason.clone(),
             remedy: remedy.clone(),

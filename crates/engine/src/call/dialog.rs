@@ -309,6 +309,11 @@ impl Call {
                 self.sound.restarting = false;
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
             }
+            SignalingEvent::RemoteCandidate { candidate, .. } => {
+                if self.sound.open {
+                    self.media(MediaCommand::AddRemoteCandidate(candidate), fx);
+                }
+            }
             SignalingEvent::Display { remote, .. } => self.remote = remote,
             SignalingEvent::Ended {
                 by,

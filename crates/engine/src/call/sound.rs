@@ -50,8 +50,26 @@ impl Call {
                 self.end(reason, Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
                 self.finish(fx);
             }
+            CallEvent::LocalCandidate { candidate } => {
+                let call = self.identity.id.clone();
+                self.signal_if_live(Command::Candidate { call, candidate }, fx);
+            }
+            CallEvent::EndOfCandidates => {
+                let call = self.identity.id.clone();
+                self.signal_if_live(Command::EndOfCandidates { call }, fx);
+            }
+            CallEvent::IceServerFailed { server, failure } => {
+                let reason = failure.to_string();
+                self.tell(EventKind::IceServerFailed { server, reason }, fx);
+            }
             // Tells nothing new: `Negotiated` came with it.
             CallEvent::AnswerAccepted | _ => {}
+        }
+    }
+
+    fn signal_if_live(&self, command: Command, fx: &mut Effects<'_>) {
+        if !self.is_ending() {
+            self.signal(command, fx);
         }
     }
 
@@ -240,7 +258,10 @@ impl Call {
 
     pub(super) fn open_media(&mut self, fx: &mut Effects<'_>) {
         self.sound.open = true;
-        self.media(MediaCommand::Open(self.identity.id.clone()), fx);
+        self.media(
+            MediaCommand::Open(self.identity.id.clone(), self.identity.account),
+            fx,
+        );
         if self.sound.muted {
             self.media(MediaCommand::Program(ProgramCommand::Mute(true)), fx);
         }

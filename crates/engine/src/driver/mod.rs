@@ -6,6 +6,7 @@
 mod clock;
 pub mod engine;
 pub mod events;
+mod ice_servers;
 mod line;
 mod memory;
 mod request;

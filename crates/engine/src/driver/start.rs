@@ -17,16 +17,18 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use crate::account::Profile;
 use crate::builder::Builder;
-use crate::config::{AccountConfig, is_loopback};
+use crate::config::AccountConfig;
 use crate::core::machine::{Core, CoreConfig};
 use crate::driver::clock;
 use crate::driver::engine::Engine;
+use crate::driver::ice_servers::{AccountIce, Names};
 use crate::driver::line::Line;
 use crate::driver::memory::Memory;
 use crate::driver::shard::{Moving, Shard};
 use crate::driver::surroundings::Surroundings;
 use crate::driver::token::files::Files;
 use crate::error::BuildError;
+use crate::ice::is_loopback;
 use crate::token_source::TokenSource;
 
 /// Media events that may wait for the shard. Statistics give way at three quarters, so that what changes a call fits.
@@ -64,6 +66,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         .iter()
         .map(|account| account.token_source.clone())
         .collect();
+    let ice = builder.accounts.iter().map(AccountIce::of).collect();
     let lines = builder
         .accounts
         .into_iter()
@@ -100,6 +103,8 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         certificate,
         media: builder.media,
         bind,
+        ice,
+        names: Names::default(),
         token_sources,
         token_files,
         fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
@@ -155,6 +160,7 @@ fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionCon
         remembered: remembered(&account, memory),
         token_refresh: account.token_source.map(|_| account.token_refresh),
         region: account.region,
+        trickle: account.ice.trickle,
         user_variables: account.user_variables,
         login_params: account.login_params,
         backoff: account.backoff,

@@ -187,7 +187,7 @@ fn a_call_of_an_earlier_process_is_taken_up() {
     });
     let media = world.media_commands();
     assert!(
-        matches!(&media[..], [MediaCommand::Open(_), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer"),
+        matches!(&media[..], [MediaCommand::Open(..), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer"),
         "{media:?}"
     );
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Recovering);
