@@ -19,7 +19,7 @@ use crate::certificate::{CertificateError, rsa_with_serial_zero};
 use crate::driver::connection::{FromClient, ToClient};
 use crate::driver::listener::{Door, accept};
 use crate::driver::media::{MediaDesk, MediaDeskError};
-use crate::driver::operator::{self, CallUser};
+use crate::driver::operator::{self, Told};
 use crate::driver::rest;
 use crate::program::clip::{ClipError, Clips};
 use crate::ready::{Api, Ready};
@@ -145,9 +145,10 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
                 // Who does not wait any more wants no answer.
                 let _ = reply.send(desk.gateway.rest(&request, Instant::now()));
             }
-            Some(CallUser { user, call }) = operator.recv() => {
-                desk.input(Input::CallUser(&user, &call));
-            }
+            Some(told) = operator.recv() => match told {
+                Told::Call { user, call } => desk.input(Input::CallUser(&user, &call)),
+                Told::Order(order) => desk.input(Input::Order(order)),
+            },
             made = &mut rsa, if rsa_awaited => {
                 rsa_awaited = false;
                 desk.rsa(made);
@@ -182,6 +183,8 @@ impl Desk {
             dialect: settings.dialect,
             limits: settings.limits.clone(),
             rest: settings.rest.clone(),
+            faults: settings.faults.clone(),
+            second_login: settings.second_login,
             wall: SystemTime::now(),
         };
         Ok(Self {
@@ -237,6 +240,15 @@ impl Desk {
                     self.write(socket, ToClient::Close(code));
                     self.clients.remove(&socket);
                 }
+                Output::Cut { socket } => {
+                    self.write(socket, ToClient::Cut);
+                    self.clients.remove(&socket);
+                }
+                Output::CutFrame { socket, text } => {
+                    self.write(socket, ToClient::Half(text));
+                    self.clients.remove(&socket);
+                }
+                Output::Deafen { socket } => self.write(socket, ToClient::Deafen),
                 Output::Media(command) => {
                     if let Err(lost) = self.media.carry_out(command) {
                         self.lose(lost);
@@ -308,7 +320,7 @@ fn make_certificate() -> Result<oneshot::Receiver<RsaResult>, RunError> {
 }
 
 /// Reads standard input on a thread of its own, which ends with the process.
-fn read_operator() -> Result<mpsc::Receiver<CallUser>, RunError> {
+fn read_operator() -> Result<mpsc::Receiver<Told>, RunError> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::Builder::new()
         .name("stdin".to_owned())
