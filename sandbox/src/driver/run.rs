@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::args::Settings;
+use crate::args::{DialectChoice, Settings};
 use crate::certificate::{CertificateError, rsa_with_serial_zero};
 use crate::driver::connection::{FromClient, ToClient};
 use crate::driver::listener::{Door, accept};
@@ -80,7 +80,11 @@ enum NoRsa {
 async fn serve(settings: &Settings) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut rsa = make_certificate()?;
+    // Only FreeSWITCH has that certificate, and it takes a while.
+    let (mut rsa, mut rsa_awaited) = match settings.dialect {
+        DialectChoice::Telnyx => (oneshot::channel().1, false),
+        DialectChoice::Auto | DialectChoice::Freeswitch => (make_certificate()?, true),
+    };
 
     let plain = listen(settings.listen).await?;
     let tls = match settings.listen_tls {
@@ -135,7 +139,6 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
     drop(door);
 
     let mut desk = Desk::new(settings, media)?;
-    let mut rsa_awaited = true;
     loop {
         let wait = desk.settle();
         tokio::select! {

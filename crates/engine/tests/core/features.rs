@@ -79,7 +79,7 @@ fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
     });
     world.media_commands();
     world.signal(Event::Attach {
-        call: call,
+        call,
         sdp: "new offer".into(),
         known: true,
         remote: Party::default(),
