@@ -9,6 +9,7 @@ pub mod control;
 pub mod daemon;
 pub mod program;
 pub mod rest;
+pub mod rivals;
 pub mod sandbox;
 pub mod skip;
 pub mod sound;

@@ -162,7 +162,8 @@ impl Exchange {
         let Some(leg) = self.legs.get_mut(&id) else {
             return false;
         };
-        if leg.state == State::Active && leg.is_established() {
+        // mod_verto asks for nothing but an answered channel, and one that came back is.
+        if leg.state == State::Active {
             leg.held = match wish {
                 HoldWish::Hold => true,
                 HoldWish::Unhold => false,

@@ -62,7 +62,7 @@ impl Gateway {
             Method::GatewayState if telnyx => {
                 let result = GatewayStateResult {
                     params: Some(GatewayState {
-                        state: Some("REGED".to_owned()),
+                        state: Some(self.state_for(session).to_owned()),
                         call_report_id: None,
                     }),
                     sessid: None,

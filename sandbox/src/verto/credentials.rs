@@ -51,6 +51,8 @@ pub(super) enum Refused {
     MalformedToken,
     /// The token is too old, or not valid yet.
     ExpiredToken,
+    /// There is nothing wrong with it: the fault plan wants this code.
+    OnPurpose(i64),
     /// A credential or token of the REST API that is not good here and now.
     Account(NotLetIn),
 }
@@ -59,6 +61,7 @@ impl Refused {
     pub(super) fn code(self) -> i64 {
         match self {
             Self::NoLogin => AUTHENTICATION_REQUIRED,
+            Self::OnPurpose(code) => code,
             Self::NoPassword
             | Self::UnknownUser
             | Self::WrongPassword
@@ -70,13 +73,14 @@ impl Refused {
 
     pub(super) fn text(self, telnyx: bool) -> &'static str {
         match self {
-            Self::NoLogin => "Authentication Required",
+            Self::NoLogin | Self::OnPurpose(AUTHENTICATION_REQUIRED) => "Authentication Required",
             Self::NoPassword => "Missing passwd",
             Self::WrongPassword if !telnyx => "Authentication Failure",
             Self::WrongPassword
             | Self::UnknownUser
             | Self::MalformedToken
             | Self::ExpiredToken
+            | Self::OnPurpose(_)
             | Self::Account(_) => "Login Incorrect",
         }
     }
@@ -91,6 +95,7 @@ impl Refused {
             Self::WrongPassword => "wrong password",
             Self::MalformedToken => "the token is no JSON Web Token",
             Self::ExpiredToken => "the token has expired or is not valid yet",
+            Self::OnPurpose(_) => "the fault plan wants it",
             Self::Account(why) => why.log_text(),
         }
     }

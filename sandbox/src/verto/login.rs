@@ -11,6 +11,7 @@ use crate::switch::leg::{Endpoint, LegId};
 use crate::verto::credentials::{self, Identity, LOGIN_REFUSED, Refused};
 use crate::verto::frames::empty;
 use crate::verto::gateway::Gateway;
+use crate::verto::mishaps::{Offering, refusal};
 use crate::verto::session::{Session, SessionId};
 use crate::verto::socket::SocketId;
 
@@ -124,7 +125,7 @@ impl Gateway {
     }
 
     fn read_login(
-        &self,
+        &mut self,
         face: &Face,
         request: Request,
         method: Option<Method>,
@@ -132,11 +133,15 @@ impl Gateway {
     ) -> Result<(Identity, Option<String>), Refused> {
         let anonymous = method == Some(Method::AnonymousLogin) && face.telnyx_ids;
         let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
-        if anonymous {
-            return Ok((Identity::Guest, params.sessid));
+        let identity = if anonymous {
+            Identity::Guest
+        } else {
+            credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?
+        };
+        match self.wishes.take(identity.name(), refusal) {
+            Some(code) => Err(Refused::OnPurpose(code)),
+            None => Ok((identity, params.sessid)),
         }
-        let identity = credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?;
-        Ok((identity, params.sessid))
     }
 
     fn refuse_login(&mut self, socket: SocketId, face: &Face, id: Option<Id>, refused: Refused) {
@@ -190,6 +195,7 @@ impl Gateway {
             None => self.new_session(wanted, identity, face),
         };
         self.take_over(session, socket, now);
+        self.displace_others(session, now);
         let known = self.sessions.get(&session)?;
         let name = known.identity.name();
         tracing::info!(
@@ -198,7 +204,9 @@ impl Gateway {
             face = face.name,
             "logged in"
         );
-        if let Identity::User(user) = &known.identity {
+        let identity = known.identity.clone();
+        self.arm(socket, identity.name(), now);
+        if let Identity::User(user) = &identity {
             self.account.note_login(
                 user,
                 self.config.wall + now.saturating_duration_since(self.started),
@@ -233,6 +241,8 @@ impl Gateway {
             calls: Default::default(),
             offers_before_ready: Default::default(),
             reattached: Vec::new(),
+            offering: Offering::default(),
+            unregistered: false,
         };
         self.sessions.insert(id, session);
         id
@@ -240,14 +250,8 @@ impl Gateway {
 
     /// Makes `socket` the session's; an older one is told and closed, the calls are offered to the new one.
     fn take_over(&mut self, session: SessionId, socket: SocketId, now: Instant) {
-        let old = self.sessions.get(&session).and_then(|known| known.socket);
-        if let Some(old) = old {
-            self.request(session, Method::Punt, &empty());
-            self.flush(old);
-            self.close(old, 1000);
-            self.lose_quietly(old);
-            self.detach_calls(session, now);
-        }
+        self.take_socket(session, now);
+        self.spoil_return(session);
         if let Some(known) = self.sockets.get_mut(&socket) {
             known.session = Some(session);
         }
@@ -260,6 +264,18 @@ impl Gateway {
         known.offers_before_ready = legs.iter().copied().collect();
         for leg in legs {
             self.exchange.attach(leg);
+        }
+    }
+
+    /// Tells a session's socket that it has to go, and closes it.
+    pub(super) fn take_socket(&mut self, session: SessionId, now: Instant) {
+        let old = self.sessions.get(&session).and_then(|known| known.socket);
+        if let Some(old) = old {
+            self.request(session, Method::Punt, &empty());
+            self.flush(old);
+            self.close(old, 1000);
+            self.lose_quietly(old);
+            self.detach_calls(session, now);
         }
     }
 

@@ -4,8 +4,11 @@ mod calls;
 mod credentials;
 mod frames;
 pub(crate) mod gateway;
+mod line;
 mod login;
+mod mishaps;
 mod reports;
+pub(crate) mod second_login;
 mod session;
 pub(crate) mod socket;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use offhook_signaling::verto::rpc::Id;
 use crate::face::Face;
 use crate::switch::leg::{Direction, EndpointId, LegId, Party};
 use crate::verto::credentials::Identity;
+use crate::verto::mishaps::Offering;
 use crate::verto::socket::SocketId;
 
 /// Names one session within the gateway.
@@ -34,6 +35,10 @@ pub(super) struct Session {
     pub(super) offers_before_ready: BTreeSet<LegId>,
     /// Calls that `clientReady` will list.
     pub(super) reattached: Vec<String>,
+    /// How its calls are offered since it came back last.
+    pub(super) offering: Offering,
+    /// A later login of the same user took its registration.
+    pub(super) unregistered: bool,
 }
 
 /// A call as its client knows it.

@@ -423,6 +423,7 @@ impl Call {
         self.sound.renewing = true;
         // Its offer takes the place of ours.
         self.sound.restarting = false;
+        self.before_description(fx);
         self.media(MediaCommand::AcceptOffer(sdp, Renewal::Afresh), fx);
         self.await_description(fx);
     }

@@ -39,8 +39,14 @@ impl Call {
                 );
                 self.finish(fx);
             }
-            CallEvent::LocalOffer { sdp } => self.on_local_offer(sdp, fx),
-            CallEvent::LocalAnswer { sdp } => self.on_local_answer(sdp, fx),
+            CallEvent::LocalOffer { sdp } => {
+                self.after_description(fx);
+                self.on_local_offer(sdp, fx);
+            }
+            CallEvent::LocalAnswer { sdp } => {
+                self.after_description(fx);
+                self.on_local_answer(sdp, fx);
+            }
             CallEvent::Refused(refusal) => self.on_refused(refusal.to_string(), fx),
             CallEvent::Media(event) => self.on_media_event(event, fx),
             CallEvent::Closed { error, statistics } => {
@@ -229,8 +235,23 @@ impl Call {
     fn restart_ice(&mut self, fx: &mut Effects<'_>) {
         let possible = matches!(self.state, State::Active { .. }) && !self.recovering;
         if possible && !self.sound.renewing && !mem::replace(&mut self.sound.restarting, true) {
+            self.before_description(fx);
             self.media(MediaCommand::RestartIce, fx);
             self.await_description(fx);
+        }
+    }
+
+    /// Hold is agreed with the server by requests of its own. A description that said it too would outlive the hold: resuming
+    /// brings no new one.
+    pub(super) fn before_description(&self, fx: &mut Effects<'_>) {
+        if self.sound.held {
+            self.media(MediaCommand::Hold(Hold::Off), fx);
+        }
+    }
+
+    fn after_description(&self, fx: &mut Effects<'_>) {
+        if self.sound.held {
+            self.media(MediaCommand::Hold(Hold::SendOnly), fx);
         }
     }
 

@@ -70,6 +70,36 @@ fn hold_is_what_the_server_says_it_is() {
 }
 
 #[test]
+fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.signal(Event::HoldState {
+        call: call.clone(),
+        held: true,
+    });
+    world.media_commands();
+    world.signal(Event::Attach {
+        call,
+        sdp: "new offer".into(),
+        known: true,
+        remote: Party::default(),
+    });
+    let commands = world.media_commands();
+    assert!(
+        matches!(
+            &commands[..],
+            [MediaCommand::Hold(Hold::Off), MediaCommand::AcceptOffer(..)]
+        ),
+        "{commands:?}"
+    );
+    world.media(CallEvent::LocalAnswer {
+        sdp: "new answer".into(),
+    });
+    assert_eq!(world.media_commands(), [MediaCommand::Hold(Hold::SendOnly)]);
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Held);
+}
+
+#[test]
 fn switching_answers_one_call_and_holds_the_other() {
     let mut world = World::ready();
     let first = world.answered();

@@ -3,5 +3,6 @@
 mod attach;
 mod call;
 mod login;
+mod mishaps;
 mod rest;
 mod world;
