@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::assistant::settings::AssistantSettings;
 use crate::fault::{Fault, FaultPlan};
 use crate::limits::Limits;
 use crate::rest::settings::{Choice, Choices, Rate, RestSettings};
@@ -14,6 +15,10 @@ use crate::rest::settings::{Choice, Choices, Rate, RestSettings};
 ///
 /// Prints one JSON line on standard output when ready. Users demo-1 to demo-9, password "sandbox". A line
 /// {"call":"demo-1"} on standard input makes the sandbox call that user.
+///
+/// An anonymous login reaches a stand-in for an AI assistant, whatever it dials. It speaks, and says each text back; the
+/// text "tool NAME JSON" makes it call that tool of the client, "remember" tells what was said before, "conversation" the
+/// name by which the conversation is resumed.
 #[derive(Debug, Parser)]
 #[command(name = "offhook-sandbox", disable_version_flag = true)]
 pub(crate) struct Args {
@@ -78,6 +83,8 @@ pub(crate) struct Args {
     /// rest-lost=N (every N-th POST is carried out, its answer is not written); may be given several times.
     #[arg(long, value_name = "NAME=NUMBER")]
     fault: Vec<Fault>,
+    #[command(flatten)]
+    assistant: AssistantSettings,
 }
 
 /// Which dialects are spoken.
@@ -127,6 +134,8 @@ pub(crate) struct Settings {
     pub(crate) rest_port: u16,
     /// How the REST API behaves.
     pub(crate) rest: RestSettings,
+    /// How the assistant behaves.
+    pub(crate) assistant: AssistantSettings,
 }
 
 impl Args {
@@ -145,6 +154,7 @@ impl Args {
                 kept.with(choice).unwrap_or(kept)
             });
         Settings {
+            assistant: self.assistant,
             listen: self.listen,
             listen_tls: self
                 .tls
@@ -222,6 +232,7 @@ mod tests {
         assert_eq!(settings.listen_tls, None);
         assert_eq!(settings.limits, Limits::default());
         assert_eq!(settings.rest, RestSettings::default());
+        assert_eq!(settings.assistant, AssistantSettings::default());
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl Desk {
             dialect: settings.dialect,
             limits: settings.limits.clone(),
             rest: settings.rest.clone(),
+            assistant: settings.assistant.clone(),
             wall: SystemTime::now(),
         };
         Ok(Self {

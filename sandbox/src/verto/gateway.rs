@@ -11,6 +11,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::args::DialectChoice;
+use crate::assistant::settings::AssistantSettings;
+use crate::assistant::stand_in::Assistants;
 use crate::face::{FREESWITCH, Face, TELNYX};
 use crate::limits::Limits;
 use crate::rest::account::Account;
@@ -30,6 +32,7 @@ pub(crate) struct GatewayConfig {
     pub(crate) dialect: DialectChoice,
     pub(crate) limits: Limits,
     pub(crate) rest: RestSettings,
+    pub(crate) assistant: AssistantSettings,
     /// The time of day at the start: tokens expire by it.
     pub(crate) wall: SystemTime,
 }
@@ -77,6 +80,7 @@ pub(crate) struct Gateway {
     pub(super) started: Instant,
     /// What the REST API made: users of their own.
     pub(super) account: Account,
+    pub(super) assistants: Assistants,
     /// When the input that is being handled happened.
     pub(super) now: Instant,
     pub(super) exchange: Exchange,
@@ -98,6 +102,7 @@ impl Gateway {
         let mut rng = StdRng::from_seed(seed);
         Self {
             account: Account::new(config.rest.clone(), rng.random()),
+            assistants: Assistants::default(),
             config,
             started: now,
             now,

@@ -121,6 +121,7 @@ impl Gateway {
             state: None,
         };
         self.request(session, Method::ClientReady, &ready);
+        self.greet(session);
     }
 
     fn read_login(
@@ -130,11 +131,10 @@ impl Gateway {
         method: Option<Method>,
         now: Instant,
     ) -> Result<(Identity, Option<String>), Refused> {
-        let anonymous = method == Some(Method::AnonymousLogin) && face.telnyx_ids;
-        let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
-        if anonymous {
-            return Ok((Identity::Guest, params.sessid));
+        if method == Some(Method::AnonymousLogin) && face.telnyx_ids {
+            return self.read_anonymous(request);
         }
+        let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
         let identity = credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?;
         Ok((identity, params.sessid))
     }
@@ -225,8 +225,10 @@ impl Gateway {
             Some(_) | None => self.uuid(),
         };
         self.names.insert(sessid.clone(), id);
+        let talk = self.talk(&identity);
         let session = Session {
             sessid,
+            talk,
             identity,
             face,
             socket: None,

@@ -34,6 +34,17 @@ pub(super) struct Session {
     pub(super) offers_before_ready: BTreeSet<LegId>,
     /// Calls that `clientReady` will list.
     pub(super) reattached: Vec<String>,
+    /// With a client without credentials: what it has with its assistant.
+    pub(super) talk: Option<Talk>,
+}
+
+/// What a session has with its assistant.
+#[derive(Debug)]
+pub(super) struct Talk {
+    /// Name of the conversation; `None` when the one that was wanted is not there.
+    pub(super) conversation: Option<String>,
+    /// The settings were told.
+    pub(super) greeted: bool,
 }
 
 /// A call as its client knows it.

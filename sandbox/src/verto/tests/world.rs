@@ -7,6 +7,7 @@ use offhook_media::program::AudioCodec;
 use serde_json::{Value, json};
 
 use crate::args::DialectChoice;
+use crate::assistant::settings::AssistantSettings;
 use crate::limits::Limits;
 use crate::rest::settings::RestSettings;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
@@ -68,14 +69,23 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::with_limits(Limits::default())
+        Self::with(Limits::default(), AssistantSettings::default())
     }
 
     pub(super) fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, AssistantSettings::default())
+    }
+
+    pub(super) fn with_assistant(assistant: AssistantSettings) -> Self {
+        Self::with(Limits::default(), assistant)
+    }
+
+    fn with(limits: Limits, assistant: AssistantSettings) -> Self {
         let config = GatewayConfig {
             dialect: DialectChoice::Auto,
             limits,
             rest: RestSettings::default(),
+            assistant,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
         };
         let now = Instant::now();
