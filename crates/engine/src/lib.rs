@@ -46,6 +46,7 @@
 pub mod account;
 pub mod builder;
 mod call;
+pub mod command_line;
 pub mod config;
 pub mod core;
 pub mod driver;

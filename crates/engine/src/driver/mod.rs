@@ -4,6 +4,7 @@
 //! of one. There is no task and no timer per call or per account, and no lock that calls share.
 
 mod clock;
+mod command;
 pub mod engine;
 pub mod events;
 mod line;

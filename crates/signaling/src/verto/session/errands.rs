@@ -308,14 +308,15 @@ impl Session {
         let reason = error
             .message
             .unwrap_or_else(|| "no reason given".to_owned());
-        let error = match errand {
-            Errand::Converse(_) => failure(&self.server, error.code, &reason),
-            _ => Error::Refused {
+        let error = if matches!(errand, Errand::Converse(_)) {
+            failure(&self.server, error.code, &reason)
+        } else {
+            Error::Refused {
                 server: self.server.clone(),
                 method: errand.name(),
                 code: error.code,
                 reason,
-            },
+            }
         };
         self.on_errand_failed(errand, error);
     }
