@@ -90,7 +90,16 @@ fn words(event: &Event) -> String {
             tool_call,
             name,
             arguments,
-        } => format!("tool call {tool_call}: {name} {arguments}"),
+            handled,
+        } => {
+            let who = if *handled {
+                ", answered by its program"
+            } else {
+                ""
+            };
+            format!("tool call {tool_call}: {name} {arguments}{who}")
+        }
+        Event::ToolFailed { reason, .. } => format!("tool call failed: {reason}"),
         Event::Assistant { kind, .. } => format!("assistant event {kind}"),
         Event::TokenExpiringSoon { left_s } => format!(
             "the token is good for only {} more, and no new one has come",

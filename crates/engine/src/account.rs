@@ -31,6 +31,8 @@ pub struct Profile {
     pub has_token_source: bool,
     /// Users may send commands to its server.
     pub server_commands: bool,
+    /// Names of an assistant's tools that the driver can have answered.
+    pub tools: Vec<String>,
     /// Calls of an earlier process that the server offers soon after the start are taken up; others that nobody here
     /// knows of are hung up. Only for an account whose earlier session is remembered: a call that is taken up is heard at
     /// once, without anybody answering it.

@@ -15,6 +15,7 @@ use offhook_signaling::verto::dialect::differences::Dialect;
 
 use crate::request::Dtmf;
 use crate::token_source::TokenSource;
+use crate::tool::Tool;
 
 /// One registration at one server.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct AccountConfig {
     pub login_params: BTreeMap<String, String>,
     /// Users may send commands to the server (FreeSWITCH).
     pub server_commands: bool,
+    /// Tools of an assistant that programs answer. Others are only told.
+    pub tools: Vec<Tool>,
     /// Calls of an earlier process that the server still keeps are taken up. Needs a state file.
     pub recover_calls: bool,
 }
@@ -74,6 +77,7 @@ impl AccountConfig {
             user_variables: BTreeMap::new(),
             login_params: BTreeMap::new(),
             server_commands: false,
+            tools: Vec::new(),
             recover_calls: true,
         }
     }

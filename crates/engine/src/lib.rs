@@ -58,6 +58,7 @@ pub mod quality;
 pub mod request;
 pub mod status;
 pub mod token_source;
+pub mod tool;
 pub mod vocabulary;
 
 pub use driver::engine::Engine;

@@ -9,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::Fault;
 use crate::config::raw::{
-    RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia, RawState, RawToken,
+    RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia, RawState,
+    RawToken, RawTool,
 };
 
 /// An unknown key and where it stands (a byte offset into the text).
@@ -56,6 +57,13 @@ fn accounts(value: &Spanned<DeValue<'_>>, found: &mut Vec<Unknown>) {
             .and_then(|keys| keys.get("token"))
         {
             table::<RawToken>(token, "`token`", found);
+        }
+        let tools = account
+            .get_ref()
+            .as_table()
+            .and_then(|keys| keys.get("tool")?.get_ref().as_array());
+        for tool in tools.into_iter().flatten() {
+            table::<RawTool>(tool, "[[account.tool]]", found);
         }
     }
 }

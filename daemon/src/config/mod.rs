@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod raw;
 pub(crate) mod secret_file;
 mod token;
+mod tool;
 
 #[cfg(test)]
 mod tests;

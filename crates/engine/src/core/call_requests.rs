@@ -81,13 +81,15 @@ impl Core {
         now: Instant,
     ) -> Result<CallId, Error> {
         check_headers(&headers)?;
-        let key = self.find_call(call, Wanted::Ringing).map_err(|error| {
-            self.only_anonymous("nobody can call it, so there is nothing to answer")
-                .unwrap_or(error)
-        })?;
+        const NOTHING: &str = "nobody can call it, so there is nothing to answer";
+        let key = self
+            .find_call(call, Wanted::Ringing)
+            .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
+        let account = self.calls.get(&key).map(Call::account);
+        let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
-                return Err(wrong_state(call, "answered"));
+                return Err(anonymous.unwrap_or_else(|| wrong_state(call, "answered")));
             }
             call.answer(headers, fx);
             Ok(call.id().clone())
@@ -128,10 +130,15 @@ impl Core {
         cause: Option<Cause>,
         now: Instant,
     ) -> Result<CallId, Error> {
-        let key = self.find_call(call, Wanted::Ringing)?;
+        const NOTHING: &str = "nobody can call it, so there is nothing to refuse";
+        let key = self
+            .find_call(call, Wanted::Ringing)
+            .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
+        let account = self.calls.get(&key).map(Call::account);
+        let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
-                return Err(wrong_state(call, "refused"));
+                return Err(anonymous.unwrap_or_else(|| wrong_state(call, "refused")));
             }
             call.hang_up(cause, Vec::new(), fx);
             Ok(call.id().clone())

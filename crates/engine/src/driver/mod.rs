@@ -16,3 +16,4 @@ pub mod sound;
 pub(crate) mod start;
 mod surroundings;
 mod token;
+mod tools;
