@@ -45,6 +45,7 @@ fn words(event: &Event) -> String {
             Some(name) => format!("{name} ({number}) calls"),
             None => format!("{number} calls"),
         },
+        Event::Invite { number, .. } if number.is_empty() => "calling the assistant".to_owned(),
         Event::Invite { number, .. } => format!("calling {number}"),
         Event::Ringing => "ringing".to_owned(),
         Event::Early => "early media".to_owned(),

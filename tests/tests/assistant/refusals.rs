@@ -34,6 +34,17 @@ fn what_the_server_denies_is_told_and_the_call_goes_on() {
 }
 
 #[test]
+fn a_call_needs_no_number_and_any_number_is_the_assistants() {
+    let sandbox = Sandbox::start(&[]);
+    let mut world = World::ready(&sandbox, &target(""));
+    world.order(&["call", "--wait"]);
+    assert_eq!(world.ask("hello"), "You said: hello");
+    world.order(&["hangup"]);
+    world.order(&["call", "99017", "--wait"]);
+    assert_eq!(world.ask("again"), "You said: again");
+}
+
+#[test]
 fn what_the_server_allows_is_done() {
     let sandbox = Sandbox::start(&["--assistant-denies", "dtmf"]);
     let mut world = World::ready(&sandbox, &target(""));

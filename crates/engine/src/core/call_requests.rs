@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::program::CallKey;
+use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::{Command, ConversationItem};
@@ -27,12 +28,15 @@ impl Core {
         if self.phase != Phase::Running {
             return Err(Error::ShuttingDown);
         }
-        check_number(&request.number)?;
         check_headers(&request.headers)?;
         let key = self.find_account(request.account.as_deref())?;
         let Some(account) = self.accounts.get(key.0) else {
             return Err(Error::Ended);
         };
+        // Without an identity there is only one whom it can reach.
+        if account.profile.login != LoginKind::Anonymous || !request.number.is_empty() {
+            check_number(&request.number)?;
+        }
         let name = Arc::clone(&account.profile.name);
         if !account.is_ready() {
             let (reason, remedy) = account.not_ready();

@@ -185,7 +185,11 @@ impl Core {
             // On a live connection it is a new login in place of an older one.
             SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![EventKind::TokenRefreshed],
             SignalingEvent::LoggedIn { .. } => vec![entry.logged_in(now)],
-            SignalingEvent::Ready => entry.ready(now),
+            SignalingEvent::Ready => {
+                let events = entry.ready(now);
+                self.tell(account, events, now);
+                return self.give_outputs(account);
+            }
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],
             SignalingEvent::Disconnected { cause, retry_in } => {

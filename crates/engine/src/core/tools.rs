@@ -1,5 +1,6 @@
 //! Tool calls of assistants: who is told, who answers.
 
+use std::mem;
 use std::time::Instant;
 
 use offhook_signaling::command::{Command, ConversationItem};
@@ -9,6 +10,9 @@ use crate::core::machine::Core;
 use crate::event::EventKind;
 use crate::output::{AccountKey, Output};
 use crate::tool::{ToolCall, ToolFailure};
+
+/// Outputs of an account that wait for its connection; of more, the oldest are dropped.
+const MOST_OUTPUTS: usize = 64;
 
 impl Core {
     /// Tells of a tool call, and has it answered where a program is there for it.
@@ -50,8 +54,27 @@ impl Core {
                 json!({ "error": plain }).to_string()
             }
         };
-        // A call that is over took its assistant with it.
-        if call.call.is_none() || self.key_of(account, call.call.as_ref()).is_some() {
+        let Some(entry) = self.accounts.get_mut(account.0) else {
+            return;
+        };
+        if entry.outputs.len() >= MOST_OUTPUTS {
+            entry.outputs.pop_front();
+        }
+        entry.outputs.push_back((call, output));
+        if entry.is_ready() {
+            self.give_outputs(account);
+        }
+    }
+
+    /// Gives the assistant what its tools brought while there was a connection, or none.
+    pub(super) fn give_outputs(&mut self, account: AccountKey) {
+        let entry = self.accounts.get_mut(account.0);
+        let outputs = entry.map(|entry| mem::take(&mut entry.outputs));
+        for (call, output) in outputs.unwrap_or_default() {
+            // A call that is over took its assistant with it.
+            if call.call.is_some() && self.key_of(account, call.call.as_ref()).is_none() {
+                continue;
+            }
             let item = ConversationItem::ToolOutput {
                 tool_call: call.tool_call,
                 output,

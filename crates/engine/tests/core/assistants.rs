@@ -1,12 +1,16 @@
 //! Accounts that log in anonymously: tool calls and what is not possible; in virtual time.
 
+use std::time::Duration;
+
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
 use offhook_engine::output::{AccountKey, Output};
+use offhook_engine::request::CallRequest;
 use offhook_engine::tool::{ToolCall, ToolFailure};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::{Command, ConversationItem};
-use offhook_signaling::event::{AssistantEvent, Event};
+use offhook_signaling::deadlines::Deadline;
+use offhook_signaling::event::{AssistantEvent, DisconnectCause, Event};
 
 use crate::world::World;
 
@@ -122,4 +126,40 @@ fn there_is_nothing_to_answer_for_an_anonymous_account() {
     told(world.core.answer(Some(&call), Vec::new(), world.now));
     told(world.core.reject(Some(&call), None, world.now));
     assert_eq!(world.kinds().last(), Some(&"answered"));
+}
+
+#[test]
+fn an_answer_waits_for_the_connection_and_not_for_a_call_that_is_over() {
+    let mut world = World::ready();
+    let call = world.answered();
+    let (run, _) = calls(&mut world, Some(call.clone()), "get_weather");
+    let closed = Event::Disconnected {
+        cause: DisconnectCause::Silent(Deadline::ProbeReply),
+        retry_in: Some(Duration::from_secs(1)),
+    };
+    world.signal(closed);
+    let over = ToolCall {
+        call: Some(World::name("over")),
+        ..run[0].clone()
+    };
+    for call in [run[0].clone(), over] {
+        world
+            .core
+            .tool_finished(AccountKey(0), call, Ok("rain".into()), world.now);
+    }
+    assert_eq!(world.commands(), []);
+    world.make_ready();
+    assert_eq!(world.commands(), [output_of(Some(call), "rain")]);
+    world.make_ready();
+    assert_eq!(world.commands(), []);
+}
+
+#[test]
+fn only_an_anonymous_account_calls_without_a_number() {
+    let request = CallRequest::default();
+    let mut world = World::anonymous();
+    world.core.call(&request, world.now).unwrap();
+    let mut world = World::ready();
+    let refused = world.core.call(&request, world.now);
+    assert!(matches!(refused, Err(Error::Number { .. })), "{refused:?}");
 }
