@@ -56,10 +56,17 @@ fn every_call_goes_to_the_assistant_which_speaks_and_shows_itself_once() {
     assert_eq!(settings["params"]["type"], "widget_settings");
     world.call(Kind::Telnyx, socket, "c-2", "demo-2");
     world.expect(socket, "telnyx_rtc.answer");
+    // Neither after another login nor on another socket.
     let again =
         json!({"target_type": "ai_assistant", "target_id": "a-1", "target_version_id": "v2"});
     let reply = world.ask(socket, "anonymous_login", again);
-    assert_eq!(reply["result"]["message"], "logged in");
+    let sessid = reply["result"]["sessid"].clone();
+    assert!(!world.methods(socket).contains(&"ai_conversation"));
+    world.close(socket);
+    let params = json!({"target_version_id": "v2", "sessid": sessid});
+    let (socket, reply) = login(&mut world, params);
+    assert_eq!(reply["result"]["sessid"], sessid);
+    world.expect(socket, "telnyx_rtc.attach");
     assert!(!world.methods(socket).contains(&"ai_conversation"));
 }
 
