@@ -63,6 +63,7 @@ fn log(notice: &Notice) {
         EventKind::RequestFailed { reason, remedy } => {
             tracing::warn!(account, call, reason, remedy, "a request failed")
         }
+        EventKind::ToolFailed { reason, .. } => tracing::warn!(account, call, reason, "a tool"),
         EventKind::Recovering { on } => tracing::info!(account, call, waits = on, "recovering"),
         EventKind::Ended(ended) => {
             let (by, cause, reason) = (ended.by, ended.cause.name(), ended.reason.to_string());
@@ -98,6 +99,7 @@ fn log_account(account: &str, kind: &EventKind) {
             tracing::error!(account, reason, remedy, "refused");
         }
         EventKind::Ready => tracing::info!(account, "ready"),
+        EventKind::ToolFailed { reason, .. } => tracing::warn!(account, reason, "a tool"),
         EventKind::TokenRefreshed => tracing::info!(account, "logged in with a new token"),
         EventKind::TokenFailed { reason } => tracing::warn!(account, reason, "no new token"),
         EventKind::TokenExpiringSoon { left } => {

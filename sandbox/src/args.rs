@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::assistant::settings::AssistantSettings;
 use crate::fault::file::FaultFile;
 use crate::fault::gateway::Wishes;
 use crate::fault::plan::{Fault, FaultPlan};
@@ -41,6 +42,10 @@ While it runs, a line on standard input makes something go wrong:
 ///
 /// Prints one JSON line on standard output when ready. Users demo-1 to demo-9, password "sandbox". A line
 /// {"call":"demo-1"} on standard input makes the sandbox call that user.
+///
+/// An anonymous login reaches a stand-in for an AI assistant, whatever it dials. It speaks, and says each text back; the
+/// text "tool NAME JSON" makes it call that tool of the client, "remember" tells what was said before, "conversation" the
+/// name by which the conversation is resumed.
 #[derive(Debug, Parser)]
 #[command(name = "offhook-sandbox", disable_version_flag = true, after_help = FAULTS)]
 pub(crate) struct Args {
@@ -110,6 +115,8 @@ pub(crate) struct Args {
     /// What becomes of a user's older client when the same user logs in once more.
     #[arg(long, value_enum, default_value_t = SecondLogin::Usual)]
     second_login: SecondLogin,
+    #[command(flatten)]
+    assistant: AssistantSettings,
 }
 
 /// Which dialects are spoken.
@@ -163,6 +170,8 @@ pub(crate) struct Settings {
     pub(crate) faults: Wishes,
     /// What a second login does to the first.
     pub(crate) second_login: SecondLogin,
+    /// How the assistant behaves.
+    pub(crate) assistant: AssistantSettings,
 }
 
 impl Args {
@@ -182,6 +191,7 @@ impl Args {
                 kept.with(choice).unwrap_or(kept)
             });
         Settings {
+            assistant: self.assistant,
             listen: self.listen,
             listen_tls: self
                 .tls
@@ -261,6 +271,7 @@ mod tests {
         assert_eq!(settings.listen_tls, None);
         assert_eq!(settings.limits, Limits::default());
         assert_eq!(settings.rest, RestSettings::default());
+        assert_eq!(settings.assistant, AssistantSettings::default());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use offhook_signaling::verto::dialect::differences::Dialect;
 use crate::ice::IceConfig;
 use crate::request::Dtmf;
 use crate::token_source::TokenSource;
+use crate::tool::Tool;
 
 /// One registration at one server.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub struct AccountConfig {
     pub login_params: BTreeMap<String, String>,
     /// Users may send commands to the server (FreeSWITCH).
     pub server_commands: bool,
+    /// Tools of an assistant that programs answer. Others are only told.
+    pub tools: Vec<Tool>,
     /// Calls of an earlier process that the server still keeps are taken up. Needs a state file.
     pub recover_calls: bool,
     /// STUN and TURN servers, which candidates are used, and whether they trickle.
@@ -77,6 +80,7 @@ impl AccountConfig {
             user_variables: BTreeMap::new(),
             login_params: BTreeMap::new(),
             server_commands: false,
+            tools: Vec::new(),
             recover_calls: true,
             ice: IceConfig::default(),
         }

@@ -46,6 +46,7 @@
 pub mod account;
 pub mod builder;
 mod call;
+pub mod command_line;
 pub mod config;
 pub mod core;
 pub mod driver;
@@ -58,6 +59,7 @@ pub mod quality;
 pub mod request;
 pub mod status;
 pub mod token_source;
+pub mod tool;
 pub mod vocabulary;
 
 pub use driver::engine::Engine;

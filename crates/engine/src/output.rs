@@ -12,6 +12,7 @@ use offhook_signaling::remembered::Remembered;
 use serde_json::Value;
 
 use crate::event::Event;
+use crate::tool::ToolCall;
 
 /// Names one account within an engine: its place in the builder's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +26,8 @@ pub enum Output {
     Signaling(AccountKey, Command),
     /// Ask the account's token source, and give its token, or its failure, to the session.
     FetchToken(AccountKey),
+    /// Have a program of the account's answer this tool call; `tool_finished` brings its answer.
+    RunTool(AccountKey, ToolCall),
     /// Keep this for the account's session in a later process.
     Remember(AccountKey, Remembered),
     /// The server's answer to the command with this number.

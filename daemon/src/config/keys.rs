@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::error::Fault;
 use crate::config::raw::{
     RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia, RawRelay,
-    RawState, RawToken,
+    RawState, RawToken, RawTool,
 };
 
 /// An unknown key and where it stands (a byte offset into the text).
@@ -65,6 +65,13 @@ fn accounts(value: &Spanned<DeValue<'_>>, found: &mut Vec<Unknown>) {
             .and_then(|keys| keys.get("token"))
         {
             table::<RawToken>(token, "`token`", found);
+        }
+        let tools = account
+            .get_ref()
+            .as_table()
+            .and_then(|keys| keys.get("tool")?.get_ref().as_array());
+        for tool in tools.into_iter().flatten() {
+            table::<RawTool>(tool, "[[account.tool]]", found);
         }
     }
 }

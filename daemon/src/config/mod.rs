@@ -10,6 +10,7 @@ mod keys;
 pub(crate) mod raw;
 pub(crate) mod secret_file;
 mod token;
+mod tool;
 
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,8 @@ pub(crate) struct RawAccount {
     pub(crate) server_commands: Option<bool>,
     pub(crate) recover_calls: Option<bool>,
     pub(crate) anonymous: Option<Spanned<RawAnonymous>>,
+    #[serde(default)]
+    pub(crate) tool: Vec<Spanned<RawTool>>,
     pub(crate) ca_file: Option<Text>,
     pub(crate) proxy: Option<Text>,
     pub(crate) proxy_credentials_file: Option<Text>,
@@ -95,6 +97,15 @@ pub(crate) struct RawAnonymous {
     pub(crate) conversation_id: Option<Text>,
     #[serde(default)]
     pub(crate) target_params: BTreeMap<String, String>,
+}
+
+/// `[[account.tool]]`: the program that answers one tool of an assistant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTool {
+    pub(crate) name: Option<Text>,
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    pub(crate) time_limit: Option<Spanned<RawDuration>>,
 }
 
 /// `token = {..}`: a program or a web service.

@@ -188,6 +188,7 @@ impl Desk {
             rest: settings.rest.clone(),
             faults: settings.faults.clone(),
             second_login: settings.second_login,
+            assistant: settings.assistant.clone(),
             wall: SystemTime::now(),
         };
         Ok(Self {

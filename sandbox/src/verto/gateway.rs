@@ -11,6 +11,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::args::DialectChoice;
+use crate::assistant::settings::AssistantSettings;
+use crate::assistant::stand_in::Assistants;
 use crate::face::{FREESWITCH, Face, TELNYX};
 use crate::fault::gateway::Wishes;
 use crate::fault::order::Order;
@@ -37,6 +39,7 @@ pub(crate) struct GatewayConfig {
     pub(crate) rest: RestSettings,
     pub(crate) faults: Wishes,
     pub(crate) second_login: SecondLogin,
+    pub(crate) assistant: AssistantSettings,
     /// The time of day at the start: tokens expire by it.
     pub(crate) wall: SystemTime,
 }
@@ -92,6 +95,7 @@ pub(crate) struct Gateway {
     pub(super) started: Instant,
     /// What the REST API made: users of their own.
     pub(super) account: Account,
+    pub(super) assistants: Assistants,
     /// When the input that is being handled happened.
     pub(super) now: Instant,
     pub(super) exchange: Exchange,
@@ -117,6 +121,7 @@ impl Gateway {
         Self {
             account: Account::new(config.rest.clone(), rng.random()),
             wishes: config.faults.clone(),
+            assistants: Assistants::default(),
             config,
             started: now,
             now,

@@ -122,6 +122,7 @@ impl Gateway {
             state: None,
         };
         self.request(session, Method::ClientReady, &ready);
+        self.greet(session);
     }
 
     fn read_login(
@@ -131,16 +132,17 @@ impl Gateway {
         method: Option<Method>,
         now: Instant,
     ) -> Result<(Identity, Option<String>), Refused> {
-        let anonymous = method == Some(Method::AnonymousLogin) && face.telnyx_ids;
-        let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
-        let identity = if anonymous {
-            Identity::Guest
+        let (identity, sessid) = if method == Some(Method::AnonymousLogin) && face.telnyx_ids {
+            self.read_anonymous(request)?
         } else {
-            credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?
+            let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
+            let identity =
+                credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?;
+            (identity, params.sessid)
         };
         match self.wishes.take(identity.name(), refusal) {
             Some(code) => Err(Refused::OnPurpose(code)),
-            None => Ok((identity, params.sessid)),
+            None => Ok((identity, sessid)),
         }
     }
 
@@ -233,8 +235,10 @@ impl Gateway {
             Some(_) | None => self.uuid(),
         };
         self.names.insert(sessid.clone(), id);
+        let talk = self.talk(&identity);
         let session = Session {
             sessid,
+            talk,
             identity,
             face,
             socket: None,

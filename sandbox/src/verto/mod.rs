@@ -1,5 +1,6 @@
 //! The Verto side of the gateway, as a server sees it: sockets, sessions, logins and calls of both dialects; sans-IO.
 
+mod assistants;
 mod calls;
 mod credentials;
 mod frames;

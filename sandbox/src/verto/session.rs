@@ -39,6 +39,17 @@ pub(super) struct Session {
     pub(super) offering: Offering,
     /// A later login of the same user took its registration.
     pub(super) unregistered: bool,
+    /// With a client without credentials: what it has with its assistant.
+    pub(super) talk: Option<Talk>,
+}
+
+/// What a session has with its assistant.
+#[derive(Debug)]
+pub(super) struct Talk {
+    /// Name of the conversation; `None` when the one that was wanted is not there.
+    pub(super) conversation: Option<String>,
+    /// The settings were told.
+    pub(super) greeted: bool,
 }
 
 /// A call as its client knows it.

@@ -542,7 +542,7 @@ impl Call {
             .push_back(Output::Signaling(self.identity.account, command));
     }
 
-    pub(super) fn tell(&self, kind: EventKind, fx: &mut Effects<'_>) {
+    pub(crate) fn tell(&self, kind: EventKind, fx: &mut Effects<'_>) {
         fx.outbox.push_back(Output::Event(Event {
             account: Arc::clone(&self.identity.account_name),
             call: Some(self.identity.id.clone()),

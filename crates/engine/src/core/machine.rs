@@ -12,7 +12,7 @@ use offhook_media::program::CallKey;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
-use offhook_signaling::event::Event as SignalingEvent;
+use offhook_signaling::event::{AssistantEvent, Event as SignalingEvent};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -23,6 +23,7 @@ use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, Output};
 use crate::request::Dtmf;
 use crate::status::{CallStatus, Direction, Status};
+use crate::tool::ToolCall;
 
 /// See [`Deadline::ShutDown`].
 const SHUT_DOWN: Duration = Duration::from_secs(4);
@@ -48,7 +49,7 @@ pub struct Core {
     pub(super) accounts: Vec<Account>,
     pub(super) calls: BTreeMap<CallKey, Call>,
     /// Servers choose names too, so a name counts only together with its account.
-    names: HashMap<(AccountKey, CallId), CallKey>,
+    pub(super) names: HashMap<(AccountKey, CallId), CallKey>,
     deadlines: BTreeSet<(Instant, Deadline, CallKey)>,
     pub(super) outbox: VecDeque<Output>,
     pub(super) rng: StdRng,
@@ -184,7 +185,11 @@ impl Core {
             // On a live connection it is a new login in place of an older one.
             SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![EventKind::TokenRefreshed],
             SignalingEvent::LoggedIn { .. } => vec![entry.logged_in(now)],
-            SignalingEvent::Ready => entry.ready(now),
+            SignalingEvent::Ready => {
+                let events = entry.ready(now);
+                self.tell(account, events, now);
+                return self.give_outputs(account);
+            }
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],
             SignalingEvent::Disconnected { cause, retry_in } => {
@@ -259,6 +264,23 @@ impl Core {
                 from,
                 body,
             } => vec![EventKind::Message { from, text: body }],
+            SignalingEvent::Assistant {
+                call,
+                event:
+                    AssistantEvent::ToolCall {
+                        tool_call,
+                        name,
+                        arguments,
+                    },
+            } => {
+                let call = ToolCall {
+                    call,
+                    tool_call,
+                    name,
+                    arguments,
+                };
+                return self.on_tool_call(account, call, now);
+            }
             SignalingEvent::Assistant { call: None, event } => {
                 vec![EventKind::Assistant(Box::new(event))]
             }

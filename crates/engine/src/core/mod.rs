@@ -5,3 +5,4 @@ mod call_requests;
 mod check;
 pub mod machine;
 mod search;
+mod tools;

@@ -4,6 +4,7 @@
 //! of one. There is no task and no timer per call or per account, and no lock that calls share.
 
 mod clock;
+mod command;
 pub mod engine;
 pub mod events;
 mod ice_servers;
@@ -16,3 +17,4 @@ pub mod sound;
 pub(crate) mod start;
 mod surroundings;
 mod token;
+mod tools;

@@ -40,6 +40,7 @@ use crate::driver::sound::{self, Opened};
 use crate::driver::surroundings::{Change, ClockChange, Surroundings};
 use crate::driver::token::fetch::fetch;
 use crate::driver::token::files::{self, Files};
+use crate::driver::tools::{Finished, Tools};
 use crate::error::Error;
 use crate::event::Event;
 use crate::output::{AccountKey, MediaCommand, Output};
@@ -73,6 +74,7 @@ pub(crate) struct Shard {
     pub(crate) token_files: Files,
     /// How many sources are asked at a time.
     pub(crate) fetching: Arc<Semaphore>,
+    pub(crate) tools: Tools,
     pub(crate) memory: Option<Memory>,
     pub(crate) surroundings: Surroundings,
     pub(crate) state: Moving,
@@ -115,6 +117,7 @@ enum Next {
     Attempt(Attempt),
     Sound(CallKey, Opened, Found),
     Fetched(usize, Result<Secret, TokenError>),
+    Tool(Finished),
     Written,
     LookAtFiles,
     Addresses(Vec<Change>),
@@ -144,6 +147,9 @@ impl Shard {
                 Next::Attempt((key, outcome)) => self.on_attempt(key, outcome, now),
                 Next::Sound(call, opened, found) => self.on_sound(call, opened, found, now),
                 Next::Fetched(account, outcome) => self.on_fetched(account, outcome, now),
+                Next::Tool((account, call, outcome)) => {
+                    self.core.tool_finished(account, call, outcome, now);
+                }
                 Next::Written => self.state.writing = None,
                 Next::LookAtFiles => {
                     self.state.look_at = Some(now + files::EVERY);
@@ -201,6 +207,7 @@ impl Shard {
             Some(attempt) = state.attempts.next() => Next::Attempt(attempt),
             Some((call, opened, found)) = state.sounds.next() => Next::Sound(call, opened, found),
             Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
+            Some(finished) = self.tools.next() => Next::Tool(finished),
             () = written => Next::Written,
             () = files => Next::LookAtFiles,
             changes = self.surroundings.addresses() => Next::Addresses(changes),
@@ -409,6 +416,11 @@ impl Shard {
                 }
                 Output::Media(call, command) => self.on_media_command(call, command, now),
                 Output::FetchToken(AccountKey(account)) => self.fetch(account),
+                Output::RunTool(account, call) => {
+                    if let Some(name) = self.core.name_of(account.0) {
+                        self.tools.start(account, &name, call);
+                    }
+                }
                 Output::Remember(AccountKey(account), state) => self.remember(account, state),
                 Output::Answer(id, result) => {
                     if let Some(reply) = self.state.answers.remove(&id) {

@@ -27,6 +27,7 @@ use crate::driver::memory::Memory;
 use crate::driver::shard::{Moving, Shard};
 use crate::driver::surroundings::Surroundings;
 use crate::driver::token::files::Files;
+use crate::driver::tools::Tools;
 use crate::error::BuildError;
 use crate::ice::is_loopback;
 use crate::token_source::TokenSource;
@@ -67,6 +68,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         .map(|account| account.token_source.clone())
         .collect();
     let ice = builder.accounts.iter().map(AccountIce::of).collect();
+    let tools = Tools::new(builder.accounts.iter().map(|account| &account.tools[..]));
     let lines = builder
         .accounts
         .into_iter()
@@ -108,6 +110,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         token_sources,
         token_files,
         fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
+        tools,
         memory,
         surroundings: Surroundings::new(now),
         notices: broadcast::Sender::new(builder.limits.events.max(1)),
@@ -127,6 +130,7 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         login: account.login.kind(),
         has_token_source: account.token_source.is_some(),
         server_commands: account.server_commands,
+        tools: account.tools.iter().map(|tool| tool.name.clone()).collect(),
         adopts_calls: remembered(account, memory) != Remembered::default(),
     }
 }

@@ -49,6 +49,14 @@ impl World {
         world
     }
 
+    /// A core whose account has no identity, and is ready.
+    pub(crate) fn anonymous() -> Self {
+        let change = |profile: &mut Profile| profile.login = LoginKind::Anonymous;
+        let mut world = Self::with_profile(Dtmf::Info, 10, change);
+        world.make_ready();
+        world
+    }
+
     fn with_profile(dtmf: Dtmf, max_calls: usize, change: impl FnOnce(&mut Profile)) -> Self {
         let mut profile = Profile {
             name: Arc::from("desk"),
@@ -59,6 +67,7 @@ impl World {
             login: LoginKind::Token,
             has_token_source: true,
             server_commands: false,
+            tools: vec!["get_weather".into()],
             adopts_calls: true,
         };
         change(&mut profile);

@@ -1,5 +1,6 @@
 //! Stories about the gateway in virtual time, with scripted clients and a media side that agrees to everything.
 
+mod assistant;
 mod attach;
 mod call;
 mod login;

@@ -7,6 +7,7 @@ use offhook_media::program::AudioCodec;
 use serde_json::{Value, json};
 
 use crate::args::DialectChoice;
+use crate::assistant::settings::AssistantSettings;
 use crate::fault::gateway::Wishes;
 use crate::fault::plan::{Fault, FaultPlan};
 use crate::limits::Limits;
@@ -75,7 +76,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::with_limits(Limits::default())
+        Self::with(Limits::default(), AssistantSettings::default())
     }
 
     pub(super) fn with_limits(limits: Limits) -> Self {
@@ -90,12 +91,27 @@ impl World {
     }
 
     pub(super) fn with(limits: Limits, faults: Wishes, second_login: SecondLogin) -> Self {
+        Self::with_all(limits, faults, second_login, AssistantSettings::default())
+    }
+
+    pub(super) fn with_assistant(assistant: AssistantSettings) -> Self {
+        let (faults, second_login) = (Wishes::default(), SecondLogin::default());
+        Self::with_all(Limits::default(), faults, second_login, assistant)
+    }
+
+    fn with_all(
+        limits: Limits,
+        faults: Wishes,
+        second_login: SecondLogin,
+        assistant: AssistantSettings,
+    ) -> Self {
         let config = GatewayConfig {
             dialect: DialectChoice::Auto,
             limits,
             rest: RestSettings::default(),
             faults,
             second_login,
+            assistant,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
         };
         let now = Instant::now();

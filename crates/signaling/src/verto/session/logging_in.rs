@@ -12,7 +12,7 @@ use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::Output;
-use crate::verto::assistant::{NO_CONVERSATION, failure};
+use crate::verto::assistant::{NO_CONVERSATION, failure, is_no_conversation};
 use crate::verto::dialect::differences::{Readiness, SessidRule};
 use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
@@ -195,8 +195,7 @@ impl Session {
         let reason = error
             .message
             .unwrap_or_else(|| "no reason given".to_owned());
-        if self.is_anonymous() && (error.code == Some(NO_CONVERSATION) || reason.contains("10007"))
-        {
+        if self.is_anonymous() && is_no_conversation(error.code, &reason) {
             return failure(&server, Some(NO_CONVERSATION), &reason);
         }
         Error::LoginRejected {
