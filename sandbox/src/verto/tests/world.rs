@@ -76,7 +76,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::with(Limits::default(), AssistantSettings::default())
+        Self::with_limits(Limits::default())
     }
 
     pub(super) fn with_limits(limits: Limits) -> Self {
