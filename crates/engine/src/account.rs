@@ -28,6 +28,8 @@ pub struct Profile {
     pub caller_number: Option<String>,
     /// How it logs in.
     pub login: LoginKind,
+    /// Its server says that a far end rings.
+    pub tells_ringing: bool,
     /// A source can be asked for its tokens.
     pub has_token_source: bool,
     /// Users may send commands to its server.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use offhook_media::device::spec::{SinkSpec, SourceSpec};
+use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::AudioCodec;
 use offhook_media::session::config::{MEDIA_TIMEOUT, NO_MEDIA_AFTER};
 use offhook_signaling::auth::login::Login;
@@ -95,6 +96,30 @@ pub struct AudioConfig {
     /// Where what is heard goes. A file is 16 bit mono 48 kHz with mode 0600; `{call}` and `{time}` in its path are
     /// replaced, and an existing one is never overwritten but numbered on.
     pub output: SinkSpec,
+    /// The tone that a caller hears while the far end rings.
+    pub ringback: RingbackChoice,
+}
+
+/// Whether callers hear a tone of ours while the far end rings and the server sends none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RingbackChoice {
+    /// That of North America into a sound device, none elsewhere: nobody listens there.
+    #[default]
+    ForDevices,
+    /// None.
+    Off,
+    /// This one, whatever the output.
+    Tone(RingbackTone),
+}
+
+impl AudioConfig {
+    pub(crate) const fn ringback(&self) -> Option<RingbackTone> {
+        match (self.ringback, &self.output) {
+            (RingbackChoice::Tone(tone), _) => Some(tone),
+            (RingbackChoice::ForDevices, SinkSpec::Device(_)) => Some(RingbackTone::NorthAmerica),
+            (RingbackChoice::ForDevices | RingbackChoice::Off, _) => None,
+        }
+    }
 }
 
 impl Default for AudioConfig {
@@ -102,6 +127,7 @@ impl Default for AudioConfig {
         Self {
             input: SourceSpec::Silence,
             output: SinkSpec::Discard,
+            ringback: RingbackChoice::default(),
         }
     }
 }

@@ -18,6 +18,7 @@
 //!     .audio(AudioConfig {
 //!         input: SourceSpec::File("greeting.wav".into()),
 //!         output: SinkSpec::File("heard-{call}.wav".into()),
+//!         ..AudioConfig::default()
 //!     })
 //!     .build()?;
 //!

@@ -143,6 +143,7 @@ pub(crate) struct RawState {
 pub(crate) struct RawAudio {
     pub(crate) input: Option<Text>,
     pub(crate) output: Option<Text>,
+    pub(crate) ringback: Option<Text>,
 }
 
 /// `[media]`

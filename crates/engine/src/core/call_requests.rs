@@ -11,7 +11,7 @@ use offhook_signaling::command::{Command, ConversationItem};
 use serde_json::Value;
 
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, Shown};
+use crate::call::state::{Effects, Ringback, Shown};
 use crate::core::check::{check_headers, check_number, check_text, read_digits, wrong_state};
 use crate::core::machine::{Core, Phase};
 use crate::error::{Error, Wanted};
@@ -63,13 +63,17 @@ impl Core {
             headers: request.headers.clone(),
             client_state: request.client_state.clone(),
         };
+        let ringback = Ringback {
+            tone: self.ringback,
+            told: account.profile.tells_ringing,
+        };
         let id = CallId::random(&mut self.rng);
         let identity = self.identity(key, name, id.clone(), Direction::Outbound);
         let mut fx = Effects {
             outbox: &mut self.outbox,
             now,
         };
-        let call = Call::outbound(identity.clone(), &request.number, shown, &mut fx);
+        let call = Call::outbound(identity.clone(), &request.number, shown, ringback, &mut fx);
         self.enter(identity, call);
         Ok(id)
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::driver::event::CallEvent;
+use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::CallKey;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
@@ -41,6 +42,8 @@ pub struct CoreConfig {
     pub max_calls: usize,
     /// How digits are sent.
     pub dtmf: Dtmf,
+    /// The tone that callers hear while the far end rings.
+    pub ringback: Option<RingbackTone>,
 }
 
 /// Accounts and calls of one shard.
@@ -58,6 +61,7 @@ pub struct Core {
     adopts_until: Instant,
     pub(super) max_calls: usize,
     pub(super) dtmf: Dtmf,
+    pub(super) ringback: Option<RingbackTone>,
     pub(super) phase: Phase,
 }
 
@@ -87,6 +91,7 @@ impl Core {
             adopts_until: now + ADOPTION,
             max_calls: config.max_calls,
             dtmf: config.dtmf,
+            ringback: config.ringback,
             phase: Phase::Running,
         }
     }

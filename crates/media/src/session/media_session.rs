@@ -119,6 +119,8 @@ pub struct MediaSession {
     pub(super) schedule: Schedule,
     pub(super) report_due: bool,
     pub(super) pacing: Option<Pacing>,
+    /// The transport was ready at least once.
+    pub(super) connected: bool,
     pub(super) silence: Silence,
     pub(super) statistics_due: Instant,
     pub(super) counters: Counters,
@@ -206,6 +208,7 @@ impl MediaSession {
             schedule: Schedule::new(rng.random(), config.rtcp_every, now),
             report_due: false,
             pacing: None,
+            connected: false,
             silence: Silence::new(config.no_media_after, config.media_timeout),
             statistics_due: now,
             counters: Counters::default(),
@@ -368,6 +371,10 @@ impl MediaSession {
     /// Passes a wish to the program.
     pub fn program(&mut self, command: ProgramCommand, now: Instant) {
         self.now = now;
+        // A tone for our own user has to be played before anything can be sent.
+        if matches!(command, ProgramCommand::Ringback(Some(_))) && self.pacing.is_none() {
+            self.pacing = Some(Pacing::starting(self.phase, now));
+        }
         self.program.command(command, now);
         self.take_program_events();
     }
