@@ -34,8 +34,8 @@ Faults of the REST API:
   rest-429=N, rest-500=N   every N-th request fails
   rest-lost=N              every N-th POST is carried out and not answered
 While it runs, a line on standard input makes something go wrong:
-  {\"fault\":\"drop\",\"user\":\"demo-1\"}            at once: drop, silent, deaf, punt or cut-frame; without user for all
-  {\"fault\":\"refuse-login=-32001:2\"}         one more fault; {\"fault\":\"none\"} ends all of them
+  {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt or cut-frame; without user for all
+  {\"fault\":\"refuse-login=-32001:2\"}           one more fault; {\"fault\":\"none\"} ends all of them, or a user's
   {\"state\":\"UNREGED\",\"user\":\"demo-1\"}         the gateway tells this state unasked";
 
 /// A Verto gateway for people without an account, and for tests.

@@ -172,7 +172,10 @@ mod tests {
         for (line, expected) in [
             (r#"{"fault":"drop"}"#, now(None)),
             (r#"{"fault":"drop","user":"demo-1"}"#, now(Some("demo-1"))),
-            (r#"{"fault":"none"}"#, Told::Order(Order::Clear)),
+            (
+                r#"{"fault":"none"}"#,
+                Told::Order(Order::Clear { user: None }),
+            ),
             (
                 r#"{"state":"UNREGED"}"#,
                 Told::Order(Order::Tell {
@@ -207,7 +210,10 @@ mod tests {
             .join()
             .unwrap();
         assert!(matches!(receiver.blocking_recv(), Some(Told::Call { .. })));
-        assert_eq!(receiver.blocking_recv(), Some(Told::Order(Order::Clear)));
+        assert!(matches!(
+            receiver.blocking_recv(),
+            Some(Told::Order(Order::Clear { .. }))
+        ));
         assert!(receiver.blocking_recv().is_none());
     }
 }

@@ -208,9 +208,10 @@ impl Wishes {
         self.0.push(wish);
     }
 
-    /// From now on all goes well.
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
+    /// From now on all goes well: the wishes for one user are forgotten, or all of them.
+    pub(crate) fn clear(&mut self, user: Option<&str>) {
+        self.0
+            .retain(|wish| user.is_some() && wish.user.as_deref() != user);
     }
 
     /// Uses the first wish for this user that `wanted` knows what to do with.

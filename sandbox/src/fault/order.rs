@@ -18,15 +18,15 @@ pub(crate) enum Order {
     Wish(Wish),
     /// One more wish for the REST API.
     Rest(RestFault),
-    /// From now on all goes well.
-    Clear,
+    /// From now on all goes well: for one user, or altogether.
+    Clear { user: Option<String> },
 }
 
 impl Order {
     /// Reads a fault as it stands in an order: a word for now, `NAME=VALUE` for later, `none` for the end of the plan.
     pub(crate) fn read(fault: &str, user: Option<String>) -> Result<Self, String> {
         if fault == "none" {
-            return Ok(Self::Clear);
+            return Ok(Self::Clear { user });
         }
         if !fault.contains('=') {
             let mishap = fault.parse().map_err(|error| {

@@ -55,9 +55,11 @@ impl Gateway {
             }
             Order::Wish(wish) => self.wishes.add(wish),
             Order::Rest(fault) => self.account.add_fault(fault),
-            Order::Clear => {
-                self.wishes.clear();
-                self.account.clear_faults();
+            Order::Clear { user } => {
+                self.wishes.clear(user.as_deref());
+                if user.is_none() {
+                    self.account.clear_faults();
+                }
             }
         }
     }

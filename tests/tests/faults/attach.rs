@@ -54,9 +54,17 @@ fn a_call_that_the_server_forgot_ends_and_the_other_one_goes_on() {
         let mut world = scene.ready(&["forget-calls=one"]);
         let calls = [world.talk(), world.talk()];
         world.scene.fault("drop");
-        let forgotten = world.control.wait("an end", PATIENCE, |notice| {
-            matches!(notice.event, Event::Ended(_)).then(|| notice.call.clone())?
-        });
+        let (forgotten, ended) =
+            world
+                .control
+                .wait("an end", PATIENCE, |notice| match &notice.event {
+                    Event::Ended(ended) => notice.call.clone().zip(Some(ended.clone())),
+                    _ => None,
+                });
+        assert!(
+            ended.reason.contains("did not offer the call again"),
+            "{ended:?}"
+        );
         let kept = calls.iter().find(|call| **call != forgotten);
         let kept = kept.expect("the other call").clone();
         let before = world.call(&kept).expect("the other call").quality;

@@ -43,6 +43,28 @@ fn a_login_that_is_refused_so_often_heals_when_somebody_asks_for_it() {
 }
 
 #[test]
+fn who_is_punted_stays_away_until_somebody_asks_and_the_call_is_over_here() {
+    both(|scene| {
+        let mut world = scene.ready(&[]);
+        let call = world.talk();
+        scene.fault("punt-after=1:1");
+        scene.fault("drop");
+        let ended = world.ended(&call);
+        assert_eq!(ended.cause, "PICKED_OFF", "{ended:?}");
+        let trouble = world.trouble();
+        assert_eq!(trouble.state, AccountState::Refused, "{trouble:?}");
+        assert!(trouble.reason.contains("another client"), "{trouble:?}");
+        world.listen(Duration::from_secs(3));
+        assert_eq!(world.scene.logins(), 2);
+        let retry = Request::Retry(OfAccount::default());
+        world.control.ask::<serde_json::Value>(&retry);
+        world.expect("ready", |event| matches!(event, Event::Ready));
+        world.talk();
+        world.check_told();
+    });
+}
+
+#[test]
 fn a_login_refused_after_a_lost_socket_keeps_the_call_for_its_time() {
     both(|scene| {
         let mut world = scene.ready(&[]);

@@ -21,7 +21,10 @@ fn a_plan_is_read_from_a_file_and_ends_by_a_line() {
     let sandbox = Mutex::new(sandbox);
     let mut world = Scene::of(&sandbox, "telnyx", "demo-1").launch(&[]);
     assert_eq!(world.trouble().state, AccountState::Refused);
-    world.scene.fault("none");
+    let mut all = sandbox.lock().expect("no panic");
+    all.fault("none");
+    all.settled();
+    drop(all);
     let retry = Request::Retry(OfAccount::default());
     world.control.ask::<serde_json::Value>(&retry);
     world.expect("ready", |event| matches!(event, Event::Ready));

@@ -1,6 +1,6 @@
 //! A sandbox with faults, a daemon for each dialect, and its user who listens.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use offhook_control::notice::{Ended, Event, Notice};
@@ -15,25 +15,83 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Packets of a second of sound.
 const SECOND: u64 = 50;
 
+/// Users that one test takes, one for each dialect.
+const PAIRS: [[&str; 2]; 4] = [
+    ["demo-1", "demo-2"],
+    ["demo-3", "demo-4"],
+    ["demo-5", "demo-6"],
+    ["demo-7", "demo-8"],
+];
+
+/// The sandbox of the tests that run now: it takes a while to start, so they share one.
+static SHARED: Mutex<(Weak<Mutex<Sandbox>>, [bool; PAIRS.len()])> =
+    Mutex::new((Weak::new(), [false; PAIRS.len()]));
+
+/// A test's part of the shared sandbox.
+struct Lease {
+    sandbox: Arc<Mutex<Sandbox>>,
+    users: [&'static str; 2],
+    pair: Option<usize>,
+}
+
+impl Lease {
+    fn take() -> Self {
+        let mut shared = patient(&SHARED);
+        let sandbox = shared.0.upgrade().unwrap_or_else(|| {
+            let sandbox = Arc::new(Mutex::new(Sandbox::start(&[])));
+            shared.0 = Arc::downgrade(&sandbox);
+            sandbox
+        });
+        let free = shared.1.iter().position(|taken| !taken);
+        let Some(pair) = free else {
+            return Self {
+                sandbox: Arc::new(Mutex::new(Sandbox::start(&[]))),
+                users: PAIRS[0],
+                pair: None,
+            };
+        };
+        shared.1[pair] = true;
+        Self {
+            sandbox,
+            users: PAIRS[pair],
+            pair: Some(pair),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut sandbox = patient(&self.sandbox);
+        for user in self.users {
+            sandbox.fault_for(user, "none");
+        }
+        if let Some(pair) = self.pair {
+            patient(&SHARED).1[pair] = false;
+        }
+    }
+}
+
+/// A test that failed leaves nothing half done behind its lock.
+fn patient<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One dialect's part of a test, with a user of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) dialect: &'static str,
     pub(crate) user: &'static str,
-    /// Both dialects share one sandbox.
     sandbox: &'a Mutex<Sandbox>,
+    /// Logins of the user in tests before.
+    logins_before: usize,
 }
 
 /// Lets a story happen in both dialects at once, since most of its time is waiting.
 pub(crate) fn both(story: impl Fn(Scene<'_>) + Sync) {
-    let sandbox = Mutex::new(Sandbox::start(&[]));
+    let lease = Lease::take();
     std::thread::scope(|scope| {
-        for (dialect, user) in [("telnyx", "demo-1"), ("freeswitch", "demo-2")] {
-            let scene = Scene {
-                dialect,
-                user,
-                sandbox: &sandbox,
-            };
+        for (dialect, user) in ["telnyx", "freeswitch"].into_iter().zip(lease.users) {
+            let scene = Scene::of(&lease.sandbox, dialect, user);
             let story = &story;
             scope.spawn(move || story(scene));
         }
@@ -41,7 +99,7 @@ pub(crate) fn both(story: impl Fn(Scene<'_>) + Sync) {
 }
 
 impl<'a> Scene<'a> {
-    /// The user's part of a sandbox that somebody else looks after.
+    /// A user's part of a sandbox.
     pub(crate) fn of(
         sandbox: &'a Mutex<Sandbox>,
         dialect: &'static str,
@@ -51,11 +109,12 @@ impl<'a> Scene<'a> {
             dialect,
             user,
             sandbox,
+            logins_before: patient(sandbox).logins(user),
         }
     }
 
     fn sandbox(&self) -> MutexGuard<'a, Sandbox> {
-        self.sandbox.lock().expect("the other dialect went well")
+        patient(self.sandbox)
     }
 
     pub(crate) fn server(&self) -> String {
@@ -74,7 +133,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(crate) fn logins(&self) -> usize {
-        self.sandbox().logins(self.user)
+        self.sandbox().logins(self.user) - self.logins_before
     }
 
     /// A daemon whose account is ready.

@@ -207,9 +207,13 @@ fn an_order_comes_at_once_and_a_wish_counts_from_then_on() {
         order(&mut world, "refuse-login=-32001", Some("demo-1"));
         let (_, reply) = log_in(&mut world, kind, "demo-1", None);
         assert_eq!(reply["error"]["code"], -32001);
-        world.ready(kind, "demo-2");
-        order(&mut world, "none", None);
+        order(&mut world, "refuse-login=-32001", Some("demo-2"));
+        order(&mut world, "none", Some("demo-1"));
         world.ready(kind, "demo-1");
+        let (_, reply) = log_in(&mut world, kind, "demo-2", None);
+        assert_eq!(reply["error"]["code"], -32001);
+        order(&mut world, "none", None);
+        world.ready(kind, "demo-2");
     }
 }
 

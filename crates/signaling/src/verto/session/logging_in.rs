@@ -27,8 +27,9 @@ use crate::verto::wording::{LoginFacts, Speaker};
 /// Pause between two questions for the gateway's state, as in the browser SDK.
 const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
 
-/// Registrations lost twice within this span are fought over.
-const DUEL: Duration = Duration::from_secs(15 * 60);
+/// Registrations lost twice within this span are fought over. It is longer than the rest that follows: where both sides rest and
+/// come back by turns, each loss is part of the same fight.
+const DUEL: Duration = Duration::from_secs(60 * 60);
 
 impl Session {
     pub(super) fn speaker(&self) -> Speaker<'_> {
