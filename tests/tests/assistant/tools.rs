@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use offhook_control::notice::Event;
 use offhook_tests::daemon::Config;
 use offhook_tests::sandbox::Sandbox;
@@ -109,6 +110,7 @@ fn a_program_that_fails_is_told_here_in_full_and_to_the_assistant_in_plain_words
             "trap '' PIPE; while :; do echo too much; done",
             "20s",
         ),
+        tool("dawdles", "sleep 600", "1s"),
         tool("babbles", r"printf '\377\376'", "10s"),
         "[[account.tool]]\nname = \"missing\"\ncommand = [\"no-such-program-anywhere\"]\n"
             .to_owned(),
@@ -125,6 +127,7 @@ fn a_program_that_fails_is_told_here_in_full_and_to_the_assistant_in_plain_words
             "printed more than 32768 bytes",
             "cannot be used",
         ),
+        ("dawdles", "did not end within 1 s", "took too long"),
         ("babbles", "is not UTF-8 text", "cannot be used"),
         ("missing", "cannot be started", "not available"),
     ] {
@@ -148,37 +151,41 @@ fn a_program_that_hangs_holds_up_nobody() {
     let config = Config::new();
     let begun = config.folder().join("begun");
     let go = config.folder().join("go");
-    let hangs = format!("echo $$ >{}; sleep 600; echo never", begun.display());
+    let hangs = format!("echo $$ >{}; exec sleep 600", begun.display());
     let waits = format!(
         "while [ ! -e {} ]; do sleep 0.02; done; echo waited",
         go.display()
     );
     let goes = format!("touch {}; echo went", go.display());
-    let tools =
-        tool("hangs", &hangs, "4s") + &tool("waits", &waits, "60s") + &tool("goes", &goes, "60s");
-    let mut world = with_tools(&sandbox, config, &tools);
+    let tools = [("hangs", hangs), ("waits", waits), ("goes", goes)];
+    let tools = tools.map(|(name, script)| tool(name, &script, "5m"));
+    let mut world = with_tools(&sandbox, config, &tools.concat());
     world.say("tool hangs");
-    appears(&begun);
-    // Another one, a text, the control socket and the call itself go on meanwhile; and one waits for the other.
+    let id: i32 = appears(&begun).parse().expect("a process id");
+    // A text, the control socket, the call, and other tools go on meanwhile; of these one waits for the other.
+    let packets = |world: &mut World| {
+        let quality = world.control.status().calls[0].quality.clone();
+        quality.map_or(0, |quality| quality.packets_received)
+    };
+    let before = packets(&mut world);
     world.say("tool waits");
     called(&mut world, "waits");
     assert_eq!(world.ask("hello"), "You said: hello");
-    let before = world.control.status().calls[0].clone();
-    assert_eq!(world.ask("tool goes"), "goes says: went");
-    assert_eq!(world.hear(), "waits says: waited");
+    world.say("tool goes");
+    let mut answers = [world.hear(), world.hear()];
+    answers.sort();
+    assert_eq!(answers, ["goes says: went", "waits says: waited"]);
+    world
+        .control
+        .wait("more sound", PATIENCE, |notice| match &notice.event {
+            Event::Quality(quality) => (quality.packets_received > before).then_some(()),
+            _ => None,
+        });
+    // It hangs still.
+    kill(Pid::from_raw(id), Signal::SIGKILL).expect("it is there");
     let told = failed(&mut world, "hangs");
-    assert!(told.contains("did not end within 4 s"), "{told}");
-    assert_eq!(
-        world.hear(),
-        r#"hangs says: {"error":"the tool took too long"}"#
-    );
-    let packets = |call: &offhook_control::reply::CallStatus| {
-        call.quality
-            .as_ref()
-            .map_or(0, |quality| quality.packets_received)
-    };
-    let after = world.control.status().calls[0].clone();
-    assert!(packets(&after) > packets(&before), "the call stood still");
+    assert!(told.contains("ended with signal: 9"), "{told}");
+    assert_eq!(world.hear(), r#"hangs says: {"error":"the tool failed"}"#);
 }
 
 #[test]
