@@ -46,6 +46,9 @@ fn words(event: &Event) -> String {
             None => format!("{number} calls"),
         },
         Event::Invite { number, .. } => format!("calling {number}"),
+        Event::ServerMedia { addresses } => {
+            format!("the server's media is at {}", addresses.join(", "))
+        }
         Event::Ringing => "ringing".to_owned(),
         Event::Early => "early media".to_owned(),
         Event::Answered => "answered".to_owned(),

@@ -4,4 +4,5 @@ mod account_requests;
 mod call_requests;
 mod check;
 pub mod machine;
+mod media_addresses;
 mod search;
