@@ -1,0 +1,85 @@
+//! All live checks, one after the other: each looks only at what the one before has left standing.
+
+use offhook_engine::Engine;
+use offhook_engine::config::AccountConfig;
+
+use crate::arguments::Doctor;
+use crate::config::checked::Config;
+use crate::doctor::code::Code;
+use crate::doctor::finding::{Finding, Place};
+use crate::doctor::live::client::{Client, ClientError};
+use crate::doctor::live::media::Heard;
+use crate::doctor::live::{accounts, connect, own_engine, self_call, test_call, tokens};
+use crate::doctor::report::Report;
+
+/// Looks at the way to the servers. `running` is the daemon of this configuration, if it runs.
+pub(crate) async fn go(
+    config: Config,
+    running: Option<Client>,
+    wish: &Doctor,
+    report: &mut Report,
+) {
+    let reached = connect::check(&config.accounts, report).await;
+    let standing: Vec<AccountConfig> = config
+        .accounts
+        .into_iter()
+        .filter(|account| reached.contains_key(&account.name))
+        .collect();
+    let (mut client, engine, standing) = match running {
+        Some(client) => (client, None, standing),
+        None => {
+            let standing = tokens::check(standing, report).await;
+            match own_engine::start(standing.clone(), config.media).await {
+                Ok((engine, client)) => (client, Some(engine), standing),
+                Err(failure) => {
+                    return report.add(broken(&failure.to_string()));
+                }
+            }
+        }
+    };
+    let called = calls(&mut client, &standing, &reached, wish, report).await;
+    if let Err(error) = called {
+        report.add(broken(&error.to_string()));
+    }
+    if let Some(engine) = engine {
+        Engine::shut_down(&engine).await;
+    }
+}
+
+async fn calls(
+    client: &mut Client,
+    standing: &[AccountConfig],
+    reached: &connect::Reached,
+    wish: &Doctor,
+    report: &mut Report,
+) -> Result<(), ClientError> {
+    let names: Vec<String> = standing
+        .iter()
+        .map(|account| account.name.clone())
+        .collect();
+    let ready = accounts::check(client, &names, report).await?;
+    for account in standing
+        .iter()
+        .filter(|account| ready.contains(&account.name))
+    {
+        let mut heard = Heard::default();
+        if let Some(number) = self_call::own_number(account, &wish.own_number) {
+            self_call::check(client, account, &number, &mut heard, report).await?;
+        }
+        if let Some(number) = &wish.number {
+            test_call::check(client, account, number, &mut heard, report).await?;
+        }
+        let place = Place::account(&account.name).at_server(&account.server);
+        report.extend(heard.misled(reached.get(&account.name).copied(), place));
+    }
+    Ok(())
+}
+
+fn broken(what: &str) -> Finding {
+    Finding::new(
+        Code::NotReady,
+        Place::default(),
+        what,
+        "see the log of the daemon, and restart it if it hangs",
+    )
+}
