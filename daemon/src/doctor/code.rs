@@ -132,6 +132,16 @@ codes! {
         "calls are answered and stay silent: sound is sent to an address that exists only in the server's own network";
     /// No sound.
     NoMedia "no_media" Error "calls are answered and stay silent";
+    /// Nothing comes through over UDP.
+    UdpBlocked "udp_blocked" Error "media of calls is UDP: without it, or a TURN server over TCP, calls stay silent";
+    /// A STUN server does not answer.
+    StunUnreachable "stun_unreachable" Warning "behind a NAT, calls need one server that tells this machine's outer address";
+    /// A TURN server does not answer.
+    TurnUnreachable "turn_unreachable" Warning "where no direct path exists, calls through this server stay silent";
+    /// A TURN server does not relay for us.
+    TurnRefused "turn_refused" Error "where no direct path exists, calls stay silent";
+    /// A NAT that only a relay gets through.
+    NatSymmetric "nat_symmetric" Warning "media comes through only with servers that answer to where packets come from, or over a TURN server";
 }
 
 impl Code {
@@ -148,5 +158,32 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_stands_in_the_documentation_with_its_severity() {
+        let documentation = include_str!("../../../docs/doctor.md");
+        for code in Code::ALL {
+            let row = documentation
+                .lines()
+                .find(|line| line.starts_with('|') && line.contains(&format!("`{code}`")))
+                .unwrap_or_else(|| panic!("{code} is missing"));
+            let letter = match code.severity() {
+                Severity::Error => "| E |",
+                Severity::Warning => "| W |",
+            };
+            assert!(row.contains(letter), "{row}");
+            assert_eq!(Code::parse(code.name()), Ok(*code));
+        }
+        assert!(
+            Code::parse("nonsense")
+                .unwrap_err()
+                .contains("turn_refused")
+        );
     }
 }

@@ -18,7 +18,7 @@ const WARNINGS: u8 = 4;
 pub(crate) struct Stage {
     /// The account that it was gone for; `None`: a server that no account names.
     pub(crate) account: Option<String>,
-    /// `dns`, `tcp`, `proxy`, `tls`, `websocket`, `token`, `login`, `registration`, `self_call`, `test_call`, `stun`, `turn`.
+    /// `dns`, `tcp`, `proxy`, `tls`, `websocket`, `token`, `login`, `registration`, `self_call`, `test_call`, `stun`, `turn`, `nat`.
     pub(crate) name: &'static str,
     /// How long it took; of a stage that failed, until that was clear.
     pub(crate) took: Duration,

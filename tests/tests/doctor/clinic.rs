@@ -1,9 +1,10 @@
 //! Runs the doctor on a configuration, as text and as JSON, and lets a test ask for findings.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use offhook_tests::daemon::Config;
-use offhook_tests::program::run;
+use offhook_tests::program::{path_of, run};
 use serde_json::Value;
 
 /// What the doctor said.
@@ -25,6 +26,32 @@ pub(crate) fn write(config: &Config) -> PathBuf {
 /// Examines it in both forms.
 pub(crate) fn examine(config: &Config, arguments: &[&str]) -> Examined {
     examine_file(&write(config), config.folder(), arguments)
+}
+
+/// The same with another environment.
+pub(crate) fn examine_within(
+    config: &Config,
+    arguments: &[&str],
+    environment: &[(&str, &Path)],
+) -> Examined {
+    let file = write(config);
+    let run = |more: &[&str]| {
+        let output = Command::new(path_of("offhookd"))
+            .args(["doctor", "--config"])
+            .arg(&file)
+            .args(arguments)
+            .args(more)
+            .envs(environment.iter().copied())
+            .output()
+            .expect("offhookd starts");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text)
+    };
+    let (code, text) = run(&[]);
+    let (_, json) = run(&["--json"]);
+    let report = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json:?}: {error}"));
+    Examined { code, report, text }
 }
 
 /// The same for a file.

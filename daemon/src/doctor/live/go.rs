@@ -1,15 +1,20 @@
 //! All live checks, one after the other: each looks only at what the one before has left standing.
 
+use std::path::Path;
+
 use offhook_engine::Engine;
 use offhook_engine::config::AccountConfig;
 
 use crate::arguments::Doctor;
 use crate::config::checked::Config;
+use crate::config::secret_file;
 use crate::doctor::code::Code;
 use crate::doctor::finding::{Finding, Place};
 use crate::doctor::live::client::{Client, ClientError};
+use crate::doctor::live::ice::server::{Credentials, IceServer};
 use crate::doctor::live::media::Heard;
-use crate::doctor::live::{accounts, connect, own_engine, self_call, test_call, tokens};
+use crate::doctor::live::{accounts, connect, ice, own_engine, self_call, test_call, tokens};
+use crate::doctor::offline::refusals::of_secret;
 use crate::doctor::report::Report;
 
 /// Looks at the way to the servers. `running` is the daemon of this configuration, if it runs.
@@ -20,6 +25,8 @@ pub(crate) async fn go(
     report: &mut Report,
 ) {
     let reached = connect::check(&config.accounts, report).await;
+    let servers = ice_servers(wish, report);
+    ice::check::check(servers, !reached.is_empty(), report).await;
     let standing: Vec<AccountConfig> = config
         .accounts
         .into_iter()
@@ -44,6 +51,39 @@ pub(crate) async fn go(
     if let Some(engine) = engine {
         Engine::shut_down(&engine).await;
     }
+}
+
+/// The STUN and TURN servers to look at.
+fn ice_servers(wish: &Doctor, report: &mut Report) -> Vec<IceServer> {
+    let file = wish.turn_credentials_file.as_deref();
+    let credentials = file.and_then(|file| turn_credentials(file, report));
+    let urls = wish.stun.iter().chain(&wish.turn).cloned();
+    urls.map(|url| IceServer {
+        url,
+        credentials: credentials.clone(),
+    })
+    .collect()
+}
+
+fn turn_credentials(file: &Path, report: &mut Report) -> Option<Credentials> {
+    let place = Place::line(file, None);
+    let (code, what, remedy) = match secret_file::read(file) {
+        Ok(secret) => match Credentials::read(&secret) {
+            Some(credentials) => return Some(credentials),
+            None => (
+                Code::SecretUnusable,
+                "the credentials file of the TURN servers is not of the form user:password"
+                    .to_owned(),
+                "write the user name, a colon and the password into it",
+            ),
+        },
+        Err(fault) => {
+            let (code, remedy) = of_secret(&fault);
+            (code, fault.to_string(), remedy)
+        }
+    };
+    report.add(Finding::new(code, place, &what, remedy));
+    None
 }
 
 async fn calls(

@@ -8,6 +8,7 @@ pub(crate) mod client;
 mod connect;
 mod connect_fault;
 pub(crate) mod go;
+pub(crate) mod ice;
 mod media;
 mod own_engine;
 mod self_call;

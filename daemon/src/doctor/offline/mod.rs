@@ -5,7 +5,7 @@ mod descriptors;
 pub(crate) mod examine;
 mod literals;
 mod profile;
-mod refusals;
+pub(crate) mod refusals;
 mod scene;
 mod secret_files;
 mod shared;
