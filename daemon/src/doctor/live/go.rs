@@ -4,6 +4,7 @@ use std::path::Path;
 
 use offhook_engine::Engine;
 use offhook_engine::config::AccountConfig;
+use offhook_engine::vocabulary::LoginKind;
 
 use crate::arguments::Doctor;
 use crate::config::checked::Config;
@@ -106,7 +107,9 @@ async fn calls(
         if let Some(number) = self_call::own_number(account, &wish.own_number) {
             self_call::check(client, account, &number, &mut heard, report).await?;
         }
-        if let Some(number) = &wish.number {
+        // Whatever an anonymous account calls, it is its one target.
+        let free = account.login.kind() != LoginKind::Anonymous;
+        if let Some(number) = wish.number.as_ref().filter(|_| free) {
             test_call::check(client, account, number, &mut heard, report).await?;
         }
         let place = Place::account(&account.name).at_server(&account.server);
