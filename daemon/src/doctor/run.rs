@@ -1,12 +1,19 @@
 //! `offhookd doctor` from its arguments to its exit code.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use offhook_control::reply::Status;
+use offhook_control::request::Request;
+use offhook_control::socket_path::SYSTEM_SOCKET;
+
 use crate::arguments::Doctor;
 use crate::config::checked::{Config, load};
-use crate::doctor::live::client::Client;
+use crate::doctor::code::Code;
+use crate::doctor::finding::{Finding, Place};
+use crate::doctor::live::client::{Client, ClientError};
 use crate::doctor::live::go::go;
 use crate::doctor::offline::examine::{Wish, examine};
 use crate::doctor::print;
@@ -62,16 +69,46 @@ async fn live(wish: &Doctor, report: &mut Report) {
     let config = load(&wish.config, credentials_directory().as_deref()).ok();
     let running = match &config {
         Some(config) => daemon_of(config).await,
-        None => None,
+        None => Ok(None),
     };
-    let descriptors = running.as_ref().and_then(Client::descriptor_limit);
+    let descriptors = running
+        .as_ref()
+        .ok()
+        .and_then(Option::as_ref)
+        .and_then(Client::descriptor_limit);
     offline(wish, descriptors, report);
-    if let Some(config) = config {
-        go(config, running, wish, report).await;
+    match (config, running) {
+        (Some(config), Ok(running)) => go(config, running, wish, report).await,
+        (Some(_), Err((socket, error))) => report.add(Finding::new(
+            Code::NotReady,
+            Place::line(&socket, None),
+            &format!("whether the daemon runs cannot be said: {error}"),
+            "run doctor as a user who may open this socket; when the daemon hangs, restart it",
+        )),
+        (None, _) => {}
     }
 }
 
-async fn daemon_of(config: &Config) -> Option<Client> {
-    let socket = config.socket.clone().unwrap_or_else(default_socket);
-    Client::of_daemon(&socket).await
+/// The daemon that runs on this configuration. Where that names no socket, a daemon counts if it has one of its accounts.
+async fn daemon_of(config: &Config) -> Result<Option<Client>, (PathBuf, ClientError)> {
+    let ask = async |socket: &Path| {
+        let asked = Client::of_daemon(socket).await;
+        asked.map_err(|error| (socket.to_owned(), error))
+    };
+    if let Some(socket) = &config.socket {
+        return ask(socket).await;
+    }
+    for socket in [default_socket(), PathBuf::from(SYSTEM_SOCKET)] {
+        if let Some(mut client) = ask(&socket).await? {
+            let status: Status = client
+                .request(&Request::Status)
+                .await
+                .map_err(|error| (socket, error))?;
+            let mut known = status.accounts.iter().map(|account| &account.name);
+            if known.any(|name| config.accounts.iter().any(|account| account.name == *name)) {
+                return Ok(Some(client));
+            }
+        }
+    }
+    Ok(None)
 }

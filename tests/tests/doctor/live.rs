@@ -1,5 +1,6 @@
 //! What shows on the way to a server.
 
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use offhook_control::notice::Event;
@@ -100,6 +101,22 @@ fn a_running_daemon_is_asked_and_not_disturbed() {
         }
         assert_eq!(rang, 2);
     }
+}
+
+#[test]
+fn nobody_logs_in_beside_a_daemon_that_does_not_answer() {
+    let sandbox = Sandbox::start(&[]);
+    let config = desk("telnyx", &sandbox.ready.verto);
+    // It listens, and says nothing.
+    let _hangs = UnixListener::bind(config.socket()).expect("a socket");
+    let found = examine_live(&config);
+    assert_eq!(found.codes(), ["not_ready"], "{}", found.text);
+    assert_eq!(found.report["stages"], serde_json::json!([]));
+    let socket = config.socket();
+    assert_eq!(
+        found.finding("not_ready")["where"]["file"],
+        socket.to_str().expect("text")
+    );
 }
 
 #[test]

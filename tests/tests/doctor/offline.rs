@@ -74,6 +74,17 @@ fn a_good_configuration_is_silent() {
         (code, said.as_str(), complained.as_str()),
         (Some(0), "", "")
     );
+    // Also where its own `--json` is said first, as for its other commands.
+    let file = file.to_str().expect("text");
+    for arguments in [
+        ["--json", "doctor", "--config", file],
+        ["doctor", "--json", "--config", file],
+        ["doctor", "--config", file, "--json"],
+    ] {
+        let (code, said, _) = offhook_tests::program::run("offhook", &arguments, config.folder());
+        assert_eq!(code, Some(0));
+        assert_eq!(said, "{\"findings\":[],\"stages\":[]}\n");
+    }
 }
 
 #[test]
@@ -358,4 +369,19 @@ fn wrong_usage_exits_2() {
         let (code, _, told) = offhook_tests::program::run("offhookd", arguments, Path::new("/"));
         assert_eq!(code, Some(2), "{told}");
     }
+}
+
+#[test]
+fn the_command_line_program_says_when_there_is_no_offhookd() {
+    let folder = Config::new();
+    let alone = folder.folder().join("offhook");
+    std::fs::copy(path_of("offhook"), &alone).expect("a copy");
+    let said = Command::new(&alone)
+        .args(["doctor", "--config", "x"])
+        .env("PATH", folder.folder())
+        .output()
+        .expect("offhook starts");
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(3), "{told}");
+    assert!(told.contains("offhookd cannot be run"), "{told}");
 }

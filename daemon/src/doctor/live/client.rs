@@ -43,10 +43,21 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The daemon at this path, if one answers.
-    pub(crate) async fn of_daemon(path: &Path) -> Option<Self> {
-        let stream = UnixStream::connect(path).await.ok()?;
-        Self::over(stream).await.ok()
+    /// The daemon at this path; `None` when nobody listens there.
+    ///
+    /// Every other fault may hide a daemon that runs, beside which nobody must log in.
+    pub(crate) async fn of_daemon(path: &Path) -> Result<Option<Self>, ClientError> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the two kinds that mean that nobody is there, and the rest"
+        )]
+        match UnixStream::connect(path).await {
+            Ok(stream) => Self::over(stream).await.map(Some),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// Over a stream on which the daemon speaks first.
