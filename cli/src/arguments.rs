@@ -6,7 +6,7 @@ use offhook_control::{
     socket_path::default_socket_path,
 };
 use serde_json::Value;
-use std::{convert::Infallible, env, path::PathBuf, time::Duration};
+use std::{convert::Infallible, env, ffi::OsString, path::PathBuf, time::Duration};
 
 /// Places and watches calls through the running offhookd.
 #[derive(Debug, Parser)]
@@ -54,6 +54,19 @@ pub(crate) enum Command {
     Calls,
     /// Follow what happens until interrupted; with --json the first line is the state at the beginning
     Events,
+    /// Look for what is wrong with a configuration and, with --live, the way to its servers; runs `offhookd doctor`
+    #[command(
+        after_help = "Further arguments are those of `offhookd doctor --help`, which also names the exit codes."
+    )]
+    Doctor {
+        /// Such as --config FILE --live
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGUMENTS"
+        )]
+        arguments: Vec<OsString>,
+    },
     #[command(flatten)]
     Order(Order),
     /// Run a JSON command of a FreeSWITCH server

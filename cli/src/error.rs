@@ -40,6 +40,8 @@ pub(crate) enum Error {
     CannotPrint(#[from] io::Error),
     #[error("standard input cannot be read: {0}")]
     Input(io::Error),
+    #[error("{} cannot be run: {source}", program.display())]
+    NoProgram { program: PathBuf, source: io::Error },
 }
 
 impl Error {
@@ -60,6 +62,7 @@ impl Error {
             | Self::Broken(_)
             | Self::NotOurs { .. }
             | Self::TooNew { .. }
+            | Self::NoProgram { .. }
             | Self::BadAnswer(_) => 3,
         }
     }
@@ -86,6 +89,9 @@ impl Error {
             Self::CallFailed { ended, .. } => ended.remedy.as_deref(),
             Self::OutcomeLost { .. } => Some("see the daemon's log"),
             Self::CannotPrint(_) => None,
+            Self::NoProgram { .. } => {
+                Some("install offhookd beside offhook, or into a folder of PATH")
+            }
             Self::Input(_) => Some("give it a text of at most 60 KiB, in UTF-8"),
         }
     }
@@ -114,6 +120,7 @@ impl Error {
             Self::CallFailed { .. } | Self::OutcomeLost { .. } => "call_failed",
             Self::CannotPrint(_) => "cannot_print",
             Self::Input(_) => "input",
+            Self::NoProgram { .. } => "no_program",
         }
     }
 }

@@ -14,6 +14,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
+    if let arguments::Command::Doctor { arguments: wish } = &arguments.command {
+        // It needs no daemon: it is there for when none runs, too.
+        return output.fail(&command::doctor::run(wish, arguments.json));
+    }
     let outcome = Client::connect(&arguments.socket_path(), arguments.reply_limit)
         .and_then(|mut client| command::run(&arguments.command, &mut client, &output));
     match outcome {

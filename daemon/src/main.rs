@@ -3,6 +3,7 @@
 mod arguments;
 mod config;
 mod control;
+mod doctor;
 mod event_log;
 mod log;
 mod run;

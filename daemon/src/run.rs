@@ -12,10 +12,12 @@ use offhook_engine::error::BuildError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Command};
 use crate::config::checked::{Config, load};
+use crate::config::literal_secret::hide;
 use crate::control::server::{Daemon, Server};
 use crate::control::socket::{ClaimError, Claimed, claim};
+use crate::doctor;
 use crate::event_log;
 use crate::log::{self, LogLevel};
 
@@ -39,7 +41,14 @@ enum Failure {
 
 /// Runs the daemon; returns when it was told to end, or could not start.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    let config = match usable(&arguments.config, arguments.check) {
+    if let Some(Command::Doctor(wish)) = &arguments.command {
+        return doctor::run::run(wish);
+    }
+    let Some(file) = &arguments.config else {
+        // The command line asks for one wherever there is no other command.
+        return ExitCode::from(BAD_CONFIG);
+    };
+    let config = match usable(file, arguments.check) {
         Ok(config) => config,
         Err(sentence) => {
             complain(&sentence);
@@ -62,8 +71,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 /// The configuration, after a look at everything it names. A fault that may mend itself by the time of a call only
 /// counts when asked for by `--check`.
 fn usable(file: &Path, strict: bool) -> Result<Config, String> {
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let config = load(file, credentials.as_deref()).map_err(|error| error.to_string())?;
+    // A mistake may have put a secret where a path belongs, and this sentence ends up in a log.
+    let config =
+        load(file, credentials_directory().as_deref()).map_err(|error| hide(&error.to_string()))?;
     for warning in &config.warnings {
         complain(&format!("{}: {warning}", file.display()));
     }
@@ -75,6 +85,11 @@ fn usable(file: &Path, strict: bool) -> Result<Config, String> {
         }
         Ok(()) => Ok(config),
     }
+}
+
+/// Where systemd puts the service's credentials.
+pub(crate) fn credentials_directory() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
 fn serve(config: Config, level: LogLevel) -> Result<(), Failure> {
@@ -162,7 +177,7 @@ impl Ends {
 }
 
 /// Where the control socket is when the configuration names none: the rule by which clients look for it.
-fn default_socket() -> PathBuf {
+pub(crate) fn default_socket() -> PathBuf {
     let named = std::env::var_os("OFFHOOK_SOCKET").filter(|path| !path.is_empty());
     let session = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty());
     match (named, session) {

@@ -47,6 +47,9 @@ fn words(event: &Event) -> String {
         },
         Event::Invite { number, .. } if number.is_empty() => "calling the assistant".to_owned(),
         Event::Invite { number, .. } => format!("calling {number}"),
+        Event::ServerMedia { addresses } => {
+            format!("the server's media is at {}", addresses.join(", "))
+        }
         Event::Ringing => "ringing".to_owned(),
         Event::Early => "early media".to_owned(),
         Event::Answered => "answered".to_owned(),

@@ -3,6 +3,7 @@
 mod call;
 mod calls;
 mod describe;
+pub(crate) mod doctor;
 mod events;
 mod orders;
 mod status;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command, client: &mut Client, output: &Output) -> Re
             arguments,
             account,
         } => orders::fsapi(command, arguments, account.as_deref(), client, output),
+        Command::Doctor { arguments } => Err(doctor::run(arguments, false)),
         Command::Order(order) => {
             let (request, words) = orders::request(order)?;
             orders::give(&request, &words, client, output)

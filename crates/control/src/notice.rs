@@ -83,6 +83,11 @@ pub enum Event {
         /// Always outbound today.
         direction: Direction,
     },
+    /// Where the server says that its media is, for each description that it sends of a call.
+    ServerMedia {
+        /// Addresses of its candidates and of its connection line, each once.
+        addresses: Vec<String>,
+    },
     /// The far end rings.
     Ringing,
     /// Media flows before the answer.

@@ -1,6 +1,6 @@
 //! Everything the engine tells: one typed event an occurrence, in the words of whoever waits for a call.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,11 @@ pub enum EventKind {
         number: String,
         /// Who invited.
         direction: Direction,
+    },
+    /// Where the server says that its media is, for each description that it sends of a call.
+    ServerMedia {
+        /// Addresses of its candidates and of its connection line, each once.
+        addresses: Vec<IpAddr>,
     },
     /// The far end rings.
     Ringing,

@@ -72,7 +72,7 @@ pub(crate) fn check(
     if let Some(unknown) = first_unknown(table.get_ref()) {
         return Err((Some(unknown.offset), unknown.fault));
     }
-    let raw: RawConfig = toml::from_str(text).map_err(|error| syntax(&error))?;
+    let raw = read_raw(text)?;
     let mut names = HashSet::new();
     let mut accounts: Vec<AccountConfig> = Vec::new();
     let mut warnings = Vec::new();
@@ -121,6 +121,11 @@ pub(crate) fn check(
     })
 }
 
+/// The text as it is written, its values still unread.
+pub(crate) fn read_raw(text: &str) -> Result<RawConfig, (Option<usize>, Fault)> {
+    toml::from_str(text).map_err(|error| syntax(&error))
+}
+
 /// Whether two accounts would register as one at their server, as far as the configuration shows.
 fn is_same(one: &AccountConfig, other: &AccountConfig) -> bool {
     let who = match (&one.login, &other.login) {
@@ -150,7 +155,8 @@ fn syntax(error: &toml::de::Error) -> (Option<usize>, Fault) {
     )
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+/// The line of a byte offset; 1 is the first.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text.bytes()
         .take(offset)
         .filter(|byte| *byte == b'\n')

@@ -79,6 +79,9 @@ fn kind(kind: &EventKind) -> wire::Event {
             number: number.clone(),
             direction: direction(*who),
         },
+        EventKind::ServerMedia { addresses } => wire::Event::ServerMedia {
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        },
         EventKind::Ringing => wire::Event::Ringing,
         EventKind::Early => wire::Event::Early,
         EventKind::Answered => wire::Event::Answered,

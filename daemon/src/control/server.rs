@@ -48,7 +48,8 @@ impl Daemon {
         })
     }
 
-    fn hello(&self) -> String {
+    /// The first line of every session.
+    pub(crate) fn hello(&self) -> String {
         write_hello(&Hello {
             protocol: PROTOCOL.to_owned(),
             version: VERSION,

@@ -20,6 +20,7 @@ use rand::rngs::StdRng;
 use crate::account::{Account, Profile, Stages};
 use crate::call::dialog::Call;
 use crate::call::state::{Effects, Identity, Offered};
+use crate::core::media_addresses;
 use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, Output};
 use crate::request::Dtmf;
@@ -181,6 +182,25 @@ impl Core {
 
     /// What the account's session says.
     pub fn on_signaling(&mut self, account: AccountKey, event: SignalingEvent, now: Instant) {
+        let described = media_addresses::of(&event);
+        self.take(account, event, now);
+        if let Some((id, addresses)) = described
+            && let Some(call) = self
+                .names
+                .get(&(account, id.clone()))
+                .and_then(|key| self.calls.get(key))
+        {
+            let status = call.status(now);
+            self.outbox.push_back(Output::Event(Event {
+                account: status.account,
+                call: Some(id),
+                at: status.age,
+                kind: EventKind::ServerMedia { addresses },
+            }));
+        }
+    }
+
+    fn take(&mut self, account: AccountKey, event: SignalingEvent, now: Instant) {
         let Some(entry) = self.accounts.get_mut(account.0) else {
             return;
         };

@@ -4,5 +4,6 @@ mod account_requests;
 mod call_requests;
 mod check;
 pub mod machine;
+mod media_addresses;
 mod search;
 mod tools;

@@ -136,6 +136,12 @@ impl Connection {
         })
     }
 
+    /// The far end of the connection: the server, or the proxy before it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Our end of the connection: when that address is gone, so is the connection.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {

@@ -14,7 +14,7 @@ use crate::token_source::{TokenError, TokenSource};
 ///
 /// # Errors
 /// When the source fails, or what it brings is no token.
-pub(crate) async fn fetch(source: TokenSource) -> Result<Secret, TokenError> {
+pub async fn fetch(source: TokenSource) -> Result<Secret, TokenError> {
     let name = source.to_string();
     let token = match source {
         TokenSource::Command(wanted) => command::run(&wanted).await?,

@@ -3,5 +3,5 @@
 mod command;
 #[cfg(feature = "token-endpoint")]
 mod endpoint;
-pub(crate) mod fetch;
+pub mod fetch;
 pub(crate) mod files;

@@ -1,0 +1,201 @@
+//! The few STUN messages (RFC 8489) that a look at a server takes, and their answers.
+
+use std::net::SocketAddr;
+
+use stun_types::attribute::{ErrorCode, Nonce, RawAttribute, Realm, Username, XorMappedAddress};
+use stun_types::message::{
+    BINDING, IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageWriteVec,
+    Method, StunWriteError, TransactionId,
+};
+use stun_types::prelude::*;
+
+use crate::doctor::live::ice::server::Credentials;
+
+/// RFC 8656, section 17.
+const ALLOCATE: Method = Method::new(0x003);
+const REFRESH: Method = Method::new(0x004);
+/// RFC 8656, section 18: UDP, and a time of nothing, which gives the relayed address back.
+const REQUESTED_TRANSPORT: (u16, [u8; 4]) = (0x0019, [17, 0, 0, 0]);
+const NO_LIFETIME: (u16, [u8; 4]) = (0x000d, [0; 4]);
+/// Longest message that is read.
+pub(super) const LONGEST: usize = 2048;
+
+/// A request, and what its answer is known by.
+pub(super) struct Request {
+    pub(super) bytes: Vec<u8>,
+    pub(super) id: TransactionId,
+}
+
+/// What a server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Our address as it sees it, where it says so.
+    Success(Option<SocketAddr>),
+    /// It wants to know who asks.
+    Unauthorised(Challenge),
+    /// It refuses.
+    Refused { code: u16, reason: String },
+}
+
+/// What a server wants to be answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Challenge {
+    realm: String,
+    nonce: String,
+}
+
+/// Asks for our own address.
+pub(super) fn binding() -> Request {
+    finish(Message::builder_request(BINDING, MessageWriteVec::new()))
+}
+
+/// Asks for a relayed address without saying who we are.
+pub(super) fn allocate() -> Result<Request, StunWriteError> {
+    let mut message = Message::builder_request(ALLOCATE, MessageWriteVec::new());
+    add(&mut message, REQUESTED_TRANSPORT)?;
+    Ok(finish(message))
+}
+
+/// Asks for a relayed address.
+pub(super) fn allocate_as(
+    who: &Credentials,
+    challenge: &Challenge,
+) -> Result<Request, StunWriteError> {
+    signed(ALLOCATE, REQUESTED_TRANSPORT, who, challenge)
+}
+
+/// Gives it back.
+pub(super) fn give_back(
+    who: &Credentials,
+    challenge: &Challenge,
+) -> Result<Request, StunWriteError> {
+    signed(REFRESH, NO_LIFETIME, who, challenge)
+}
+
+fn signed(
+    method: Method,
+    attribute: (u16, [u8; 4]),
+    who: &Credentials,
+    challenge: &Challenge,
+) -> Result<Request, StunWriteError> {
+    let mut message = Message::builder_request(method, MessageWriteVec::new());
+    add(&mut message, attribute)?;
+    message.add_attribute(&Username::new(&who.user)?)?;
+    message.add_attribute(&Realm::new(&challenge.realm)?)?;
+    message.add_attribute(&Nonce::new(&challenge.nonce)?)?;
+    let key = LongTermKeyCredentials::new(
+        who.user.clone(),
+        who.password.expose().to_owned(),
+        challenge.realm.clone(),
+    );
+    message.add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1)?;
+    Ok(finish(message))
+}
+
+fn add(message: &mut MessageWriteVec, (kind, value): (u16, [u8; 4])) -> Result<(), StunWriteError> {
+    message.add_attribute(&RawAttribute::new(kind.into(), &value))
+}
+
+fn finish(message: MessageWriteVec) -> Request {
+    Request {
+        id: message.transaction_id(),
+        bytes: message.finish(),
+    }
+}
+
+/// The answer to a request, if this is one.
+pub(super) fn read(bytes: &[u8], id: TransactionId) -> Option<Answer> {
+    let message = Message::from_bytes(bytes).ok()?;
+    if message.transaction_id() != id || !message.is_response() {
+        return None;
+    }
+    if message.has_class(MessageClass::Success) {
+        let mapped = message.attribute::<XorMappedAddress>().ok();
+        return Some(Answer::Success(mapped.map(|mapped| mapped.addr(id))));
+    }
+    let error = message.attribute::<ErrorCode>().ok()?;
+    if error.code() == 401
+        && let (Ok(realm), Ok(nonce)) = (message.attribute::<Realm>(), message.attribute::<Nonce>())
+    {
+        return Some(Answer::Unauthorised(Challenge {
+            realm: realm.realm().to_owned(),
+            nonce: nonce.nonce().to_owned(),
+        }));
+    }
+    Some(Answer::Refused {
+        code: error.code(),
+        reason: error.reason().chars().take(80).collect(),
+    })
+}
+
+/// How long a message is by its first bytes (RFC 8489, section 5); `None`: it is no STUN message.
+pub(super) fn length(head: [u8; 20]) -> Option<usize> {
+    let [first, _, high, low, cookie @ ..] = head;
+    let body = usize::from(u16::from_be_bytes([high, low]));
+    let whole = body + head.len();
+    (first < 4 && cookie.starts_with(&[0x21, 0x12, 0xa4, 0x42]) && whole <= LONGEST)
+        .then_some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_engine::vocabulary::Secret;
+
+    use super::*;
+
+    #[test]
+    fn a_servers_answers_are_told_apart() {
+        let request = binding();
+        let asked = Message::from_bytes(&request.bytes).unwrap();
+        let seen: SocketAddr = "192.0.2.7:4000".parse().unwrap();
+        let mut success = Message::builder_success(&asked, MessageWriteVec::new());
+        success
+            .add_attribute(&XorMappedAddress::new(seen, request.id))
+            .unwrap();
+        let success = success.finish();
+        assert_eq!(
+            read(&success, request.id),
+            Some(Answer::Success(Some(seen)))
+        );
+        assert_eq!(read(&success, binding().id), None);
+        assert_eq!(read(&request.bytes, request.id), None);
+        let head: [u8; 20] = success[..20].try_into().unwrap();
+        assert_eq!(length(head), Some(success.len()));
+
+        let mut error = Message::builder_error(&asked, MessageWriteVec::new());
+        error
+            .add_attribute(&ErrorCode::new(401, "Unauthorized").unwrap())
+            .unwrap();
+        error
+            .add_attribute(&Realm::new("here.example").unwrap())
+            .unwrap();
+        error.add_attribute(&Nonce::new("n").unwrap()).unwrap();
+        let Some(Answer::Unauthorised(challenge)) = read(&error.finish(), request.id) else {
+            panic!("no challenge")
+        };
+        let who = Credentials::read(&Secret::new("user:pass:word")).unwrap();
+        let again = allocate_as(&who, &challenge).unwrap();
+        let again = Message::from_bytes(&again.bytes).unwrap();
+        assert_eq!(again.attribute::<Username>().unwrap().username(), "user");
+        let key = LongTermKeyCredentials::new(
+            "user".to_owned(),
+            "pass:word".to_owned(),
+            "here.example".to_owned(),
+        );
+        again.validate_integrity(&key.into()).unwrap();
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_comes_in_can_harm(mut bytes: Vec<u8>, head: [u8; 20]) {
+            let request = binding();
+            let _ = (read(&bytes, request.id), length(head));
+            let mut framed = request.bytes;
+            framed[0] = 1;
+            framed.append(&mut bytes);
+            let body = u16::try_from(framed.len() - 20).unwrap();
+            framed[2..4].copy_from_slice(&body.to_be_bytes());
+            let _ = read(&framed, request.id);
+        }
+    }
+}

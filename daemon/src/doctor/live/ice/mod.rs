@@ -1,0 +1,7 @@
+//! STUN and TURN servers: whether each is reached, by which transport, and what kind of NAT lies between.
+
+pub(crate) mod check;
+mod exchange;
+mod message;
+mod nat;
+pub(crate) mod server;

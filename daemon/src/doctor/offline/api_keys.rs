@@ -1,0 +1,156 @@
+//! API keys within reach of a client: given as its token or password, in the header of its token endpoint, in a file that its
+//! token command reads.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use crate::config::literal_secret::{Kind, find, kind};
+use crate::config::raw::{RawAccount, RawToken};
+use crate::config::secret_file;
+use crate::doctor::code::Code;
+use crate::doctor::finding::Finding;
+use crate::doctor::offline::scene::Scene;
+
+/// What is done in place of it.
+const BACKEND: &str = "withdraw the key; run a backend that holds the new one and hands out tokens (`offhook-credentials serve` is one), \
+                       and let the account ask that: `token = { url = \"https://backend/token\" }`";
+/// Longest file of a token command that is looked into.
+const LOOK: u64 = 16 * 1024;
+
+pub(crate) fn check(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for account in scene.accounts().iter().map(Spanned::get_ref) {
+        findings.extend(as_login(account, scene));
+        if let Some(token) = &account.token {
+            findings.extend(at_endpoint(token.get_ref(), account, scene));
+            findings.extend(at_command(token.get_ref(), account, scene));
+        }
+    }
+    findings
+}
+
+fn as_login(account: &RawAccount, scene: &Scene<'_>) -> Vec<Finding> {
+    let files = [
+        (&account.token_file, "token"),
+        (&account.password_file, "password"),
+    ];
+    files
+        .into_iter()
+        .filter_map(|(text, meant)| {
+            let text = text.as_ref()?;
+            let path = scene.secret_path(text)?;
+            if !holds_key(&path) {
+                return None;
+            }
+            let what = format!(
+                "{} holds an API key where a {meant} belongs",
+                path.display()
+            );
+            Some(Finding::new(
+                Code::ApiKeyAsToken,
+                scene.value(text, account),
+                &what,
+                BACKEND,
+            ))
+        })
+        .collect()
+}
+
+fn at_endpoint(token: &RawToken, account: &RawAccount, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(url) = &token.url else {
+        return Vec::new();
+    };
+    let api = is_rest_api(url.get_ref());
+    let headers = token.headers.values();
+    headers
+        .filter_map(|header| {
+            let path = scene.secret_path(&header.get_ref().file)?;
+            let what = match (api, holds_key(&path)) {
+                (true, _) => format!(
+                    "the token's URL is Telnyx's REST API itself, which takes only an API key: the one in {}",
+                    path.display()
+                ),
+                (false, true) => format!("the token endpoint is sent the API key in {}", path.display()),
+                (false, false) => return None,
+            };
+            let place = scene.named(header.span().start, account);
+            Some(Finding::new(Code::ApiKeyAtClient, place, &what, BACKEND))
+        })
+        .collect()
+}
+
+fn at_command(token: &RawToken, account: &RawAccount, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(command) = &token.command else {
+        return Vec::new();
+    };
+    let words = command.get_ref().iter().skip(1);
+    // As `curl` names a file, and as a script may.
+    let words = words.flat_map(|word| word.split_whitespace());
+    let paths = words.map(|word| PathBuf::from(word.trim_start_matches('@')));
+    paths
+        .filter(|path| path.is_absolute() && holds_key(path))
+        .map(|path| {
+            let what = format!(
+                "the token command reads {}, which holds an API key",
+                path.display()
+            );
+            let place = scene.named(command.span().start, account);
+            Finding::new(Code::ApiKeyAtClient, place, &what, BACKEND)
+        })
+        .collect()
+}
+
+/// Telnyx's own API, or one at another address that is used like it.
+fn is_rest_api(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let mut steps = path.rsplit('/');
+    let mints = steps.next() == Some("token")
+        && steps.next().is_some()
+        && steps.next() == Some("telephony_credentials");
+    host.eq_ignore_ascii_case("api.telnyx.com") || mints
+}
+
+/// Whether there is an API key in a small file; what cannot be read holds none for us.
+fn holds_key(path: &Path) -> bool {
+    let Ok(facts) = std::fs::metadata(path) else {
+        return false;
+    };
+    if !facts.is_file() || facts.len() > LOOK {
+        return false;
+    }
+    if let Ok(secret) = secret_file::read(path) {
+        return kind(secret.expose().trim()) == Some(Kind::ApiKey) || any_key(secret.expose());
+    }
+    // Readable by everybody is no reason to overlook it.
+    std::fs::read_to_string(path).is_ok_and(|text| any_key(&text))
+}
+
+fn any_key(text: &str) -> bool {
+    find(text).iter().any(|(_, kind)| *kind == Kind::ApiKey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_rest_api;
+
+    #[test]
+    fn the_rest_api_is_known_by_host_and_by_path() {
+        for url in [
+            "https://api.telnyx.com/v2/telephony_credentials/x/token",
+            "https://API.telnyx.com",
+            "http://127.0.0.1:1/v2/telephony_credentials/x/token?a=b",
+        ] {
+            assert!(is_rest_api(url), "{url}");
+        }
+        for url in [
+            "https://backend.example/token",
+            "https://backend.example/api.telnyx.com/token",
+            "https://backend.example",
+        ] {
+            assert!(!is_rest_api(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What can be known from files alone; one file a kind of knowledge, all of them called by [`examine`].
+
+mod api_keys;
+mod descriptors;
+pub(crate) mod examine;
+mod literals;
+mod profile;
+pub(crate) mod refusals;
+mod scene;
+mod secret_files;
+mod shared;
+mod sound;
+pub(crate) mod tokens;
+mod users;
