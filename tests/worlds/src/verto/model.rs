@@ -22,6 +22,8 @@ struct Call {
     ours: bool,
     up: bool,
     media: bool,
+    /// We took it, and wait for the server's word.
+    taken: bool,
     hung_up: bool,
     since: Instant,
     /// The connection was lost, and the call has not been offered again.
@@ -44,6 +46,8 @@ pub(crate) struct Model {
     paused: Option<Duration>,
     logins: Vec<Instant>,
     rings: bool,
+    /// Whether the server keeps calls that nobody has answered when the connection is lost.
+    keeps_unanswered: bool,
     pub(crate) readies: u32,
     /// Server commands without their reply.
     apis: BTreeMap<u64, Instant>,
@@ -67,8 +71,9 @@ const LONGEST_OWED: Duration = Duration::from_secs(200);
 const LONGEST_UNDECIDED: Duration = Duration::from_secs(181);
 
 impl Model {
-    pub(crate) fn new(rings: bool, now: Instant) -> Self {
+    pub(crate) fn new(rings: bool, keeps_unanswered: bool, now: Instant) -> Self {
         Self {
+            keeps_unanswered,
             link: Link::Down,
             calls: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -113,6 +118,7 @@ impl Model {
             ours: true,
             up: false,
             media: false,
+            taken: false,
             hung_up: false,
             since: now,
             adrift: None,
@@ -159,6 +165,20 @@ impl Model {
         self.parked = false;
         self.paused = None;
         self.changed = now;
+    }
+
+    /// The user takes a call that rings.
+    pub(crate) fn taken(&mut self, call: &str) {
+        if let Some(call) = self.calls.get_mut(call) {
+            call.taken = true;
+        }
+    }
+
+    /// An invitation left the session: nobody shall be called for somebody who is not there any more.
+    pub(crate) fn invite_sent(&self, call: &str) -> Verdict {
+        check(self.calls.contains_key(call), || {
+            format!("{call} is invited, which has ended")
+        })
     }
 
     /// A login frame left the session.
@@ -305,6 +325,7 @@ impl Model {
             ours: false,
             up,
             media: false,
+            taken: false,
             hung_up: false,
             since: now,
             adrift: None,
@@ -360,6 +381,10 @@ impl Model {
                 .unwrap_or_default();
             check(owed <= LONGEST_OWED, || {
                 format!("{name} waits for an outcome for {owed:?}")
+            })?;
+            let dropped = call.adrift.is_some() && !call.up && !call.taken;
+            check(self.keeps_unanswered || !dropped, || {
+                format!("{name} waits for an answer, and the server has dropped it")
             })?;
             check(adrift <= LONGEST_ADRIFT, || {
                 format!("{name} without a connection for {adrift:?}")

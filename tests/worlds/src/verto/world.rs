@@ -123,7 +123,7 @@ impl World {
             gateway: Gateway::new(dialect, rng.random(), now),
             link: Link::new(now),
             agenda: Agenda::default(),
-            model: Model::new(dialect.gateway_fields, now),
+            model: Model::new(dialect.gateway_fields, dialect.keeps_unanswered, now),
             rng,
             trace,
             start: now,
@@ -224,6 +224,10 @@ impl World {
     // ---- what happens ----
 
     fn happen(&mut self, happening: Happening) -> Verdict {
+        if !self.before(QUIET) {
+            // The gateway has found its way again.
+            self.gateway.states.clear();
+        }
         match happening {
             Happening::Opened(socket) if socket == self.link.socket => {
                 self.link.open();
@@ -359,10 +363,16 @@ impl World {
                     "EXPIRED",
                     "NEW_STATE",
                 ];
-                for _ in 0..self.rng.random_range(1..=6) {
-                    self.gateway
-                        .states
-                        .push_back(STATES[self.rng.random_range(0..STATES.len())]);
+                if self.odds(15) {
+                    // A gateway that has lost its way, for longer than anybody should wait.
+                    let state = STATES[self.rng.random_range(0..STATES.len())];
+                    self.gateway.states.extend([state; 60]);
+                } else {
+                    for _ in 0..self.rng.random_range(1..=6) {
+                        self.gateway
+                            .states
+                            .push_back(STATES[self.rng.random_range(0..STATES.len())]);
+                    }
                 }
                 if self.odds(50) {
                     self.cut(socket);
@@ -452,9 +462,12 @@ impl World {
         check(!self.hushed, || {
             "something was sent between login and clientReady".to_owned()
         })?;
-        if let Some(call) = bye_of(&text) {
+        if let Some(call) = call_in(&text, ".bye\"") {
             self.owed.remove(call);
             self.byes.insert(call.to_owned());
+        }
+        if let Some(call) = call_in(&text, ".invite\"") {
+            self.model.invite_sent(call)?;
         }
         let login = text.contains(r#""method":"login""#);
         check(login || !self.fresh_socket, || {
@@ -527,9 +540,10 @@ impl World {
     }
 }
 
-/// The call that a frame says goodbye to.
-fn bye_of(text: &str) -> Option<&str> {
-    text.contains(".bye\"").then_some(())?;
+/// The call that a request of this method is about.
+fn call_in<'a>(text: &'a str, method: &str) -> Option<&'a str> {
+    let (head, _) = text.split_once(r#""params""#)?;
+    (head.contains(r#""method":"#) && head.contains(method)).then_some(())?;
     let (_, rest) = text.split_once(r#""callID":""#)?;
     rest.split('"').next()
 }
