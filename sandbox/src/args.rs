@@ -82,6 +82,9 @@ pub(crate) struct Args {
     /// Seconds from the open socket to a good login.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().login_within.as_secs())]
     login_within: u64,
+    /// Seconds for which an answered call outlives its socket; without it 90 with Telnyx, 120 with FreeSWITCH.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    detach_timeout: Option<Duration>,
     /// UDP ports for media, as FIRST-LAST; without it the system chooses.
     #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
     media_ports: Option<RangeInclusive<u16>>,
@@ -205,6 +208,7 @@ impl Args {
                 calls_per_session: self.max_calls,
                 login_tries: self.max_logins,
                 login_within: Duration::from_secs(self.login_within),
+                detached_for: self.detach_timeout,
                 media_ports: self.media_ports,
             },
             rest_port: self.rest_port,

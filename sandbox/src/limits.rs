@@ -16,6 +16,8 @@ pub(crate) struct Limits {
     pub(crate) login_tries: u32,
     /// Time from the open socket to a good login.
     pub(crate) login_within: Duration,
+    /// How long an answered call outlives its socket; `None`: as long as with the server that is played.
+    pub(crate) detached_for: Option<Duration>,
     /// UDP ports for media; `None` lets the system choose.
     pub(crate) media_ports: Option<RangeInclusive<u16>>,
 }
@@ -29,6 +31,7 @@ impl Default for Limits {
             calls_per_session: 32,
             login_tries: 5,
             login_within: Duration::from_secs(30),
+            detached_for: None,
             media_ports: None,
         }
     }

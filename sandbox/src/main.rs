@@ -2,6 +2,7 @@
 
 mod args;
 mod assistant;
+mod call_report;
 mod certificate;
 mod driver;
 mod face;

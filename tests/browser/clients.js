@@ -1,71 +1,58 @@
-// The real browser clients behind one small face: start(plan) logs in and calls or waits; command() acts on the call.
+// The real browser clients behind one small face: start(plan) logs in; command() calls and acts on the call. Whoever calls is answered.
 
 import { TelnyxRTC } from "/node_modules/@telnyx/webrtc/lib/bundle.mjs";
+import { connections, watch } from "/levels.js";
 
-// Every peer connection, whichever client made it, so that levels can be read from its statistics.
-const connections = [];
-window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...all) {
-    super(...all);
-    connections.push(this);
-  }
-};
+const failed = (error) => say({ event: "failed", reason: error instanceof Error ? error.message : JSON.stringify(error) });
 
-/// Audio energy since the last look, of what came in and of what went out.
-async function levels() {
-  const sums = { inbound: 0, outbound: 0, packets: 0 };
-  for (const connection of connections.filter((each) => each.connectionState === "connected")) {
-    for (const report of (await connection.getStats()).values()) {
-      if (report.type === "inbound-rtp" && report.kind === "audio") {
-        sums.inbound = Math.max(sums.inbound, report.audioLevel ?? 0);
-        sums.packets += report.packetsReceived;
-      }
-      if (report.type === "media-source" && report.kind === "audio") sums.outbound = Math.max(sums.outbound, report.audioLevel ?? 0);
-    }
-  }
-  return sums;
-}
-
-function watchLevels() {
-  setInterval(async () => {
-    const now = await levels();
-    if (now.packets > 0) say({ event: "level", ...now });
-  }, 250);
-}
-
+/// The call that commands are about.
 let call;
+let dial;
+
+/// A token as a page of an application gets it: from the application's own server.
+async function fetchToken(source) {
+  const answer = await fetch(source.url, { method: "POST", headers: { authorization: `Bearer ${source.secret}` } });
+  if (!answer.ok) throw new Error(`no token: status ${answer.status}`);
+  return (await answer.json()).token;
+}
+
+/// What the states of the SDK are told as.
+const states = { early: "early", active: "active", held: "held", recovering: "recovering", hangup: "ended", destroy: "ended", purge: "ended" };
 
 const clients = {
-  telnyx(plan) {
-    const client = new TelnyxRTC({
-      host: plan.server, iceServers: [], enableCallReports: false,
-      ...(plan.token ? { login_token: plan.token } : { login: plan.login, password: plan.password }),
-    });
+  async telnyx(plan) {
+    const login = plan.anonymous
+      ? { anonymous_login: plan.anonymous }
+      : plan.token_source
+        ? { login_token: await fetchToken(plan.token_source) }
+        : { login: plan.login, password: plan.password };
+    const client = new TelnyxRTC({ host: plan.server, iceServers: [], enableCallReports: plan.reports ?? false, ...login });
     client.remoteElement = "remote";
-    client.on("telnyx.ready", () => {
-      say({ event: "ready" });
-      if (plan.role === "caller") call = client.newCall({ destinationNumber: plan.number, audio: true, iceServers: [], remoteElement: "remote" });
+    client.on("telnyx.ready", () => say({ event: "ready" }));
+    client.on("telnyx.error", (error) => {
+      // That a socket is gone is what some stories are about; the client comes back by itself.
+      const { code, fatal } = error.error ?? {};
+      if (fatal === false) console.warn("error", code);
+      else failed(error.error ?? error);
     });
-    client.on("telnyx.error", (error) => say({ event: "failed", reason: JSON.stringify(error.error ?? error) }));
-    const told = new Set();
+    client.on("telnyx.ai.conversation", (message) => say({ event: "assistant", data: message.params }));
+    const told = new Map();
     client.on("telnyx.notification", (notification) => {
       if (notification.type !== "callUpdate") return;
       call = notification.call;
-      const once = (name, more = {}) => {
-        if (told.has(call.id + name)) return;
-        told.add(call.id + name);
-        say({ event: name, ...more });
-      };
+      if (told.get(call.id) === call.state) return;
+      const before = told.get(call.id);
+      told.set(call.id, call.state);
       if (call.state === "ringing" && call.direction === "inbound") {
-        once("incoming", { number: call.options.remoteCallerNumber });
-        if (plan.role === "callee" && !told.has(call.id + "answer")) {
-          told.add(call.id + "answer");
-          call.answer();
-        }
+        say({ event: "incoming", number: call.options.remoteCallerNumber });
+        call.answer();
       }
-      if (call.state === "active") once("active");
-      if (call.state === "hangup" || call.state === "destroy") once("ended", { cause: call.cause });
+      const name = states[call.state];
+      if (name && name !== states[before]) say(name === "ended" ? { event: name, cause: call.cause } : { event: name });
     });
+    dial = (number) => {
+      call = client.newCall({ destinationNumber: number, audio: true, iceServers: [], remoteElement: "remote" });
+    };
     client.connect();
   },
 
@@ -84,26 +71,50 @@ const clients = {
     client.subscribeEvent("invite", (each) => {
       follow(each);
       say({ event: "incoming", number: each.options.caller_id_number });
-      if (plan.role === "callee") {
-        call.answer(stream.getTracks());
-        say({ event: "active" });
-      }
+      call.answer(stream.getTracks());
+      say({ event: "active" });
     });
+    dial = (number) => follow(client.call(stream.getTracks(), number));
     say({ event: "ready" });
-    if (plan.role === "caller") follow(client.call(stream.getTracks(), plan.number));
   },
 };
 
+/// Has the SDK restart ICE; tells when the server has answered and the new path stands.
+async function restartIce() {
+  const connection = connections.at(-1);
+  const name = () => /a=ice-ufrag:(\S+)/.exec(connection.remoteDescription?.sdp ?? "")?.[1];
+  const before = name();
+  const { started, reason } = call.peer.restartIce();
+  if (!started) return failed(new Error(`no ICE restart: ${reason}`));
+  const look = setInterval(() => {
+    if (name() === before || connection.signalingState !== "stable" || !["connected", "completed"].includes(connection.iceConnectionState)) return;
+    clearInterval(look);
+    say({ event: "restarted" });
+  }, 50);
+}
+
+const commands = {
+  call: ({ number }) => dial(number),
+  hangup: () => call.hangup(),
+  dtmf: ({ digits }) => call.dtmf(digits),
+  hold: () => call.hold(),
+  unhold: () => call.unhold(),
+  restart_ice: restartIce,
+  mark: ({ number }) => say({ event: "marked", number }),
+  // The SDK fails without a list of attachments.
+  message: ({ text }) => call.sendConversationMessage(text, []),
+};
+
 window.start = async (plan) => {
-  watchLevels();
+  watch(() => call?.state);
   try {
     await clients[plan.client](plan);
   } catch (error) {
-    say({ event: "failed", reason: error instanceof Error ? error.message : JSON.stringify(error) });
+    failed(error);
   }
 };
 
 window.command = (command) => {
-  if (command.do === "hangup") call.hangup();
-  if (command.do === "dtmf") call.dtmf(command.digits);
+  // What comes of it is told by events.
+  Promise.resolve(commands[command.do](command)).catch(failed);
 };

@@ -1,6 +1,7 @@
-// Drives a real browser client in headless Chromium. Usage: node run.mjs '{"client":"telnyx","role":"caller",...}'
-// Prints one JSON object a line: {"event":"ready"}, {"event":"active"}, {"event":"level","inbound":0.2,...}, {"event":"ended"}.
-// Lines on standard input are commands for the page: {"do":"hangup"}, {"do":"dtmf","digits":"5"}.
+// Runs real browser clients in headless Chromium, one page after the other. Usage: node run.mjs
+// Prints one JSON object a line: {"event":"browser","origin":"http://127.0.0.1:..."}, then what the pages tell, such as {"event":"ready"}.
+// Lines on standard input: {"do":"open","plan":{"client":"telnyx",...}} opens a fresh page in place of the one before; every other line is a
+// command for the page, such as {"do":"call","number":"9196"}.
 
 import { createServer } from "node:http";
 import { readFile, mkdtemp, rm } from "node:fs/promises";
@@ -11,8 +12,8 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const plan = JSON.parse(process.argv[2]);
 const say = (event) => process.stdout.write(JSON.stringify(event) + "\n");
+const failed = (error) => say({ event: "failed", reason: String(error) });
 
 const kinds = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
 const server = createServer(async (request, response) => {
@@ -28,6 +29,7 @@ const server = createServer(async (request, response) => {
   }
 });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+const origin = `http://127.0.0.1:${server.address().port}`;
 
 const profile = await mkdtemp(join(tmpdir(), "offhook-chromium-"));
 const browser = await chromium.launchPersistentContext(profile, {
@@ -54,14 +56,28 @@ async function close(code) {
 }
 process.on("SIGTERM", () => close(0));
 process.on("SIGINT", () => close(0));
-setTimeout(() => { say({ event: "failed", reason: "time limit" }); close(1); }, (plan.limit_s ?? 60) * 1000).unref();
+setTimeout(() => { failed("time limit"); close(1); }, 300_000).unref();
 
-const page = browser.pages()[0] ?? (await browser.newPage());
-page.on("console", (message) => process.stderr.write(`${message.type()}: ${message.text()}\n`));
-page.on("pageerror", (error) => say({ event: "failed", reason: String(error) }));
-await page.exposeFunction("say", say);
+await browser.exposeFunction("say", say);
+let page = browser.pages()[0] ?? (await browser.newPage());
+
+async function open(plan) {
+  // A page of its own has a session storage of its own: nothing of the client before is left.
+  const before = page;
+  page = await browser.newPage();
+  await before.close();
+  page.on("console", (message) => process.stderr.write(`${message.type()}: ${message.text()}\n`));
+  page.on("pageerror", failed);
+  await page.goto(`${origin}/page.html`);
+  await page.evaluate((plan) => window.start(plan), plan);
+}
+
+// One after the other: a command is for the page that was opened before it.
+let queue = Promise.resolve();
 createInterface({ input: process.stdin }).on("line", (line) => {
-  page.evaluate((command) => window.command(command), JSON.parse(line)).catch((error) => say({ event: "failed", reason: String(error) }));
+  const command = JSON.parse(line);
+  queue = queue
+    .then(() => (command.do === "open" ? open(command.plan) : page.evaluate((command) => window.command(command), command)))
+    .catch(failed);
 });
-await page.goto(`http://127.0.0.1:${server.address().port}/page.html`);
-await page.evaluate((plan) => window.start(plan), plan);
+say({ event: "browser", origin });

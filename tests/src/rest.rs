@@ -19,12 +19,7 @@ pub struct Credential {
 /// # Panics
 /// When the API refuses.
 pub fn credential(api: &str) -> Credential {
-    let connection = post(
-        api,
-        "/credential_connections",
-        &json!({ "connection_name": "kiosks", "user_name": "kiosks1", "password": "a-long-password" }),
-    );
-    let connection = text(&connection, "/data/id");
+    let connection = connection(api);
     let made = post(
         api,
         "/telephony_credentials",
@@ -34,6 +29,19 @@ pub fn credential(api: &str) -> Credential {
         id: text(&made, "/data/id"),
         sip_username: text(&made, "/data/sip_username"),
     }
+}
+
+/// Makes a connection; its id.
+///
+/// # Panics
+/// When the API refuses.
+pub fn connection(api: &str) -> String {
+    let made = post(
+        api,
+        "/credential_connections",
+        &json!({ "connection_name": "kiosks", "user_name": "kiosks1", "password": "a-long-password" }),
+    );
+    text(&made, "/data/id")
 }
 
 fn text(value: &Value, pointer: &str) -> String {

@@ -4,9 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::call_report::post::{self, Post, Report};
 use crate::verto::socket::SocketId;
 use crate::websocket::frame::{self, Decoder, Message};
 use crate::websocket::upgrade::{self, MAX_HEAD, Upgrade};
@@ -27,6 +28,8 @@ pub(super) enum FromClient {
     Opened(mpsc::Sender<ToClient>),
     Text(String),
     Ping(Vec<u8>),
+    /// It is no WebSocket, but brings a call report; the HTTP status goes back.
+    Report(Report, oneshot::Sender<u16>),
     /// Nothing follows.
     Closed,
 }
@@ -56,8 +59,16 @@ where
 {
     let mut decoder = Decoder::new(limit);
     match timeout(UPGRADE_WITHIN, open(&mut stream, &mut decoder)).await {
-        Ok(Ok(true)) => {}
-        Ok(Ok(false)) | Err(_) => return tracing::debug!(socket = id.0, "no WebSocket opened"),
+        Ok(Ok(Opening::WebSocket)) => {}
+        Ok(Ok(Opening::Report(report))) => {
+            if let Err(error) = take_report(&mut stream, id, &gateway, report).await {
+                tracing::debug!(socket = id.0, %error, "a call report was not answered");
+            }
+            return;
+        }
+        Ok(Ok(Opening::Nothing)) | Err(_) => {
+            return tracing::debug!(socket = id.0, "no WebSocket opened");
+        }
         Ok(Err(error)) => return tracing::debug!(socket = id.0, %error, "no WebSocket opened"),
     }
     let (sender, outbox) = mpsc::channel(OUTBOX);
@@ -70,8 +81,33 @@ where
     }
 }
 
-/// Answers the opening request; says whether the WebSocket is open.
-async fn open<S>(stream: &mut S, decoder: &mut Decoder) -> io::Result<bool>
+/// What came of the opening request.
+#[derive(Debug)]
+enum Opening {
+    WebSocket,
+    Report(Report),
+    Nothing,
+}
+
+async fn take_report<S>(
+    stream: &mut S,
+    id: SocketId,
+    gateway: &ToGateway,
+    report: Report,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (sender, status) = oneshot::channel();
+    tell(gateway, id, FromClient::Report(report, sender)).await;
+    if let Ok(status) = status.await {
+        write(stream, &post::answer(status)).await?;
+    }
+    stream.shutdown().await
+}
+
+/// Answers the opening request, if it asks for a WebSocket.
+async fn open<S>(stream: &mut S, decoder: &mut Decoder) -> io::Result<Opening>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -82,7 +118,17 @@ where
             .read_buf(&mut bytes)
             .await?;
         if read == 0 {
-            return Ok(false);
+            return Ok(Opening::Nothing);
+        }
+        match post::read(&bytes) {
+            Post::Other => {}
+            Post::ReadOn => continue,
+            Post::Report(report) => return Ok(Opening::Report(report)),
+            Post::Answer(answer) => {
+                write(stream, &answer).await?;
+                stream.shutdown().await?;
+                return Ok(Opening::Nothing);
+            }
         }
         match upgrade::answer(&bytes) {
             Upgrade::ReadOn => {}
@@ -90,12 +136,12 @@ where
                 stream.write_all(&response).await?;
                 stream.flush().await?;
                 decoder.push(bytes.get(head..).unwrap_or_default());
-                return Ok(true);
+                return Ok(Opening::WebSocket);
             }
             Upgrade::Refuse { response } => {
                 stream.write_all(&response).await?;
                 stream.shutdown().await?;
-                return Ok(false);
+                return Ok(Opening::Nothing);
             }
         }
     }

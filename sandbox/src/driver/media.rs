@@ -10,7 +10,7 @@ use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::handle::CommandError;
 use offhook_media::driver::worker::{Worker, WorkerConfig};
 use offhook_media::dtls::certificate::{Certificate, CertificateError};
-use offhook_media::program::{AudioCodec, CallKey, Program};
+use offhook_media::program::{AudioCodec, CallKey, Program, ProgramCommand};
 use offhook_media::sdp::face::Face;
 use offhook_media::session::config::SessionConfig;
 use offhook_media::session::event::MediaEvent;
@@ -146,6 +146,9 @@ impl MediaDesk {
             MediaCommand::Play(media, sound) => {
                 worker.replace_program(key(media), self.program(sound))
             }
+            MediaCommand::Digits(media, digits) => {
+                worker.program(key(media), ProgramCommand::Dtmf { digits })
+            }
             MediaCommand::Close(media) => worker.close(key(media)),
         }
     }
@@ -194,6 +197,7 @@ fn waits(waiting: &[MediaCommand], command: &MediaCommand) -> bool {
         | MediaCommand::AcceptOffer(..)
         | MediaCommand::AcceptAnswer(..)
         | MediaCommand::Play(..)
+        | MediaCommand::Digits(..)
         | MediaCommand::Close(_) => waiting
             .iter()
             .any(|before| before.media() == command.media()),

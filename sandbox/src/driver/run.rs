@@ -210,6 +210,10 @@ impl Desk {
             }
             FromClient::Text(text) => self.input(Input::Text(socket, &text)),
             FromClient::Ping(payload) => self.input(Input::Ping(socket, &payload)),
+            FromClient::Report(report, answer) => {
+                // Who does not wait any more wants no answer.
+                let _ = answer.send(self.gateway.call_report(&report));
+            }
             FromClient::Closed => {
                 self.clients.remove(&socket);
                 self.input(Input::Closed(socket));

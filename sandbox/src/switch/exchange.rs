@@ -72,11 +72,21 @@ pub(crate) struct Exchange {
     registered: BTreeMap<String, Vec<Endpoint>>,
     calls_back: BTreeMap<(Instant, u64), (String, OwnCall)>,
     pub(super) timers: Timers,
+    /// How long an answered call outlives its socket, whatever server its client sees.
+    pub(super) detached_for: Option<Duration>,
     effects: VecDeque<Effect>,
     serial: u64,
 }
 
 impl Exchange {
+    /// An exchange in which answered calls outlive their sockets for this long, and otherwise as each server has it.
+    pub(crate) fn new(detached_for: Option<Duration>) -> Self {
+        Self {
+            detached_for,
+            ..Self::default()
+        }
+    }
+
     /// The user's calls now also (or only) go to this client.
     pub(crate) fn register(&mut self, user: &str, endpoint: Endpoint) {
         let clients = self.registered.entry(user.to_owned()).or_default();
@@ -183,6 +193,17 @@ impl Exchange {
             self.play(partner);
         }
         held
+    }
+
+    /// A client sends digits by signalling: whoever it is bridged to gets them as RFC 4733 events, as from FreeSWITCH.
+    pub(crate) fn digits(&mut self, id: LegId, digits: String) {
+        let Some(leg) = self.legs.get(&id) else {
+            return;
+        };
+        if let (State::Active, Some(_), Some(media)) = (&leg.state, leg.partner, &leg.media) {
+            let media = media.id;
+            self.ask_media(MediaCommand::Digits(media, digits));
+        }
     }
 
     /// The next thing to do.

@@ -48,6 +48,8 @@ pub(crate) enum MediaCommand {
     AcceptAnswer(MediaId, String),
     /// Let the far end hear something else.
     Play(MediaId, Sound),
+    /// Let the far end that this one is bridged to hear digits.
+    Digits(MediaId, String),
     /// End the session.
     Close(MediaId),
 }
@@ -82,6 +84,7 @@ impl MediaCommand {
             | Self::AcceptOffer(media, _)
             | Self::AcceptAnswer(media, _)
             | Self::Play(media, _)
+            | Self::Digits(media, _)
             | Self::Close(media) => *media,
         }
     }

@@ -27,7 +27,7 @@ impl Exchange {
         leg.updating = false;
         leg.held = false;
         let partner = leg.partner;
-        let limit = now + leg.endpoint.face.detached_for;
+        let limit = now + self.detached_for.unwrap_or(leg.endpoint.face.detached_for);
         self.close_media(id);
         self.timers.set(id, Timer::Limit, Some(limit));
         if let Some(partner) = partner {

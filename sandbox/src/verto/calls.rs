@@ -18,6 +18,7 @@ use crate::switch::leg::{Direction, Endpoint, LegId, Party};
 use crate::switch::offered;
 use crate::verto::frames::{PERMISSION_DENIED, SESSION_ERROR, empty};
 use crate::verto::gateway::{Gateway, cause_of_bye};
+use crate::verto::mishaps::REGISTERED;
 use crate::verto::session::{Call, SessionId, TelnyxIds};
 use crate::verto::socket::SocketId;
 
@@ -60,10 +61,11 @@ impl Gateway {
                 self.reply(socket, id, &pong);
             }
             Method::GatewayState if telnyx => {
+                let state = self.state_for(session);
                 let result = GatewayStateResult {
                     params: Some(GatewayState {
-                        state: Some(self.state_for(session).to_owned()),
-                        call_report_id: None,
+                        state: Some(state.to_owned()),
+                        call_report_id: self.call_report_id(session, state),
                     }),
                     sessid: None,
                 };
@@ -94,6 +96,20 @@ impl Gateway {
             Method::Echo if !telnyx => self.reply(socket, id, &request.params),
             _ => self.on_unknown_method(socket, &request),
         }
+    }
+
+    /// Under which a registered client may post its call reports, from now to its end.
+    fn call_report_id(&mut self, session: SessionId, state: &str) -> Option<String> {
+        if state != REGISTERED {
+            return None;
+        }
+        let fresh = self.uuid();
+        let known = self.sessions.get_mut(&session)?;
+        if known.call_report_id.is_none() {
+            self.call_reports.give(fresh.clone(), known.identity.name());
+            known.call_report_id = Some(fresh);
+        }
+        known.call_report_id.clone()
     }
 
     /// A method that this server does not have, or not for clients.
@@ -317,15 +333,16 @@ impl Gateway {
             let text = "INVALID MESSAGE to and body params required";
             return self.refuse(socket, id, SESSION_ERROR, text);
         }
-        if self.call_mut(session, &name).is_none() {
+        let Some(leg) = self.call_mut(session, &name).map(|call| call.leg) else {
             // Succeeds all the same, without a message: mod_verto does not look.
             return self.reply(socket, id, &empty());
-        }
+        };
         if info.dtmf.is_some() && !self.may_send_digits(session) {
             return self.refuse(socket, id, PERMISSION_DENIED, "Permission Denied");
         }
         if let Some(digits) = info.dtmf {
             tracing::info!(socket = socket.0, digits = digits.len(), "DTMF");
+            self.exchange.digits(leg, digits);
         }
         self.reply(socket, id, &json!({"message": "SENT"}));
     }

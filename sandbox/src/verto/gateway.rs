@@ -13,6 +13,8 @@ use rand::{RngExt, SeedableRng};
 use crate::args::DialectChoice;
 use crate::assistant::settings::AssistantSettings;
 use crate::assistant::stand_in::Assistants;
+use crate::call_report::book::Book;
+use crate::call_report::post::Report;
 use crate::face::{FREESWITCH, Face, TELNYX};
 use crate::fault::gateway::Wishes;
 use crate::fault::order::Order;
@@ -96,6 +98,7 @@ pub(crate) struct Gateway {
     /// What the REST API made: users of their own.
     pub(super) account: Account,
     pub(super) assistants: Assistants,
+    pub(super) call_reports: Book,
     /// When the input that is being handled happened.
     pub(super) now: Instant,
     pub(super) exchange: Exchange,
@@ -122,10 +125,11 @@ impl Gateway {
             account: Account::new(config.rest.clone(), rng.random()),
             wishes: config.faults.clone(),
             assistants: Assistants::default(),
+            call_reports: Book::default(),
+            exchange: Exchange::new(config.limits.detached_for),
             config,
             started: now,
             now,
-            exchange: Exchange::default(),
             sockets: BTreeMap::new(),
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -188,6 +192,11 @@ impl Gateway {
         let wall = self.wall(now);
         self.account
             .answer(request, &Registered(&self.exchange), wall)
+    }
+
+    /// Takes a call report; says the HTTP status to answer with.
+    pub(crate) fn call_report(&mut self, report: &Report) -> u16 {
+        self.call_reports.take(report)
     }
 
     /// The next thing to do; ends with `Wait`.

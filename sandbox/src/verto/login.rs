@@ -247,6 +247,7 @@ impl Gateway {
             reattached: Vec::new(),
             offering: Offering::default(),
             unregistered: false,
+            call_report_id: None,
         };
         self.sessions.insert(id, session);
         id

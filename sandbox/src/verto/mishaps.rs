@@ -16,7 +16,7 @@ use crate::verto::session::SessionId;
 use crate::verto::socket::SocketId;
 
 /// What an ordinary gateway says.
-const REGISTERED: &str = "REGED";
+pub(super) const REGISTERED: &str = "REGED";
 /// What a gateway says to a client whose registration another one took.
 pub(super) const UNREGISTERED: &str = "UNREGED";
 

@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) offering: Offering,
     /// A later login of the same user took its registration.
     pub(super) unregistered: bool,
+    /// Under which it posts call reports; given when it asks how it is registered.
+    pub(super) call_report_id: Option<String>,
     /// With a client without credentials: what it has with its assistant.
     pub(super) talk: Option<Talk>,
 }

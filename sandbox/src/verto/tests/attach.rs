@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::world::{BOTH, Kind, World};
+use crate::limits::Limits;
 use crate::switch::media::Sound;
 use crate::verto::socket::SocketId;
 
@@ -25,6 +26,30 @@ fn come_back(world: &mut World, kind: Kind, sessid: &str) -> (SocketId, Value) {
     params["sessid"] = json!(sessid);
     let reply = world.ask(socket, "login", params);
     (socket, reply)
+}
+
+#[test]
+fn the_far_end_is_told_when_nobody_comes_back_in_the_time_that_was_set() {
+    for kind in BOTH {
+        let limits = Limits {
+            detached_for: Some(Duration::from_secs(2)),
+            ..Limits::default()
+        };
+        let mut world = World::with_limits(limits);
+        let caller = world.ready(kind, "demo-1");
+        let callee = world.ready(kind, "demo-2");
+        world.call(kind, caller, "c-1", "demo-2");
+        let invite = world.expect(callee, &kind.method("invite"));
+        let answer = json!({"sdp": "v=0", "dialogParams": {"callID": invite["params"]["callID"]}});
+        world.ask(callee, &kind.method("answer"), answer);
+        world.expect(caller, &kind.method("answer"));
+        world.close(caller);
+        let bye = kind.method("bye");
+        let soon = world.within(callee, &bye, Duration::from_millis(1900));
+        assert!(soon.is_none(), "{soon:?}");
+        let bye = world.within(callee, &bye, Duration::from_millis(200));
+        assert!(bye.is_some(), "told in time");
+    }
 }
 
 #[test]

@@ -392,6 +392,32 @@ fn digits_are_taken_also_for_a_call_that_is_not_there() {
 }
 
 #[test]
+fn digits_go_on_to_whoever_the_call_is_bridged_to() {
+    for kind in BOTH {
+        let mut world = World::new();
+        let caller = world.ready(kind, "demo-1");
+        let callee = world.ready(kind, "demo-2");
+        world.call(kind, caller, "c-1", "demo-2");
+        let digits = json!({"dtmf": "12#", "dialogParams": {"callID": "c-1"}});
+        world.ask(caller, &kind.method("info"), digits.clone());
+        assert_eq!(world.digits, [], "nobody has answered");
+        let invite = world.expect(callee, &kind.method("invite"));
+        let answer = json!({"sdp": "v=0", "dialogParams": {"callID": invite["params"]["callID"]}});
+        world.ask(callee, &kind.method("answer"), answer);
+        world.expect(caller, &kind.method("answer"));
+        world.ask(caller, &kind.method("info"), digits);
+        let [(media, passed)] = world.digits.as_slice() else {
+            panic!("{:?}", world.digits);
+        };
+        assert_eq!(passed, "12#");
+        let Sound::Bridge(far) = world.playing[media] else {
+            panic!("the caller's media passes on what arrives");
+        };
+        assert_eq!(world.playing[&far], Sound::Bridge(*media));
+    }
+}
+
+#[test]
 fn at_the_end_every_call_gets_its_bye_and_every_socket_is_closed() {
     for kind in BOTH {
         let mut world = World::new();

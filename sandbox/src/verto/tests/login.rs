@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::world::{BOTH, Kind, World};
+use crate::call_report::post::Report;
 use crate::limits::Limits;
 use crate::verto::credentials::tests::token;
 use crate::verto::gateway::Input;
@@ -24,6 +25,28 @@ fn a_telnyx_client_is_ready_after_client_ready_and_reged() {
     let state = world.ask(socket, "telnyx_rtc.gatewayState", json!({}));
     assert_eq!(state["result"]["params"]["state"], "REGED");
     assert_eq!(state["result"]["sessid"], sessid.as_str());
+}
+
+#[test]
+fn a_registered_telnyx_client_has_one_id_for_its_call_reports() {
+    let mut world = World::with_faults(&["gateway-state=TRYING:1"]);
+    let socket = world.ready(Kind::Telnyx, "demo-1");
+    let id = |world: &mut World| {
+        let state = world.ask(socket, "telnyx_rtc.gatewayState", json!({}));
+        let id = state["result"]["params"].get("call_report_id");
+        id.map(|id| id.as_str().unwrap().to_owned())
+    };
+    assert_eq!(id(&mut world), None, "not registered yet");
+    let first = id(&mut world).expect("an id");
+    assert_eq!(id(&mut world).as_ref(), Some(&first));
+    world.close(socket);
+    let report = |id: &str| Report {
+        id: id.to_owned(),
+        call: "c-1".to_owned(),
+        body: json!({"summary": {"callId": "c-1"}}),
+    };
+    assert_eq!(world.gateway.call_report(&report(&first)), 200);
+    assert_eq!(world.gateway.call_report(&report("guessed")), 404);
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub(super) struct World {
     /// What each open media session plays.
     pub(super) playing: BTreeMap<MediaId, Sound>,
     pub(super) codecs: BTreeMap<MediaId, Vec<AudioCodec>>,
+    /// Digits that a session was to pass on.
+    pub(super) digits: Vec<(MediaId, String)>,
     /// DTLS comes up by itself.
     pub(super) connects: bool,
     /// Refuse the next description.
@@ -123,6 +125,7 @@ impl World {
             ids: 0,
             playing: BTreeMap::new(),
             codecs: BTreeMap::new(),
+            digits: Vec::new(),
             connects: true,
             refuse_next: false,
         }
@@ -299,6 +302,7 @@ impl World {
             MediaCommand::Play(_, sound) => {
                 self.playing.insert(media, sound);
             }
+            MediaCommand::Digits(_, digits) => self.digits.push((media, digits)),
             MediaCommand::CreateOffer(_) => notices.push(MediaNotice::Offer("offer".to_owned())),
             MediaCommand::AcceptOffer(..) => {
                 notices.push(MediaNotice::Agreed(self.codecs[&media][0]));

@@ -1,0 +1,131 @@
+//! A daemon as the browser's far end: it speaks a tone, and what it hears goes into files.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use offhook_control::notice::{Ended, Event};
+use offhook_control::request::{Dtmf, OfCall, Request};
+use offhook_tests::control::Control;
+use offhook_tests::daemon::{Config, Daemon};
+use offhook_tests::sandbox::Sandbox;
+use offhook_tests::{skip, sound};
+use serde_json::Value;
+
+/// What the daemon says.
+pub(crate) const TONE: f64 = 440.0;
+/// Nothing here takes longer, also on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of a recording's header; samples of 16 bit follow.
+const WAV_HEADER: usize = 44;
+/// Loudest sample of the browser's beeps, out of 32768, at least.
+const BEEP: u16 = 1000;
+
+/// Whether there is a browser here.
+pub(crate) fn have_browser() -> bool {
+    skip::have(&["node", "chromium"])
+}
+
+/// A daemon that is logged in as `demo-1`.
+pub(crate) struct Kiosk {
+    daemon: Daemon,
+    pub(crate) control: Control,
+}
+
+impl Kiosk {
+    pub(crate) fn ready(sandbox: &Sandbox, dialect: &str) -> Self {
+        Self::with(sandbox, dialect, &format!("tone:{TONE}"))
+    }
+
+    /// One that says something else.
+    pub(crate) fn with(sandbox: &Sandbox, dialect: &str, input: &str) -> Self {
+        let config =
+            Config::new().account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox");
+        let heard = config.folder().join("{call}.wav");
+        let output = format!("file:{}", heard.display());
+        let daemon = config.audio(input, &output).launch();
+        let control = daemon.ready();
+        Self { daemon, control }
+    }
+
+    /// Waits for a call and answers it; returns its id.
+    pub(crate) fn takes_call(&mut self) -> String {
+        let call = self.control.wait("the browser's call", PATIENCE, |notice| {
+            matches!(notice.event, Event::Incoming { .. }).then(|| notice.call.clone())?
+        });
+        self.control.answer();
+        call
+    }
+
+    pub(crate) fn ended(&mut self, call: &str) -> Ended {
+        self.control.wait_ended(call, PATIENCE)
+    }
+
+    pub(crate) fn hold(&mut self, call: &str, on: bool) {
+        let of_call = OfCall {
+            call: Some(call.to_owned()),
+        };
+        let request = if on {
+            Request::Hold(of_call)
+        } else {
+            Request::Resume(of_call)
+        };
+        self.control.ask::<Value>(&request);
+        self.control.wait("the hold", PATIENCE, |notice| {
+            (notice.event == Event::Held { on }).then_some(())
+        });
+    }
+
+    pub(crate) fn dtmf(&mut self, call: &str, digits: &str) {
+        self.control.ask::<Value>(&Request::Dtmf(Dtmf {
+            call: call.to_owned(),
+            digits: digits.to_owned(),
+        }));
+    }
+
+    pub(crate) fn hears_digit(&mut self) -> char {
+        self.control
+            .wait("a digit", PATIENCE, |notice| match notice.event {
+                Event::Dtmf { digit } => Some(digit),
+                _ => None,
+            })
+    }
+
+    /// Waits until the browser, whose microphone beeps once a second, is heard from now on.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub(crate) fn hears(&self) {
+        let asked = Instant::now();
+        let begun = self.recording();
+        let begun = (
+            begun.clone(),
+            begun.map_or(0, |file| std::fs::read(file).map_or(0, |all| all.len())),
+        );
+        let mut loudest = 0;
+        while asked.elapsed() < PATIENCE {
+            let recording = self.recording();
+            let from = if recording == begun.0 { begun.1 } else { 0 };
+            let all = recording
+                .and_then(|file| std::fs::read(file).ok())
+                .unwrap_or_default();
+            let from = from.max(WAV_HEADER) & !1;
+            let (samples, _) = all.get(from..).unwrap_or_default().as_chunks::<2>();
+            let levels = samples
+                .iter()
+                .map(|sample| i16::from_le_bytes(*sample).unsigned_abs());
+            loudest = levels.max().unwrap_or(0);
+            if loudest > BEEP {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        panic!("nothing of the browser was heard: at most {loudest}");
+    }
+
+    /// The newest recording.
+    fn recording(&self) -> Option<PathBuf> {
+        let all = sound::recordings(self.daemon.config.folder());
+        let written = |file: &PathBuf| file.metadata().and_then(|about| about.modified()).ok();
+        all.into_iter().max_by_key(written)
+    }
+}
