@@ -6,6 +6,7 @@
 //! corpus and on mutations of it.
 
 pub mod control_line;
+pub mod rest_replies;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
@@ -17,8 +18,9 @@ pub mod verto_session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("control_line", control_line::run),
+    ("rest_replies", rest_replies::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),
