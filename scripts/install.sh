@@ -35,7 +35,7 @@ if [ "$purpose" = test ]; then
 	want pulseaudio have pulseaudio
 	want pulseaudio-utils have pactl
 	want libasound2-plugins sh -c 'ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so'
-	want coturn sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v turnserver'
+	want coturn have turnserver
 	want iproute2 sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v ip'
 fi
 if [ -n "$packages" ]; then

@@ -240,8 +240,8 @@ pub(crate) enum Order {
 /// Parameters of `call`.
 #[derive(Debug, Args)]
 pub(crate) struct Call {
-    /// Number or user to call
-    pub(crate) number: String,
+    /// Number or user to call; may be left out with an anonymous account, whose calls all go to its assistant
+    pub(crate) number: Option<String>,
     /// Account to call with; may be left out when there is only one
     #[arg(long)]
     pub(crate) account: Option<String>,

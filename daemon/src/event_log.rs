@@ -51,9 +51,19 @@ fn log(notice: &Notice) {
             "the network path stopped answering"
         ),
         EventKind::AudioFault { reason } => tracing::warn!(account, call, reason, "sound"),
+        EventKind::IceServerFailed { server, reason } => {
+            tracing::warn!(
+                account,
+                call,
+                server,
+                reason,
+                "a STUN or TURN server is of no help"
+            )
+        }
         EventKind::RequestFailed { reason, remedy } => {
             tracing::warn!(account, call, reason, remedy, "a request failed")
         }
+        EventKind::ToolFailed { reason, .. } => tracing::warn!(account, call, reason, "a tool"),
         EventKind::Recovering { on } => tracing::info!(account, call, waits = on, "recovering"),
         EventKind::Ended(ended) => {
             let (by, cause, reason) = (ended.by, ended.cause.name(), ended.reason.to_string());
@@ -89,6 +99,7 @@ fn log_account(account: &str, kind: &EventKind) {
             tracing::error!(account, reason, remedy, "refused");
         }
         EventKind::Ready => tracing::info!(account, "ready"),
+        EventKind::ToolFailed { reason, .. } => tracing::warn!(account, reason, "a tool"),
         EventKind::TokenRefreshed => tracing::info!(account, "logged in with a new token"),
         EventKind::TokenFailed { reason } => tracing::warn!(account, reason, "no new token"),
         EventKind::TokenExpiringSoon { left } => {

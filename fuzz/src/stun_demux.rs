@@ -3,6 +3,7 @@
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::dtls::fingerprint::{Fingerprint, FingerprintHash};
 use offhook_media::dtls::setup::Setup;
+use offhook_media::ice::candidate::LocalCandidate;
 use offhook_media::ice::credentials::IceCredentials;
 use offhook_media::media_transport::config::{RemoteParameters, TransportConfig, TransportLimits};
 use offhook_media::media_transport::event::Output;
@@ -40,7 +41,7 @@ pub fn run(mut data: &[u8]) {
         },
         now,
     );
-    let _ = transport.add_local_candidate(local);
+    let _ = transport.add_local_candidate(LocalCandidate::host(local), now);
     let _ = transport.set_remote(
         RemoteParameters {
             credentials: IceCredentials {

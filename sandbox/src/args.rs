@@ -6,16 +6,48 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::fault::{Fault, FaultPlan};
+use crate::assistant::settings::AssistantSettings;
+use crate::fault::file::FaultFile;
+use crate::fault::gateway::Wishes;
+use crate::fault::plan::{Fault, FaultPlan};
 use crate::limits::Limits;
 use crate::rest::settings::{Choice, Choices, Rate, RestSettings};
+use crate::verto::second_login::SecondLogin;
+
+/// The part of the help about faults.
+const FAULTS: &str = "\
+Faults of the gateway, NAME=VALUE[:TIMES][@USER]: without TIMES always, without USER for everybody. They begin with the
+login of a socket and count from there.
+  drop-after=SECONDS       cut the TCP connection
+  drop-after-messages=N    cut it behind the N-th message of the gateway (1: the reply to the login)
+  cut-frame=N              cut it in the middle of the N-th message
+  silent-after=SECONDS     read everything, write nothing
+  deaf-after=SECONDS       read nothing
+  punt-after=SECONDS       take the session away
+  stall=MS                 wait before each message
+  refuse-login=CODE        refuse a good login
+  attach-late=MS|never     offer the calls of a client that comes back late, or never
+  forget-calls=all|one     forget calls before their client comes back
+  gateway-state=STATE      answer questions for the gateway's state (Telnyx)
+Faults of the REST API:
+  rest-slow=MS             each answer comes so much later
+  rest-429=N, rest-500=N   every N-th request fails
+  rest-lost=N              every N-th POST is carried out and not answered
+While it runs, a line on standard input makes something go wrong:
+  {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt or cut-frame; without user for all
+  {\"fault\":\"refuse-login=-32001:2\"}           one more fault; {\"fault\":\"none\"} ends all of them, or a user's
+  {\"state\":\"UNREGED\",\"user\":\"demo-1\"}         the gateway tells this state unasked";
 
 /// A Verto gateway for people without an account, and for tests.
 ///
 /// Prints one JSON line on standard output when ready. Users demo-1 to demo-9, password "sandbox". A line
 /// {"call":"demo-1"} on standard input makes the sandbox call that user.
+///
+/// An anonymous login reaches a stand-in for an AI assistant, whatever it dials. It speaks, and says each text back; the
+/// text "tool NAME JSON" makes it call that tool of the client, "remember" tells what was said before, "conversation" the
+/// name by which the conversation is resumed.
 #[derive(Debug, Parser)]
-#[command(name = "offhook-sandbox", disable_version_flag = true)]
+#[command(name = "offhook-sandbox", disable_version_flag = true, after_help = FAULTS)]
 pub(crate) struct Args {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
@@ -74,10 +106,17 @@ pub(crate) struct Args {
     /// Take no tokens but those of the REST API.
     #[arg(long)]
     signed_tokens_only: bool,
-    /// What is to go wrong, as NAME=NUMBER: rest-slow=MS (each answer), rest-429=N, rest-500=N (every N-th request),
-    /// rest-lost=N (every N-th POST is carried out, its answer is not written); may be given several times.
-    #[arg(long, value_name = "NAME=NUMBER")]
+    /// What is to go wrong, as NAME=VALUE; may be given several times. The names stand below.
+    #[arg(long, value_name = "NAME=VALUE")]
     fault: Vec<Fault>,
+    /// A file of faults, one a line; `#` begins a comment.
+    #[arg(long, value_name = "FILE")]
+    fault_plan: Vec<FaultFile>,
+    /// What becomes of a user's older client when the same user logs in once more.
+    #[arg(long, value_enum, default_value_t = SecondLogin::Usual)]
+    second_login: SecondLogin,
+    #[command(flatten)]
+    assistant: AssistantSettings,
 }
 
 /// Which dialects are spoken.
@@ -127,6 +166,12 @@ pub(crate) struct Settings {
     pub(crate) rest_port: u16,
     /// How the REST API behaves.
     pub(crate) rest: RestSettings,
+    /// What goes wrong in the gateway.
+    pub(crate) faults: Wishes,
+    /// What a second login does to the first.
+    pub(crate) second_login: SecondLogin,
+    /// How the assistant behaves.
+    pub(crate) assistant: AssistantSettings,
 }
 
 impl Args {
@@ -136,7 +181,8 @@ impl Args {
     }
 
     fn check(self) -> Settings {
-        let faults: FaultPlan = self.fault.into_iter().collect();
+        let files = self.fault_plan.into_iter().flat_map(|file| file.0);
+        let faults: FaultPlan = files.chain(self.fault).collect();
         // A choice that parsed can be applied.
         let choices = self
             .rest_choice
@@ -145,6 +191,7 @@ impl Args {
                 kept.with(choice).unwrap_or(kept)
             });
         Settings {
+            assistant: self.assistant,
             listen: self.listen,
             listen_tls: self
                 .tls
@@ -170,6 +217,8 @@ impl Args {
                 choices,
                 faults: faults.rest,
             },
+            faults: faults.gateway,
+            second_login: self.second_login,
         }
     }
 }
@@ -222,6 +271,7 @@ mod tests {
         assert_eq!(settings.listen_tls, None);
         assert_eq!(settings.limits, Limits::default());
         assert_eq!(settings.rest, RestSettings::default());
+        assert_eq!(settings.assistant, AssistantSettings::default());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) struct Limits {
     /// Largest message of a client, in bytes; a longer one closes its socket.
     pub(crate) message_bytes: usize,
-    /// Sockets open at the same time; one more is closed at once.
+    /// Sockets open at the same time; one more is refused.
     pub(crate) sockets: usize,
     /// Calls of one session at the same time; one more fails as a switch in congestion would say.
     pub(crate) calls_per_session: usize,

@@ -1,6 +1,7 @@
 //! A Verto gateway for people without an account, and for tests.
 
 mod args;
+mod assistant;
 mod certificate;
 mod driver;
 mod face;

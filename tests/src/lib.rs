@@ -3,13 +3,16 @@
 //! Behaviours stand in `tests/`, one module each, gathered in a few binaries. Nothing outside this package depends on it.
 
 pub mod audio_server;
+pub mod authority;
 pub mod browser;
 pub mod control;
 pub mod daemon;
 pub mod program;
 pub mod rest;
+pub mod rivals;
 pub mod sandbox;
 pub mod skip;
 pub mod sound;
 pub mod tamper;
 pub mod tls_server;
+pub mod turn_server;

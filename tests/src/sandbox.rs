@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::program::Program;
 
@@ -34,6 +36,7 @@ pub struct Sandbox {
     pub program: Program,
     /// Where it listens.
     pub ready: Ready,
+    marks: u32,
 }
 
 impl Sandbox {
@@ -42,13 +45,25 @@ impl Sandbox {
     /// # Panics
     /// When it does not become ready.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", arguments)
+    }
+
+    /// Starts it at an address.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn start_at(address: &str, arguments: &[&str]) -> Self {
         let mut program = Program::start("offhook-sandbox", |command| {
-            command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+            command.args(["--listen", address]).args(arguments);
         });
-        let line = program.line(Duration::from_secs(20));
+        let line = program.line(Duration::from_secs(40));
         let ready = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("the ready line {line:?}: {error}"));
-        Self { program, ready }
+        Self {
+            program,
+            ready,
+            marks: 0,
+        }
     }
 
     /// Makes it call a user.
@@ -56,7 +71,71 @@ impl Sandbox {
     /// # Panics
     /// When it has ended.
     pub fn call(&mut self, user: &str) {
+        self.order(&json!({ "call": user }));
+    }
+
+    /// Makes something go wrong: at once, or from now on as a fault plan has it.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn fault(&mut self, fault: &str) {
+        self.order(&json!({ "fault": fault }));
+    }
+
+    /// The same for one user.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn fault_for(&mut self, user: &str, fault: &str) {
+        self.order(&json!({ "fault": fault, "user": user }));
+    }
+
+    /// Makes the gateway tell its state to a user, unasked.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn tell_state(&mut self, user: &str, state: &str) {
+        self.order(&json!({ "state": state, "user": user }));
+    }
+
+    fn order(&mut self, line: &serde_json::Value) {
         let stdin = self.program.stdin.as_mut().expect("its standard input");
-        writeln!(stdin, "{{\"call\":\"{user}\"}}").expect("the sandbox reads its standard input");
+        writeln!(stdin, "{line}").expect("the sandbox reads its standard input");
+    }
+
+    /// How many logins of a user there have been, those that the fault plan refused too.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn logins(&mut self, user: &str) -> usize {
+        let user = format!("user={user:?}");
+        let login = |line: &&str| {
+            line.contains(&user)
+                && (line.contains("login: logged in") || line.contains("fault=RefuseLogin"))
+        };
+        self.settled().lines().filter(login).count()
+    }
+
+    /// What it said, once it has done all that it was ordered.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn settled(&mut self) -> &str {
+        // An order to nobody: once it stands in the log, everything before it does.
+        self.marks += 1;
+        let mark = format!("mark-{}-", self.marks);
+        self.tell_state(&mark, "REGED");
+        self.program.wait_for_stderr(&mark, Duration::from_secs(30))
+    }
+
+    /// Kills it, and starts another one at the same address: everything is forgotten.
+    ///
+    /// # Panics
+    /// When it does not end, or not become ready again.
+    pub fn restart(&mut self, arguments: &[&str]) {
+        self.program.signal(Signal::SIGKILL);
+        self.program.wait(Duration::from_secs(10));
+        let address = self.ready.verto.trim_start_matches("ws://").to_owned();
+        *self = Self::start_at(&address, arguments);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn run(
     }
     let raw = client.request(&Request::Call(Call {
         account: wish.account.clone(),
-        number: wish.number.clone(),
+        number: wish.number.clone().unwrap_or_default(),
         caller_name: wish.caller_name.clone(),
         caller_number: wish.caller_number.clone(),
         headers: wish.headers.clone(),
@@ -28,24 +28,20 @@ pub(crate) fn run(
     }))?;
     let placed: CallPlaced =
         read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;
+    let callee = wish
+        .number
+        .as_deref()
+        .map_or_else(|| "the assistant".to_owned(), plain);
     if !wish.wait {
         return output.print(&raw, || {
-            format!(
-                "calling {} as call {}",
-                plain(&wish.number),
-                plain(&placed.call)
-            )
+            format!("calling {callee} as call {}", plain(&placed.call))
         });
     }
     match wait(&placed.call, client)? {
         Outcome::Answered => {
             let value = json!({ "call": placed.call, "outcome": "answered" });
             output.print(&value, || {
-                format!(
-                    "{} answered: call {}",
-                    plain(&wish.number),
-                    plain(&placed.call)
-                )
+                format!("{callee} answered: call {}", plain(&placed.call))
             })
         }
         Outcome::Ended(ended) => {

@@ -45,6 +45,7 @@ fn words(event: &Event) -> String {
             Some(name) => format!("{name} ({number}) calls"),
             None => format!("{number} calls"),
         },
+        Event::Invite { number, .. } if number.is_empty() => "calling the assistant".to_owned(),
         Event::Invite { number, .. } => format!("calling {number}"),
         Event::ServerMedia { addresses } => {
             format!("the server's media is at {}", addresses.join(", "))
@@ -76,6 +77,7 @@ fn words(event: &Event) -> String {
             None => format!("sound fault: {reason}"),
         },
         Event::AudioRestored { device } => format!("{device} is back"),
+        Event::IceServerFailed { server, reason } => format!("{server} is of no help: {reason}"),
         Event::RequestFailed { reason, remedy } => match remedy {
             Some(remedy) => format!("request failed: {reason}; {remedy}"),
             None => format!("request failed: {reason}"),
@@ -93,7 +95,16 @@ fn words(event: &Event) -> String {
             tool_call,
             name,
             arguments,
-        } => format!("tool call {tool_call}: {name} {arguments}"),
+            handled,
+        } => {
+            let who = if *handled {
+                ", answered by its program"
+            } else {
+                ""
+            };
+            format!("tool call {tool_call}: {name} {arguments}{who}")
+        }
+        Event::ToolFailed { reason, .. } => format!("tool call failed: {reason}"),
         Event::Assistant { kind, .. } => format!("assistant event {kind}"),
         Event::TokenExpiringSoon { left_s } => format!(
             "the token is good for only {} more, and no new one has come",

@@ -69,6 +69,16 @@ fn without_wait_it_returns_when_the_call_is_placed() {
 }
 
 #[test]
+fn a_call_without_a_number_is_one_to_an_assistant() {
+    let wanted = Request::Call(Call::default());
+    let ran = against(move |peer| peer.answer(&wanted, &placed()), &["call"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "calling the assistant as call c-1\n")
+    );
+}
+
+#[test]
 fn account_and_caller_are_passed_on() {
     let wanted = Request::Call(Call {
         account: Some("desk".to_owned()),

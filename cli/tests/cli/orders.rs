@@ -253,7 +253,7 @@ fn wrong_usage_is_exit_code_2_and_asks_nobody() {
     for arguments in [
         &["mute", "c-1", "perhaps"][..],
         &["dtmf", "c-1"],
-        &["call"],
+        &["call", "9196", "now"],
         &["statsu"],
         &[],
     ] {

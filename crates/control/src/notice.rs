@@ -140,6 +140,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remedy: Option<String>,
     },
+    /// A STUN or TURN server is of no help; the call goes on without it.
+    IceServerFailed {
+        /// Its URL.
+        server: String,
+        /// Why, one sentence with what to do.
+        reason: String,
+    },
     /// A sound device that had stopped works again.
     AudioRestored {
         /// Its name.
@@ -179,16 +186,19 @@ pub enum Event {
         /// The piece.
         text: String,
     },
-    /// An item of the conversation with an assistant is finished.
+    /// An item of the conversation with an assistant, whole as far as it has come.
     AssistantItem {
         /// Its name.
         item: String,
         /// `user` or `assistant`.
         role: String,
+        /// `completed`, `in_progress`, in the server's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<String>,
         /// All of its text.
         text: String,
     },
-    /// An assistant wants a tool used: `tool_answer` it.
+    /// An assistant wants a tool used: `tool_answer` it, unless it is `handled`.
     ToolCall {
         /// Name of this use.
         tool_call: String,
@@ -196,6 +206,18 @@ pub enum Event {
         name: String,
         /// Its arguments, JSON as text.
         arguments: String,
+        /// A program of the configuration answers it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        handled: bool,
+    },
+    /// The program that was to answer a tool call failed; the assistant was told so.
+    ToolFailed {
+        /// Name of the use.
+        tool_call: String,
+        /// The tool.
+        name: String,
+        /// What, one sentence.
+        reason: String,
     },
     /// Another event of an assistant: audio, settings, transcription.
     Assistant {

@@ -104,7 +104,8 @@ pub struct Call {
     /// Name of the account; may be left out when there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Number or user to call.
+    /// Number or user to call. Only for an anonymous account, whose calls all go to its assistant, it may be left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub number: String,
     /// Name to show to the callee, where the server allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -438,10 +438,10 @@ mod tests {
                 "`parms`",
             ),
             (
-                r#"{"jsonrpc":"2.0","id":7,"method":"call"}"#,
+                r#"{"jsonrpc":"2.0","id":7,"method":"dtmf"}"#,
                 RequestId::Number(7),
                 Code::InvalidParams,
-                "number",
+                "call",
             ),
             (
                 r#"{"jsonrpc":"2.0","id":7,"method":"call","params":{"number":"1","nummer":"2"}}"#,

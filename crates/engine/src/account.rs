@@ -1,6 +1,6 @@
 //! One registration: how far its connection has come, and which calls are its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use offhook_signaling::event::DisconnectCause;
 
 use crate::event::EventKind;
 use crate::status::{AccountState, AccountStatus, ConnectSteps};
+use crate::tool::ToolCall;
 
 /// What an account is, without what only its session needs.
 #[derive(Debug, Clone)]
@@ -27,10 +28,14 @@ pub struct Profile {
     pub caller_number: Option<String>,
     /// How it logs in.
     pub login: LoginKind,
+    /// Its server says that a far end rings.
+    pub tells_ringing: bool,
     /// A source can be asked for its tokens.
     pub has_token_source: bool,
     /// Users may send commands to its server.
     pub server_commands: bool,
+    /// Names of an assistant's tools that the driver can have answered.
+    pub tools: Vec<String>,
     /// Calls of an earlier process that the server offers soon after the start are taken up; others that nobody here
     /// knows of are hung up. Only for an account whose earlier session is remembered: a call that is taken up is heard at
     /// once, without anybody answering it.
@@ -54,6 +59,8 @@ pub struct Stages {
 pub(crate) struct Account {
     pub(crate) profile: Profile,
     pub(crate) calls: BTreeSet<CallKey>,
+    /// Outputs of tools that wait for the connection.
+    pub(crate) outputs: VecDeque<(ToolCall, String)>,
     state: AccountState,
     trouble: Option<Trouble>,
     retry_at: Option<Instant>,
@@ -83,6 +90,7 @@ impl Account {
         Self {
             profile,
             calls: BTreeSet::new(),
+            outputs: VecDeque::new(),
             state: AccountState::Connecting,
             trouble: None,
             retry_at: None,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use offhook_media::device::spec::{SinkSpec, SourceSpec};
+use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::AudioCodec;
 use offhook_media::session::config::{MEDIA_TIMEOUT, NO_MEDIA_AFTER};
 use offhook_signaling::auth::login::Login;
@@ -13,8 +14,10 @@ use offhook_signaling::backoff::Backoff;
 use offhook_signaling::transport::options::ConnectOptions;
 use offhook_signaling::verto::dialect::differences::Dialect;
 
+use crate::ice::IceConfig;
 use crate::request::Dtmf;
 use crate::token_source::TokenSource;
+use crate::tool::Tool;
 
 /// One registration at one server.
 #[derive(Debug, Clone)]
@@ -47,8 +50,12 @@ pub struct AccountConfig {
     pub login_params: BTreeMap<String, String>,
     /// Users may send commands to the server (FreeSWITCH).
     pub server_commands: bool,
+    /// Tools of an assistant that programs answer. Others are only told.
+    pub tools: Vec<Tool>,
     /// Calls of an earlier process that the server still keeps are taken up. Needs a state file.
     pub recover_calls: bool,
+    /// STUN and TURN servers, which candidates are used, and whether they trickle.
+    pub ice: IceConfig,
 }
 
 impl AccountConfig {
@@ -74,7 +81,9 @@ impl AccountConfig {
             user_variables: BTreeMap::new(),
             login_params: BTreeMap::new(),
             server_commands: false,
+            tools: Vec::new(),
             recover_calls: true,
+            ice: IceConfig::default(),
         }
     }
 }
@@ -87,6 +96,30 @@ pub struct AudioConfig {
     /// Where what is heard goes. A file is 16 bit mono 48 kHz with mode 0600; `{call}` and `{time}` in its path are
     /// replaced, and an existing one is never overwritten but numbered on.
     pub output: SinkSpec,
+    /// The tone that a caller hears while the far end rings.
+    pub ringback: RingbackChoice,
+}
+
+/// Whether callers hear a tone of ours while the far end rings and the server sends none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RingbackChoice {
+    /// That of North America into a sound device, none elsewhere: nobody listens there.
+    #[default]
+    ForDevices,
+    /// None.
+    Off,
+    /// This one, whatever the output.
+    Tone(RingbackTone),
+}
+
+impl AudioConfig {
+    pub(crate) const fn ringback(&self) -> Option<RingbackTone> {
+        match (self.ringback, &self.output) {
+            (RingbackChoice::Tone(tone), _) => Some(tone),
+            (RingbackChoice::ForDevices, SinkSpec::Device(_)) => Some(RingbackTone::NorthAmerica),
+            (RingbackChoice::ForDevices | RingbackChoice::Off, _) => None,
+        }
+    }
 }
 
 impl Default for AudioConfig {
@@ -94,6 +127,7 @@ impl Default for AudioConfig {
         Self {
             input: SourceSpec::Silence,
             output: SinkSpec::Discard,
+            ringback: RingbackChoice::default(),
         }
     }
 }
@@ -155,45 +189,6 @@ impl Default for Limits {
             calls: 1000,
             requests: 256,
             events: 1024,
-        }
-    }
-}
-
-/// Whether a server's URL names this machine.
-pub(crate) fn is_loopback(server: &str) -> bool {
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(literal) => literal.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn servers_on_this_machine_are_known_by_their_url() {
-        for here in [
-            "ws://127.0.0.1:8081",
-            "ws://[::1]:8081/x",
-            "wss://localhost",
-            "ws://127.9.9.9/?a=b",
-        ] {
-            assert!(is_loopback(here), "{here}");
-        }
-        for elsewhere in [
-            "wss://rtc.telnyx.com",
-            "ws://10.0.0.1:8081",
-            "wss://localhost.example/",
-            "ws://[2001:db8::1]",
-        ] {
-            assert!(!is_loopback(elsewhere), "{elsewhere}");
         }
     }
 }

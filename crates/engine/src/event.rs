@@ -132,6 +132,13 @@ pub enum EventKind {
         /// What, one sentence that names the thing and what to do.
         reason: String,
     },
+    /// A STUN or TURN server is of no help; the call goes on without it.
+    IceServerFailed {
+        /// Its URL.
+        server: String,
+        /// Why, one sentence with what to do.
+        reason: String,
+    },
     /// A sound device that had stopped works again.
     AudioRestored {
         /// Its name.
@@ -160,8 +167,28 @@ pub enum EventKind {
         /// The text.
         text: String,
     },
-    /// An assistant says or wants something.
+    /// An assistant says something; what it wants done comes as `ToolCall`.
     Assistant(Box<AssistantEvent>),
+    /// An assistant wants a tool used.
+    ToolCall {
+        /// Name of this use.
+        tool_call: String,
+        /// The tool.
+        name: String,
+        /// Its arguments, JSON as text.
+        arguments: String,
+        /// A program of the account's configuration answers it; otherwise it waits for `Engine::tool_answer`.
+        handled: bool,
+    },
+    /// The program that was to answer a tool call failed. The assistant was told that it did.
+    ToolFailed {
+        /// Name of the use.
+        tool_call: String,
+        /// The tool.
+        name: String,
+        /// What, one sentence.
+        reason: String,
+    },
     /// The token will not be good for long, and no new one has come yet.
     TokenExpiringSoon {
         /// How long it is still good.

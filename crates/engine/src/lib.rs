@@ -18,6 +18,7 @@
 //!     .audio(AudioConfig {
 //!         input: SourceSpec::File("greeting.wav".into()),
 //!         output: SinkSpec::File("heard-{call}.wav".into()),
+//!         ..AudioConfig::default()
 //!     })
 //!     .build()?;
 //!
@@ -46,17 +47,20 @@
 pub mod account;
 pub mod builder;
 mod call;
+pub mod command_line;
 pub mod config;
 pub mod core;
 pub mod driver;
 pub mod ended;
 pub mod error;
 pub mod event;
+pub mod ice;
 pub mod output;
 pub mod quality;
 pub mod request;
 pub mod status;
 pub mod token_source;
+pub mod tool;
 pub mod vocabulary;
 
 pub use driver::engine::Engine;

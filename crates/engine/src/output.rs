@@ -12,6 +12,7 @@ use offhook_signaling::remembered::Remembered;
 use serde_json::Value;
 
 use crate::event::Event;
+use crate::tool::ToolCall;
 
 /// Names one account within an engine: its place in the builder's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +26,8 @@ pub enum Output {
     Signaling(AccountKey, Command),
     /// Ask the account's token source, and give its token, or its failure, to the session.
     FetchToken(AccountKey),
+    /// Have a program of the account's answer this tool call; `tool_finished` brings its answer.
+    RunTool(AccountKey, ToolCall),
     /// Keep this for the account's session in a later process.
     Remember(AccountKey, Remembered),
     /// The server's answer to the command with this number.
@@ -44,7 +47,7 @@ pub enum Output {
 pub enum MediaCommand {
     /// Open sound and sockets for the call. A sound that cannot be had is told by `audio_fault`; the call is opened
     /// without it.
-    Open(CallId),
+    Open(CallId, AccountKey),
     /// Make our offer.
     CreateOffer,
     /// Make an offer with new ICE credentials.
@@ -53,6 +56,8 @@ pub enum MediaCommand {
     AcceptOffer(String, Renewal),
     /// Take the far end's answer.
     AcceptAnswer(String),
+    /// Take a candidate that the far end sent by itself.
+    AddRemoteCandidate(String),
     /// Let media pass in this way only.
     Hold(Hold),
     /// A wish to what the call does with its audio.

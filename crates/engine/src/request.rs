@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct CallRequest {
     /// The account; may be left out when there is only one.
     pub account: Option<String>,
-    /// Number, user or address to call.
+    /// Number, user or address to call. May be empty for an account that logs in anonymously: its calls have one target.
     pub number: String,
     /// Name to show to the callee; the account's own when left out.
     pub caller_name: Option<String>,

@@ -1,13 +1,13 @@
 //! Where an account's tokens come from, and what can go wrong on the way.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use offhook_signaling::auth::jwt::Malformed;
 use offhook_signaling::secret::Secret;
 
+use crate::command_line::{CommandError, CommandLine};
 use crate::error::SecretFileError;
 
 /// How long a command or an endpoint may take by default.
@@ -21,8 +21,8 @@ pub const LONGEST_ANSWER: usize = 64 * 1024;
 pub enum TokenSource {
     /// A file that somebody else keeps fresh. It is read again whenever it changes, also by rename.
     File(PathBuf),
-    /// A program that prints a token.
-    Command(TokenCommand),
+    /// A program that prints a token on its standard output; nothing is on its standard input.
+    Command(CommandLine),
     /// A web service that hands out tokens.
     Endpoint(TokenEndpoint),
 }
@@ -34,31 +34,6 @@ impl fmt::Display for TokenSource {
             Self::Command(command) => write!(f, "the command `{}`", command.program()),
             Self::Endpoint(endpoint) => f.write_str(endpoint.shown()),
         }
-    }
-}
-
-/// A program that prints a token on its standard output. It is run without a shell, with nothing on its standard input.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TokenCommand {
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// It is killed when it takes longer.
-    pub time_limit: Duration,
-}
-
-impl fmt::Debug for TokenCommand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCommand")
-            .field("program", &self.program())
-            .finish_non_exhaustive()
-    }
-}
-
-impl TokenCommand {
-    /// The program's name; its arguments stay out of every message.
-    #[must_use]
-    pub fn program(&self) -> &str {
-        self.argv.first().map_or("", String::as_str)
     }
 }
 
@@ -130,31 +105,16 @@ pub enum TokenError {
     /// The file, or the file of a header field, cannot be used.
     #[error(transparent)]
     File(#[from] SecretFileError),
-    /// The program cannot be started.
-    #[error("the token command `{program}` cannot be started ({error}): check its path and rights")]
-    Start {
-        /// The program.
-        program: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The program or the service took too long.
+    /// The program failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The service took too long.
     #[error("{source_name} brought no token within {} s: look what it waits for", .limit.as_secs_f64())]
     TimeLimit {
         /// Which source.
         source_name: String,
         /// The limit.
         limit: Duration,
-    },
-    /// The program failed.
-    #[error("the token command `{program}` ended with {status}{}", said(.stderr))]
-    Status {
-        /// The program.
-        program: String,
-        /// Its exit code or signal.
-        status: String,
-        /// The end of what it wrote on its standard error.
-        stderr: String,
     },
     /// More than a token can be.
     #[error("{source_name} answered more than {LONGEST_ANSWER} bytes, which is no token")]
@@ -212,14 +172,6 @@ pub enum TokenError {
         /// What is wrong with its shape.
         fault: Malformed,
     },
-}
-
-fn said(stderr: &str) -> String {
-    if stderr.is_empty() {
-        " and said nothing on its standard error".to_owned()
-    } else {
-        format!(", saying: {stderr}")
-    }
 }
 
 fn advice(status: u16) -> &'static str {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::graph::ringback::RingbackTone;
+
 /// Length of one slot: a program may send one packet of audio in each.
 pub const SLOT: Duration = Duration::from_millis(20);
 
@@ -322,6 +324,8 @@ pub enum ProgramCommand {
         /// The digits, in order.
         digits: String,
     },
+    /// Play the tone of a ringing far end into the output, or stop; what arrives takes its place.
+    Ringback(Option<RingbackTone>),
     /// Pass what arrives on to another call of the same worker, or stop doing so.
     Bridge(Option<CallKey>),
 }

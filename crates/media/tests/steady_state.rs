@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use offhook_media::dtls::certificate::Certificate;
+use offhook_media::ice::candidate::LocalCandidate;
 use offhook_media::program::{
     AudioFormat, AudioPacket, Outgoing, PayloadKind, Program, ProgramCommand,
 };
@@ -89,7 +90,7 @@ fn packets_are_carried_without_allocation(profile: SrtpProfile) {
         MediaSession::new(config, Box::new(Talker(None)), [seed; 32], now)
     });
     for (session, address) in sessions.iter_mut().zip(addresses) {
-        session.add_local_candidate(address);
+        session.add_local_candidate(LocalCandidate::host(address), now);
     }
     let offer = sessions[0].create_offer(now);
     let answer = sessions[1]

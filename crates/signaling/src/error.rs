@@ -203,6 +203,8 @@ pub enum Remedy {
     Clock,
     /// The account's source of tokens must be put right.
     TokenSource,
+    /// The account has no identity, and so not the right.
+    OtherLogin,
     /// Only one client may use these credentials.
     OneClient,
     /// The server's operator must look at it.
@@ -219,6 +221,7 @@ impl Remedy {
             Self::Configuration => "correct the account's settings",
             Self::TokenSource => "check the account's token source; the session keeps asking it",
             Self::Clock => "set this machine's clock, or get a fresh token",
+            Self::OtherLogin => "use an account with a token or a password for that",
             Self::OneClient => "give each client its own credentials, then reconnect",
             Self::Operator => "ask the operator of the server",
         }
@@ -237,7 +240,8 @@ impl Error {
         match self {
             Self::LoginRejected { .. } | Self::TokenMalformed { .. } => Remedy::NewCredentials,
             Self::TokenExpired { .. } | Self::TokenNotYetValid { .. } => Remedy::Clock,
-            Self::LoginUnsupported { .. } | Self::NotWithAnonymous { .. } => Remedy::Configuration,
+            Self::LoginUnsupported { .. } => Remedy::Configuration,
+            Self::NotWithAnonymous { .. } => Remedy::OtherLogin,
             Self::NotInDialect { .. } | Self::Assistant { .. } => Remedy::Configuration,
             Self::TokenSource { .. } => Remedy::TokenSource,
             Self::Unsayable { .. } | Self::NoConference { .. } => Remedy::TryAgain,

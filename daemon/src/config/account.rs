@@ -12,9 +12,10 @@ use toml::Spanned;
 
 use crate::config::checked::{choice, duration, value};
 use crate::config::error::{Fault, SecretFault};
+use crate::config::ice;
 use crate::config::raw::{RawAccount, RawAnonymous, Text};
 use crate::config::secret_file::{self, Places};
-use crate::config::token;
+use crate::config::{token, tool};
 
 /// Where the configuration stands.
 pub(crate) struct Surroundings<'a> {
@@ -68,13 +69,19 @@ pub(crate) fn read(
     )?;
     check_server(server)?;
     let (login, token_source) = read_login(raw, &name, dialect, surroundings, start)?;
+    if login.kind() == LoginKind::Anonymous {
+        refuse_inbound(raw, &name)?;
+    }
     let warning = read_profile(raw, &name, &login)?;
+    let tools = tool::read_all(&raw.tool, &name, dialect)?;
     let mut account = AccountConfig::new(name, dialect, server.get_ref().clone(), login);
     account.token_source = token_source;
+    account.tools = tools;
     if let Some(before) = &raw.refresh_before {
         account.token_refresh.before = duration("refresh_before", before)?;
     }
     account.region = raw.region.as_ref().map(read_region).transpose()?;
+    account.ice = ice::read(raw, &account.name, surroundings)?;
     account.user_variables.clone_from(&raw.user_variables);
     account.login_params.clone_from(&raw.login_params);
     account.server_commands = raw.server_commands.unwrap_or_default();
@@ -95,6 +102,50 @@ pub(crate) fn read(
         account.backoff.cap = duration("backoff_max", cap)?;
     }
     Ok((account, warning))
+}
+
+/// Refuses what would say how calls that come in are answered: without an identity none can.
+fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
+    // Every key stands here, so that a new one cannot be added without a decision: a setting for calls that come in
+    // belongs into `inbound`, with its name and its place in the file.
+    let RawAccount {
+        name: _,
+        dialect: _,
+        server: _,
+        login: _,
+        password_file: _,
+        token_file: _,
+        token: _,
+        refresh_before: _,
+        profile: _,
+        region: _,
+        user_variables: _,
+        login_params: _,
+        server_commands: _,
+        // Of calls that were under way before, whoever placed them.
+        recover_calls: _,
+        anonymous: _,
+        tool: _,
+        ca_file: _,
+        proxy: _,
+        proxy_credentials_file: _,
+        no_proxy: _,
+        caller_name: _,
+        caller_number: _,
+        backoff_base: _,
+        backoff_max: _,
+        ice_servers: _,
+        ice_policy: _,
+        trickle_ice: _,
+    } = raw;
+    let inbound: [Option<(&'static str, usize)>; 0] = [];
+    match inbound.into_iter().flatten().next() {
+        None => Ok(()),
+        Some((key, start)) => {
+            let account = account.to_owned();
+            Err((Some(start), Fault::AnonymousInbound { key, account }))
+        }
+    }
 }
 
 /// A host label, such as `eu`.
@@ -277,10 +328,19 @@ fn read_secret(
     surroundings: &Surroundings<'_>,
 ) -> Result<Secret, Blame> {
     let path = locate(key, text, account, surroundings)?;
-    secret_file::read(&path).map_err(|fault| blame(key, text, account, fault))
+    secret_at(key, text, account, &path)
 }
 
-fn locate(
+pub(crate) fn secret_at(
+    key: &'static str,
+    text: &Text,
+    account: &str,
+    path: &Path,
+) -> Result<Secret, Blame> {
+    secret_file::read(path).map_err(|fault| blame(key, text, account, fault))
+}
+
+pub(crate) fn locate(
     key: &'static str,
     text: &Text,
     account: &str,

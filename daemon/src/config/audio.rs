@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use offhook_engine::config::AudioConfig;
-use offhook_engine::vocabulary::{SinkSpec, SourceSpec};
+use offhook_engine::config::{AudioConfig, RingbackChoice};
+use offhook_engine::vocabulary::{RingbackTone, SinkSpec, SourceSpec};
 
+use crate::config::checked::choice;
 use crate::config::error::Fault;
 use crate::config::raw::{RawAudio, Text};
 
@@ -38,6 +39,23 @@ pub(crate) fn read<'a>(raw: Option<&'a RawAudio>, folder: &Path) -> Result<Audio
             )
         };
         audio.output = text.get_ref().parse().map_err(fault)?;
+    }
+    if let Some(text) = &raw.ringback {
+        audio.ringback = match text.get_ref().as_str() {
+            "us" => RingbackChoice::Tone(RingbackTone::NorthAmerica),
+            "eu" => RingbackChoice::Tone(RingbackTone::Europe),
+            "uk" => RingbackChoice::Tone(RingbackTone::UnitedKingdom),
+            "off" => RingbackChoice::Off,
+            _ => {
+                let (_, fault) = choice(
+                    "ringback",
+                    text,
+                    &["us", "eu", "uk", "off"],
+                    "\"us\", \"eu\", \"uk\" or \"off\"",
+                );
+                return Err((Some(text), fault));
+            }
+        };
     }
     if let SourceSpec::File(path) = &mut audio.input {
         *path = folder.join(&path);

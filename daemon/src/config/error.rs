@@ -121,6 +121,36 @@ pub(crate) enum Fault {
         /// What is wrong with it.
         fault: SecretFault,
     },
+    /// A setting for calls that come in, where none can.
+    #[error(
+        "`{key}` of account `{account}`: nobody can call an account that logs in anonymously; take the key away, or use a token or a password"
+    )]
+    AnonymousInbound {
+        /// The key.
+        key: &'static str,
+        /// The account.
+        account: String,
+    },
+    /// Two tools with one name.
+    #[error(
+        "two tools of account `{account}` are named `{tool}`: only one can answer; take one away"
+    )]
+    DuplicateTool {
+        /// The account.
+        account: String,
+        /// The tool.
+        tool: String,
+    },
+    /// Tools where no assistant is.
+    #[error(
+        "account `{account}` has tools, but a {dialect} server has no assistants that could call them: take them away"
+    )]
+    NoAssistants {
+        /// The account.
+        account: String,
+        /// The dialect.
+        dialect: &'static str,
+    },
     /// A file that the configuration names is missing or unreadable.
     #[error("`{key}` names {}, which cannot be read ({error}): check the path and the rights", .path.display())]
     NamedFile {

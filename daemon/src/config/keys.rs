@@ -9,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::Fault;
 use crate::config::raw::{
-    RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia, RawState, RawToken,
+    RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia, RawRelay,
+    RawState, RawToken, RawTool,
 };
 
 /// An unknown key and where it stands (a byte offset into the text).
@@ -50,12 +51,27 @@ fn accounts(value: &Spanned<DeValue<'_>>, found: &mut Vec<Unknown>) {
         {
             table::<RawAnonymous>(anonymous, "`anonymous`", found);
         }
+        let servers = account
+            .get_ref()
+            .as_table()
+            .and_then(|keys| keys.get("ice_servers"))
+            .and_then(|servers| servers.get_ref().as_array());
+        for server in servers.into_iter().flatten() {
+            table::<RawRelay>(server, "`ice_servers`", found);
+        }
         if let Some(token) = account
             .get_ref()
             .as_table()
             .and_then(|keys| keys.get("token"))
         {
             table::<RawToken>(token, "`token`", found);
+        }
+        let tools = account
+            .get_ref()
+            .as_table()
+            .and_then(|keys| keys.get("tool")?.get_ref().as_array());
+        for tool in tools.into_iter().flatten() {
+            table::<RawTool>(tool, "[[account.tool]]", found);
         }
     }
 }

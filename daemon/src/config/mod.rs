@@ -5,11 +5,13 @@ pub(crate) mod audio;
 pub(crate) mod checked;
 pub(crate) mod duration;
 pub(crate) mod error;
-pub(crate) mod keys;
+pub(crate) mod ice;
+mod keys;
 pub(crate) mod literal_secret;
 pub(crate) mod raw;
 pub(crate) mod secret_file;
 mod token;
+mod tool;
 
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,8 @@ pub(crate) struct RawAccount {
     pub(crate) server_commands: Option<bool>,
     pub(crate) recover_calls: Option<bool>,
     pub(crate) anonymous: Option<Spanned<RawAnonymous>>,
+    #[serde(default)]
+    pub(crate) tool: Vec<Spanned<RawTool>>,
     pub(crate) ca_file: Option<Text>,
     pub(crate) proxy: Option<Text>,
     pub(crate) proxy_credentials_file: Option<Text>,
@@ -60,6 +62,29 @@ pub(crate) struct RawAccount {
     pub(crate) caller_number: Option<Text>,
     pub(crate) backoff_base: Option<Spanned<RawDuration>>,
     pub(crate) backoff_max: Option<Spanned<RawDuration>>,
+    pub(crate) ice_servers: Option<Vec<Spanned<RawIceServer>>>,
+    pub(crate) ice_policy: Option<Text>,
+    pub(crate) trickle_ice: Option<bool>,
+}
+
+/// One of `ice_servers`: a URL by itself, or with credentials.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "write a URL such as \"stun:stun.example.com\", or { url = .., username = .., password_file = .. }"
+)]
+pub(crate) enum RawIceServer {
+    Url(String),
+    Relay(RawRelay),
+}
+
+/// A TURN server with its credentials.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRelay {
+    pub(crate) url: String,
+    pub(crate) username: Option<String>,
+    pub(crate) password_file: Option<String>,
 }
 
 /// `anonymous = {..}`: the target of a login without credentials.
@@ -72,6 +97,15 @@ pub(crate) struct RawAnonymous {
     pub(crate) conversation_id: Option<Text>,
     #[serde(default)]
     pub(crate) target_params: BTreeMap<String, String>,
+}
+
+/// `[[account.tool]]`: the program that answers one tool of an assistant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTool {
+    pub(crate) name: Option<Text>,
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    pub(crate) time_limit: Option<Spanned<RawDuration>>,
 }
 
 /// `token = {..}`: a program or a web service.
@@ -109,6 +143,7 @@ pub(crate) struct RawState {
 pub(crate) struct RawAudio {
     pub(crate) input: Option<Text>,
     pub(crate) output: Option<Text>,
+    pub(crate) ringback: Option<Text>,
 }
 
 /// `[media]`

@@ -1,13 +1,16 @@
 //! What a person may get wrong in a configuration, and the sentence that each mistake gets.
 
+mod anonymous;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use offhook_engine::ice::IceServers;
 use offhook_engine::request::Dtmf;
 use offhook_engine::token_source::{HttpMethod, TokenSource};
-use offhook_engine::vocabulary::{AudioCodec, LoginKind, SinkSpec, SourceSpec};
+use offhook_engine::vocabulary::{AudioCodec, CandidatePolicy, LoginKind, SinkSpec, SourceSpec};
 use tempfile::TempDir;
 use tracing::level_filters::LevelFilter;
 
@@ -529,4 +532,73 @@ fn a_credential_belongs_to_one_account_and_a_production_password_is_told() {
         .load(&marked.replace("production", "development"))
         .unwrap();
     assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn stun_and_turn_servers_are_read_with_their_credentials() {
+    let folder = Folder::new();
+    let config = folder
+        .load(&format!(
+            r#"{ACCOUNT}ice_servers = ["stun:stun.example", {{ url = "turns:turn.example", username = "kiosk", password_file = "password" }}]
+ice_policy = "relay-only"
+trickle_ice = true
+"#
+        ))
+        .unwrap();
+    let ice = &config.accounts[0].ice;
+    assert_eq!(ice.policy, CandidatePolicy::RelayOnly);
+    assert!(ice.trickle);
+    let IceServers::These(servers) = &ice.servers else {
+        panic!("servers of its own: {ice:?}");
+    };
+    let written: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        written,
+        ["stun:stun.example:3478", "turns:turn.example:5349"]
+    );
+    let credentials = servers[1].credentials.as_ref().unwrap();
+    assert_eq!(
+        (credentials.username.as_str(), credentials.password.as_str()),
+        ("kiosk", "hunter2")
+    );
+    let none = folder
+        .load(&format!("{ACCOUNT}ice_servers = []\n"))
+        .unwrap();
+    assert_eq!(none.accounts[0].ice.servers, IceServers::These(Vec::new()));
+    let platform = folder.load(ACCOUNT).unwrap();
+    assert_eq!(platform.accounts[0].ice.servers, IceServers::Platform);
+}
+
+#[test]
+fn a_stun_or_turn_server_that_cannot_be_used_is_refused_by_name() {
+    let folder = Folder::new();
+    for (keys, parts) in [
+        (
+            r#"ice_servers = ["stun.example"]"#,
+            &["stun.example", "line 7", "stun:HOST"][..],
+        ),
+        (
+            r#"ice_servers = ["turn:turn.example"]"#,
+            &["turn.example", "user name and a password"],
+        ),
+        (
+            r#"ice_servers = [{ url = "stun:s.example", username = "a", password_file = "password" }]"#,
+            &["s.example", "takes no user name"],
+        ),
+        (
+            r#"ice_servers = [{ url = "turn:t.example", username = "a", password_file = "nowhere" }]"#,
+            &["ice_servers", "nowhere"],
+        ),
+        (
+            r#"ice_servers = [{ url = "turn:t.example", user = "a" }]"#,
+            &["`user`", "username"],
+        ),
+        (r#"ice_policy = "relay""#, &["ice_policy", "relay-only"]),
+        (
+            r#"ice_servers = ["turn:a:hunter2@t.example"]"#,
+            &["ice_servers"],
+        ),
+    ] {
+        assert_has(&folder.refusal(&format!("{ACCOUNT}{keys}\n")), parts);
+    }
 }

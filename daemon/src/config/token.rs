@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use offhook_engine::command_line::CommandLine;
 use offhook_engine::token_source::{
-    HeaderValue, HttpMethod, TIME_LIMIT, TokenCommand, TokenEndpoint, TokenSource,
+    HeaderValue, HttpMethod, TIME_LIMIT, TokenEndpoint, TokenSource,
 };
 use toml::Spanned;
 
@@ -58,7 +59,7 @@ pub(crate) fn read(
             if argv.first().is_none_or(String::is_empty) {
                 return unclear("an empty `command`");
             }
-            Ok(TokenSource::Command(TokenCommand { argv, time_limit }))
+            Ok(TokenSource::Command(CommandLine { argv, time_limit }))
         }
         (None, Some(url)) => {
             let written = url.get_ref();

@@ -112,6 +112,10 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::AudioRestored { device } => wire::Event::AudioRestored {
             device: device.clone(),
         },
+        EventKind::IceServerFailed { server, reason } => wire::Event::IceServerFailed {
+            server: server.clone(),
+            reason: reason.clone(),
+        },
         EventKind::RequestFailed { reason, remedy } => wire::Event::RequestFailed {
             reason: reason.clone(),
             remedy: remedy.clone(),
@@ -125,6 +129,26 @@ fn kind(kind: &EventKind) -> wire::Event {
             text: text.clone(),
         },
         EventKind::Assistant(event) => assistant(event),
+        EventKind::ToolCall {
+            tool_call,
+            name,
+            arguments,
+            handled,
+        } => wire::Event::ToolCall {
+            tool_call: tool_call.clone(),
+            name: name.clone(),
+            arguments: arguments.clone(),
+            handled: *handled,
+        },
+        EventKind::ToolFailed {
+            tool_call,
+            name,
+            reason,
+        } => wire::Event::ToolFailed {
+            tool_call: tool_call.clone(),
+            name: name.clone(),
+            reason: reason.clone(),
+        },
         EventKind::TokenExpiringSoon { left } => wire::Event::TokenExpiringSoon {
             left_s: left.as_secs(),
         },
@@ -199,20 +223,15 @@ fn assistant(event: &AssistantEvent) -> wire::Event {
             text: text.clone(),
         },
         AssistantEvent::Item {
-            item, role, text, ..
+            item,
+            role,
+            status,
+            text,
         } => wire::Event::AssistantItem {
             item: item.clone(),
             role: role.clone(),
+            status: Some(status.clone()).filter(|status| !status.is_empty()),
             text: text.clone(),
-        },
-        AssistantEvent::ToolCall {
-            tool_call,
-            name,
-            arguments,
-        } => wire::Event::ToolCall {
-            tool_call: tool_call.clone(),
-            name: name.clone(),
-            arguments: arguments.clone(),
         },
         AssistantEvent::Audio { data } => other("audio", data.clone()),
         AssistantEvent::Settings { data } => other("settings", Value::Object(data.clone())),
@@ -222,8 +241,8 @@ fn assistant(event: &AssistantEvent) -> wire::Event {
             remedy: Some(error.remedy().to_string()),
         },
         AssistantEvent::Other { kind, data } => other(kind, data.clone()),
-        // A kind that this daemon has no word for.
-        _ => other("other", Value::Null),
+        // Told by the engine as an event of its own; or a kind that this daemon has no word for.
+        AssistantEvent::ToolCall { .. } | _ => other("other", Value::Null),
     }
 }
 

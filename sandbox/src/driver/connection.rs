@@ -38,6 +38,12 @@ pub(super) enum ToClient {
     Pong(Vec<u8>),
     /// The last message.
     Close(u16),
+    /// Nothing follows, and no goodbye is said.
+    Cut,
+    /// Half of this message, then the same.
+    Half(String),
+    /// Read nothing more.
+    Deafen,
 }
 
 /// The way from all connections to the gateway; bounded, so a busy gateway slows its clients down.
@@ -95,6 +101,23 @@ where
     }
 }
 
+/// Tells a client that there is no room for it.
+pub(super) async fn turn_away<S>(mut stream: S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // Whoever is closed in the middle of their request may never see the answer.
+    let mut bytes = Vec::with_capacity(READ);
+    while !upgrade::is_complete(&bytes) {
+        let mut limited = (&mut stream).take((MAX_HEAD + READ) as u64);
+        if limited.read_buf(&mut bytes).await? == 0 {
+            break;
+        }
+    }
+    stream.write_all(upgrade::NO_ROOM).await?;
+    stream.shutdown().await
+}
+
 async fn exchange<S>(
     stream: &mut S,
     id: SocketId,
@@ -107,8 +130,12 @@ where
 {
     let mut bytes = vec![0; READ];
     let mut frames = Vec::new();
+    let mut deaf = false;
     loop {
         loop {
+            if deaf {
+                break;
+            }
             match decoder.next() {
                 Ok(None) => break,
                 Ok(Some(Message::Text(text))) => tell(gateway, id, FromClient::Text(text)).await,
@@ -124,29 +151,41 @@ where
             }
         }
         tokio::select! {
-            read = stream.read(&mut bytes) => match read? {
+            read = stream.read(&mut bytes), if !deaf => match read? {
                 0 => return Ok(()),
                 read => decoder.push(bytes.get(..read).unwrap_or_default()),
             },
             message = outbox.recv() => {
-                let close = gather(message, &mut outbox, &mut frames);
+                let then = gather(message, &mut outbox, &mut frames);
                 write(stream, &frames).await?;
                 frames.clear();
                 frames.shrink_to(READ);
-                if close {
-                    return stream.shutdown().await;
+                match then {
+                    Then::GoOn => {}
+                    Then::Deafen => deaf = true,
+                    Then::Close => return stream.shutdown().await,
+                    Then::Cut => return Ok(()),
                 }
             }
         }
     }
 }
 
-/// Writes what waits in the outbox as frames; says whether the connection is to be closed then.
+/// What comes behind the frames that were gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Deafen,
+    Close,
+    Cut,
+}
+
+/// Writes what waits in the outbox as frames.
 fn gather(
     first: Option<ToClient>,
     outbox: &mut mpsc::Receiver<ToClient>,
     frames: &mut Vec<u8>,
-) -> bool {
+) -> Then {
     let mut next = first;
     loop {
         match next {
@@ -154,14 +193,22 @@ fn gather(
             Some(ToClient::Pong(payload)) => frame::write_pong(&payload, frames),
             Some(ToClient::Close(code)) => {
                 frame::write_close(code, frames);
-                return true;
+                return Then::Close;
             }
+            Some(ToClient::Half(text)) => {
+                let begun = frames.len();
+                frame::write_text(&text, frames);
+                frames.truncate(begun + (frames.len() - begun) / 2);
+                return Then::Cut;
+            }
+            Some(ToClient::Cut) => return Then::Cut,
+            Some(ToClient::Deafen) => return Then::Deafen,
             // The gateway gave the connection up.
-            None => return true,
+            None => return Then::Close,
         }
         match outbox.try_recv() {
             Ok(message) => next = Some(message),
-            Err(mpsc::error::TryRecvError::Empty) => return false,
+            Err(mpsc::error::TryRecvError::Empty) => return Then::GoOn,
             Err(mpsc::error::TryRecvError::Disconnected) => next = None,
         }
     }

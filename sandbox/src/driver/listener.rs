@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::driver::connection::{ToGateway, serve};
+use crate::driver::connection::{ToGateway, serve, turn_away};
 use crate::verto::socket::SocketId;
 
 /// From the accepted connection to the end of the TLS handshake.
 const TLS_WITHIN: Duration = Duration::from_secs(10);
+/// Clients that are told at the same time that there is no room; beyond that they are only closed.
+const TURNED_AWAY: usize = 64;
+/// From the accepted connection to the end of such an answer.
+const TURN_AWAY_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: the usual reason, too many open files, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,6 +38,7 @@ pub(super) struct Door {
 
 /// Accepts for ever.
 pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, door: Door) {
+    let porch = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -45,6 +50,9 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, door
         };
         let Ok(permit) = Arc::clone(&door.room).try_acquire_owned() else {
             tracing::warn!(%remote, "refused: too many sockets");
+            if let Ok(permit) = Arc::clone(&porch).try_acquire_owned() {
+                tokio::spawn(refuse(stream, tls.clone(), permit));
+            }
             continue;
         };
         // Small messages, each of which somebody waits for.
@@ -66,4 +74,17 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, door
             drop(door.alive);
         });
     }
+}
+
+/// Says that there is no room, if the client lets us.
+async fn refuse(stream: TcpStream, tls: Option<TlsAcceptor>, permit: OwnedSemaphorePermit) {
+    let answer = async {
+        match tls {
+            None => turn_away(stream).await,
+            Some(tls) => turn_away(tls.accept(stream).await?).await,
+        }
+    };
+    // Nobody is told when the client does not want to hear it.
+    let _ = timeout(TURN_AWAY_WITHIN, answer).await;
+    drop(permit);
 }

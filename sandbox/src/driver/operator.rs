@@ -3,8 +3,10 @@
 use std::io::{BufRead, Read};
 
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::fault::order::Order;
 use crate::switch::exchange::OwnCall;
 use crate::switch::leg::Party;
 use crate::switch::media::Sound;
@@ -12,16 +14,45 @@ use crate::switch::media::Sound;
 /// Longest line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// A user to be called.
+/// What the operator wants.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct CallUser {
-    pub(super) user: String,
-    pub(super) call: OwnCall,
+pub(super) enum Told {
+    /// A user to be called.
+    Call { user: String, call: OwnCall },
+    /// Something to go wrong.
+    Order(Order),
+}
+
+/// Why a line is passed over.
+#[derive(Debug, thiserror::Error)]
+enum NotUnderstood {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Fault(String),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct FaultLine {
+    /// What is to go wrong.
+    fault: String,
+    /// For whom; without it for everybody.
+    user: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateLine {
+    /// The state that the gateway is to tell.
+    state: String,
+    /// Whom; without it everybody.
+    user: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallLine {
     /// The user to call.
     call: String,
     /// Number to call from.
@@ -46,7 +77,7 @@ enum LineSound {
 }
 
 /// Reads until the end of the input, which is not the end of the sandbox.
-pub(super) fn read(mut input: impl BufRead, calls: &mpsc::Sender<CallUser>) {
+pub(super) fn read(mut input: impl BufRead, sandbox: &mpsc::Sender<Told>) {
     loop {
         let mut line = Vec::new();
         match (&mut input).take(MAX_LINE).read_until(b'\n', &mut line) {
@@ -58,20 +89,35 @@ pub(super) fn read(mut input: impl BufRead, calls: &mpsc::Sender<CallUser>) {
             continue;
         }
         match parse(&line) {
-            Ok(call) => {
-                if calls.blocking_send(call).is_err() {
+            Ok(told) => {
+                if sandbox.blocking_send(told).is_err() {
                     return;
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, r#"not understood; write {{"call":"demo-1"}}"#);
+                tracing::warn!(
+                    %error,
+                    r#"not understood; write {{"call":"demo-1"}}, {{"fault":"drop"}} or {{"state":"UNREGED"}}"#
+                );
             }
         }
     }
 }
 
-fn parse(line: &[u8]) -> Result<CallUser, serde_json::Error> {
-    let line: Line = serde_json::from_slice(line)?;
+fn parse(line: &[u8]) -> Result<Told, NotUnderstood> {
+    let line: Value = serde_json::from_slice(line)?;
+    if line.get("fault").is_some() {
+        let line: FaultLine = serde_json::from_value(line)?;
+        let order = Order::read(&line.fault, line.user).map_err(NotUnderstood::Fault)?;
+        return Ok(Told::Order(order));
+    }
+    if line.get("state").is_some() {
+        let line: StateLine = serde_json::from_value(line)?;
+        let state = line.state.parse().map_err(NotUnderstood::Fault)?;
+        let user = line.user;
+        return Ok(Told::Order(Order::Tell { state, user }));
+    }
+    let line: CallLine = serde_json::from_value(line)?;
     let sound = match line.sound {
         _ if line.mute => Sound::Silence,
         LineSound::Echo => Sound::Echo {
@@ -84,7 +130,7 @@ fn parse(line: &[u8]) -> Result<CallUser, serde_json::Error> {
         name: line.name.unwrap_or_else(|| "Sandbox".to_owned()),
         number: line.number.unwrap_or_else(|| "9196".to_owned()),
     };
-    Ok(CallUser {
+    Ok(Told::Call {
         user: line.call,
         call: OwnCall { caller, sound },
     })
@@ -93,32 +139,81 @@ fn parse(line: &[u8]) -> Result<CallUser, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::gateway::Mishap;
 
-    #[test]
-    fn a_line_names_the_user_and_may_name_the_rest() {
-        let call = parse(br#"{"call":"demo-1"}"#).unwrap();
-        assert_eq!(
-            (call.user.as_str(), call.call.caller.number.as_str()),
-            ("demo-1", "9196")
-        );
-        let call = parse(br#"{"call":"demo-2","number":"77","sound":"tone"}"#).unwrap();
-        assert_eq!(
-            (call.call.caller.number.as_str(), call.call.sound),
-            ("77", Sound::Tone)
-        );
-        let call = parse(br#"{"call":"demo-2","mute":true}"#).unwrap();
-        assert_eq!(call.call.sound, Sound::Silence);
+    fn call(line: &str) -> (String, OwnCall) {
+        match parse(line.as_bytes()) {
+            Ok(Told::Call { user, call }) => (user, call),
+            other => panic!("{line}: {other:?}"),
+        }
     }
 
     #[test]
-    fn what_is_no_call_is_passed_over_and_reading_goes_on() {
+    fn a_line_names_the_user_and_may_name_the_rest() {
+        let (user, own) = call(r#"{"call":"demo-1"}"#);
+        assert_eq!(
+            (user.as_str(), own.caller.number.as_str()),
+            ("demo-1", "9196")
+        );
+        let (_, own) = call(r#"{"call":"demo-2","number":"77","sound":"tone"}"#);
+        assert_eq!((own.caller.number.as_str(), own.sound), ("77", Sound::Tone));
+        let (_, own) = call(r#"{"call":"demo-2","mute":true}"#);
+        assert_eq!(own.sound, Sound::Silence);
+    }
+
+    #[test]
+    fn a_line_may_order_a_fault_or_a_state() {
+        let now = |user: Option<&str>| {
+            Told::Order(Order::Now {
+                mishap: Mishap::Drop,
+                user: user.map(str::to_owned),
+            })
+        };
+        for (line, expected) in [
+            (r#"{"fault":"drop"}"#, now(None)),
+            (r#"{"fault":"drop","user":"demo-1"}"#, now(Some("demo-1"))),
+            (
+                r#"{"fault":"none"}"#,
+                Told::Order(Order::Clear { user: None }),
+            ),
+            (
+                r#"{"state":"UNREGED"}"#,
+                Told::Order(Order::Tell {
+                    state: "UNREGED".parse().unwrap(),
+                    user: None,
+                }),
+            ),
+        ] {
+            assert_eq!(parse(line.as_bytes()).unwrap(), expected, "{line}");
+        }
+        let Ok(Told::Order(Order::Wish(wish))) = parse(br#"{"fault":"stall=9:1","user":"demo-2"}"#)
+        else {
+            panic!("a wish");
+        };
+        assert_eq!((wish.left, wish.user.as_deref()), (Some(1), Some("demo-2")));
+        for (wrong, named) in [
+            (r#"{"fault":"explode"}"#, "cut-frame"),
+            (r#"{"fault":"stall=x"}"#, "stall=MS"),
+            (r#"{"fault":"drop","call":"demo-1"}"#, "unknown field"),
+            (r#"{"state":"GONE"}"#, "FAIL_WAIT"),
+        ] {
+            let error = parse(wrong.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(named), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_passed_over_and_reading_goes_on() {
         let (sender, mut receiver) = mpsc::channel(8);
-        let input = "nonsense\n{\"cal\":1}\n\n{\"call\":\"demo-1\"}\n{\"call\":\"demo-2\"}";
+        let input = "nonsense\n{\"cal\":1}\n\n{\"call\":\"demo-1\"}\n{\"fault\":\"none\"}";
         std::thread::spawn(move || read(input.as_bytes(), &sender))
             .join()
             .unwrap();
-        assert_eq!(receiver.blocking_recv().unwrap().user, "demo-1");
-        assert_eq!(receiver.blocking_recv().unwrap().user, "demo-2");
+        assert!(matches!(receiver.blocking_recv(), Some(Told::Call { .. })));
+        assert!(matches!(
+            receiver.blocking_recv(),
+            Some(Told::Order(Order::Clear { .. }))
+        ));
         assert!(receiver.blocking_recv().is_none());
     }
 }

@@ -14,12 +14,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::args::Settings;
+use crate::args::{DialectChoice, Settings};
 use crate::certificate::{CertificateError, rsa_with_serial_zero};
 use crate::driver::connection::{FromClient, ToClient};
 use crate::driver::listener::{Door, accept};
 use crate::driver::media::{MediaDesk, MediaDeskError};
-use crate::driver::operator::{self, CallUser};
+use crate::driver::operator::{self, Told};
 use crate::driver::rest;
 use crate::program::clip::{ClipError, Clips};
 use crate::ready::{Api, Ready};
@@ -80,7 +80,11 @@ enum NoRsa {
 async fn serve(settings: &Settings) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut rsa = make_certificate()?;
+    // Only FreeSWITCH has that certificate, and it takes a while.
+    let (mut rsa, mut rsa_awaited) = match settings.dialect {
+        DialectChoice::Telnyx => (oneshot::channel().1, false),
+        DialectChoice::Auto | DialectChoice::Freeswitch => (make_certificate()?, true),
+    };
 
     let plain = listen(settings.listen).await?;
     let tls = match settings.listen_tls {
@@ -135,7 +139,6 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
     drop(door);
 
     let mut desk = Desk::new(settings, media)?;
-    let mut rsa_awaited = true;
     loop {
         let wait = desk.settle();
         tokio::select! {
@@ -145,9 +148,10 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
                 // Who does not wait any more wants no answer.
                 let _ = reply.send(desk.gateway.rest(&request, Instant::now()));
             }
-            Some(CallUser { user, call }) = operator.recv() => {
-                desk.input(Input::CallUser(&user, &call));
-            }
+            Some(told) = operator.recv() => match told {
+                Told::Call { user, call } => desk.input(Input::CallUser(&user, &call)),
+                Told::Order(order) => desk.input(Input::Order(order)),
+            },
             made = &mut rsa, if rsa_awaited => {
                 rsa_awaited = false;
                 desk.rsa(made);
@@ -182,6 +186,9 @@ impl Desk {
             dialect: settings.dialect,
             limits: settings.limits.clone(),
             rest: settings.rest.clone(),
+            faults: settings.faults.clone(),
+            second_login: settings.second_login,
+            assistant: settings.assistant.clone(),
             wall: SystemTime::now(),
         };
         Ok(Self {
@@ -237,6 +244,15 @@ impl Desk {
                     self.write(socket, ToClient::Close(code));
                     self.clients.remove(&socket);
                 }
+                Output::Cut { socket } => {
+                    self.write(socket, ToClient::Cut);
+                    self.clients.remove(&socket);
+                }
+                Output::CutFrame { socket, text } => {
+                    self.write(socket, ToClient::Half(text));
+                    self.clients.remove(&socket);
+                }
+                Output::Deafen { socket } => self.write(socket, ToClient::Deafen),
                 Output::Media(command) => {
                     if let Err(lost) = self.media.carry_out(command) {
                         self.lose(lost);
@@ -308,7 +324,7 @@ fn make_certificate() -> Result<oneshot::Receiver<RsaResult>, RunError> {
 }
 
 /// Reads standard input on a thread of its own, which ends with the process.
-fn read_operator() -> Result<mpsc::Receiver<CallUser>, RunError> {
+fn read_operator() -> Result<mpsc::Receiver<Told>, RunError> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::Builder::new()
         .name("stdin".to_owned())

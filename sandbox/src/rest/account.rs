@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value};
 
+use crate::fault::rest::{RestFault, RestFaults};
 use crate::rest::rate::Counts;
 use crate::rest::settings::RestSettings;
 use crate::rest::token::{Issued, Signer};
@@ -84,6 +85,16 @@ impl std::fmt::Debug for Account {
 }
 
 impl Account {
+    /// One more thing goes wrong from now on.
+    pub(crate) fn add_fault(&mut self, fault: RestFault) {
+        self.settings.faults.add(fault);
+    }
+
+    /// From now on all goes well.
+    pub(crate) fn clear_faults(&mut self) {
+        self.settings.faults = RestFaults::default();
+    }
+
     /// An empty account; all its secrets come from the seed.
     pub(crate) fn new(settings: RestSettings, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::fault::RestFaults;
+use crate::fault::rest::RestFaults;
 
 /// Life of a token as the documents state it.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(86_400);

@@ -38,6 +38,8 @@ pub(crate) struct ClientCall {
     pub(crate) offer: String,
     /// Codecs that the offer and this sandbox have in common, in the client's order.
     pub(crate) codecs: Vec<AudioCodec>,
+    /// What happens, whatever was dialled.
+    pub(crate) script: Option<Vec<Step>>,
 }
 
 /// A call that the sandbox itself makes.
@@ -100,7 +102,11 @@ impl Exchange {
 
     /// A client calls.
     pub(crate) fn call(&mut self, call: ClientCall, now: Instant) -> LegId {
-        let destination = match numbers::destination(&call.dialled) {
+        let dialled = match call.script {
+            Some(steps) => Destination::Script(steps),
+            None => numbers::destination(&call.dialled),
+        };
+        let destination = match dialled {
             // Whoever logged in under a name of their own can be called by it.
             Destination::Unknown => {
                 let name = numbers::user_part(&call.dialled);
@@ -162,7 +168,8 @@ impl Exchange {
         let Some(leg) = self.legs.get_mut(&id) else {
             return false;
         };
-        if leg.state == State::Active && leg.is_established() {
+        // mod_verto asks for nothing but an answered channel, and one that came back is.
+        if leg.state == State::Active {
             leg.held = match wish {
                 HoldWish::Hold => true,
                 HoldWish::Unhold => false,

@@ -22,7 +22,7 @@ use crate::verto::session::{Call, SessionId, TelnyxIds};
 use crate::verto::socket::SocketId;
 
 /// Text for a call that is not there, or not in a state for this.
-const NO_CALL: &str = "CALL DOES NOT EXIST";
+pub(super) const NO_CALL: &str = "CALL DOES NOT EXIST";
 /// Longest name of a call.
 const MAX_CALL_ID: usize = 256;
 
@@ -62,7 +62,7 @@ impl Gateway {
             Method::GatewayState if telnyx => {
                 let result = GatewayStateResult {
                     params: Some(GatewayState {
-                        state: Some("REGED".to_owned()),
+                        state: Some(self.state_for(session).to_owned()),
                         call_report_id: None,
                     }),
                     sessid: None,
@@ -81,6 +81,7 @@ impl Gateway {
                     &json!({"message": "push notifications are off"}),
                 );
             }
+            Method::Conversation if telnyx => self.on_conversation(socket, session, &request),
             Method::Subscribe => {
                 let channels = request.params.get("eventChannel").map(listed);
                 self.reply(socket, id, &json!({"subscribedChannels": channels}));
@@ -144,6 +145,7 @@ impl Gateway {
             dialled: dialled.clone(),
             codecs: offered::codecs(&offer),
             offer,
+            script: None,
         };
         let result = CallResult {
             message: Some("CALL CREATED".to_owned()),
@@ -151,7 +153,8 @@ impl Gateway {
             ..CallResult::default()
         };
         self.reply(socket, id, &result);
-        let leg = self.exchange.call(new, now);
+        let script = self.assistant_script(session);
+        let leg = self.exchange.call(NewCall { script, ..new }, now);
         let callee = Party {
             name: String::new(),
             number: dialled,
@@ -249,6 +252,9 @@ impl Gateway {
         let Some(leg) = self.call_mut(session, &name).map(|call| call.leg) else {
             return self.refuse_call(socket, id, Some(&name), NO_CALL);
         };
+        if !self.may_modify(session, &action) {
+            return self.refuse(socket, id, PERMISSION_DENIED, "Permission Denied");
+        }
         let wish = match action.as_str() {
             "hold" => Some(HoldWish::Hold),
             "unhold" => Some(HoldWish::Unhold),
@@ -314,6 +320,9 @@ impl Gateway {
         if self.call_mut(session, &name).is_none() {
             // Succeeds all the same, without a message: mod_verto does not look.
             return self.reply(socket, id, &empty());
+        }
+        if info.dtmf.is_some() && !self.may_send_digits(session) {
+            return self.refuse(socket, id, PERMISSION_DENIED, "Permission Denied");
         }
         if let Some(digits) = info.dtmf {
             tracing::info!(socket = socket.0, digits = digits.len(), "DTMF");

@@ -8,6 +8,7 @@ use offhook_signaling::auth::jwt::Lifetime;
 use offhook_signaling::verto::message::login::LoginParams;
 use serde::Deserialize;
 
+use crate::assistant::message::{NO_CONVERSATION, NO_CONVERSATION_TEXT};
 use crate::rest::account::Account;
 use crate::rest::login::NotLetIn;
 use crate::users;
@@ -24,6 +25,19 @@ pub(super) enum Identity {
     User(String),
     /// Somebody without a name here; can call.
     Guest,
+    /// Somebody without credentials; can call one assistant.
+    Anonymous(Target),
+}
+
+/// Whom a client without credentials talks to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The assistant.
+    pub(super) id: String,
+    /// Its version; the latest when absent.
+    pub(super) version: Option<String>,
+    /// The conversation that is to be resumed.
+    pub(super) conversation: Option<String>,
 }
 
 impl Identity {
@@ -31,7 +45,7 @@ impl Identity {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::User(name) => name,
-            Self::Guest => "anonymous",
+            Self::Guest | Self::Anonymous(_) => "anonymous",
         }
     }
 }
@@ -51,6 +65,12 @@ pub(super) enum Refused {
     MalformedToken,
     /// The token is too old, or not valid yet.
     ExpiredToken,
+    /// There is nothing wrong with it: the fault plan wants this code.
+    OnPurpose(i64),
+    /// No target, or none of a kind that is here.
+    NoTarget,
+    /// The conversation that is to be resumed is unknown, or another target's.
+    NoConversation,
     /// A credential or token of the REST API that is not good here and now.
     Account(NotLetIn),
 }
@@ -59,7 +79,10 @@ impl Refused {
     pub(super) fn code(self) -> i64 {
         match self {
             Self::NoLogin => AUTHENTICATION_REQUIRED,
+            Self::OnPurpose(code) => code,
+            Self::NoConversation => NO_CONVERSATION,
             Self::NoPassword
+            | Self::NoTarget
             | Self::UnknownUser
             | Self::WrongPassword
             | Self::MalformedToken
@@ -70,13 +93,16 @@ impl Refused {
 
     pub(super) fn text(self, telnyx: bool) -> &'static str {
         match self {
-            Self::NoLogin => "Authentication Required",
+            Self::NoLogin | Self::OnPurpose(AUTHENTICATION_REQUIRED) => "Authentication Required",
             Self::NoPassword => "Missing passwd",
             Self::WrongPassword if !telnyx => "Authentication Failure",
+            Self::NoConversation => NO_CONVERSATION_TEXT,
             Self::WrongPassword
+            | Self::NoTarget
             | Self::UnknownUser
             | Self::MalformedToken
             | Self::ExpiredToken
+            | Self::OnPurpose(_)
             | Self::Account(_) => "Login Incorrect",
         }
     }
@@ -91,6 +117,11 @@ impl Refused {
             Self::WrongPassword => "wrong password",
             Self::MalformedToken => "the token is no JSON Web Token",
             Self::ExpiredToken => "the token has expired or is not valid yet",
+            Self::OnPurpose(_) => "the fault plan wants it",
+            Self::NoTarget => {
+                "an anonymous login needs the target_type ai_assistant and a target_id"
+            }
+            Self::NoConversation => "the conversation is unknown, or another assistant's",
             Self::Account(why) => why.log_text(),
         }
     }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value};
 
-use crate::verto::gateway::{Gateway, Output};
+use crate::verto::gateway::Gateway;
+use crate::verto::line::Item;
 use crate::verto::session::SessionId;
 use crate::verto::socket::SocketId;
 
@@ -139,7 +140,7 @@ impl Gateway {
             .get(&socket)
             .is_some_and(|known| !known.closing)
         {
-            self.outputs.push_back(Output::Send { socket, text });
+            self.put(socket, Item::Text(text));
         }
     }
 

@@ -11,7 +11,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::args::DialectChoice;
+use crate::assistant::settings::AssistantSettings;
+use crate::assistant::stand_in::Assistants;
 use crate::face::{FREESWITCH, Face, TELNYX};
+use crate::fault::gateway::Wishes;
+use crate::fault::order::Order;
 use crate::limits::Limits;
 use crate::rest::account::Account;
 use crate::rest::message::{self as rest, Registrations};
@@ -21,6 +25,9 @@ use crate::switch::exchange::{Effect, Exchange, OwnCall};
 use crate::switch::leg::LegId;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice};
 use crate::verto::frames::{INVALID_METHOD, INVALID_REQUEST};
+use crate::verto::line::Item;
+use crate::verto::mishaps::LateOffer;
+use crate::verto::second_login::SecondLogin;
 use crate::verto::session::{Session, SessionId};
 use crate::verto::socket::{Due, Socket, SocketId};
 
@@ -30,6 +37,9 @@ pub(crate) struct GatewayConfig {
     pub(crate) dialect: DialectChoice,
     pub(crate) limits: Limits,
     pub(crate) rest: RestSettings,
+    pub(crate) faults: Wishes,
+    pub(crate) second_login: SecondLogin,
+    pub(crate) assistant: AssistantSettings,
     /// The time of day at the start: tokens expire by it.
     pub(crate) wall: SystemTime,
 }
@@ -49,6 +59,8 @@ pub(crate) enum Input<'a> {
     Media(MediaId, MediaNotice),
     /// The operator wants a user called.
     CallUser(&'a str, &'a OwnCall),
+    /// The operator wants something to go wrong.
+    Order(Order),
     /// The instant of the last [`Output::Wait`] has come.
     Timeout,
     /// The operator wants an end.
@@ -64,6 +76,12 @@ pub(crate) enum Output {
     Pong { socket: SocketId, payload: Vec<u8> },
     /// Close, after what was written before; `Closed` follows.
     Close { socket: SocketId, code: u16 },
+    /// Cut the connection, behind what was written before; `Closed` follows.
+    Cut { socket: SocketId },
+    /// The same in the middle of this message.
+    CutFrame { socket: SocketId, text: String },
+    /// Read nothing more.
+    Deafen { socket: SocketId },
     /// Tell the media side.
     Media(MediaCommand),
     /// Nothing more before this instant.
@@ -77,6 +95,7 @@ pub(crate) struct Gateway {
     pub(super) started: Instant,
     /// What the REST API made: users of their own.
     pub(super) account: Account,
+    pub(super) assistants: Assistants,
     /// When the input that is being handled happened.
     pub(super) now: Instant,
     pub(super) exchange: Exchange,
@@ -86,6 +105,9 @@ pub(crate) struct Gateway {
     pub(super) names: BTreeMap<String, SessionId>,
     /// Which call of which session a leg is.
     pub(super) legs: BTreeMap<LegId, (SessionId, String)>,
+    /// What is to go wrong.
+    pub(super) wishes: Wishes,
+    pub(super) late_offers: BTreeMap<Instant, Vec<LateOffer>>,
     deadlines: BTreeSet<(Instant, SocketId)>,
     pub(super) outputs: VecDeque<Output>,
     rng: StdRng,
@@ -98,6 +120,8 @@ impl Gateway {
         let mut rng = StdRng::from_seed(seed);
         Self {
             account: Account::new(config.rest.clone(), rng.random()),
+            wishes: config.faults.clone(),
+            assistants: Assistants::default(),
             config,
             started: now,
             now,
@@ -106,6 +130,7 @@ impl Gateway {
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
             legs: BTreeMap::new(),
+            late_offers: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
             rng,
@@ -139,8 +164,10 @@ impl Gateway {
                 let rings = self.exchange.call_user(user, call);
                 tracing::info!(user, rings, "calling");
             }
+            Input::Order(order) => self.on_order(order, now),
             Input::Timeout => {
                 self.exchange.handle_timeout(now);
+                self.on_late_offers(now);
                 self.on_socket_deadlines(now);
             }
             Input::Shutdown => {
@@ -169,7 +196,8 @@ impl Gateway {
             return output;
         }
         let socket = self.deadlines.first().map(|(at, _)| *at);
-        let next = [socket, self.exchange.next_deadline()];
+        let late = self.late_offers.keys().next().copied();
+        let next = [socket, late, self.exchange.next_deadline()];
         Output::Wait(next.into_iter().flatten().min())
     }
 
@@ -251,10 +279,7 @@ impl Gateway {
         };
         socket.hear(now);
         if socket.face.is_some_and(|face| face.answers_ping_frames) {
-            self.outputs.push_back(Output::Pong {
-                socket: id,
-                payload: payload.to_vec(),
-            });
+            self.put(id, Item::Pong(payload.to_vec()));
         } else if !payload.is_empty() {
             // FreeSWITCH reads any frame as JSON, and ignores only an empty one.
             let text = String::from_utf8_lossy(payload).into_owned();
@@ -288,6 +313,13 @@ impl Gateway {
                 self.close(id, 1008);
             }
             Due::Flush => self.flush(id),
+            Due::Line => self.pump(id),
+            Due::Mishap(mishap) => {
+                if let Some(socket) = self.sockets.get_mut(&id) {
+                    socket.mishaps.retain(|(at, _)| *at > now);
+                }
+                self.go_wrong(id, mishap, now);
+            }
             Due::Silence => {
                 tracing::info!(socket = id.0, "closed: silent for too long");
                 self.close(id, 1000);
@@ -334,8 +366,28 @@ impl Gateway {
             return;
         };
         if !std::mem::replace(&mut socket.closing, true) {
-            self.outputs.push_back(Output::Close { socket: id, code });
+            self.put(id, Item::Close(code));
         }
+    }
+
+    /// Puts something on a socket's line.
+    pub(super) fn put(&mut self, id: SocketId, item: Item) {
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.line.put(item, self.now);
+            self.pump(id);
+        }
+    }
+
+    /// Lets out what is due on a socket's line.
+    pub(super) fn pump(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        while let Some(output) = socket.line.next(id, self.now) {
+            socket.closing |= matches!(output, Output::Cut { .. } | Output::CutFrame { .. });
+            self.outputs.push_back(output);
+        }
+        self.reschedule(id);
     }
 
     /// A socket is gone.

@@ -11,6 +11,7 @@ use crate::switch::leg::{Endpoint, LegId};
 use crate::verto::credentials::{self, Identity, LOGIN_REFUSED, Refused};
 use crate::verto::frames::empty;
 use crate::verto::gateway::Gateway;
+use crate::verto::mishaps::{Offering, refusal};
 use crate::verto::session::{Session, SessionId};
 use crate::verto::socket::SocketId;
 
@@ -121,22 +122,28 @@ impl Gateway {
             state: None,
         };
         self.request(session, Method::ClientReady, &ready);
+        self.greet(session);
     }
 
     fn read_login(
-        &self,
+        &mut self,
         face: &Face,
         request: Request,
         method: Option<Method>,
         now: Instant,
     ) -> Result<(Identity, Option<String>), Refused> {
-        let anonymous = method == Some(Method::AnonymousLogin) && face.telnyx_ids;
-        let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
-        if anonymous {
-            return Ok((Identity::Guest, params.sessid));
+        let (identity, sessid) = if method == Some(Method::AnonymousLogin) && face.telnyx_ids {
+            self.read_anonymous(request)?
+        } else {
+            let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
+            let identity =
+                credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?;
+            (identity, params.sessid)
+        };
+        match self.wishes.take(identity.name(), refusal) {
+            Some(code) => Err(Refused::OnPurpose(code)),
+            None => Ok((identity, sessid)),
         }
-        let identity = credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?;
-        Ok((identity, params.sessid))
     }
 
     fn refuse_login(&mut self, socket: SocketId, face: &Face, id: Option<Id>, refused: Refused) {
@@ -190,6 +197,7 @@ impl Gateway {
             None => self.new_session(wanted, identity, face),
         };
         self.take_over(session, socket, now);
+        self.displace_others(session, now);
         let known = self.sessions.get(&session)?;
         let name = known.identity.name();
         tracing::info!(
@@ -198,7 +206,9 @@ impl Gateway {
             face = face.name,
             "logged in"
         );
-        if let Identity::User(user) = &known.identity {
+        let identity = known.identity.clone();
+        self.arm(socket, identity.name(), now);
+        if let Identity::User(user) = &identity {
             self.account.note_login(
                 user,
                 self.config.wall + now.saturating_duration_since(self.started),
@@ -225,14 +235,18 @@ impl Gateway {
             Some(_) | None => self.uuid(),
         };
         self.names.insert(sessid.clone(), id);
+        let talk = self.talk(&identity);
         let session = Session {
             sessid,
+            talk,
             identity,
             face,
             socket: None,
             calls: Default::default(),
             offers_before_ready: Default::default(),
             reattached: Vec::new(),
+            offering: Offering::default(),
+            unregistered: false,
         };
         self.sessions.insert(id, session);
         id
@@ -240,14 +254,8 @@ impl Gateway {
 
     /// Makes `socket` the session's; an older one is told and closed, the calls are offered to the new one.
     fn take_over(&mut self, session: SessionId, socket: SocketId, now: Instant) {
-        let old = self.sessions.get(&session).and_then(|known| known.socket);
-        if let Some(old) = old {
-            self.request(session, Method::Punt, &empty());
-            self.flush(old);
-            self.close(old, 1000);
-            self.lose_quietly(old);
-            self.detach_calls(session, now);
-        }
+        self.take_socket(session, now);
+        self.spoil_return(session);
         if let Some(known) = self.sockets.get_mut(&socket) {
             known.session = Some(session);
         }
@@ -260,6 +268,18 @@ impl Gateway {
         known.offers_before_ready = legs.iter().copied().collect();
         for leg in legs {
             self.exchange.attach(leg);
+        }
+    }
+
+    /// Tells a session's socket that it has to go, and closes it.
+    pub(super) fn take_socket(&mut self, session: SessionId, now: Instant) {
+        let old = self.sessions.get(&session).and_then(|known| known.socket);
+        if let Some(old) = old {
+            self.request(session, Method::Punt, &empty());
+            self.flush(old);
+            self.close(old, 1000);
+            self.lose_quietly(old);
+            self.detach_calls(session, now);
         }
     }
 

@@ -1,11 +1,15 @@
 //! The Verto side of the gateway, as a server sees it: sockets, sessions, logins and calls of both dialects; sans-IO.
 
+mod assistants;
 mod calls;
 mod credentials;
 mod frames;
 pub(crate) mod gateway;
+mod line;
 mod login;
+mod mishaps;
 mod reports;
+pub(crate) mod second_login;
 mod session;
 pub(crate) mod socket;
 #[cfg(test)]

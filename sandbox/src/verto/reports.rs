@@ -92,7 +92,7 @@ impl Gateway {
                 }
             }
             LegEvent::Attach { sdp } => {
-                self.report(session, &name, Method::Attach, Some(sdp));
+                self.offer_again(session, &name, sdp, self.now);
                 self.offer_made(session, leg);
             }
             LegEvent::Updated { sdp } => {
@@ -146,7 +146,13 @@ impl Gateway {
         }
     }
 
-    fn report(&mut self, session: SessionId, name: &str, method: Method, sdp: Option<String>) {
+    pub(super) fn report(
+        &mut self,
+        session: SessionId,
+        name: &str,
+        method: Method,
+        sdp: Option<String>,
+    ) {
         let Some(known) = self.sessions.get(&session) else {
             return;
         };

@@ -7,6 +7,7 @@ use offhook_signaling::verto::rpc::Id;
 use crate::face::Face;
 use crate::switch::leg::{Direction, EndpointId, LegId, Party};
 use crate::verto::credentials::Identity;
+use crate::verto::mishaps::Offering;
 use crate::verto::socket::SocketId;
 
 /// Names one session within the gateway.
@@ -34,6 +35,21 @@ pub(super) struct Session {
     pub(super) offers_before_ready: BTreeSet<LegId>,
     /// Calls that `clientReady` will list.
     pub(super) reattached: Vec<String>,
+    /// How its calls are offered since it came back last.
+    pub(super) offering: Offering,
+    /// A later login of the same user took its registration.
+    pub(super) unregistered: bool,
+    /// With a client without credentials: what it has with its assistant.
+    pub(super) talk: Option<Talk>,
+}
+
+/// What a session has with its assistant.
+#[derive(Debug)]
+pub(super) struct Talk {
+    /// Name of the conversation; `None` when the one that was wanted is not there.
+    pub(super) conversation: Option<String>,
+    /// The settings were told.
+    pub(super) greeted: bool,
 }
 
 /// A call as its client knows it.

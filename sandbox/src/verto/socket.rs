@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::face::Face;
+use crate::fault::gateway::Mishap;
+use crate::verto::line::Line;
 use crate::verto::session::SessionId;
 
 /// Names one connection; never used twice.
@@ -24,6 +26,10 @@ pub(super) enum Due {
     Ping,
     /// It was silent for too long.
     Silence,
+    /// Something waits on its line.
+    Line,
+    /// The operator wants this to happen.
+    Mishap(Mishap),
 }
 
 #[derive(Debug)]
@@ -34,8 +40,11 @@ pub(super) struct Socket {
     pub(super) session: Option<SessionId>,
     pub(super) failed_logins: u32,
     pub(super) voice_sdk_id: String,
-    /// No more is read or written.
+    /// No more is read, and nothing more put on the line.
     pub(super) closing: bool,
+    pub(super) line: Line,
+    /// What is to happen to it, and when.
+    pub(super) mishaps: Vec<(Instant, Mishap)>,
     queue: VecDeque<String>,
     /// When the queue goes out, if the client stays quiet until then.
     flush_at: Option<Instant>,
@@ -58,6 +67,8 @@ impl Socket {
             failed_logins: 0,
             voice_sdk_id,
             closing: false,
+            line: Line::default(),
+            mishaps: Vec::new(),
             queue: VecDeque::new(),
             flush_at: None,
             login_by: now + login_within,
@@ -95,12 +106,19 @@ impl Socket {
 
     /// What is to be done next, and when.
     pub(super) fn due(&self) -> Option<(Instant, Due)> {
-        let (Some(face), Some(_)) = (self.face, self.session) else {
-            return (!self.closing).then_some((self.login_by, Due::Login));
-        };
+        let line = self.line.due().map(|at| (at, Due::Line));
         if self.closing {
-            return None;
+            return line;
         }
+        let (Some(face), Some(_)) = (self.face, self.session) else {
+            let login = Some((self.login_by, Due::Login));
+            return [line, login]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(at, _)| *at);
+        };
+        let mishap = self.mishaps.iter().min_by_key(|(at, _)| *at);
+        let mishap = mishap.map(|(at, mishap)| (*at, Due::Mishap(*mishap)));
         let flush = self.flush_at.map(|at| (at, Due::Flush));
         let last = if face.ping_only_in_silence {
             self.pinged_at.max(self.heard_at)
@@ -111,7 +129,7 @@ impl Socket {
         let silence = face
             .silence_limit
             .map(|limit| (self.heard_at + limit, Due::Silence));
-        [flush, ping, silence]
+        [line, mishap, flush, ping, silence]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)

@@ -7,6 +7,15 @@ pub(crate) const MAX_HEAD: usize = 8 * 1024;
 /// Most header fields in it.
 const MAX_FIELDS: usize = 64;
 
+/// The answer to whoever comes when there is no room.
+pub(crate) const NO_ROOM: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// Whether a request head has come to its end, or grown too large for one.
+pub(crate) fn is_complete(bytes: &[u8]) -> bool {
+    bytes.len() >= MAX_HEAD || bytes.windows(4).any(|end| end == b"\r\n\r\n")
+}
+
 /// What to do with the bytes read so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Upgrade {

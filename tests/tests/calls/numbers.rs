@@ -1,11 +1,14 @@
 //! What each number of the sandbox does is what a client sees.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use offhook_control::notice::{EndedBy, Event};
+use offhook_media::quality::tone;
 use offhook_tests::control::Control;
 use offhook_tests::daemon::{Config, Daemon};
 use offhook_tests::sandbox::Sandbox;
+use offhook_tests::sound;
 
 const DIALECTS: [&str; 2] = ["telnyx", "freeswitch"];
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -136,4 +139,44 @@ fn two_users_of_the_sandbox_call_each_other() {
             matches!(event, Event::Ended(_))
         });
     });
+}
+
+#[test]
+fn a_caller_hears_the_far_end_ring_where_the_server_sends_no_tone() {
+    let sandbox = Sandbox::start(&[]);
+    for dialect in DIALECTS {
+        let config = Config::new();
+        let recording = config.folder().join("heard.wav");
+        let mut daemon = config
+            .account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox")
+            .audio("silence", &format!("file:{}", recording.display()))
+            .with("ringback = \"eu\"")
+            .launch();
+        let mut control = daemon.ready();
+        let call = control.call("9180");
+        // A whole ring and most of the pause behind it: 16 bit samples.
+        let enough = u64::from(2 * sound::RATE) * 2;
+        let begun = Instant::now();
+        while std::fs::metadata(&recording).map_or(0, |file| file.len()) < enough {
+            assert!(begun.elapsed() < PATIENCE, "{dialect}: nothing is recorded");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        control.hangup(&call);
+        control.wait_ended(&call, PATIENCE);
+        // The file is whole at the latest when the daemon has ended.
+        daemon.program.signal(Signal::SIGTERM);
+        daemon.program.wait(PATIENCE);
+        let heard = sound::read(&recording);
+        let second = sound::RATE as usize;
+        let begins = heard.iter().position(|sample| sample.abs() > 0.01);
+        let begins = begins.unwrap_or_else(|| panic!("{dialect}: nothing rang"));
+        let ring = &heard[begins + second / 10..begins + second * 9 / 10];
+        let tone = tone::measure(ring, sound::RATE, 425.0).expect("a tone");
+        assert!((tone.frequency - 425.0).abs() < 1.0, "{dialect}: {tone:?}");
+        let pause = &heard[begins + second * 11 / 10..begins + second * 18 / 10];
+        assert!(
+            pause.iter().all(|sample| sample.abs() < 0.001),
+            "{dialect}: no pause"
+        );
+    }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::dtls::fingerprint::FingerprintHash;
 use offhook_media::dtls::setup::{DtlsRole, Setup};
+use offhook_media::ice::candidate::LocalCandidate;
 use offhook_media::ice::credentials::IceCredentials;
 use offhook_media::media_transport::config::{RemoteParameters, TransportConfig, TransportLimits};
 use offhook_media::media_transport::event::{Event, Output, Received};
@@ -231,7 +232,9 @@ impl Ours {
             limits: TransportLimits::default(),
         };
         let mut transport = MediaTransport::new(config, Instant::now());
-        transport.add_local_candidate(address).unwrap();
+        transport
+            .add_local_candidate(LocalCandidate::host(address), Instant::now())
+            .unwrap();
         Self {
             transport,
             socket,

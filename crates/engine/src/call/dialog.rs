@@ -12,7 +12,9 @@ use offhook_signaling::command::Command;
 use offhook_signaling::event::{Event as SignalingEvent, Party};
 
 use crate::call::sound::codec_name;
-use crate::call::state::{Effects, Ending, Heard, Identity, Offered, Shown, Sound, State};
+use crate::call::state::{
+    Effects, Ending, Heard, Identity, Offered, Ringback, Shown, Sound, State,
+};
 use crate::ended::{EndReason, Ended};
 use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, MediaCommand, Output};
@@ -41,6 +43,7 @@ impl Call {
         identity: Identity,
         number: &str,
         shown: Shown,
+        ringback: Ringback,
         fx: &mut Effects<'_>,
     ) -> Self {
         let remote = Party {
@@ -48,6 +51,7 @@ impl Call {
             number: number.to_owned(),
         };
         let mut call = Self::new(identity, remote, State::Offering(shown), fx.now);
+        call.sound.ringback = ringback;
         call.open_media(fx);
         call.media(MediaCommand::CreateOffer, fx);
         call.await_description(fx);
@@ -263,6 +267,7 @@ impl Call {
             return;
         }
         match event {
+            SignalingEvent::Trying { .. } if !self.sound.ringback.told => self.ring(fx),
             SignalingEvent::Ringing { .. } => self.on_ringing(fx),
             SignalingEvent::EarlyMedia { sdp, .. } => self.on_early(sdp, fx),
             SignalingEvent::Answered { sdp, .. } => self.on_answered(sdp, fx),
@@ -308,6 +313,11 @@ impl Call {
             SignalingEvent::MediaUpdated { sdp, .. } => {
                 self.sound.restarting = false;
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
+            }
+            SignalingEvent::RemoteCandidate { candidate, .. } => {
+                if self.sound.open {
+                    self.media(MediaCommand::AddRemoteCandidate(candidate), fx);
+                }
             }
             SignalingEvent::Display { remote, .. } => self.remote = remote,
             SignalingEvent::Ended {
@@ -358,6 +368,7 @@ impl Call {
     fn on_ringing(&mut self, fx: &mut Effects<'_>) {
         if let State::Inviting(heard @ Heard::Nothing) = &mut self.state {
             *heard = Heard::Ringing;
+            self.ring(fx);
             self.tell(EventKind::Ringing, fx);
         }
     }
@@ -367,6 +378,7 @@ impl Call {
             return;
         };
         let first = mem::replace(heard, Heard::Early) != Heard::Early;
+        self.stop_ringing(fx);
         self.media(MediaCommand::AcceptAnswer(sdp), fx);
         if first {
             self.tell(EventKind::Early, fx);
@@ -389,7 +401,26 @@ impl Call {
             }
         }
         self.state = State::Active { since: fx.now };
+        self.stop_ringing(fx);
         self.tell(EventKind::Answered, fx);
+    }
+
+    /// Lets our own user hear that the far end rings, where the server sends no tone of its own.
+    fn ring(&mut self, fx: &mut Effects<'_>) {
+        let waiting = matches!(self.state, State::Inviting(heard) if heard != Heard::Early);
+        if let Some(tone) = self.sound.ringback.tone.filter(|_| waiting)
+            && !mem::replace(&mut self.sound.rings, true)
+        {
+            let play = ProgramCommand::Ringback(Some(tone));
+            self.media(MediaCommand::Program(play), fx);
+        }
+    }
+
+    fn stop_ringing(&mut self, fx: &mut Effects<'_>) {
+        if mem::take(&mut self.sound.rings) {
+            let stop = ProgramCommand::Ringback(None);
+            self.media(MediaCommand::Program(stop), fx);
+        }
     }
 
     fn on_confirmed(&mut self, fx: &mut Effects<'_>) {
@@ -418,6 +449,7 @@ impl Call {
         self.sound.renewing = true;
         // Its offer takes the place of ours.
         self.sound.restarting = false;
+        self.before_description(fx);
         self.media(MediaCommand::AcceptOffer(sdp, Renewal::Afresh), fx);
         self.await_description(fx);
     }
@@ -536,7 +568,7 @@ impl Call {
             .push_back(Output::Signaling(self.identity.account, command));
     }
 
-    pub(super) fn tell(&self, kind: EventKind, fx: &mut Effects<'_>) {
+    pub(crate) fn tell(&self, kind: EventKind, fx: &mut Effects<'_>) {
         fx.outbox.push_back(Output::Event(Event {
             account: Arc::clone(&self.identity.account_name),
             call: Some(self.identity.id.clone()),

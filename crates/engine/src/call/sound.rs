@@ -39,8 +39,14 @@ impl Call {
                 );
                 self.finish(fx);
             }
-            CallEvent::LocalOffer { sdp } => self.on_local_offer(sdp, fx),
-            CallEvent::LocalAnswer { sdp } => self.on_local_answer(sdp, fx),
+            CallEvent::LocalOffer { sdp } => {
+                self.after_description(fx);
+                self.on_local_offer(sdp, fx);
+            }
+            CallEvent::LocalAnswer { sdp } => {
+                self.after_description(fx);
+                self.on_local_answer(sdp, fx);
+            }
             CallEvent::Refused(refusal) => self.on_refused(refusal.to_string(), fx),
             CallEvent::Media(event) => self.on_media_event(event, fx),
             CallEvent::Closed { error, statistics } => {
@@ -50,8 +56,26 @@ impl Call {
                 self.end(reason, Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
                 self.finish(fx);
             }
+            CallEvent::LocalCandidate { candidate } => {
+                let call = self.identity.id.clone();
+                self.signal_if_live(Command::Candidate { call, candidate }, fx);
+            }
+            CallEvent::EndOfCandidates => {
+                let call = self.identity.id.clone();
+                self.signal_if_live(Command::EndOfCandidates { call }, fx);
+            }
+            CallEvent::IceServerFailed { server, failure } => {
+                let reason = failure.to_string();
+                self.tell(EventKind::IceServerFailed { server, reason }, fx);
+            }
             // Tells nothing new: `Negotiated` came with it.
             CallEvent::AnswerAccepted | _ => {}
+        }
+    }
+
+    fn signal_if_live(&self, command: Command, fx: &mut Effects<'_>) {
+        if !self.is_ending() {
+            self.signal(command, fx);
         }
     }
 
@@ -211,8 +235,23 @@ impl Call {
     fn restart_ice(&mut self, fx: &mut Effects<'_>) {
         let possible = matches!(self.state, State::Active { .. }) && !self.recovering;
         if possible && !self.sound.renewing && !mem::replace(&mut self.sound.restarting, true) {
+            self.before_description(fx);
             self.media(MediaCommand::RestartIce, fx);
             self.await_description(fx);
+        }
+    }
+
+    /// Hold is agreed with the server by requests of its own. A description that said it too would outlive the hold: resuming
+    /// brings no new one.
+    pub(super) fn before_description(&self, fx: &mut Effects<'_>) {
+        if self.sound.held {
+            self.media(MediaCommand::Hold(Hold::Off), fx);
+        }
+    }
+
+    fn after_description(&self, fx: &mut Effects<'_>) {
+        if self.sound.held {
+            self.media(MediaCommand::Hold(Hold::SendOnly), fx);
         }
     }
 
@@ -240,7 +279,10 @@ impl Call {
 
     pub(super) fn open_media(&mut self, fx: &mut Effects<'_>) {
         self.sound.open = true;
-        self.media(MediaCommand::Open(self.identity.id.clone()), fx);
+        self.media(
+            MediaCommand::Open(self.identity.id.clone(), self.identity.account),
+            fx,
+        );
         if self.sound.muted {
             self.media(MediaCommand::Program(ProgramCommand::Mute(true)), fx);
         }

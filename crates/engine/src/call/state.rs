@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::{AudioCodec, CallKey};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
@@ -48,6 +49,14 @@ pub(crate) struct Shown {
     pub(crate) number: Option<String>,
     pub(crate) headers: Vec<Header>,
     pub(crate) client_state: Option<String>,
+}
+
+/// What a caller hears while the far end rings.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ringback {
+    pub(crate) tone: Option<RingbackTone>,
+    /// The server says when it does; otherwise it is taken to ring as soon as the server has the call.
+    pub(crate) told: bool,
 }
 
 /// How far signalling has come.
@@ -100,6 +109,9 @@ pub(super) struct Sound {
     /// An offer of ours with new ICE credentials is being made or waits for its answer.
     pub(super) restarting: bool,
     pub(super) muted: bool,
+    pub(super) ringback: Ringback,
+    /// The tone is being played.
+    pub(super) rings: bool,
     /// The server says that the call is on hold.
     pub(super) held: bool,
     pub(super) codec: Option<AudioCodec>,

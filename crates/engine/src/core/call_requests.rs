@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::program::CallKey;
+use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::{Command, ConversationItem};
 use serde_json::Value;
 
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, Shown};
+use crate::call::state::{Effects, Ringback, Shown};
 use crate::core::check::{check_headers, check_number, check_text, read_digits, wrong_state};
 use crate::core::machine::{Core, Phase};
 use crate::error::{Error, Wanted};
@@ -27,12 +28,15 @@ impl Core {
         if self.phase != Phase::Running {
             return Err(Error::ShuttingDown);
         }
-        check_number(&request.number)?;
         check_headers(&request.headers)?;
         let key = self.find_account(request.account.as_deref())?;
         let Some(account) = self.accounts.get(key.0) else {
             return Err(Error::Ended);
         };
+        // Without an identity there is only one whom it can reach.
+        if account.profile.login != LoginKind::Anonymous || !request.number.is_empty() {
+            check_number(&request.number)?;
+        }
         let name = Arc::clone(&account.profile.name);
         if !account.is_ready() {
             let (reason, remedy) = account.not_ready();
@@ -59,13 +63,17 @@ impl Core {
             headers: request.headers.clone(),
             client_state: request.client_state.clone(),
         };
+        let ringback = Ringback {
+            tone: self.ringback,
+            told: account.profile.tells_ringing,
+        };
         let id = CallId::random(&mut self.rng);
         let identity = self.identity(key, name, id.clone(), Direction::Outbound);
         let mut fx = Effects {
             outbox: &mut self.outbox,
             now,
         };
-        let call = Call::outbound(identity.clone(), &request.number, shown, &mut fx);
+        let call = Call::outbound(identity.clone(), &request.number, shown, ringback, &mut fx);
         self.enter(identity, call);
         Ok(id)
     }
@@ -81,13 +89,15 @@ impl Core {
         now: Instant,
     ) -> Result<CallId, Error> {
         check_headers(&headers)?;
-        let key = self.find_call(call, Wanted::Ringing).map_err(|error| {
-            self.only_anonymous("nobody can call it, so there is nothing to answer")
-                .unwrap_or(error)
-        })?;
+        const NOTHING: &str = "nobody can call it, so there is nothing to answer";
+        let key = self
+            .find_call(call, Wanted::Ringing)
+            .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
+        let account = self.calls.get(&key).map(Call::account);
+        let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
-                return Err(wrong_state(call, "answered"));
+                return Err(anonymous.unwrap_or_else(|| wrong_state(call, "answered")));
             }
             call.answer(headers, fx);
             Ok(call.id().clone())
@@ -128,10 +138,15 @@ impl Core {
         cause: Option<Cause>,
         now: Instant,
     ) -> Result<CallId, Error> {
-        let key = self.find_call(call, Wanted::Ringing)?;
+        const NOTHING: &str = "nobody can call it, so there is nothing to refuse";
+        let key = self
+            .find_call(call, Wanted::Ringing)
+            .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
+        let account = self.calls.get(&key).map(Call::account);
+        let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
-                return Err(wrong_state(call, "refused"));
+                return Err(anonymous.unwrap_or_else(|| wrong_state(call, "refused")));
             }
             call.hang_up(cause, Vec::new(), fx);
             Ok(call.id().clone())

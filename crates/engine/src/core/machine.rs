@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::driver::event::CallEvent;
+use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::CallKey;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
-use offhook_signaling::event::Event as SignalingEvent;
+use offhook_signaling::event::{AssistantEvent, Event as SignalingEvent};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -24,6 +25,7 @@ use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, Output};
 use crate::request::Dtmf;
 use crate::status::{CallStatus, Direction, Status};
+use crate::tool::ToolCall;
 
 /// See [`Deadline::ShutDown`].
 const SHUT_DOWN: Duration = Duration::from_secs(4);
@@ -41,6 +43,8 @@ pub struct CoreConfig {
     pub max_calls: usize,
     /// How digits are sent.
     pub dtmf: Dtmf,
+    /// The tone that callers hear while the far end rings.
+    pub ringback: Option<RingbackTone>,
 }
 
 /// Accounts and calls of one shard.
@@ -49,7 +53,7 @@ pub struct Core {
     pub(super) accounts: Vec<Account>,
     pub(super) calls: BTreeMap<CallKey, Call>,
     /// Servers choose names too, so a name counts only together with its account.
-    names: HashMap<(AccountKey, CallId), CallKey>,
+    pub(super) names: HashMap<(AccountKey, CallId), CallKey>,
     deadlines: BTreeSet<(Instant, Deadline, CallKey)>,
     pub(super) outbox: VecDeque<Output>,
     pub(super) rng: StdRng,
@@ -58,6 +62,7 @@ pub struct Core {
     adopts_until: Instant,
     pub(super) max_calls: usize,
     pub(super) dtmf: Dtmf,
+    pub(super) ringback: Option<RingbackTone>,
     pub(super) phase: Phase,
 }
 
@@ -87,6 +92,7 @@ impl Core {
             adopts_until: now + ADOPTION,
             max_calls: config.max_calls,
             dtmf: config.dtmf,
+            ringback: config.ringback,
             phase: Phase::Running,
         }
     }
@@ -204,7 +210,11 @@ impl Core {
             // On a live connection it is a new login in place of an older one.
             SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![EventKind::TokenRefreshed],
             SignalingEvent::LoggedIn { .. } => vec![entry.logged_in(now)],
-            SignalingEvent::Ready => entry.ready(now),
+            SignalingEvent::Ready => {
+                let events = entry.ready(now);
+                self.tell(account, events, now);
+                return self.give_outputs(account);
+            }
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],
             SignalingEvent::Disconnected { cause, retry_in } => {
@@ -279,6 +289,23 @@ impl Core {
                 from,
                 body,
             } => vec![EventKind::Message { from, text: body }],
+            SignalingEvent::Assistant {
+                call,
+                event:
+                    AssistantEvent::ToolCall {
+                        tool_call,
+                        name,
+                        arguments,
+                    },
+            } => {
+                let call = ToolCall {
+                    call,
+                    tool_call,
+                    name,
+                    arguments,
+                };
+                return self.on_tool_call(account, call, now);
+            }
             SignalingEvent::Assistant { call: None, event } => {
                 vec![EventKind::Assistant(Box::new(event))]
             }

@@ -6,3 +6,4 @@ mod check;
 pub mod machine;
 mod media_addresses;
 mod search;
+mod tools;

@@ -97,6 +97,20 @@ impl Core {
         }
     }
 
+    /// The call of an account with this name, if it lives.
+    pub(super) fn key_of(&self, account: AccountKey, id: Option<&CallId>) -> Option<CallKey> {
+        self.names.get(&(account, id?.clone())).copied()
+    }
+
+    /// The refusal that fits a call of an account that logs in anonymously.
+    pub(super) fn anonymous(&self, account: AccountKey, what: &'static str) -> Option<Error> {
+        let entry = self.accounts.get(account.0)?;
+        (entry.profile.login == LoginKind::Anonymous).then(|| Error::Anonymous {
+            account: Arc::clone(&entry.profile.name),
+            what,
+        })
+    }
+
     /// The refusal that fits when every account logs in anonymously.
     pub(super) fn only_anonymous(&self, what: &'static str) -> Option<Error> {
         let first = self.accounts.first()?;

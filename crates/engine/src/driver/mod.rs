@@ -4,8 +4,10 @@
 //! of one. There is no task and no timer per call or per account, and no lock that calls share.
 
 mod clock;
+mod command;
 pub mod engine;
 pub mod events;
+mod ice_servers;
 mod line;
 mod memory;
 pub mod probe;
@@ -16,3 +18,4 @@ pub mod sound;
 pub(crate) mod start;
 mod surroundings;
 pub mod token;
+mod tools;

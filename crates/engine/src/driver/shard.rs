@@ -32,6 +32,7 @@ use crate::config::{AudioConfig, MediaConfig};
 use crate::core::machine::Core;
 use crate::driver::clock::{self, now};
 use crate::driver::events::{Events, Notice, Subscription};
+use crate::driver::ice_servers::{AccountIce, Found, Names};
 use crate::driver::line::{Keyed, Line, SocketKey, close_reason, failure};
 use crate::driver::memory::Memory;
 use crate::driver::request::{Reply, Request};
@@ -39,6 +40,7 @@ use crate::driver::sound::{self, Opened};
 use crate::driver::surroundings::{Change, ClockChange, Surroundings};
 use crate::driver::token::fetch::fetch;
 use crate::driver::token::files::{self, Files};
+use crate::driver::tools::{Finished, Tools};
 use crate::error::Error;
 use crate::event::Event;
 use crate::output::{AccountKey, MediaCommand, Output};
@@ -63,12 +65,16 @@ pub(crate) struct Shard {
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) media: MediaConfig,
     pub(crate) bind: Bind,
+    /// What each account asks of STUN and TURN servers, in the order of accounts.
+    pub(crate) ice: Vec<AccountIce>,
+    pub(crate) names: Names,
     pub(crate) notices: broadcast::Sender<Notice>,
     /// Where accounts get their tokens, in the order of accounts.
     pub(crate) token_sources: Vec<Option<TokenSource>>,
     pub(crate) token_files: Files,
     /// How many sources are asked at a time.
     pub(crate) fetching: Arc<Semaphore>,
+    pub(crate) tools: Tools,
     pub(crate) memory: Option<Memory>,
     pub(crate) surroundings: Surroundings,
     pub(crate) state: Moving,
@@ -79,7 +85,7 @@ pub(crate) struct Shard {
 pub(crate) struct Moving {
     connections: SelectAll<Keyed>,
     attempts: FuturesUnordered<BoxFuture<'static, Attempt>>,
-    sounds: FuturesUnordered<BoxFuture<'static, (CallKey, Opened)>>,
+    sounds: FuturesUnordered<BoxFuture<'static, (CallKey, Opened, Found)>>,
     /// Commands of calls whose sound is still being opened.
     opening: HashMap<CallKey, Vec<MediaCommand>>,
     /// When which session wants its timeout.
@@ -109,8 +115,9 @@ enum Next {
     Media(CallKey, CallEvent),
     Incoming(SocketKey, Incoming),
     Attempt(Attempt),
-    Sound(CallKey, Opened),
+    Sound(CallKey, Opened, Found),
     Fetched(usize, Result<Secret, TokenError>),
+    Tool(Finished),
     Written,
     LookAtFiles,
     Addresses(Vec<Change>),
@@ -138,8 +145,11 @@ impl Shard {
                 Next::Media(call, event) => self.core.on_media(call, event, now),
                 Next::Incoming(key, incoming) => self.on_incoming(key, incoming, now),
                 Next::Attempt((key, outcome)) => self.on_attempt(key, outcome, now),
-                Next::Sound(call, opened) => self.on_sound(call, opened, now),
+                Next::Sound(call, opened, found) => self.on_sound(call, opened, found, now),
                 Next::Fetched(account, outcome) => self.on_fetched(account, outcome, now),
+                Next::Tool((account, call, outcome)) => {
+                    self.core.tool_finished(account, call, outcome, now);
+                }
                 Next::Written => self.state.writing = None,
                 Next::LookAtFiles => {
                     self.state.look_at = Some(now + files::EVERY);
@@ -195,8 +205,9 @@ impl Shard {
             Some((call, event)) = self.media_events.recv() => Next::Media(call, event),
             Some((key, incoming)) = state.connections.next() => Next::Incoming(key, incoming),
             Some(attempt) = state.attempts.next() => Next::Attempt(attempt),
-            Some((call, opened)) = state.sounds.next() => Next::Sound(call, opened),
+            Some((call, opened, found)) = state.sounds.next() => Next::Sound(call, opened, found),
             Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
+            Some(finished) = self.tools.next() => Next::Tool(finished),
             () = written => Next::Written,
             () = files => Next::LookAtFiles,
             changes = self.surroundings.addresses() => Next::Addresses(changes),
@@ -405,6 +416,11 @@ impl Shard {
                 }
                 Output::Media(call, command) => self.on_media_command(call, command, now),
                 Output::FetchToken(AccountKey(account)) => self.fetch(account),
+                Output::RunTool(account, call) => {
+                    if let Some(name) = self.core.name_of(account.0) {
+                        self.tools.start(account, &name, call);
+                    }
+                }
                 Output::Remember(AccountKey(account), state) => self.remember(account, state),
                 Output::Answer(id, result) => {
                     if let Some(reply) = self.state.answers.remove(&id) {
@@ -422,7 +438,7 @@ impl Shard {
     }
 
     fn on_media_command(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
-        if let MediaCommand::Open(id) = command {
+        if let MediaCommand::Open(id, AccountKey(account)) = command {
             self.state.opening.insert(call, Vec::new());
             let opening = sound::open(
                 self.audio.clone(),
@@ -430,9 +446,19 @@ impl Shard {
                 id,
                 clock::time_of_day(),
             );
-            self.state
-                .sounds
-                .push(opening.map(move |opened| (call, opened)).boxed());
+            let ice = self.ice.get(account).cloned();
+            let servers = ice.map(|ice| self.names.look_up(ice, now));
+            let both = async move {
+                let servers = async {
+                    match servers {
+                        Some(servers) => servers.await,
+                        None => Found::default(),
+                    }
+                };
+                let (opened, found) = tokio::join!(opening, servers);
+                (call, opened, found)
+            };
+            self.state.sounds.push(both.boxed());
             return;
         }
         match self.state.opening.get_mut(&call) {
@@ -441,7 +467,8 @@ impl Shard {
         }
     }
 
-    fn on_sound(&mut self, call: CallKey, opened: Opened, now: Instant) {
+    fn on_sound(&mut self, call: CallKey, opened: Opened, mut found: Found, now: Instant) {
+        self.names.keep(&mut found, now);
         let waiting = self.state.opening.remove(&call).unwrap_or_default();
         if waiting.contains(&MediaCommand::Close) {
             // The call ended while its sound was being opened.
@@ -450,10 +477,15 @@ impl Shard {
         for fault in opened.faults {
             self.core.on_audio_fault(call, fault, now);
         }
+        for (server, failure) in found.failures {
+            let event = CallEvent::IceServerFailed { server, failure };
+            self.core.on_media(call, event, now);
+        }
         let config = SessionConfig {
             codecs: self.media.codecs.clone(),
             no_media_after: self.media.no_media_after,
             media_timeout: self.media.media_timeout,
+            gathering: found.gathering,
             ..SessionConfig::new(Arc::clone(&self.certificate))
         };
         let bind = self.bind.clone();
@@ -473,12 +505,13 @@ impl Shard {
     fn give(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
         let worker = self.workers.of(call);
         let given = match command {
-            MediaCommand::Open(_) => Ok(()),
+            MediaCommand::Open(..) => Ok(()),
             MediaCommand::CreateOffer => worker.create_offer(call),
             MediaCommand::RestartIce => worker.restart_ice(call),
             MediaCommand::Hold(hold) => worker.hold(call, hold),
             MediaCommand::AcceptOffer(sdp, renewal) => worker.accept_offer(call, sdp, renewal),
             MediaCommand::AcceptAnswer(sdp) => worker.accept_answer(call, sdp),
+            MediaCommand::AddRemoteCandidate(line) => worker.add_remote_candidate(call, line),
             MediaCommand::Program(command) => worker.program(call, command),
             MediaCommand::Close => worker.close(call),
         };

@@ -17,16 +17,19 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use crate::account::Profile;
 use crate::builder::Builder;
-use crate::config::{AccountConfig, is_loopback};
+use crate::config::AccountConfig;
 use crate::core::machine::{Core, CoreConfig};
 use crate::driver::clock;
 use crate::driver::engine::Engine;
+use crate::driver::ice_servers::{AccountIce, Names};
 use crate::driver::line::Line;
 use crate::driver::memory::Memory;
 use crate::driver::shard::{Moving, Shard};
 use crate::driver::surroundings::Surroundings;
 use crate::driver::token::files::Files;
+use crate::driver::tools::Tools;
 use crate::error::BuildError;
+use crate::ice::is_loopback;
 use crate::token_source::TokenSource;
 
 /// Media events that may wait for the shard. Statistics give way at three quarters, so that what changes a call fits.
@@ -48,6 +51,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
                 .collect(),
             max_calls: builder.limits.calls,
             dtmf: builder.media.dtmf,
+            ringback: builder.audio.ringback(),
         },
         seed()?,
         now,
@@ -64,6 +68,8 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         .iter()
         .map(|account| account.token_source.clone())
         .collect();
+    let ice = builder.accounts.iter().map(AccountIce::of).collect();
+    let tools = Tools::new(builder.accounts.iter().map(|account| &account.tools[..]));
     let lines = builder
         .accounts
         .into_iter()
@@ -100,9 +106,12 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         certificate,
         media: builder.media,
         bind,
+        ice,
+        names: Names::default(),
         token_sources,
         token_files,
         fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
+        tools,
         memory,
         surroundings: Surroundings::new(now),
         notices: broadcast::Sender::new(builder.limits.events.max(1)),
@@ -120,8 +129,10 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         caller_name: account.caller_name.clone(),
         caller_number: account.caller_number.clone(),
         login: account.login.kind(),
+        tells_ringing: account.dialect.tells_ringing,
         has_token_source: account.token_source.is_some(),
         server_commands: account.server_commands,
+        tools: account.tools.iter().map(|tool| tool.name.clone()).collect(),
         adopts_calls: remembered(account, memory) != Remembered::default(),
     }
 }
@@ -155,6 +166,7 @@ fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionCon
         remembered: remembered(&account, memory),
         token_refresh: account.token_source.map(|_| account.token_refresh),
         region: account.region,
+        trickle: account.ice.trickle,
         user_variables: account.user_variables,
         login_params: account.login_params,
         backoff: account.backoff,

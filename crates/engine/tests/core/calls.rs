@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_engine::ended::{EndReason, EndedBy};
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
-use offhook_engine::output::MediaCommand;
+use offhook_engine::output::{AccountKey, MediaCommand};
 use offhook_engine::request::{CallRequest, Dtmf};
 use offhook_engine::status::{AccountState, CallState};
 use offhook_media::driver::event::CallEvent;
@@ -28,7 +28,10 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
         .unwrap();
     assert_eq!(
         world.media_commands(),
-        [MediaCommand::Open(call.clone()), MediaCommand::CreateOffer]
+        [
+            MediaCommand::Open(call.clone(), AccountKey(0)),
+            MediaCommand::CreateOffer
+        ]
     );
     assert_eq!(world.commands(), []);
 
@@ -105,7 +108,7 @@ fn an_inbound_call_opens_nothing_before_it_is_answered() {
     world.core.answer(None, Vec::new(), world.now).unwrap();
     let commands = world.media_commands();
     assert!(
-        matches!(&commands[..], [MediaCommand::Open(_), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer")
+        matches!(&commands[..], [MediaCommand::Open(..), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer")
     );
     world.media(CallEvent::LocalAnswer {
         sdp: "our answer".into(),

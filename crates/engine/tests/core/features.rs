@@ -7,6 +7,7 @@ use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
 use offhook_engine::request::{Message, ServerCommand};
 use offhook_engine::status::CallState;
+use offhook_engine::vocabulary::RingbackTone;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::ProgramCommand;
 use offhook_media::session::config::Hold;
@@ -67,6 +68,36 @@ fn hold_is_what_the_server_says_it_is() {
         world.core.hold(None, false, world.now),
         Err(Error::NoCall(_))
     ));
+}
+
+#[test]
+fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.signal(Event::HoldState {
+        call: call.clone(),
+        held: true,
+    });
+    world.media_commands();
+    world.signal(Event::Attach {
+        call,
+        sdp: "new offer".into(),
+        known: true,
+        remote: Party::default(),
+    });
+    let commands = world.media_commands();
+    assert!(
+        matches!(
+            &commands[..],
+            [MediaCommand::Hold(Hold::Off), MediaCommand::AcceptOffer(..)]
+        ),
+        "{commands:?}"
+    );
+    world.media(CallEvent::LocalAnswer {
+        sdp: "new answer".into(),
+    });
+    assert_eq!(world.media_commands(), [MediaCommand::Hold(Hold::SendOnly)]);
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Held);
 }
 
 #[test]
@@ -187,7 +218,7 @@ fn a_call_of_an_earlier_process_is_taken_up() {
     });
     let media = world.media_commands();
     assert!(
-        matches!(&media[..], [MediaCommand::Open(_), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer"),
+        matches!(&media[..], [MediaCommand::Open(..), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer"),
         "{media:?}"
     );
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Recovering);
@@ -319,4 +350,52 @@ fn header_fields_are_checked_before_they_travel() {
     assert_eq!(headers, &fields);
     world.signal(Event::Confirmed { call });
     world.pass(Duration::from_secs(1));
+}
+
+/// What the media worker was told of the tone, in order.
+fn tones(world: &mut World) -> Vec<Option<RingbackTone>> {
+    let commands = world.media_commands();
+    let tone = |command| match command {
+        MediaCommand::Program(ProgramCommand::Ringback(tone)) => Some(tone),
+        _ => None,
+    };
+    commands.into_iter().filter_map(tone).collect()
+}
+
+#[test]
+fn a_caller_hears_the_far_end_ring_until_something_else_can_be_heard() {
+    let tone = Some(RingbackTone::Europe);
+    for early in [true, false] {
+        // FreeSWITCH never says that it rings: it does as soon as the server has the call.
+        let mut world = World::with_ringback(RingbackTone::Europe, false);
+        let call = world.invited();
+        assert_eq!(tones(&mut world), []);
+        world.signal(Event::Trying { call: call.clone() });
+        assert_eq!(tones(&mut world), [tone]);
+        world.signal(Event::Trying { call: call.clone() });
+        assert_eq!(tones(&mut world), [], "once is enough");
+        let sdp = "theirs".to_owned();
+        world.signal(if early {
+            Event::EarlyMedia { call, sdp }
+        } else {
+            Event::Answered {
+                call,
+                sdp: Some(sdp),
+                client_state: None,
+                headers: Vec::new(),
+                variables: Vec::new(),
+            }
+        });
+        assert_eq!(tones(&mut world), [None]);
+    }
+}
+
+#[test]
+fn a_server_that_tells_of_ringing_is_waited_for() {
+    let mut world = World::with_ringback(RingbackTone::Europe, true);
+    let call = world.invited();
+    world.signal(Event::Trying { call: call.clone() });
+    assert_eq!(tones(&mut world), []);
+    world.signal(Event::Ringing { call });
+    assert_eq!(tones(&mut world), [Some(RingbackTone::Europe)]);
 }

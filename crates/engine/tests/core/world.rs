@@ -9,6 +9,7 @@ use offhook_engine::ended::Ended;
 use offhook_engine::event::{Event, EventKind};
 use offhook_engine::output::{AccountKey, MediaCommand, Output};
 use offhook_engine::request::{CallRequest, Dtmf};
+use offhook_engine::vocabulary::RingbackTone;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
@@ -49,7 +50,32 @@ impl World {
         world
     }
 
+    /// A core whose account has no identity, and is ready.
+    pub(crate) fn anonymous() -> Self {
+        let change = |profile: &mut Profile| profile.login = LoginKind::Anonymous;
+        let mut world = Self::with_profile(Dtmf::Info, 10, change);
+        world.make_ready();
+        world
+    }
+
     fn with_profile(dtmf: Dtmf, max_calls: usize, change: impl FnOnce(&mut Profile)) -> Self {
+        Self::with(dtmf, max_calls, None, change)
+    }
+
+    /// A core whose callers hear a tone, at a server that tells of ringing or does not.
+    pub(crate) fn with_ringback(tone: RingbackTone, told: bool) -> Self {
+        let change = |profile: &mut Profile| profile.tells_ringing = told;
+        let mut world = Self::with(Dtmf::Info, 10, Some(tone), change);
+        world.make_ready();
+        world
+    }
+
+    fn with(
+        dtmf: Dtmf,
+        max_calls: usize,
+        ringback: Option<RingbackTone>,
+        change: impl FnOnce(&mut Profile),
+    ) -> Self {
         let mut profile = Profile {
             name: Arc::from("desk"),
             dialect: "freeswitch",
@@ -57,8 +83,10 @@ impl World {
             caller_name: None,
             caller_number: None,
             login: LoginKind::Token,
+            tells_ringing: false,
             has_token_source: true,
             server_commands: false,
+            tools: vec!["get_weather".into()],
             adopts_calls: true,
         };
         change(&mut profile);
@@ -69,6 +97,7 @@ impl World {
                 accounts: vec![profile],
                 max_calls,
                 dtmf,
+                ringback,
             },
             [7; 32],
             now,

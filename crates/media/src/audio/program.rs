@@ -12,6 +12,7 @@ use crate::graph::event::EndpointEvent;
 use crate::graph::frame::Frame;
 use crate::graph::gain::Gain;
 use crate::graph::meter::Meter;
+use crate::graph::ringback::Ringback;
 use crate::graph::sink::Sink;
 use crate::graph::source::Source;
 use crate::program::{
@@ -36,6 +37,7 @@ pub struct AudioProgram {
     format: Option<AudioFormat>,
     encoder: Option<Encoder>,
     playout: Option<StreamPlayout>,
+    ringback: Option<Ringback>,
     digits: Option<EventSender>,
     sending_digits: bool,
     /// The next packet of sound begins a talk spurt.
@@ -56,6 +58,7 @@ impl AudioProgram {
             format: None,
             encoder: None,
             playout: None,
+            ringback: None,
             digits: None,
             sending_digits: false,
             marker: true,
@@ -154,9 +157,10 @@ impl AudioProgram {
     }
 
     fn receive(&mut self, now: Instant) {
-        match &mut self.playout {
-            Some(playout) => playout.play(&mut self.frame, now),
-            None => self.frame.clear(),
+        match (&mut self.ringback, &mut self.playout) {
+            (Some(ringback), _) => ringback.read(&mut self.frame),
+            (None, Some(playout)) => playout.play(&mut self.frame, now),
+            (None, None) => self.frame.clear(),
         }
         self.sink.write(&self.frame);
     }
@@ -220,6 +224,8 @@ impl Program for AudioProgram {
     fn packet(&mut self, packet: &AudioPacket<'_>, now: Instant, _out: &mut Outgoing) {
         if let Some(playout) = &mut self.playout {
             playout.packet(packet, now);
+            // The network has something to say itself.
+            self.ringback = None;
         }
     }
 
@@ -241,6 +247,7 @@ impl Program for AudioProgram {
                     }
                 }
             }
+            ProgramCommand::Ringback(tone) => self.ringback = tone.map(Ringback::new),
             ProgramCommand::Bridge(_) => {}
         }
     }

@@ -1,6 +1,7 @@
 //! What a worker tells the owner of its calls.
 
 use crate::driver::bind::BindError;
+use crate::ice::gathering::failure::ServerFailure;
 use crate::program::CallKey;
 use crate::quality::statistics::Statistics;
 use crate::session::error::{MediaError, Refusal};
@@ -21,6 +22,20 @@ pub enum CallEvent {
     LocalAnswer {
         /// The SDP to hand to the far end.
         sdp: String,
+    },
+    /// A candidate of ours for the far end, found after our description went out (RFC 8838).
+    LocalCandidate {
+        /// As in SDP, with `candidate:` in front.
+        candidate: String,
+    },
+    /// No more candidates of ours follow. Told only where they are told one by one.
+    EndOfCandidates,
+    /// A STUN or TURN server gave no candidate; the call goes on without.
+    IceServerFailed {
+        /// Its URL.
+        server: String,
+        /// Why.
+        failure: ServerFailure,
     },
     /// The far end's answer was taken; media starts by itself.
     AnswerAccepted,

@@ -36,6 +36,7 @@ pub(crate) enum Command {
     CreateOffer(CallKey),
     AcceptOffer(CallKey, String, Renewal),
     AcceptAnswer(CallKey, String),
+    AddRemoteCandidate(CallKey, String),
     Program(CallKey, ProgramCommand),
     ReplaceProgram(CallKey, Box<dyn Program>),
     Hold(CallKey, Hold),
@@ -125,6 +126,19 @@ impl WorkerHandle {
     /// When the worker is overloaded or gone.
     pub fn accept_answer(&self, call: CallKey, sdp: String) -> Result<(), CommandError> {
         self.give(Command::AcceptAnswer(call, sdp))
+    }
+
+    /// Takes a candidate that the far end signalled by itself (RFC 8838); one that cannot be read or used is left aside.
+    /// One that comes before the far end's description waits for it.
+    ///
+    /// # Errors
+    /// When the worker is overloaded or gone.
+    pub fn add_remote_candidate(
+        &self,
+        call: CallKey,
+        candidate: String,
+    ) -> Result<(), CommandError> {
+        self.give(Command::AddRemoteCandidate(call, candidate))
     }
 
     /// Passes a wish to the call's program.

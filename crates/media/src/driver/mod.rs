@@ -6,7 +6,9 @@
 
 pub mod bind;
 pub mod event;
+mod event_loop;
+mod gathering;
 pub mod handle;
+mod stream;
 mod timers;
-mod turn;
 pub mod worker;

@@ -15,8 +15,8 @@ use thread_priority::unix::{
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
 
 use crate::driver::event::EventSink;
+use crate::driver::event_loop::{EventLoop, WAKER};
 use crate::driver::handle::WorkerHandle;
-use crate::driver::turn::{Turns, WAKER};
 use crate::program::CallKey;
 
 /// What a worker is told at its start.
@@ -74,7 +74,7 @@ impl Worker {
         let (sender, receiver) = sync_channel(config.command_queue.max(1));
         let (name, real_time) = (config.name.clone(), config.real_time);
         let stopping = Arc::new(AtomicBool::new(false));
-        let turns = Turns::new(
+        let event_loop = EventLoop::new(
             config,
             poll,
             receiver,
@@ -85,7 +85,7 @@ impl Worker {
             if let Some(priority) = real_time {
                 run_in_real_time(priority);
             }
-            turns.run();
+            event_loop.run();
         })?;
         Ok(Self {
             handle: WorkerHandle::new(sender, waker, stopping),

@@ -9,6 +9,7 @@ pub mod gain;
 pub mod meter;
 pub mod resampler;
 pub mod ring;
+pub mod ringback;
 pub mod sink;
 pub mod source;
 pub mod tone;

@@ -1,12 +1,12 @@
 //! One call's ICE agent, by the `is` crate, with bounds and the knowledge which addresses a check vouches for.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use is::stun::{Class, StunMessage, StunPacket};
 use is::{CandidateKind, IceAgent, IceAgentEvent, IceCreds, Protocol};
 
-use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType};
+use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
@@ -104,24 +104,42 @@ impl Agent {
         self.agent.set_controlling(true);
     }
 
-    pub(crate) fn add_local(&mut self, addr: SocketAddr) -> Option<Candidate> {
-        let candidate = is::Candidate::host(addr, Protocol::Udp).ok()?;
-        self.agent.add_local_candidate(candidate)?;
+    pub(crate) fn add_local(
+        &mut self,
+        candidate: LocalCandidate,
+        now: Instant,
+    ) -> Option<Candidate> {
+        let LocalCandidate { address, base, typ } = candidate;
+        let made = match typ {
+            CandidateType::Host => is::Candidate::host(address, Protocol::Udp),
+            CandidateType::ServerReflexive => {
+                is::Candidate::server_reflexive(address, base, Protocol::Udp)
+            }
+            CandidateType::Relay => is::Candidate::relayed(address, base, Protocol::Udp),
+            CandidateType::PeerReflexive => return None,
+        };
+        self.agent.add_local_candidate(made.ok()?)?;
+        if self.running {
+            self.agent.handle_timeout(now);
+        }
         self.local_candidates()
             .into_iter()
-            .find(|candidate| candidate.addr == addr)
+            .find(|known| known.addr == address && known.typ == typ)
     }
 
     pub(crate) fn local_candidates(&self) -> Vec<Candidate> {
         let mut foundations = Vec::new();
         self.agent
             .local_candidates()
-            .filter(|candidate| candidate.kind() == CandidateKind::Host)
+            .filter(|candidate| candidate.kind() != CandidateKind::PeerReflexive)
             .map(|candidate| {
-                let ip = candidate.addr().ip();
-                let place = foundations.iter().position(|known| *known == ip);
+                // Of one type and base: of one foundation (RFC 8445, section 5.1.1.3), but for the server, of which a call has few.
+                let typ = as_type(candidate.kind());
+                let base = candidate.local();
+                let kind = (typ, base.ip());
+                let place = foundations.iter().position(|known| *known == kind);
                 let place = place.unwrap_or_else(|| {
-                    foundations.push(ip);
+                    foundations.push(kind);
                     foundations.len() - 1
                 });
                 Candidate {
@@ -130,8 +148,13 @@ impl Agent {
                     transport: CandidateTransport::Udp,
                     priority: candidate.prio(),
                     addr: candidate.addr(),
-                    typ: CandidateType::Host,
-                    raddr: None,
+                    typ,
+                    raddr: match typ {
+                        CandidateType::Host | CandidateType::PeerReflexive => None,
+                        CandidateType::ServerReflexive => Some(base),
+                        // What lies behind a relay is nobody's business.
+                        CandidateType::Relay => Some(blank(candidate.addr())),
+                    },
                 }
             })
             .collect()
@@ -322,6 +345,15 @@ impl Agent {
             remote_type: as_type(remote_kind),
         }
     }
+}
+
+/// The related address that tells nothing (RFC 8839, section 5.1).
+fn blank(like: SocketAddr) -> SocketAddr {
+    let ip = match like {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(ip, 9)
 }
 
 fn as_type(kind: CandidateKind) -> CandidateType {

@@ -103,6 +103,29 @@ fn is_unicast(ip: IpAddr) -> bool {
     }
 }
 
+/// A candidate of our own before it is signalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalCandidate {
+    /// The address that the far end is to send to.
+    pub address: SocketAddr,
+    /// Our socket, or our end of the way to the relay (RFC 8445 section 4, "base").
+    pub base: SocketAddr,
+    /// Where the address came from; never peer reflexive.
+    pub typ: CandidateType,
+}
+
+impl LocalCandidate {
+    /// A socket of ours.
+    #[must_use]
+    pub const fn host(address: SocketAddr) -> Self {
+        Self {
+            address,
+            base: address,
+            typ: CandidateType::Host,
+        }
+    }
+}
+
 /// Well-formed, yet of no use to this agent: skip it and go on with the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignorable {

@@ -1,5 +1,7 @@
-//! Interactive Connectivity Establishment (RFC 8445): candidates, credentials and the agent that finds a path.
+//! Interactive Connectivity Establishment (RFC 8445): candidates, credentials, servers, and the agent that finds a path.
 
 pub(crate) mod agent;
 pub mod candidate;
 pub mod credentials;
+pub mod gathering;
+pub mod server;

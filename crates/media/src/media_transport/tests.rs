@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use crate::dtls::certificate::Certificate;
 use crate::dtls::fingerprint::FingerprintHash;
 use crate::dtls::setup::{DtlsRole, Setup};
+use crate::ice::candidate::LocalCandidate;
 use crate::ice::candidate::{Candidate, CandidateType};
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::{
@@ -108,7 +109,9 @@ impl World {
         };
         for end in [CALLER, CALLEE] {
             let address = world.addresses[end];
-            world.ends[end].add_local_candidate(address).unwrap();
+            world.ends[end]
+                .add_local_candidate(LocalCandidate::host(address), world.now)
+                .unwrap();
         }
         world
     }
@@ -571,7 +574,7 @@ fn a_new_certificate_makes_a_new_association() {
     let fingerprint = config.certificate.fingerprint(FingerprintHash::Sha256);
     world.ends[CALLEE] = MediaTransport::new(config, world.now);
     world.ends[CALLEE]
-        .add_local_candidate(world.addresses[CALLEE])
+        .add_local_candidate(LocalCandidate::host(world.addresses[CALLEE]), world.now)
         .unwrap();
     let credentials = IceCredentials::generate(&mut world.rng);
     world.ends[CALLER].restart(credentials, world.now);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::dtls::endpoint::DatagramRefused;
 use crate::dtls::setup::{DtlsRole, Setup};
 use crate::ice::agent::{Agent, AgentEvent, Pair, StunRefused};
-use crate::ice::candidate::Candidate;
+use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::association::{Association, AssociationEvent};
 use crate::media_transport::config::{RemoteParameters, RemoteRefused, TransportConfig};
@@ -77,10 +77,17 @@ impl MediaTransport {
         }
     }
 
-    /// Adds a socket of ours as a host candidate and says how to signal it; `None` when it cannot be one
-    /// (unspecified, multicast, IPv4 link-local) or is known already.
-    pub fn add_local_candidate(&mut self, addr: SocketAddr) -> Option<Candidate> {
-        self.agent.add_local(addr)
+    /// Adds a candidate of ours and says how to signal it; `None` when it cannot be one (unspecified, multicast, IPv4
+    /// link-local), or when it is known already. Datagrams from and to a relayed one go by its address: the owner
+    /// carries them to the relay.
+    pub fn add_local_candidate(
+        &mut self,
+        candidate: LocalCandidate,
+        now: Instant,
+    ) -> Option<Candidate> {
+        let signalled = self.agent.add_local(candidate, now);
+        self.settle(now);
+        signalled
     }
 
     /// Our candidates, to be signalled.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dtls::certificate::Certificate;
+use crate::ice::gathering::config::GatheringConfig;
 use crate::media_transport::config::TransportLimits;
 use crate::program::AudioCodec;
 use crate::sdp::face::Face;
@@ -41,6 +42,8 @@ pub struct SessionConfig {
     pub statistics_every: Duration,
     /// Mean time between RTCP reports.
     pub rtcp_every: Duration,
+    /// STUN and TURN servers to ask. The driver asks them; a session by itself has the candidates it is given.
+    pub gathering: GatheringConfig,
 }
 
 impl SessionConfig {
@@ -59,6 +62,7 @@ impl SessionConfig {
             media_timeout: MEDIA_TIMEOUT,
             statistics_every: Duration::from_secs(1),
             rtcp_every: RTCP_INTERVAL,
+            gathering: GatheringConfig::default(),
         }
     }
 }

@@ -12,6 +12,12 @@ pub enum MediaError {
     /// No path to the far end, or the path was lost for good.
     #[error(transparent)]
     IceFailed(#[from] IceFailure),
+    /// Only relayed candidates may be used, and there is none.
+    #[error(
+        "no relay could be had, and only relays may be used: check the TURN servers and their credentials, or allow \
+         other candidates"
+    )]
+    NoRelay,
     /// The encryption handshake failed.
     #[error(transparent)]
     DtlsFailed(#[from] DtlsFailure),

@@ -99,6 +99,8 @@ impl MediaSession {
         self.tell(MediaEvent::DtlsConnected { profile });
         if self.pacing.is_none() {
             self.pacing = Some(Pacing::starting(self.phase, self.now));
+        }
+        if !std::mem::replace(&mut self.connected, true) {
             self.statistics_due = self.now + self.config.statistics_every;
             self.schedule = Schedule::new(self.rng.random(), self.config.rtcp_every, self.now);
         }
@@ -110,7 +112,7 @@ impl MediaSession {
             .agreement
             .as_ref()
             .is_some_and(|agreement| agreement.negotiated.direction.receives());
-        let expected = self.pacing.is_some() && agreed && self.hold.receives();
+        let expected = self.connected && agreed && self.hold.receives();
         self.silence.expect(expected, self.now);
     }
 }

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use crate::dtls::fingerprint::FingerprintHash;
+use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::TransportConfig;
 use crate::media_transport::deadline::Deadline as TransportDeadline;
@@ -91,7 +92,11 @@ pub struct MediaSession {
     pub(super) phase: Instant,
     pub(super) stage: Stage,
 
-    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) candidates: Vec<LocalCandidate>,
+    /// More of them may follow.
+    pub(super) gathering: bool,
+    /// Of the far end, before its description.
+    pub(super) early_candidates: Vec<Candidate>,
     pub(super) transport: Option<MediaTransport>,
     /// The transport has something to say, or may have.
     pub(super) transport_stirred: bool,
@@ -114,6 +119,8 @@ pub struct MediaSession {
     pub(super) schedule: Schedule,
     pub(super) report_due: bool,
     pub(super) pacing: Option<Pacing>,
+    /// The transport was ready at least once.
+    pub(super) connected: bool,
     pub(super) silence: Silence,
     pub(super) statistics_due: Instant,
     pub(super) counters: Counters,
@@ -178,7 +185,9 @@ impl MediaSession {
             now,
             phase: now,
             stage: Stage::Open,
-            addresses: Vec::new(),
+            candidates: Vec::new(),
+            gathering: false,
+            early_candidates: Vec::new(),
             transport: None,
             transport_stirred: false,
             transport_wait: None,
@@ -199,6 +208,7 @@ impl MediaSession {
             schedule: Schedule::new(rng.random(), config.rtcp_every, now),
             report_due: false,
             pacing: None,
+            connected: false,
             silence: Silence::new(config.no_media_after, config.media_timeout),
             statistics_due: now,
             counters: Counters::default(),
@@ -219,11 +229,43 @@ impl MediaSession {
         self.phase = phase;
     }
 
-    /// Adds the address of a socket of ours. All of them are known before the first offer or answer.
-    pub fn add_local_candidate(&mut self, address: SocketAddr) {
-        self.addresses.push(address);
-        if let Some(transport) = &mut self.transport {
-            transport.add_local_candidate(address);
+    /// Adds a candidate of ours. One that comes after the first description has to be signalled by itself (RFC 8838): it
+    /// is returned then.
+    pub fn add_local_candidate(
+        &mut self,
+        candidate: LocalCandidate,
+        now: Instant,
+    ) -> Option<Candidate> {
+        self.now = now;
+        self.candidates.push(candidate);
+        let transport = self.transport.as_mut()?;
+        self.transport_stirred = true;
+        transport.add_local_candidate(candidate, now)
+    }
+
+    /// Whether there is any candidate of ours.
+    pub const fn has_candidates(&self) -> bool {
+        !self.candidates.is_empty()
+    }
+
+    /// Says whether more candidates may follow: descriptions then announce it (`a=ice-options:trickle`).
+    pub const fn set_gathering(&mut self, gathering: bool) {
+        self.gathering = gathering;
+    }
+
+    /// Adds a candidate that the far end signalled by itself. One that comes before its description waits for it.
+    pub fn add_remote_candidate(&mut self, candidate: Candidate, now: Instant) {
+        self.now = now;
+        match &mut self.transport {
+            Some(transport) if self.agreement.is_some() => {
+                transport.add_remote_candidate(&candidate, now);
+                self.transport_stirred = true;
+            }
+            Some(_) | None => {
+                if self.early_candidates.len() < self.config.limits.remote_candidates {
+                    self.early_candidates.push(candidate);
+                }
+            }
         }
     }
 
@@ -329,6 +371,10 @@ impl MediaSession {
     /// Passes a wish to the program.
     pub fn program(&mut self, command: ProgramCommand, now: Instant) {
         self.now = now;
+        // A tone for our own user has to be played before anything can be sent.
+        if matches!(command, ProgramCommand::Ringback(Some(_))) && self.pacing.is_none() {
+            self.pacing = Some(Pacing::starting(self.phase, now));
+        }
         self.program.command(command, now);
         self.take_program_events();
     }
@@ -470,8 +516,8 @@ impl MediaSession {
             limits: self.config.limits.clone(),
         };
         let mut transport = MediaTransport::new(config, self.now);
-        for address in &self.addresses {
-            transport.add_local_candidate(*address);
+        for candidate in &self.candidates {
+            transport.add_local_candidate(*candidate, self.now);
         }
         self.transport_stirred = true;
         transport
@@ -485,12 +531,13 @@ impl MediaSession {
             telephone_event: self.config.telephone_event,
             direction: Direction::new(self.hold.sends(), self.hold.receives()),
             credentials: transport.credentials().clone(),
+            // The one most likely to work without ICE: relayed, else reflexive, else our own (RFC 8445, section 5.1.4).
             default_address: candidates
                 .iter()
-                .max_by_key(|candidate| candidate.priority)
+                .max_by_key(|candidate| (u32::MAX - candidate.typ.preference(), candidate.priority))
                 .map(|best| best.addr),
             candidates,
-            complete: true,
+            complete: !self.gathering,
             fingerprint: self.config.certificate.fingerprint(FingerprintHash::Sha256),
             ssrc: self.sender.ssrc(),
             cname: self.config.cname.clone(),
@@ -533,6 +580,11 @@ impl MediaSession {
 
     pub(super) fn adopt(&mut self, negotiated: Negotiated) {
         self.transport_stirred = true;
+        if let Some(transport) = &mut self.transport {
+            for candidate in self.early_candidates.drain(..) {
+                transport.add_remote_candidate(&candidate, self.now);
+            }
+        }
         let agreement = Agreement { negotiated };
         let format = agreement.format();
         self.sender.set_clock_rate(agreement.clock_rate());

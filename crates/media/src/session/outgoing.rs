@@ -89,7 +89,8 @@ impl MediaSession {
                 return;
             }
         }
-        if !self.config.statistics_every.is_zero() && self.statistics_due <= self.now {
+        let told = self.connected && !self.config.statistics_every.is_zero();
+        if told && self.statistics_due <= self.now {
             // A sleep over several seconds is told once.
             while self.statistics_due <= self.now {
                 self.statistics_due += self.config.statistics_every;

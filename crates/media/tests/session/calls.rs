@@ -581,3 +581,33 @@ fn another_program_goes_on_where_the_one_before_stopped() {
         assert_eq!(pair[1].1, pair[0].1.wrapping_add(960));
     }
 }
+
+#[test]
+fn a_caller_can_hear_a_tone_before_there_is_a_far_end_and_the_call_is_the_same_afterwards() {
+    use offhook_media::graph::ringback::RingbackTone;
+
+    let (caller, caller_seen) = Talker::new();
+    let (callee, callee_seen) = Talker::new();
+    let mut world = World::new(caller, callee);
+    let now = world.now;
+    let tone = ProgramCommand::Ringback(Some(RingbackTone::Europe));
+    world.end(Side::Caller).session.program(tone, now);
+    world.settle();
+    world.run(SECOND);
+    let slots = caller_seen.lock().unwrap().slots.len();
+    assert!((49..=51).contains(&slots), "{slots} slots in a second");
+    assert_eq!(
+        world.told(Side::Caller, |event| matches!(
+            event,
+            MediaEvent::Statistics(_) | MediaEvent::NoMedia { .. }
+        )),
+        None,
+        "there are no figures of a call that has no media yet"
+    );
+    world.negotiate();
+    world.run(SECOND);
+    for seen in [&caller_seen, &callee_seen] {
+        let heard = seen.lock().unwrap().audio.len();
+        assert!(heard >= 45, "{heard} packets in a second");
+    }
+}

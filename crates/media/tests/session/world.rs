@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use offhook_media::dtls::certificate::Certificate;
+use offhook_media::ice::candidate::LocalCandidate;
 use offhook_media::program::Program;
 use offhook_media::session::config::SessionConfig;
 use offhook_media::session::event::MediaEvent;
@@ -97,7 +98,7 @@ impl World {
         let end = |config, program, seed, address: &str| {
             let address = address.parse().unwrap();
             let mut session = MediaSession::new(config, program, [seed; 32], now);
-            session.add_local_candidate(address);
+            session.add_local_candidate(LocalCandidate::host(address), now);
             End {
                 session,
                 address,

@@ -56,7 +56,10 @@ impl Trust {
     }
 
     /// Loads what is to be loaded. Many connections that begin at once wait for one of them to do it.
-    pub(super) async fn client_config(&self) -> Result<Arc<ClientConfig>, Fault> {
+    ///
+    /// # Errors
+    /// The CA file cannot be read or used, or there is no CA certificate at all.
+    pub async fn client_config(&self) -> Result<Arc<ClientConfig>, Fault> {
         let mut loaded = self.0.loaded.lock().await;
         let stamp = self.ca_file().and_then(Stamp::of);
         if let Some(loaded) = loaded.as_ref()

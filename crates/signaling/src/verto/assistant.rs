@@ -26,6 +26,11 @@ pub(crate) fn failure(server: &str, code: Option<i64>, words: &str) -> Error {
     }
 }
 
+/// Whether a refusal says so: as its code, or somewhere in its words.
+pub(crate) fn is_no_conversation(code: Option<i64>, words: &str) -> bool {
+    code == Some(NO_CONVERSATION) || words.contains("10007")
+}
+
 /// Reads one message; the `type` says what it is.
 pub(crate) fn read(params: &Value, server: &str) -> Option<AssistantEvent> {
     let message = params.as_object()?;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::command::{Command, PreferredCodec};
+use offhook_signaling::command::{Command, ConversationItem, PreferredCodec};
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, Event, Party};
 use offhook_signaling::remembered::Remembered;
@@ -539,7 +539,7 @@ fn a_region_that_cannot_be_reached_gives_way_to_the_automatic_choice() {
 #[test]
 fn a_registration_lost_twice_is_not_fought_for() {
     let mut story = Story::telnyx().ready();
-    for round in 0..2 {
+    for round in 0..4 {
         story.says("gatewayState", json!({"state": "UNREGED"}));
         assert!(matches!(story.event(), Event::RegistrationConflict { .. }));
         let rest = loop {
@@ -557,13 +557,13 @@ fn a_registration_lost_twice_is_not_fought_for() {
         };
         if round == 0 {
             assert!(rest.unwrap() <= Duration::from_secs(1), "{rest:?}");
-            story.until(Duration::from_secs(2), |event| {
-                matches!(event, Event::Connecting { .. })
-            });
-            story = story.ready();
         } else {
-            assert_eq!(rest, Some(Duration::from_secs(900)));
+            assert_eq!(rest, Some(Duration::from_secs(900)), "{round}");
         }
+        story.until(Duration::from_secs(901), |event| {
+            matches!(event, Event::Connecting { .. })
+        });
+        story = story.ready();
     }
 }
 
@@ -583,4 +583,86 @@ fn a_registration_that_is_lost_silently_is_found() {
         story.next_deadline();
     }
     assert!(found);
+}
+
+/// An anonymous session that is ready.
+fn assisted() -> Story {
+    let mut story = Story::with(config(TELNYX, anonymous()));
+    story.opened();
+    let login = story.take_sent("anonymous_login");
+    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
+    story.client_ready(&[]);
+    story.register();
+    story.events.clear();
+    story
+}
+
+#[test]
+fn a_tool_answers_whichever_of_several_calls_asked() {
+    let mut story = assisted();
+    story.answered("c-1");
+    story.answered("c-2");
+    let item = |text: &str| ConversationItem::Text {
+        text: text.into(),
+        images: Vec::new(),
+    };
+    story.command(Command::Converse {
+        call: None,
+        item: item("whom do I talk to?"),
+    });
+    story.nothing_sent();
+    assert!(matches!(
+        story.event(),
+        Event::SessionCommandFailed {
+            error: Error::Unsayable { .. },
+            ..
+        }
+    ));
+    story.command(Command::Converse {
+        call: None,
+        item: ConversationItem::ToolOutput {
+            tool_call: "t-1".into(),
+            output: "{}".into(),
+        },
+    });
+    let said = story.sent.pop_front().expect("the answer");
+    assert_eq!(said["params"]["item"]["call_id"], "t-1");
+    assert!(said.get("id").is_none(), "a notification");
+    story.nothing_told();
+}
+
+#[test]
+fn a_conversation_that_is_gone_is_explained_wherever_it_shows() {
+    let mut story = assisted();
+    let (call, invite) = story.place("c-1");
+    story.refuse(&invite, 10007, "Conversation not found");
+    let event = story.event();
+    let Event::Ended {
+        detail: Some(detail),
+        ..
+    } = event
+    else {
+        panic!("{event:?}")
+    };
+    assert!(
+        detail.contains("leave it out") && detail.contains("10007"),
+        "{detail}"
+    );
+
+    let again = story.answered("c-2");
+    assert_ne!(call, again);
+    story.command(Command::Converse {
+        call: None,
+        item: ConversationItem::Text {
+            text: "hello".into(),
+            images: Vec::new(),
+        },
+    });
+    let said = story.sent.pop_front().expect("the text");
+    story.refuse(&said, 10007, "Conversation not found");
+    let told = failed(&mut story).to_string();
+    assert!(
+        told.contains("the assistant at") && told.contains("leave it out"),
+        "{told}"
+    );
 }

@@ -44,6 +44,9 @@ fn meaning(fault: &Fault) -> (Code, Option<&str>, &'static str) {
         }
         Fault::TokenChoice { account, .. }
         | Fault::LoginChoice { account, .. }
+        | Fault::AnonymousInbound { account, .. }
+        | Fault::DuplicateTool { account, .. }
+        | Fault::NoAssistants { account, .. }
         | Fault::LoginUnsupported { account, .. } => (Code::ConfigRefused, Some(account), CORRECT),
         Fault::Syntax { .. }
         | Fault::UnknownKey { .. }

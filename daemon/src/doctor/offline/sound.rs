@@ -17,7 +17,7 @@ pub(crate) fn check(scene: &Scene<'_>) -> Vec<Finding> {
     let Ok(wanted) = audio::read(Some(raw), scene.folder()) else {
         return Vec::new();
     };
-    let AudioConfig { input, output } = wanted;
+    let AudioConfig { input, output, .. } = wanted;
     let input = AudioConfig {
         input,
         ..AudioConfig::default()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::desk::{Desk, header};
-use crate::fault::RestFaults;
+use crate::fault::rest::RestFaults;
 use crate::rest::message::Body;
 use crate::rest::settings::{Choices, Rate, RestSettings};
 

@@ -1,7 +1,9 @@
 //! Stories about the gateway in virtual time, with scripted clients and a media side that agrees to everything.
 
+mod assistant;
 mod attach;
 mod call;
 mod login;
+mod mishaps;
 mod rest;
 mod world;

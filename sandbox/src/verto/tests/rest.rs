@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::world::{Kind, World};
+use crate::fault::order::Order;
 use crate::rest::message::{Body, Request};
+use crate::verto::gateway::Input;
 use crate::verto::socket::SocketId;
 
 fn rest(world: &mut World, method: &str, path: &str, body: &Value) -> Value {
@@ -24,6 +26,21 @@ fn rest(world: &mut World, method: &str, path: &str, body: &Value) -> Value {
         Body::Text(text) => Value::String(text),
         Body::Empty => Value::Null,
     }
+}
+
+#[test]
+fn faults_of_the_api_come_and_go_while_it_runs() {
+    let mut world = World::new();
+    let order = |world: &mut World, fault| {
+        let order = Order::read(fault, None).unwrap();
+        world.input(Input::Order(order));
+    };
+    let list = |world: &mut World| rest(world, "GET", "/telephony_credentials", &json!({}));
+    assert!(list(&mut world)["data"].is_array());
+    order(&mut world, "rest-500=1");
+    assert_eq!(list(&mut world), Value::Null);
+    order(&mut world, "none");
+    assert!(list(&mut world)["data"].is_array());
 }
 
 /// Id, SIP user name and password of a new credential.

@@ -7,10 +7,14 @@ use offhook_media::program::AudioCodec;
 use serde_json::{Value, json};
 
 use crate::args::DialectChoice;
+use crate::assistant::settings::AssistantSettings;
+use crate::fault::gateway::Wishes;
+use crate::fault::plan::{Fault, FaultPlan};
 use crate::limits::Limits;
 use crate::rest::settings::RestSettings;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
 use crate::verto::gateway::{Gateway, GatewayConfig, Input, Output};
+use crate::verto::second_login::SecondLogin;
 use crate::verto::socket::SocketId;
 
 /// An offer with two codecs.
@@ -49,6 +53,10 @@ pub(super) struct Client {
     frames: Vec<Value>,
     pub(super) pongs: usize,
     pub(super) closed: Option<u16>,
+    /// Cut without a goodbye, and whether in the middle of a message.
+    pub(super) cut: Option<bool>,
+    /// The gateway reads nothing from it any more.
+    pub(super) unheard: bool,
 }
 
 pub(super) struct World {
@@ -72,10 +80,38 @@ impl World {
     }
 
     pub(super) fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, Wishes::default(), SecondLogin::default())
+    }
+
+    /// A world with a fault plan.
+    pub(super) fn with_faults(faults: &[&str]) -> Self {
+        let faults = faults.iter().map(|text| text.parse::<Fault>().unwrap());
+        let plan = FaultPlan::from_iter(faults);
+        Self::with(Limits::default(), plan.gateway, SecondLogin::default())
+    }
+
+    pub(super) fn with(limits: Limits, faults: Wishes, second_login: SecondLogin) -> Self {
+        Self::with_all(limits, faults, second_login, AssistantSettings::default())
+    }
+
+    pub(super) fn with_assistant(assistant: AssistantSettings) -> Self {
+        let (faults, second_login) = (Wishes::default(), SecondLogin::default());
+        Self::with_all(Limits::default(), faults, second_login, assistant)
+    }
+
+    fn with_all(
+        limits: Limits,
+        faults: Wishes,
+        second_login: SecondLogin,
+        assistant: AssistantSettings,
+    ) -> Self {
         let config = GatewayConfig {
             dialect: DialectChoice::Auto,
             limits,
             rest: RestSettings::default(),
+            faults,
+            second_login,
+            assistant,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
         };
         let now = Instant::now();
@@ -225,6 +261,11 @@ impl World {
                     self.clients.get_mut(&socket).unwrap().closed = Some(code);
                     self.gateway.handle(Input::Closed(socket), self.now);
                 }
+                Output::Cut { socket } => self.cut(socket, false),
+                Output::CutFrame { socket, .. } => self.cut(socket, true),
+                Output::Deafen { socket } => {
+                    self.clients.get_mut(&socket).unwrap().unheard = true;
+                }
                 Output::Media(command) => self.media(command),
                 Output::Wait(wait) => {
                     self.wait = wait;
@@ -232,6 +273,11 @@ impl World {
                 }
             }
         }
+    }
+
+    fn cut(&mut self, socket: SocketId, inside: bool) {
+        self.clients.get_mut(&socket).unwrap().cut = Some(inside);
+        self.gateway.handle(Input::Closed(socket), self.now);
     }
 
     fn media(&mut self, command: MediaCommand) {

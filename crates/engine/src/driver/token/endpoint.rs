@@ -14,9 +14,9 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
 
-use crate::config::is_loopback;
 use crate::driver::secret_file;
 use crate::error::SecretFileError;
+use crate::ice::is_loopback;
 use crate::token_source::{HeaderValue, HttpMethod, LONGEST_ANSWER, TokenEndpoint, TokenError};
 
 /// Where the token is looked for in a JSON object when nothing else is said.

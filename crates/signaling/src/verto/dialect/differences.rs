@@ -23,6 +23,8 @@ pub struct Dialect {
     pub gateway_fields: bool,
     /// Whether extra headers reach the far side.
     pub headers: bool,
+    /// Whether the server says that the far end rings.
+    pub tells_ringing: bool,
     /// Whether candidates may follow a description.
     pub trickle: bool,
     /// Whether the server runs commands for us.

@@ -15,6 +15,7 @@ pub const FREESWITCH: Dialect = Dialect {
     logins: &[LoginKind::Password],
     gateway_fields: false,
     headers: false,
+    tells_ringing: false,
     trickle: false,
     commands: true,
     assistants: false,

@@ -17,6 +17,7 @@ pub const TELNYX: Dialect = Dialect {
     logins: &[LoginKind::Password, LoginKind::Token, LoginKind::Anonymous],
     gateway_fields: true,
     headers: true,
+    tells_ringing: true,
     trickle: true,
     commands: false,
     assistants: true,

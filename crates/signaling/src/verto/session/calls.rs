@@ -59,7 +59,7 @@ impl Session {
                     variables: user_variables,
                 };
                 let sides = Sides {
-                    destination: Some(to),
+                    destination: Some(to).filter(|to| !to.is_empty()),
                     own_name: caller_name,
                     own_number: caller_number,
                     extras,

@@ -9,7 +9,7 @@ use crate::command::{Command, ConversationItem};
 use crate::error::Error;
 use crate::event::Event;
 use crate::session::Output;
-use crate::verto::assistant::say;
+use crate::verto::assistant::{failure, say};
 use crate::verto::channels::Lists;
 use crate::verto::dialog::state::Dialog;
 use crate::verto::method::Method;
@@ -131,13 +131,18 @@ impl Session {
             ConversationItem::SubscribeAudio => 0,
         };
         check_size(command, size)?;
-        let call = match call {
-            Some(call) => call,
-            None => self.only_call().ok_or(Error::Unsayable {
-                command,
-                fault: "there is no call with an assistant, or more than one: name it",
-            })?,
+        let call = match (call, &item) {
+            (Some(call), _) => Some(call),
+            // It names its question, and no call; any call that is up keeps the assistant there.
+            (None, ConversationItem::ToolOutput { .. }) => self.any_call(),
+            (None, ConversationItem::Text { .. } | ConversationItem::SubscribeAudio) => {
+                self.only_call()
+            }
         };
+        let call = call.ok_or(Error::Unsayable {
+            command,
+            fault: "there is no call with an assistant, or more than one: name it",
+        })?;
         if !self.dialogs.get(&call).is_some_and(Dialog::is_live) {
             let call = call.to_string();
             return Err(Error::UnknownCall { call });
@@ -159,6 +164,11 @@ impl Session {
             self.outbox.push_back(Output::Send(text));
         }
         Ok(())
+    }
+
+    fn any_call(&self) -> Option<CallId> {
+        let mut live = self.dialogs.iter().filter(|(_, dialog)| dialog.is_live());
+        live.next().map(|(call, _)| call.clone())
     }
 
     /// The call that is meant when none is named.
@@ -298,11 +308,15 @@ impl Session {
         let reason = error
             .message
             .unwrap_or_else(|| "no reason given".to_owned());
-        let error = Error::Refused {
-            server: self.server.clone(),
-            method: errand.name(),
-            code: error.code,
-            reason,
+        let error = if matches!(errand, Errand::Converse(_)) {
+            failure(&self.server, error.code, &reason)
+        } else {
+            Error::Refused {
+                server: self.server.clone(),
+                method: errand.name(),
+                code: error.code,
+                reason,
+            }
         };
         self.on_errand_failed(errand, error);
     }

@@ -8,6 +8,7 @@ use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::Output;
+use crate::verto::assistant::{NO_CONVERSATION, failure, is_no_conversation};
 use crate::verto::dialect::differences::PingReply;
 use crate::verto::liveness::MOST_PROBES;
 use crate::verto::message::both::{Ack, Ping, Pong};
@@ -214,6 +215,13 @@ impl Session {
                 let error = Error::NotWithAnonymous { command };
                 self.tell(Event::CommandFailed { call, error });
             }
+            Purpose::Call(call, CallRequest::Invite) if self.is_anonymous() && !login_wanted => {
+                let (server, online) = (self.server.clone(), self.is_open());
+                let error = explained(error, &server);
+                self.step(&call, now, |dialog, fx| {
+                    dialog.on_refused(CallRequest::Invite, error, &server, online, fx)
+                });
+            }
             // A bye has to reach the server: it is said again on the next socket.
             Purpose::Call(call, request) if !(login_wanted && request == CallRequest::Bye) => {
                 let (server, online) = (self.server.clone(), self.is_open());
@@ -310,6 +318,15 @@ impl Session {
             now,
         );
     }
+}
+
+/// A refused call to an assistant: the gateway may look for the conversation only then.
+fn explained(mut error: ErrorObject, server: &str) -> ErrorObject {
+    let words = error.message.as_deref().unwrap_or_default();
+    if is_no_conversation(error.code, words) {
+        error.message = Some(failure(server, Some(NO_CONVERSATION), words).to_string());
+    }
+    error
 }
 
 fn gateway_state(result: &Value) -> Option<GatewayState> {

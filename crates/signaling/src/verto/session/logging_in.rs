@@ -12,7 +12,7 @@ use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::Output;
-use crate::verto::assistant::{NO_CONVERSATION, failure};
+use crate::verto::assistant::{NO_CONVERSATION, failure, is_no_conversation};
 use crate::verto::dialect::differences::{Readiness, SessidRule};
 use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
@@ -27,8 +27,9 @@ use crate::verto::wording::{LoginFacts, Speaker};
 /// Pause between two questions for the gateway's state, as in the browser SDK.
 const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
 
-/// Registrations lost twice within this span are fought over.
-const DUEL: Duration = Duration::from_secs(15 * 60);
+/// Registrations lost twice within this span are fought over. It is longer than the rest that follows: where both sides rest and
+/// come back by turns, each loss is part of the same fight.
+const DUEL: Duration = Duration::from_secs(60 * 60);
 
 impl Session {
     pub(super) fn speaker(&self) -> Speaker<'_> {
@@ -195,8 +196,7 @@ impl Session {
         let reason = error
             .message
             .unwrap_or_else(|| "no reason given".to_owned());
-        if self.is_anonymous() && (error.code == Some(NO_CONVERSATION) || reason.contains("10007"))
-        {
+        if self.is_anonymous() && is_no_conversation(error.code, &reason) {
             return failure(&server, Some(NO_CONVERSATION), &reason);
         }
         Error::LoginRejected {

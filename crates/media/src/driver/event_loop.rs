@@ -16,9 +16,12 @@ use slab::Slab;
 
 use crate::driver::bind::{Addresses, Bind, BindError, Ports};
 use crate::driver::event::{CallEvent, EventSink, OpenError};
+use crate::driver::gathering::{Connection, Gathering, Pending, STREAMS, send};
 use crate::driver::handle::Command;
 use crate::driver::timers::Timers;
 use crate::driver::worker::WorkerConfig;
+use crate::ice::candidate::LocalCandidate;
+use crate::ice::gathering::gatherer::Inbound;
 use crate::program::{CallKey, Destination, Numbering, Outgoing, Program, SLOT};
 use crate::session::config::SessionConfig;
 use crate::session::error::MediaError;
@@ -38,15 +41,17 @@ const EVENT_BUDGET: usize = 1024;
 const DATAGRAM: usize = 4096;
 
 /// A worker's whole state; lives on its thread.
-pub(crate) struct Turns {
+pub(crate) struct EventLoop {
     config: WorkerConfig,
-    poll: Poll,
+    pub(super) poll: Poll,
     commands: Receiver<Command>,
     stopping: Arc<AtomicBool>,
-    sink: Box<dyn EventSink>,
-    calls: Slab<Box<Call>>,
+    pub(super) sink: Box<dyn EventSink>,
+    pub(super) calls: Slab<Box<Call>>,
     keys: HashMap<CallKey, usize>,
-    sockets: Slab<Socket>,
+    pub(super) sockets: Slab<Socket>,
+    /// Connections to TURN servers.
+    pub(super) connections: Slab<Connection>,
     /// Sockets that may have more to read.
     ready: VecDeque<usize>,
     timers: Timers,
@@ -58,17 +63,20 @@ pub(crate) struct Turns {
     datagram: Box<[u8]>,
     /// Packets on their way from one call to another.
     crossing: Outgoing,
+    /// A packet on its way to a relay.
+    relayed: Vec<u8>,
 }
 
-struct Call {
-    key: CallKey,
-    session: MediaSession,
-    sockets: Vec<usize>,
+pub(super) struct Call {
+    pub(super) key: CallKey,
+    pub(super) session: MediaSession,
+    pub(super) sockets: Vec<usize>,
+    pub(super) gathering: Gathering,
 }
 
-struct Socket {
-    socket: UdpSocket,
-    local: SocketAddr,
+pub(super) struct Socket {
+    pub(super) socket: UdpSocket,
+    pub(super) local: SocketAddr,
     call: usize,
     /// It stands in the queue of those to be read.
     queued: bool,
@@ -81,7 +89,7 @@ enum Queue {
     Disconnected,
 }
 
-impl Turns {
+impl EventLoop {
     pub(crate) fn new(
         config: WorkerConfig,
         poll: Poll,
@@ -99,6 +107,7 @@ impl Turns {
             calls: Slab::new(),
             keys: HashMap::new(),
             sockets: Slab::new(),
+            connections: Slab::new(),
             ready: VecDeque::new(),
             timers: Timers::default(),
             addresses: Addresses::default(),
@@ -106,6 +115,7 @@ impl Turns {
             epoch: now(),
             datagram: vec![0; DATAGRAM].into_boxed_slice(),
             crossing: Outgoing::new(),
+            relayed: Vec::new(),
         })
     }
 
@@ -123,6 +133,7 @@ impl Turns {
             for event in &events {
                 match event.token() {
                     WAKER => queue = Queue::MayHoldMore,
+                    Token(stream) if stream >= STREAMS => self.on_stream(stream - STREAMS),
                     Token(socket) => self.enqueue(socket),
                 }
             }
@@ -183,7 +194,7 @@ impl Turns {
                     if let Some(call) = self.calls.get_mut(call_index)
                         && let Some(datagram) = self.datagram.get_mut(..length)
                     {
-                        call.session.handle_datagram(local, remote, datagram, now());
+                        call.receive(local, remote, datagram, now());
                         self.drain(call_index);
                     }
                 }
@@ -204,6 +215,9 @@ impl Turns {
             };
             if let Some(call) = self.calls.get_mut(index) {
                 call.session.handle_timeout(now);
+                if let Some(gatherer) = call.gathering.gatherer.as_deref_mut() {
+                    gatherer.handle_timeout(now);
+                }
                 self.drain(index);
             }
         }
@@ -234,17 +248,13 @@ impl Turns {
                     self.sink.event(call, CallEvent::OpenFailed(error));
                 }
             }
-            Command::CreateOffer(key) => self.with_call(key, |session| {
-                Some(CallEvent::LocalOffer {
-                    sdp: session.create_offer(now),
-                })
-            }),
-            Command::AcceptOffer(key, sdp, renewal) => self.with_call(key, |session| {
-                Some(match session.accept_offer(&sdp, renewal, now) {
-                    Ok(sdp) => CallEvent::LocalAnswer { sdp },
-                    Err(refusal) => CallEvent::Refused(refusal),
-                })
-            }),
+            Command::CreateOffer(key) => self.describe(key, Pending::Offer),
+            Command::AcceptOffer(key, offer, renewal) => {
+                self.describe(key, Pending::Answer { offer, renewal });
+            }
+            Command::AddRemoteCandidate(key, candidate) => {
+                self.add_remote_candidate(key, &candidate);
+            }
             Command::AcceptAnswer(key, sdp) => self.with_call(key, |session| {
                 Some(match session.accept_answer(&sdp, now) {
                     Ok(()) => CallEvent::AnswerAccepted,
@@ -278,7 +288,7 @@ impl Turns {
     }
 
     /// Does something with a call that is open, tells what came of it, and then what the session has to say.
-    fn with_call(
+    pub(super) fn with_call(
         &mut self,
         key: CallKey,
         action: impl FnOnce(&mut MediaSession) -> Option<CallEvent>,
@@ -293,6 +303,11 @@ impl Turns {
             self.sink.event(key, event);
         }
         self.drain(index);
+    }
+
+    pub(super) fn call_of(&mut self, key: CallKey) -> Option<&mut Call> {
+        let index = self.keys.get(&key).copied()?;
+        self.calls.get_mut(index).map(|call| &mut **call)
     }
 
     fn open(
@@ -314,6 +329,7 @@ impl Turns {
         let addresses = self.addresses.of(bind, now)?;
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
+        let gathering = config.gathering.clone();
         let mut session = MediaSession::new(config, program, seed, now);
         let index = self.calls.vacant_key();
         session.set_phase(self.epoch + phase(index));
@@ -321,13 +337,15 @@ impl Turns {
             key,
             session,
             sockets: Vec::with_capacity(addresses.len()),
+            gathering: Gathering::default(),
         };
         let mut failed = None;
+        let mut bases = Vec::with_capacity(addresses.len());
         for address in addresses {
             match self.open_socket(address, index) {
                 Ok((socket, local)) => {
                     call.sockets.push(socket);
-                    call.session.add_local_candidate(local);
+                    bases.push(local);
                 }
                 // One address of several may be unusable (an interface that just went); the others will do.
                 Err(error) => failed = Some(error),
@@ -336,8 +354,16 @@ impl Turns {
         if let (true, Some(error)) = (call.sockets.is_empty(), failed) {
             return Err(error.into());
         }
+        call.gathering = Gathering::begin(gathering, &bases, &mut call.session, now);
+        if !call.gathering.hides_hosts() {
+            for base in bases {
+                call.session
+                    .add_local_candidate(LocalCandidate::host(base), now);
+            }
+        }
         self.calls.insert(Box::new(call));
         self.keys.insert(key, index);
+        self.drain(index);
         Ok(())
     }
 
@@ -367,28 +393,44 @@ impl Turns {
         Ok((index, local))
     }
 
-    /// Carries out all that a session wants after an input, and sets its timer.
-    fn drain(&mut self, index: usize) {
-        let Some(call) = self.calls.get_mut(index) else {
-            return;
-        };
+    /// Carries out all that a call wants after an input, and sets its timer.
+    pub(super) fn drain(&mut self, index: usize) {
+        loop {
+            let Some(wait) = self.drain_session(index) else {
+                return;
+            };
+            // Most calls have no gatherer, or none any more.
+            let (gathers_at, stirred) = self.gather(index);
+            if !stirred {
+                let wait = wait.into_iter().chain(gathers_at).min();
+                return self.timers.set(index, wait);
+            }
+        }
+    }
+
+    /// Carries out all that the session wants, and says when it wants to be woken; `None` once the call is gone.
+    fn drain_session(&mut self, index: usize) -> Option<Option<Instant>> {
         let mut over = None;
         let wait = loop {
+            let call = self.calls.get_mut(index)?;
             match call.session.poll() {
                 Output::Transmit {
                     local,
                     remote,
                     bytes,
                 } => {
-                    let socket = call
-                        .sockets
-                        .iter()
-                        .filter_map(|socket| self.sockets.get(*socket));
-                    let sent = socket
-                        .into_iter()
-                        .find(|socket| socket.local == local)
-                        .is_some_and(|socket| socket.socket.send_to(bytes, remote).is_ok());
-                    if !sent {
+                    let sent = match send(&self.sockets, &call.sockets, local, remote, bytes) {
+                        Some(sent) => sent,
+                        None => {
+                            let mut packet = std::mem::take(&mut self.relayed);
+                            packet.clear();
+                            packet.extend_from_slice(bytes);
+                            let sent = self.send_by_relay(index, local, remote, &packet);
+                            self.relayed = packet;
+                            sent
+                        }
+                    };
+                    if !sent && let Some(call) = self.calls.get_mut(index) {
                         call.session.send_failed();
                     }
                 }
@@ -404,13 +446,13 @@ impl Turns {
                 Output::Wait(wait) => break wait,
             }
         };
-        self.timers.set(index, wait.map(|(at, _)| at));
         if let Some(error) = over {
             self.remove(index, Some(error));
         }
         if !self.crossing.is_empty() {
             self.carry_across();
         }
+        self.calls.contains(index).then(|| wait.map(|(at, _)| at))
     }
 
     /// Hands the packets that calls forwarded to the calls they are for. Those send them on at once and forward nothing
@@ -437,11 +479,24 @@ impl Turns {
         self.crossing = crossing;
     }
 
+    /// Ends a call that cannot go on.
+    pub(super) fn fail(&mut self, key: CallKey, error: MediaError) {
+        if let Some(index) = self.keys.get(&key).copied() {
+            self.remove(index, Some(error));
+        }
+    }
+
     /// Ends a call in order.
     fn close(&mut self, index: usize) {
         if let Some(call) = self.calls.get_mut(index) {
             call.session.close(now());
             self.drain(index);
+            if let Some(call) = self.calls.get_mut(index)
+                && let Some(gatherer) = call.gathering.gatherer.as_deref_mut()
+            {
+                gatherer.close(now());
+                self.gather(index);
+            }
             self.remove(index, None);
         }
     }
@@ -451,6 +506,9 @@ impl Turns {
         let Some(call) = self.calls.try_remove(index) else {
             return;
         };
+        for (_, place) in &call.gathering.connections {
+            self.close_connection(*place);
+        }
         self.keys.remove(&call.key);
         self.timers.set(index, None);
         for socket in &call.sockets {
@@ -462,6 +520,35 @@ impl Turns {
         let statistics = Box::new(call.session.statistics(now()));
         self.sink
             .event(call.key, CallEvent::Closed { error, statistics });
+    }
+}
+
+impl Call {
+    /// Takes a datagram, from the far end or from one of the call's servers.
+    fn receive(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &mut [u8],
+        now: Instant,
+    ) {
+        let inbound = match self.gathering.gatherer.as_deref_mut() {
+            Some(gatherer) => gatherer.handle_datagram(local, remote, datagram, now),
+            None => Inbound::Stranger,
+        };
+        match inbound {
+            Inbound::Stranger => self.session.handle_datagram(local, remote, datagram, now),
+            Inbound::Taken => {}
+            Inbound::Peer {
+                relayed,
+                peer,
+                range,
+            } => {
+                if let Some(datagram) = datagram.get_mut(range) {
+                    self.session.handle_datagram(relayed, peer, datagram, now);
+                }
+            }
+        }
     }
 }
 
@@ -485,6 +572,6 @@ fn seed() -> io::Result<[u8; 32]> {
     clippy::disallowed_methods,
     reason = "the driver is where the clock is read"
 )]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }

@@ -1,0 +1,158 @@
+//! Which STUN and TURN servers an account asks, and which candidates it uses.
+
+use std::net::IpAddr;
+
+use offhook_media::ice::gathering::config::CandidatePolicy;
+use offhook_media::ice::server::{IceServer, ServerProtocol};
+use offhook_signaling::verto::dialect::differences::Dialect;
+
+/// How an account's calls find their way through the network.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IceConfig {
+    /// Servers to ask.
+    pub servers: IceServers,
+    /// Which candidates may be used.
+    pub policy: CandidatePolicy,
+    /// Send candidates as they are found (RFC 8838), where the server takes them: Telnyx.
+    pub trickle: bool,
+}
+
+/// STUN and TURN servers of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum IceServers {
+    /// Those that the platform's own clients ask: Telnyx's at a Telnyx server, none elsewhere.
+    #[default]
+    Platform,
+    /// These; none: only our own addresses, known at once.
+    These(Vec<IceServer>),
+}
+
+impl IceServers {
+    /// The servers that an account at this URL asks.
+    #[must_use]
+    pub fn of(&self, dialect: Dialect, server: &str) -> Vec<IceServer> {
+        match self {
+            Self::These(servers) => servers.clone(),
+            Self::Platform if dialect.name == "telnyx" => telnyx(host_of(server)),
+            Self::Platform => Vec::new(),
+        }
+    }
+}
+
+/// The servers that every Telnyx SDK asks. User name and password are the same for everybody, and no secret.
+fn telnyx(host: &str) -> Vec<IceServer> {
+    let Some(label) = host
+        .to_ascii_lowercase()
+        .strip_suffix(".telnyx.com")
+        .map(str::to_owned)
+    else {
+        return Vec::new();
+    };
+    let development = label == "rtcdev" || label.ends_with(".rtcdev");
+    let (stun, turn) = if development {
+        ("stundev.telnyx.com", "turndev.telnyx.com")
+    } else {
+        ("stun.telnyx.com", "turn.telnyx.com")
+    };
+    let server = |host: &str, port, protocol| IceServer {
+        host: host.to_owned(),
+        port,
+        protocol,
+        credentials: None,
+    };
+    let relay = |host, port, protocol| {
+        server(host, port, protocol).with_credentials("testuser", "testpassword")
+    };
+    let mut servers = vec![
+        server(stun, 3478, ServerProtocol::Stun),
+        server("stun.l.google.com", 19302, ServerProtocol::Stun),
+        relay(turn, 3478, ServerProtocol::TurnUdp),
+        relay(turn, 3478, ServerProtocol::TurnTcp),
+        relay(turn, 443, ServerProtocol::TurnTls),
+    ];
+    if !development {
+        servers.push(relay("turn2.telnyx.com", 443, ServerProtocol::TurnTls));
+    }
+    servers
+}
+
+/// The host in a `ws://` or `wss://` URL.
+pub(crate) fn host_of(server: &str) -> &str {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.strip_prefix('[') {
+        Some(literal) => literal.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// Whether a server's URL names this machine.
+pub(crate) fn is_loopback(server: &str) -> bool {
+    let host = host_of(server);
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(all(test, feature = "telnyx", feature = "freeswitch"))]
+mod tests {
+    use offhook_signaling::verto::dialect::{freeswitch::FREESWITCH, telnyx::TELNYX};
+
+    use super::{IceServers, is_loopback};
+
+    #[test]
+    fn the_platforms_servers_belong_to_the_platform() {
+        let asked = |dialect, server| {
+            let servers = IceServers::Platform.of(dialect, server);
+            servers.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let telnyx = asked(TELNYX, "wss://eu.rtc.telnyx.com");
+        assert!(
+            telnyx.contains(&"stun:stun.telnyx.com:3478".to_owned()),
+            "{telnyx:?}"
+        );
+        assert!(
+            telnyx.contains(&"turns:turn2.telnyx.com:443".to_owned()),
+            "{telnyx:?}"
+        );
+        let development = asked(TELNYX, "wss://rtcdev.telnyx.com:443/?canary=true");
+        assert!(
+            development.contains(&"turns:turndev.telnyx.com:443".to_owned()),
+            "{development:?}"
+        );
+        for elsewhere in [
+            "ws://127.0.0.1:8081",
+            "wss://telnyx.com.example",
+            "wss://eviltelnyx.com",
+        ] {
+            assert!(asked(TELNYX, elsewhere).is_empty(), "{elsewhere}");
+        }
+        assert!(asked(FREESWITCH, "wss://rtc.telnyx.com").is_empty());
+        assert!(
+            IceServers::These(Vec::new())
+                .of(TELNYX, "wss://rtc.telnyx.com")
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn servers_on_this_machine_are_known_by_their_url() {
+        for here in [
+            "ws://127.0.0.1:8081",
+            "ws://[::1]:8081/x",
+            "wss://localhost",
+            "ws://127.9.9.9/?a=b",
+        ] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in [
+            "wss://rtc.telnyx.com",
+            "ws://10.0.0.1:8081",
+            "wss://localhost.example/",
+            "ws://[2001:db8::1]",
+        ] {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Carries out what a call's gatherer wants: datagrams and connections to servers, and the descriptions that wait.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::{Interest, Token};
+use slab::Slab;
+
+use crate::driver::event::CallEvent;
+use crate::driver::event_loop::{EventLoop, Socket, now};
+use crate::driver::stream::{News, Stream};
+use crate::ice::candidate::Candidate;
+use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
+use crate::ice::gathering::gatherer::{Gatherer, Output, Sent, StreamId};
+use crate::program::CallKey;
+use crate::session::error::MediaError;
+use crate::session::media_session::{MediaSession, Renewal};
+
+/// Tokens of connections count from here, those of UDP sockets from zero.
+pub(super) const STREAMS: usize = usize::MAX / 2;
+
+/// A description that waits until all candidates are known.
+#[derive(Debug)]
+pub(super) enum Pending {
+    Offer,
+    Answer { offer: String, renewal: Renewal },
+}
+
+/// A call's connection to a TURN server.
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    call: usize,
+    id: StreamId,
+}
+
+/// What a call has beside its sockets to gather candidates with.
+#[derive(Default)]
+pub(super) struct Gathering {
+    pub(super) gatherer: Option<Box<Gatherer>>,
+    /// Connections by their place in the loop's table.
+    pub(super) connections: Vec<(StreamId, usize)>,
+    pub(super) pending: Vec<Pending>,
+    trickle: bool,
+    relay_only: bool,
+}
+
+impl Gathering {
+    /// Begins to ask; the call's host candidates go into the session, unless only relayed ones may.
+    pub(super) fn begin(
+        config: GatheringConfig,
+        bases: &[SocketAddr],
+        session: &mut MediaSession,
+        now: Instant,
+    ) -> Self {
+        let relay_only = config.policy == CandidatePolicy::RelayOnly;
+        if config.servers.is_empty() {
+            return Self {
+                relay_only,
+                ..Self::default()
+            };
+        }
+        let trickle = config.trickle;
+        session.set_gathering(trickle);
+        Self {
+            gatherer: Some(Box::new(Gatherer::new(config, bases, now))),
+            trickle,
+            relay_only,
+            ..Self::default()
+        }
+    }
+
+    pub(super) const fn hides_hosts(&self) -> bool {
+        self.relay_only
+    }
+
+    /// Whether there is no candidate, and none to come.
+    fn is_hopeless(&self, session: &MediaSession) -> bool {
+        let gathering = |gatherer: &Gatherer| !gatherer.is_complete();
+        !session.has_candidates() && !self.gatherer.as_deref().is_some_and(gathering)
+    }
+
+    /// Whether a description has to wait.
+    pub(super) fn holds_descriptions(&self) -> bool {
+        let gathering = |gatherer: &Gatherer| !gatherer.is_complete();
+        !self.trickle && self.gatherer.as_deref().is_some_and(gathering)
+    }
+}
+
+impl EventLoop {
+    /// An offer of ours is wanted, now or as soon as all candidates are known.
+    pub(super) fn describe(&mut self, key: CallKey, pending: Pending) {
+        let Some(call) = self.call_of(key) else {
+            return;
+        };
+        if call.gathering.holds_descriptions() {
+            call.gathering.pending.push(pending);
+        } else if call.gathering.is_hopeless(&call.session) {
+            self.fail(key, MediaError::NoRelay);
+        } else {
+            self.describe_now(key, pending);
+        }
+    }
+
+    fn describe_now(&mut self, key: CallKey, pending: Pending) {
+        self.with_call(key, |session| {
+            Some(match pending {
+                Pending::Offer => CallEvent::LocalOffer {
+                    sdp: session.create_offer(now()),
+                },
+                Pending::Answer { offer, renewal } => {
+                    match session.accept_offer(&offer, renewal, now()) {
+                        Ok(sdp) => CallEvent::LocalAnswer { sdp },
+                        Err(refusal) => CallEvent::Refused(refusal),
+                    }
+                }
+            })
+        });
+    }
+
+    /// Carries out all that the call's gatherer wants; says when it wants to be woken, and whether it had anything for
+    /// the session.
+    pub(super) fn gather(&mut self, index: usize) -> (Option<Instant>, bool) {
+        let mut stirred = false;
+        loop {
+            let Some(call) = self.calls.get_mut(index) else {
+                return (None, false);
+            };
+            let Some(gatherer) = call.gathering.gatherer.as_deref_mut() else {
+                return (None, stirred);
+            };
+            match gatherer.poll() {
+                Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                } => {
+                    if send(&self.sockets, &call.sockets, local, remote, &bytes) != Some(true) {
+                        call.session.send_failed();
+                    }
+                }
+                Output::Connect {
+                    stream,
+                    remote,
+                    tls_host,
+                } => {
+                    let tls = gatherer.tls().zip(tls_host);
+                    let opened = Stream::connect(remote, tls);
+                    if let Err(error) = opened.and_then(|made| self.watch(index, stream, made)) {
+                        self.stream_failed(index, stream, &error);
+                    }
+                }
+                Output::Write { stream, bytes } => self.write(index, stream, &bytes),
+                Output::Close(stream) => self.forget_stream(index, stream),
+                Output::Peer {
+                    relayed,
+                    peer,
+                    mut bytes,
+                } => {
+                    stirred = true;
+                    call.session
+                        .handle_datagram(relayed, peer, &mut bytes, now());
+                }
+                Output::Candidate(candidate) => {
+                    stirred = true;
+                    let signalled = call.session.add_local_candidate(candidate, now());
+                    if let Some(candidate) = signalled.filter(|_| call.gathering.trickle) {
+                        let event = CallEvent::LocalCandidate {
+                            candidate: candidate.to_string(),
+                        };
+                        self.sink.event(call.key, event);
+                    }
+                }
+                Output::Failed { server, failure } => {
+                    let event = CallEvent::IceServerFailed { server, failure };
+                    self.sink.event(call.key, event);
+                }
+                Output::Complete => {
+                    stirred = true;
+                    self.gathered(index);
+                }
+                Output::Wait(due) => {
+                    if gatherer.is_idle() {
+                        call.gathering.gatherer = None;
+                    }
+                    return (due, stirred);
+                }
+            }
+        }
+    }
+
+    fn gathered(&mut self, index: usize) {
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        call.session.set_gathering(false);
+        let key = call.key;
+        let described = call.gathering.trickle || !call.gathering.pending.is_empty();
+        if described && call.gathering.is_hopeless(&call.session) {
+            return self.fail(key, MediaError::NoRelay);
+        }
+        if call.gathering.trickle {
+            self.sink.event(key, CallEvent::EndOfCandidates);
+        }
+        let pending = std::mem::take(&mut call.gathering.pending);
+        for description in pending {
+            self.describe_now(key, description);
+        }
+    }
+
+    fn watch(&mut self, call: usize, id: StreamId, mut stream: Stream) -> io::Result<()> {
+        let entry = self.connections.vacant_entry();
+        let place = entry.key();
+        self.poll.registry().register(
+            &mut stream.socket,
+            Token(STREAMS + place),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        entry.insert(Connection { stream, call, id });
+        if let Some(call) = self.calls.get_mut(call) {
+            call.gathering.connections.push((id, place));
+        }
+        Ok(())
+    }
+
+    /// A connection may be ready.
+    pub(super) fn on_stream(&mut self, place: usize) {
+        let Some(connection) = self.connections.get_mut(place) else {
+            return;
+        };
+        let (index, id) = (connection.call, connection.id);
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        let Some(gatherer) = call.gathering.gatherer.as_deref_mut() else {
+            return;
+        };
+        let outcome = connection.stream.advance(|news| match news {
+            News::Opened(local) => gatherer.stream_opened(id, local, now()),
+            News::Data(bytes) => gatherer.stream_data(id, &bytes, now()),
+        });
+        if let Err(error) = outcome {
+            self.stream_failed(index, id, &error);
+        }
+        self.drain(index);
+    }
+
+    fn write(&mut self, index: usize, id: StreamId, bytes: &[u8]) {
+        let Some(call) = self.calls.get(index) else {
+            return;
+        };
+        let place = call
+            .gathering
+            .connections
+            .iter()
+            .find(|(known, _)| *known == id);
+        let Some((_, place)) = place.copied() else {
+            return;
+        };
+        let written = self
+            .connections
+            .get_mut(place)
+            .map(|connection| connection.stream.write(bytes));
+        match written {
+            Some(Ok(true)) | None => {}
+            Some(Ok(false)) => {
+                if let Some(call) = self.calls.get_mut(index) {
+                    call.session.send_failed();
+                }
+            }
+            Some(Err(error)) => self.stream_failed(index, id, &error),
+        }
+    }
+
+    fn stream_failed(&mut self, index: usize, id: StreamId, error: &io::Error) {
+        self.forget_stream(index, id);
+        if let Some(call) = self.calls.get_mut(index)
+            && let Some(gatherer) = call.gathering.gatherer.as_deref_mut()
+        {
+            gatherer.stream_closed(id, Some(error.to_string()), now());
+        }
+    }
+
+    fn forget_stream(&mut self, index: usize, id: StreamId) {
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        let connections = &mut call.gathering.connections;
+        let Some(at) = connections.iter().position(|(known, _)| *known == id) else {
+            return;
+        };
+        let (_, place) = connections.swap_remove(at);
+        self.close_connection(place);
+    }
+
+    pub(super) fn close_connection(&mut self, place: usize) {
+        if let Some(mut connection) = self.connections.try_remove(place) {
+            // Closing would do as well; a failure here has no consequence.
+            let _ = self
+                .poll
+                .registry()
+                .deregister(&mut connection.stream.socket);
+        }
+    }
+
+    /// Sends by a relay what the session wants sent from a relayed address; says whether it was taken.
+    pub(super) fn send_by_relay(
+        &mut self,
+        index: usize,
+        relayed: SocketAddr,
+        peer: SocketAddr,
+        bytes: &[u8],
+    ) -> bool {
+        let Some(call) = self.calls.get_mut(index) else {
+            return false;
+        };
+        let Some(gatherer) = call.gathering.gatherer.as_deref_mut() else {
+            return false;
+        };
+        match gatherer.send(relayed, peer, bytes, now()) {
+            Some(Sent::Datagram {
+                local,
+                remote,
+                bytes,
+            }) => send(&self.sockets, &call.sockets, local, remote, bytes) == Some(true),
+            Some(Sent::Stream { stream, bytes }) => {
+                let known = &call.gathering.connections;
+                let place = known.iter().find(|(known, _)| *known == stream);
+                let connection = place.and_then(|(_, place)| self.connections.get_mut(*place));
+                // A connection that breaks here says so to its next reader.
+                connection
+                    .is_some_and(|connection| connection.stream.write(bytes).unwrap_or_default())
+            }
+            Some(Sent::Held) => true,
+            None => false,
+        }
+    }
+
+    /// Takes a candidate of the far end.
+    pub(super) fn add_remote_candidate(&mut self, key: CallKey, line: &str) {
+        // What cannot be read, or is of no use, is left aside: the others will do (RFC 8838 section 14).
+        if let Ok(candidate) = line.parse::<Candidate>() {
+            self.with_call(key, |session| {
+                session.add_remote_candidate(candidate, now());
+                None
+            });
+        }
+    }
+}
+
+/// Sends from the call's socket of this address, and says whether the kernel took it; `None`: no socket has it.
+pub(super) fn send(
+    sockets: &Slab<Socket>,
+    own: &[usize],
+    local: SocketAddr,
+    remote: SocketAddr,
+    bytes: &[u8],
+) -> Option<bool> {
+    own.iter()
+        .filter_map(|socket| sockets.get(*socket))
+        .find(|socket| socket.local == local)
+        .map(|socket| socket.socket.send_to(bytes, remote).is_ok())
+}

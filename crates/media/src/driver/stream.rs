@@ -1,0 +1,162 @@
+//! A connection to a TURN server: TCP, with TLS around it where wished, never waited for.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+
+/// Bytes that may wait to be written; audio that does not fit is late anyway.
+const MAX_WAITING: usize = 64 * 1024;
+/// Bytes read at once.
+const READ: usize = 4096;
+
+/// One connection, from its first SYN on.
+pub(crate) struct Stream {
+    pub(crate) socket: TcpStream,
+    tls: Option<Box<ClientConnection>>,
+    connected: bool,
+    waiting: Vec<u8>,
+}
+
+/// What a connection has to tell.
+pub(crate) enum News {
+    /// It stands; our end has this address.
+    Opened(SocketAddr),
+    /// These bytes came.
+    Data(Vec<u8>),
+}
+
+impl Stream {
+    /// Begins to connect.
+    pub(crate) fn connect(
+        remote: SocketAddr,
+        tls: Option<(Arc<ClientConfig>, String)>,
+    ) -> io::Result<Self> {
+        let tls = match tls {
+            Some((config, host)) => {
+                let name = ServerName::try_from(host).map_err(io::Error::other)?;
+                let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+                Some(Box::new(connection))
+            }
+            None => None,
+        };
+        let socket = TcpStream::connect(remote)?;
+        // Small packets in time are worth more than few; without it the call only sounds worse.
+        let _ = socket.set_nodelay(true);
+        Ok(Self {
+            socket,
+            tls,
+            connected: false,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Takes a whole message to be written, or drops it when too much waits.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        if self.waiting.len() + bytes.len() > MAX_WAITING {
+            return Ok(false);
+        }
+        self.waiting.extend_from_slice(bytes);
+        if self.connected {
+            self.flush()?;
+        }
+        Ok(true)
+    }
+
+    /// The socket may be ready: connects on, writes what waits, reads what there is.
+    pub(crate) fn advance(&mut self, mut tell: impl FnMut(News)) -> io::Result<()> {
+        if !self.connected {
+            if let Some(error) = self.socket.take_error()? {
+                return Err(error);
+            }
+            match self.socket.peer_addr() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            self.connected = true;
+            tell(News::Opened(self.socket.local_addr()?));
+        }
+        self.flush()?;
+        match self.tls {
+            Some(_) => self.read_tls(&mut tell)?,
+            None => self.read_plain(&mut tell)?,
+        }
+        self.flush()
+    }
+
+    fn read_plain(&mut self, tell: &mut impl FnMut(News)) -> io::Result<()> {
+        loop {
+            let mut bytes = vec![0; READ];
+            match self.socket.read(&mut bytes) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(length) => {
+                    bytes.truncate(length);
+                    tell(News::Data(bytes));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn read_tls(&mut self, tell: &mut impl FnMut(News)) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
+        loop {
+            match tls.read_tls(&mut self.socket) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            let state = tls.process_new_packets().map_err(io::Error::other)?;
+            let length = state.plaintext_bytes_to_read();
+            if length > 0 {
+                let mut bytes = vec![0; length];
+                tls.reader().read_exact(&mut bytes)?;
+                tell(News::Data(bytes));
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.tls {
+            Some(tls) => {
+                if !self.waiting.is_empty() {
+                    tls.writer().write_all(&self.waiting)?;
+                    self.waiting.clear();
+                }
+                while tls.wants_write() {
+                    match tls.write_tls(&mut self.socket) {
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(())
+            }
+            None => {
+                let mut written = 0;
+                while let Some(rest) = self.waiting.get(written..).filter(|rest| !rest.is_empty()) {
+                    match self.socket.write(rest) {
+                        Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                        Ok(length) => written += length,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                self.waiting.drain(..written);
+                Ok(())
+            }
+        }
+    }
+}

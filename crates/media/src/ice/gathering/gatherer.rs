@@ -1,0 +1,665 @@
+//! Asks a call's STUN and TURN servers, within bounds, and carries what goes by a relay. No I/O.
+//!
+//! Drive it: one input, then [`Gatherer::poll`] until [`Output::Wait`].
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+
+use crate::ice::candidate::{CandidateType, LocalCandidate};
+use crate::ice::gathering::binding::{Answer, Binding};
+use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
+use crate::ice::gathering::failure::ServerFailure;
+use crate::ice::gathering::relay::{Relay, RelayEvent, Taken};
+use crate::ice::server::ServerProtocol;
+
+/// Between two new transactions (Ta, RFC 8445 section 14.2: not below 5 ms).
+const PACING: Duration = Duration::from_millis(5);
+/// Questions to STUN servers of one call.
+const MAX_BINDINGS: usize = 32;
+/// Allocations of one call.
+const MAX_RELAYS: usize = 8;
+
+/// A connection to a TURN server, by its place among the call's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamId(pub(crate) usize);
+
+/// The next thing to do.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Send a datagram from a socket of ours to a server.
+    Transmit {
+        local: SocketAddr,
+        remote: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    /// Connect to a server, with TLS under this name where there is one.
+    Connect {
+        stream: StreamId,
+        remote: SocketAddr,
+        tls_host: Option<String>,
+    },
+    /// Write to a connection.
+    Write { stream: StreamId, bytes: Vec<u8> },
+    /// Close a connection.
+    Close(StreamId),
+    /// A peer's datagram that came over a connection.
+    Peer {
+        relayed: SocketAddr,
+        peer: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    /// A candidate was found.
+    Candidate(LocalCandidate),
+    /// A server gave no candidate.
+    Failed {
+        server: String,
+        failure: ServerFailure,
+    },
+    /// There will be no more candidates. Told once.
+    Complete,
+    /// Nothing more before this instant.
+    Wait(Option<Instant>),
+}
+
+/// What a datagram was to the gatherer.
+pub(crate) enum Inbound {
+    /// Nothing: it is the transport's.
+    Stranger,
+    /// From a server, and dealt with.
+    Taken,
+    /// A peer's datagram that came through a relay, at this place in the one received.
+    Peer {
+        relayed: SocketAddr,
+        peer: SocketAddr,
+        range: Range<usize>,
+    },
+}
+
+/// How a datagram for a peer leaves.
+pub(crate) enum Sent<'a> {
+    Datagram {
+        local: SocketAddr,
+        remote: SocketAddr,
+        bytes: &'a [u8],
+    },
+    Stream {
+        stream: StreamId,
+        bytes: &'a [u8],
+    },
+    /// It waits for the server's permission, or the server does not let it pass.
+    Held,
+}
+
+#[derive(Debug)]
+pub(crate) struct Gatherer {
+    config: GatheringConfig,
+    bindings: Vec<(usize, Binding)>,
+    /// A stream's number is its place here.
+    relays: Vec<Entry>,
+    /// What became of each server.
+    outcomes: Vec<Outcome>,
+    give_up: Instant,
+    complete: bool,
+    outbox: VecDeque<Output>,
+    now: Instant,
+}
+
+/// One allocation, begun or not.
+#[derive(Debug)]
+struct Entry {
+    server: usize,
+    base: Option<SocketAddr>,
+    start: Option<Instant>,
+    relay: Option<Box<Relay>>,
+    over: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Outcome {
+    Asked,
+    Found,
+    Failed(ServerFailure),
+}
+
+impl Gatherer {
+    /// Begins to ask, from these sockets of ours.
+    pub(crate) fn new(config: GatheringConfig, bases: &[SocketAddr], now: Instant) -> Self {
+        let mut gatherer = Self {
+            outcomes: vec![Outcome::Asked; config.servers.len()],
+            give_up: now + config.limit,
+            bindings: Vec::new(),
+            relays: Vec::new(),
+            complete: false,
+            outbox: VecDeque::new(),
+            now,
+            config,
+        };
+        gatherer.plan(bases);
+        gatherer.conclude();
+        gatherer
+    }
+
+    fn plan(&mut self, bases: &[SocketAddr]) {
+        let mut start = self.now;
+        for (index, entry) in self.config.servers.clone().into_iter().enumerate() {
+            let protocol = entry.server.protocol;
+            let wanted = match self.config.policy {
+                CandidatePolicy::All => true,
+                CandidatePolicy::RelayOnly => protocol.relays(),
+                CandidatePolicy::NoRelay => !protocol.relays(),
+            };
+            if !wanted {
+                self.outcomes[index] = Outcome::Found;
+                continue;
+            }
+            if protocol.relays() && entry.server.credentials.is_none() {
+                self.outcomes[index] = Outcome::Failed(ServerFailure::NoCredentials);
+                continue;
+            }
+            let able = bases
+                .iter()
+                .copied()
+                .filter(|base| reaches(base.ip(), entry.address.ip()))
+                .collect::<Vec<_>>();
+            if able.is_empty() {
+                self.outcomes[index] = Outcome::Failed(ServerFailure::OutOfReach);
+                continue;
+            }
+            match protocol {
+                ServerProtocol::Stun => {
+                    for base in able {
+                        if self.bindings.len() < MAX_BINDINGS {
+                            let binding = Binding::new(base, entry.address, start);
+                            self.bindings.push((index, binding));
+                            start += PACING;
+                        }
+                    }
+                }
+                ServerProtocol::TurnUdp => {
+                    for base in able {
+                        self.plan_relay(index, Some(base), &mut start);
+                    }
+                }
+                ServerProtocol::TurnTls if self.config.tls.is_none() => {
+                    let words = "no TLS is configured".to_owned();
+                    self.outcomes[index] = Outcome::Failed(ServerFailure::Connection(words));
+                }
+                ServerProtocol::TurnTcp | ServerProtocol::TurnTls => {
+                    self.plan_relay(index, None, &mut start);
+                }
+            }
+        }
+    }
+
+    fn plan_relay(&mut self, server: usize, base: Option<SocketAddr>, start: &mut Instant) {
+        if self.relays.len() < MAX_RELAYS {
+            self.relays.push(Entry {
+                server,
+                base,
+                start: Some(*start),
+                relay: None,
+                over: false,
+            });
+            *start += PACING;
+        }
+    }
+
+    /// For connections with TLS.
+    pub(crate) fn tls(&self) -> Option<Arc<ClientConfig>> {
+        self.config.tls.clone()
+    }
+
+    /// Whether all candidates are known.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether nothing is left for it to carry, so that it may be forgotten.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.complete && self.outbox.is_empty() && self.relays.iter().all(|entry| entry.over)
+    }
+
+    /// Takes a datagram that `remote` sent to our socket `local`.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Inbound {
+        self.now = now;
+        for index in 0..self.relays.len() {
+            let Some(relay) = self.datagram_relay(index, local, remote) else {
+                continue;
+            };
+            match relay.receive(datagram, now) {
+                Taken::Stray => {}
+                Taken::Consumed => {
+                    self.settle_relay(index);
+                    return Inbound::Taken;
+                }
+                Taken::Peer {
+                    peer,
+                    offset,
+                    length,
+                } => {
+                    let Some(relayed) = relay.relayed() else {
+                        return Inbound::Taken;
+                    };
+                    return Inbound::Peer {
+                        relayed,
+                        peer,
+                        range: offset..offset.saturating_add(length),
+                    };
+                }
+            }
+            // The crate may have taken a redirect or a refusal for none of its business.
+            self.settle_relay(index);
+        }
+        self.read_binding(local, remote, datagram)
+    }
+
+    fn datagram_relay(
+        &mut self,
+        index: usize,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<&mut Box<Relay>> {
+        let entry = self.relays.get_mut(index)?;
+        let base = entry.base?;
+        let relay = entry.relay.as_mut()?;
+        (base == local && relay.server() == remote).then_some(relay)
+    }
+
+    fn read_binding(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Inbound {
+        let answered = self
+            .bindings
+            .iter()
+            .enumerate()
+            .find_map(
+                |(place, (server, binding))| match binding.answer(local, remote, datagram) {
+                    Answer::Stray => None,
+                    Answer::Mapped(address) => {
+                        Some((place, *server, Some((address, binding.base()))))
+                    }
+                    Answer::Refused => Some((place, *server, None)),
+                },
+            );
+        let Some((place, server, mapped)) = answered else {
+            return Inbound::Stranger;
+        };
+        self.bindings.swap_remove(place);
+        match mapped {
+            Some((address, base)) => {
+                self.found(server);
+                // The same address as our own: there is no translation on the way, and nothing new to tell.
+                if address != base {
+                    self.candidate(LocalCandidate {
+                        address,
+                        base,
+                        typ: CandidateType::ServerReflexive,
+                    });
+                }
+            }
+            None => self.failed(server, ServerFailure::NoAddress),
+        }
+        self.conclude();
+        Inbound::Taken
+    }
+
+    /// A connection stands; `local` is our end of it.
+    pub(crate) fn stream_opened(&mut self, stream: StreamId, local: SocketAddr, now: Instant) {
+        self.now = now;
+        let Some(entry) = self.relays.get_mut(stream.0).filter(|entry| !entry.over) else {
+            return;
+        };
+        let Some(server) = self.config.servers.get(entry.server) else {
+            return;
+        };
+        if let Some(credentials) = server.server.credentials.clone() {
+            let relay = Relay::over_stream(local, server.address, credentials, now);
+            entry.relay = Some(Box::new(relay));
+            self.settle_relay(stream.0);
+        }
+    }
+
+    /// A connection brought bytes.
+    pub(crate) fn stream_data(&mut self, stream: StreamId, bytes: &[u8], now: Instant) {
+        self.now = now;
+        let Some(relay) = self
+            .relays
+            .get_mut(stream.0)
+            .and_then(|entry| entry.relay.as_mut())
+        else {
+            return;
+        };
+        let relayed = relay.relayed();
+        let outbox = &mut self.outbox;
+        relay.receive_stream(bytes, now, |peer, bytes| {
+            if let Some(relayed) = relayed {
+                outbox.push_back(Output::Peer {
+                    relayed,
+                    peer,
+                    bytes: bytes.to_vec(),
+                });
+            }
+        });
+        self.settle_relay(stream.0);
+    }
+
+    /// A connection could not be made, or is gone.
+    pub(crate) fn stream_closed(&mut self, stream: StreamId, reason: Option<String>, now: Instant) {
+        self.now = now;
+        let Some(entry) = self.relays.get_mut(stream.0).filter(|entry| !entry.over) else {
+            return;
+        };
+        match &mut entry.relay {
+            Some(relay) => {
+                relay.closed();
+                self.settle_relay(stream.0);
+            }
+            None => {
+                entry.over = true;
+                let server = entry.server;
+                let words = reason.unwrap_or_else(|| "closed at once".to_owned());
+                self.failed(server, ServerFailure::Connection(words));
+                self.conclude();
+            }
+        }
+    }
+
+    /// Wraps a datagram that goes by a relay; `None` when there is no relay of this address.
+    pub(crate) fn send(
+        &mut self,
+        relayed: SocketAddr,
+        peer: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Option<Sent<'_>> {
+        self.now = now;
+        let index = self.relays.iter().position(|entry| {
+            !entry.over
+                && entry
+                    .relay
+                    .as_ref()
+                    .is_some_and(|relay| relay.relayed() == Some(relayed))
+        })?;
+        let entry = self.relays.get_mut(index)?;
+        let relay = entry.relay.as_mut()?;
+        let (local, remote) = (relay.local(), relay.server());
+        let Some(bytes) = relay.wrap(peer, bytes, now) else {
+            return Some(Sent::Held);
+        };
+        Some(match entry.base {
+            Some(_) => Sent::Datagram {
+                local,
+                remote,
+                bytes,
+            },
+            None => Sent::Stream {
+                stream: StreamId(index),
+                bytes,
+            },
+        })
+    }
+
+    /// Says that the deadline has come.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        for (_, binding) in &mut self.bindings {
+            if let Some((local, remote, bytes)) = binding.poll_transmit(now) {
+                self.outbox.push_back(Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                });
+            }
+        }
+        for index in 0..self.relays.len() {
+            self.begin_relay(index);
+            let due = self.relays[index]
+                .relay
+                .as_ref()
+                .and_then(|relay| relay.deadline());
+            if due.is_some_and(|due| due <= now) {
+                self.settle_relay(index);
+            }
+        }
+        self.conclude();
+    }
+
+    fn begin_relay(&mut self, index: usize) {
+        let now = self.now;
+        let Some(entry) = self.relays.get_mut(index) else {
+            return;
+        };
+        let Some(server) = self.config.servers.get(entry.server) else {
+            return;
+        };
+        if entry.over || entry.start.is_none_or(|start| now < start) {
+            return;
+        }
+        entry.start = None;
+        match (entry.base, server.server.credentials.clone()) {
+            (Some(base), Some(credentials)) => {
+                let relay = Relay::over_udp(base, server.address, credentials, now);
+                entry.relay = Some(Box::new(relay));
+                self.settle_relay(index);
+            }
+            (None, Some(_)) => {
+                let tls = server.server.protocol == ServerProtocol::TurnTls;
+                self.outbox.push_back(Output::Connect {
+                    stream: StreamId(index),
+                    remote: server.address,
+                    tls_host: tls.then(|| server.server.host.clone()),
+                });
+            }
+            (_, None) => entry.over = true,
+        }
+    }
+
+    /// Moves what an allocation has to say into the outbox.
+    fn settle_relay(&mut self, index: usize) {
+        let now = self.now;
+        loop {
+            let Some(entry) = self.relays.get_mut(index) else {
+                return;
+            };
+            let Some(relay) = entry.relay.as_mut() else {
+                return;
+            };
+            relay.handle_timeout(now);
+            let (local, remote) = (relay.local(), relay.server());
+            if let Some(bytes) = relay.poll_transmit(now) {
+                self.outbox.push_back(match entry.base {
+                    Some(_) => Output::Transmit {
+                        local,
+                        remote,
+                        bytes,
+                    },
+                    None => Output::Write {
+                        stream: StreamId(index),
+                        bytes,
+                    },
+                });
+                continue;
+            }
+            let server = entry.server;
+            match relay.poll_event(now) {
+                Some(RelayEvent::Allocated(relayed)) => {
+                    if self.complete {
+                        // Too late to be told.
+                        self.end_relay(index);
+                        return;
+                    }
+                    self.found(server);
+                    self.candidate(LocalCandidate {
+                        address: relayed,
+                        base: local,
+                        typ: CandidateType::Relay,
+                    });
+                    self.conclude();
+                }
+                Some(RelayEvent::Failed(failure)) => {
+                    self.end_relay(index);
+                    self.failed(server, failure);
+                    self.conclude();
+                    return;
+                }
+                None => break,
+            }
+        }
+        self.send_held(index);
+    }
+
+    fn send_held(&mut self, index: usize) {
+        let now = self.now;
+        while let Some(entry) = self.relays.get_mut(index)
+            && let Some(relay) = entry.relay.as_mut()
+            && let Some((peer, bytes)) = relay.poll_held()
+        {
+            let (local, remote) = (relay.local(), relay.server());
+            let Some(bytes) = relay.wrap(peer, &bytes, now).map(<[u8]>::to_vec) else {
+                continue;
+            };
+            self.outbox.push_back(match entry.base {
+                Some(_) => Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                },
+                None => Output::Write {
+                    stream: StreamId(index),
+                    bytes,
+                },
+            });
+        }
+    }
+
+    /// Gives an allocation up, and back.
+    fn end_relay(&mut self, index: usize) {
+        let now = self.now;
+        let Some(entry) = self.relays.get_mut(index) else {
+            return;
+        };
+        entry.over = true;
+        entry.start = None;
+        if let Some(mut relay) = entry.relay.take() {
+            relay.release(now);
+            while let Some(bytes) = relay.poll_transmit(now) {
+                self.outbox.push_back(match entry.base {
+                    Some(local) => Output::Transmit {
+                        local,
+                        remote: relay.server(),
+                        bytes,
+                    },
+                    None => Output::Write {
+                        stream: StreamId(index),
+                        bytes,
+                    },
+                });
+            }
+        }
+        if entry.base.is_none() {
+            self.outbox.push_back(Output::Close(StreamId(index)));
+        }
+    }
+
+    /// Ends everything: allocations are given back.
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.now = now;
+        self.complete = true;
+        self.bindings.clear();
+        for index in 0..self.relays.len() {
+            if !self.relays[index].over {
+                self.end_relay(index);
+            }
+        }
+    }
+
+    pub(crate) fn poll(&mut self) -> Output {
+        if let Some(output) = self.outbox.pop_front() {
+            return output;
+        }
+        let bindings = self
+            .bindings
+            .iter()
+            .filter_map(|(_, binding)| binding.deadline());
+        let relays = self
+            .relays
+            .iter()
+            .filter(|entry| !entry.over)
+            .filter_map(|entry| {
+                let running = entry.relay.as_ref().and_then(|relay| relay.deadline());
+                entry.start.or(running)
+            });
+        let give_up = (!self.complete).then_some(self.give_up);
+        Output::Wait(bindings.chain(relays).chain(give_up).min())
+    }
+
+    fn found(&mut self, server: usize) {
+        if let Some(outcome) = self.outcomes.get_mut(server) {
+            *outcome = Outcome::Found;
+        }
+        if !self.config.trickle {
+            self.give_up = self.give_up.min(self.now + self.config.patience);
+        }
+    }
+
+    fn failed(&mut self, server: usize, failure: ServerFailure) {
+        if let Some(outcome) = self.outcomes.get_mut(server)
+            && *outcome != Outcome::Found
+        {
+            *outcome = Outcome::Failed(failure);
+        }
+    }
+
+    fn candidate(&mut self, candidate: LocalCandidate) {
+        if !self.complete {
+            self.outbox.push_back(Output::Candidate(candidate));
+        }
+    }
+
+    /// Ends the gathering when everybody has answered, or the time is up.
+    fn conclude(&mut self) {
+        let waiting = !self.bindings.is_empty()
+            || self.relays.iter().any(|entry| {
+                let allocated = entry.relay.as_ref().and_then(|relay| relay.relayed());
+                !entry.over && allocated.is_none()
+            });
+        if self.complete || (waiting && self.now < self.give_up) {
+            return;
+        }
+        self.complete = true;
+        self.bindings.clear();
+        for index in 0..self.relays.len() {
+            let entry = &self.relays[index];
+            let allocated = entry.relay.as_ref().and_then(|relay| relay.relayed());
+            if !entry.over && allocated.is_none() {
+                self.end_relay(index);
+            }
+        }
+        for (outcome, entry) in self.outcomes.iter().zip(&self.config.servers) {
+            let failure = match outcome {
+                Outcome::Found => continue,
+                Outcome::Asked => ServerFailure::Unanswered,
+                Outcome::Failed(failure) => failure.clone(),
+            };
+            self.outbox.push_back(Output::Failed {
+                server: entry.server.to_string(),
+                failure,
+            });
+        }
+        self.outbox.push_back(Output::Complete);
+    }
+}
+
+/// Whether a socket of this address can reach a server at that one.
+fn reaches(base: IpAddr, server: IpAddr) -> bool {
+    base.is_ipv4() == server.is_ipv4() && base.is_loopback() == server.is_loopback()
+}

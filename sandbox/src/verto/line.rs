@@ -1,0 +1,106 @@
+//! The way out of one socket: messages in their order, and what may go wrong with them.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use crate::verto::gateway::Output;
+use crate::verto::socket::SocketId;
+
+/// Messages that may wait on a line that stalls; one more cuts it.
+const MAX_WAITING: usize = 1000;
+
+/// What goes out.
+#[derive(Debug)]
+pub(super) enum Item {
+    Text(String),
+    Pong(Vec<u8>),
+    Close(u16),
+}
+
+/// One socket's way out.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    waiting: VecDeque<(Instant, Item)>,
+    /// What each item waits behind the one before.
+    stall: Duration,
+    /// Nothing but the end goes out any more.
+    silent: bool,
+    /// Texts that went out since the login.
+    written: u32,
+    cut_behind: Option<u32>,
+    cut_inside: Option<u32>,
+    cut_now: bool,
+    ended: bool,
+}
+
+impl Line {
+    pub(super) fn stall(&mut self, time: Duration) {
+        self.stall = time;
+    }
+
+    pub(super) fn silence(&mut self) {
+        self.silent = true;
+    }
+
+    pub(super) fn cut(&mut self) {
+        self.cut_now = true;
+    }
+
+    /// Cuts behind the text of this number, the next one being the first.
+    pub(super) fn cut_behind(&mut self, number: NonZeroU32) {
+        self.cut_behind = Some(self.written.saturating_add(number.get()));
+    }
+
+    /// Cuts in the middle of the text of this number, the next one being the first.
+    pub(super) fn cut_inside(&mut self, number: NonZeroU32) {
+        self.cut_inside = Some(self.written.saturating_add(number.get()));
+    }
+
+    pub(super) fn put(&mut self, item: Item, now: Instant) {
+        if self.waiting.len() >= MAX_WAITING {
+            tracing::warn!("cut: too many messages wait");
+            return self.cut();
+        }
+        let before = self.waiting.back().map_or(now, |(at, _)| now.max(*at));
+        self.waiting.push_back((before + self.stall, item));
+    }
+
+    /// When the next item goes out.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let (at, _) = self.waiting.front()?;
+        (!self.ended).then_some(*at)
+    }
+
+    /// The next thing that goes out by now.
+    pub(super) fn next(&mut self, socket: SocketId, now: Instant) -> Option<Output> {
+        while !self.ended {
+            if self.cut_now {
+                self.ended = true;
+                return Some(Output::Cut { socket });
+            }
+            if self.waiting.front().is_none_or(|(at, _)| *at > now) {
+                return None;
+            }
+            let (_, item) = self.waiting.pop_front()?;
+            match item {
+                Item::Close(code) => {
+                    self.ended = true;
+                    return Some(Output::Close { socket, code });
+                }
+                Item::Text(_) | Item::Pong(_) if self.silent => {}
+                Item::Pong(payload) => return Some(Output::Pong { socket, payload }),
+                Item::Text(text) => {
+                    self.written = self.written.saturating_add(1);
+                    if self.cut_inside == Some(self.written) {
+                        self.ended = true;
+                        return Some(Output::CutFrame { socket, text });
+                    }
+                    self.cut_now = self.cut_behind == Some(self.written);
+                    return Some(Output::Send { socket, text });
+                }
+            }
+        }
+        None
+    }
+}
