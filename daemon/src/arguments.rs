@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use offhook_engine::vocabulary::IceServer;
 
 use crate::doctor::code::Code;
-use crate::doctor::live::ice::server::IceUrl;
+use crate::doctor::live::ice::server::{stun, turn};
 
 /// A telephone without a screen: keeps accounts registered and carries calls, asked over a local control socket.
 #[derive(Debug, Parser)]
@@ -61,13 +62,13 @@ pub(crate) struct Doctor {
     /// With --live: the number under which an account is called, where that is not its login; may be given several times
     #[arg(long, value_name = "ACCOUNT=NUMBER", requires = "live", value_parser = own_number)]
     pub(crate) own_number: Vec<(String, String)>,
-    /// With --live: a STUN server to ask; two or more also tell the kind of NAT
-    #[arg(long, value_name = "HOST:PORT", requires = "live", value_parser = IceUrl::stun)]
-    pub(crate) stun: Vec<IceUrl>,
-    /// With --live: a TURN server to ask, as turn:HOST:PORT?transport=udp, the same with tcp, or turns:HOST:PORT
-    #[arg(long, value_name = "URL", requires = "live", value_parser = IceUrl::turn)]
-    pub(crate) turn: Vec<IceUrl>,
-    /// User and password of the TURN servers, as user:password in a file that only its owner may read; without it, being asked
+    /// With --live: a STUN server to ask beside those of the accounts; two or more also tell the kind of NAT
+    #[arg(long, value_name = "HOST:PORT", requires = "live", value_parser = stun)]
+    pub(crate) stun: Vec<IceServer>,
+    /// With --live: a TURN server to ask beside those of the accounts, as turn:HOST:PORT?transport=udp, the same with tcp, or turns:HOST:PORT
+    #[arg(long, value_name = "URL", requires = "live", value_parser = turn)]
+    pub(crate) turn: Vec<IceServer>,
+    /// User and password of these TURN servers, as user:password in a file that only its owner may read; without it, being asked
     /// for them counts as reached
     #[arg(long, value_name = "FILE", requires = "turn")]
     pub(crate) turn_credentials_file: Option<PathBuf>,

@@ -102,6 +102,11 @@ fn stun_demux() {
 }
 
 #[test]
+fn rest_replies() {
+    survives("rest_replies");
+}
+
+#[test]
 fn verto_json() {
     survives("verto_json");
 }

@@ -4,7 +4,7 @@ pub use offhook_media::device::error::EndpointError;
 pub use offhook_media::device::spec::{SinkSpec, SourceSpec, SpecError};
 pub use offhook_media::graph::ringback::RingbackTone;
 pub use offhook_media::ice::gathering::config::CandidatePolicy;
-pub use offhook_media::ice::server::{IceServer, ServerProtocol, ServerUrlError};
+pub use offhook_media::ice::server::{IceServer, RelayCredentials, ServerProtocol, ServerUrlError};
 pub use offhook_media::program::AudioCodec;
 pub use offhook_media::quality::statistics::Statistics;
 pub use offhook_signaling::auth::jwt::{Lifetime, Malformed};

@@ -6,7 +6,7 @@ pub(crate) mod checked;
 pub(crate) mod duration;
 pub(crate) mod error;
 pub(crate) mod ice;
-pub(crate) mod keys;
+mod keys;
 pub(crate) mod literal_secret;
 pub(crate) mod raw;
 pub(crate) mod secret_file;

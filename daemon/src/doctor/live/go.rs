@@ -4,7 +4,7 @@ use std::path::Path;
 
 use offhook_engine::Engine;
 use offhook_engine::config::AccountConfig;
-use offhook_engine::vocabulary::LoginKind;
+use offhook_engine::vocabulary::{IceServer, LoginKind, Secret};
 
 use crate::arguments::Doctor;
 use crate::config::checked::Config;
@@ -12,7 +12,7 @@ use crate::config::secret_file;
 use crate::doctor::code::Code;
 use crate::doctor::finding::{Finding, Place};
 use crate::doctor::live::client::{Client, ClientError};
-use crate::doctor::live::ice::server::{Credentials, IceServer};
+use crate::doctor::live::ice::server::with_login;
 use crate::doctor::live::media::Heard;
 use crate::doctor::live::{accounts, connect, ice, own_engine, self_call, test_call, tokens};
 use crate::doctor::offline::refusals::of_secret;
@@ -26,7 +26,7 @@ pub(crate) async fn go(
     report: &mut Report,
 ) {
     let reached = connect::check(&config.accounts, report).await;
-    let servers = ice_servers(wish, report);
+    let servers = ice_servers(&config.accounts, wish, report);
     ice::check::check(servers, !reached.is_empty(), report).await;
     let standing: Vec<AccountConfig> = config
         .accounts
@@ -54,30 +54,33 @@ pub(crate) async fn go(
     }
 }
 
-/// The STUN and TURN servers to look at.
-fn ice_servers(wish: &Doctor, report: &mut Report) -> Vec<IceServer> {
+/// The STUN and TURN servers to look at: those of the accounts, each once, and those that were asked for.
+fn ice_servers(accounts: &[AccountConfig], wish: &Doctor, report: &mut Report) -> Vec<IceServer> {
     let file = wish.turn_credentials_file.as_deref();
-    let credentials = file.and_then(|file| turn_credentials(file, report));
-    let urls = wish.stun.iter().chain(&wish.turn).cloned();
-    urls.map(|url| IceServer {
-        url,
-        credentials: credentials.clone(),
-    })
-    .collect()
+    let login = file.and_then(|file| turn_login(file, report));
+    let given = wish.stun.iter().chain(&wish.turn).cloned();
+    let given = given.map(|server| with_login(server, login.as_ref()));
+    let configured = accounts
+        .iter()
+        .flat_map(|account| account.ice.servers.of(account.dialect, &account.server));
+    let mut servers: Vec<IceServer> = Vec::new();
+    for server in configured.chain(given) {
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    servers
 }
 
-fn turn_credentials(file: &Path, report: &mut Report) -> Option<Credentials> {
+fn turn_login(file: &Path, report: &mut Report) -> Option<Secret> {
     let place = Place::line(file, None);
     let (code, what, remedy) = match secret_file::read(file) {
-        Ok(secret) => match Credentials::read(&secret) {
-            Some(credentials) => return Some(credentials),
-            None => (
-                Code::SecretUnusable,
-                "the credentials file of the TURN servers is not of the form user:password"
-                    .to_owned(),
-                "write the user name, a colon and the password into it",
-            ),
-        },
+        Ok(secret) if secret.expose().contains(':') => return Some(secret),
+        Ok(_) => (
+            Code::SecretUnusable,
+            "the credentials file of the TURN servers is not of the form user:password".to_owned(),
+            "write the user name, a colon and the password into it",
+        ),
         Err(fault) => {
             let (code, remedy) = of_secret(&fault);
             (code, fault.to_string(), remedy)

@@ -42,11 +42,11 @@ fn meaning(fault: &Fault) -> (Code, Option<&str>, &'static str) {
             let (code, remedy) = of_secret(fault);
             (code, Some(account), remedy)
         }
-        Fault::AnonymousInbound { account, .. }
+        Fault::TokenChoice { account, .. }
+        | Fault::LoginChoice { account, .. }
+        | Fault::AnonymousInbound { account, .. }
         | Fault::DuplicateTool { account, .. }
         | Fault::NoAssistants { account, .. }
-        | Fault::TokenChoice { account, .. }
-        | Fault::LoginChoice { account, .. }
         | Fault::LoginUnsupported { account, .. } => (Code::ConfigRefused, Some(account), CORRECT),
         Fault::Syntax { .. }
         | Fault::UnknownKey { .. }

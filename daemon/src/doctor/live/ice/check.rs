@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use offhook_engine::vocabulary::IceServer;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
@@ -13,7 +14,6 @@ use crate::doctor::live::ice::message::{
     Answer, Challenge, allocate, allocate_as, binding, give_back,
 };
 use crate::doctor::live::ice::nat::{Nat, local_address};
-use crate::doctor::live::ice::server::{IceServer, Service, Transport};
 use crate::doctor::report::{Report, Stage};
 
 /// What a look at one server brought.
@@ -92,7 +92,7 @@ pub(crate) async fn check(servers: Vec<IceServer>, connected: bool, report: &mut
 
 async fn look(server: IceServer, sockets: &Sockets) -> Look {
     let begun = Instant::now();
-    let (address, outcome) = match resolve(&server.url).await {
+    let (address, outcome) = match resolve(&server).await {
         Ok(address) => (Some(address), walk(&server, address, sockets).await),
         Err(error) => (None, Err(error)),
     };
@@ -113,10 +113,10 @@ async fn walk(
         (true, Some(v6)) => v6,
         _ => &sockets.v4,
     };
-    let mut way = open(&server.url, address, socket).await?;
+    let mut way = open(server, address, socket).await?;
     // Nothing that is written here could be too long, but for a name or a password of the operator's.
     let unwritable = |_| ExchangeError::NotStun;
-    if server.url.service == Service::Stun {
+    if !server.protocol.relays() {
         return ask(&mut way, &binding()).await.map(seen);
     }
     let challenge = match ask(&mut way, &allocate().map_err(unwritable)?).await? {
@@ -162,12 +162,13 @@ fn stage(look: &Look) -> Stage {
     };
     Stage {
         account: None,
-        name: match look.server.url.service {
-            Service::Stun => "stun",
-            Service::Turn => "turn",
+        name: if look.server.protocol.relays() {
+            "turn"
+        } else {
+            "stun"
         },
         took: look.took,
-        detail: Some(format!("{}: {said}", look.server.url)),
+        detail: Some(format!("{}: {said}", look.server)),
     }
 }
 
@@ -186,14 +187,14 @@ async fn kind_of_nat(looks: &[Look], sockets: &Sockets) -> Option<(Nat, Duration
     let port = sockets.v4.local_addr().ok()?.port();
     let took = looks
         .iter()
-        .filter(|look| look.server.url.service == Service::Stun)
+        .filter(|look| !look.server.protocol.relays())
         .map(|look| look.took)
         .sum();
     Some((Nat::judge((address, port).into(), &seen)?, took))
 }
 
 fn findings(looks: &[Look], connected: bool) -> Vec<Finding> {
-    let over_udp = |look: &&Look| look.server.url.transport == Transport::Udp;
+    let over_udp = |look: &&Look| !look.server.protocol.is_stream();
     let silent = |look: &Look| matches!(look.outcome, Err(ExchangeError::Silent));
     let asked = looks.iter().filter(over_udp).count();
     let others = looks
@@ -205,7 +206,7 @@ fn findings(looks: &[Look], connected: bool) -> Vec<Finding> {
         let names: Vec<String> = looks
             .iter()
             .filter(over_udp)
-            .map(|look| look.server.url.to_string())
+            .map(|look| look.server.to_string())
             .collect();
         let what = format!(
             "TCP comes through, and nothing over UDP: no answer from {}",
@@ -231,20 +232,21 @@ fn udp_blocked(place: Place, what: &str) -> Finding {
 }
 
 fn of_look(look: &Look) -> Option<Finding> {
-    let url = &look.server.url;
+    let url = &look.server;
     let place = Place {
         server: Some(url.to_string()),
         ..Place::default()
     };
-    let (code, remedy) = match url.service {
-        Service::Stun => (
-            Code::StunUnreachable,
-            "check name and port, and whether a firewall drops UDP to it; name another server",
-        ),
-        Service::Turn => (
+    let (code, remedy) = if url.protocol.relays() {
+        (
             Code::TurnUnreachable,
             "check name, port and transport, and whether a firewall drops packets to it",
-        ),
+        )
+    } else {
+        (
+            Code::StunUnreachable,
+            "check name and port, and whether a firewall drops UDP to it; name another server",
+        )
     };
     match &look.outcome {
         Ok(Outcome::Refused { code, reason }) => {

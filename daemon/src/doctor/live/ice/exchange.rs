@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_engine::vocabulary::{IceServer, ServerProtocol};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,7 +15,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::doctor::live::ice::message::{Answer, LONGEST, Request, length, read};
-use crate::doctor::live::ice::server::{IceUrl, Transport};
 
 /// For name, connection and answer together.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// The server's address, of the family that sockets here have if there is a choice.
-pub(super) async fn resolve(url: &IceUrl) -> Result<SocketAddr, ExchangeError> {
+pub(super) async fn resolve(url: &IceServer) -> Result<SocketAddr, ExchangeError> {
     let name = |error| ExchangeError::Name {
         host: url.host.clone(),
         error,
@@ -67,16 +67,16 @@ pub(super) async fn resolve(url: &IceUrl) -> Result<SocketAddr, ExchangeError> {
         .ok_or_else(|| name(io::ErrorKind::NotFound.into()))
 }
 
-/// Opens the way that the URL names.
+/// Opens the way that the server's URL names.
 pub(super) async fn open<'a>(
-    url: &IceUrl,
+    url: &IceServer,
     server: SocketAddr,
     socket: &'a UdpSocket,
 ) -> Result<Way<'a>, ExchangeError> {
-    match url.transport {
-        Transport::Udp => Ok(Way::Udp(socket, server)),
-        Transport::Tcp => Ok(Way::Stream(Box::new(connect(server).await?))),
-        Transport::Tls => {
+    match url.protocol {
+        ServerProtocol::Stun | ServerProtocol::TurnUdp => Ok(Way::Udp(socket, server)),
+        ServerProtocol::TurnTcp => Ok(Way::Stream(Box::new(connect(server).await?))),
+        ServerProtocol::TurnTls => {
             let stream = connect(server).await?;
             let name = ServerName::try_from(url.host.clone())
                 .map_err(|error| ExchangeError::Tls(io::Error::other(error)))?;

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
+use offhook_engine::vocabulary::RelayCredentials;
 use stun_types::attribute::{ErrorCode, Nonce, RawAttribute, Realm, Username, XorMappedAddress};
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageWriteVec,
     Method, StunWriteError, TransactionId,
 };
 use stun_types::prelude::*;
-
-use crate::doctor::live::ice::server::Credentials;
 
 /// RFC 8656, section 17.
 const ALLOCATE: Method = Method::new(0x003);
@@ -58,7 +57,7 @@ pub(super) fn allocate() -> Result<Request, StunWriteError> {
 
 /// Asks for a relayed address.
 pub(super) fn allocate_as(
-    who: &Credentials,
+    who: &RelayCredentials,
     challenge: &Challenge,
 ) -> Result<Request, StunWriteError> {
     signed(ALLOCATE, REQUESTED_TRANSPORT, who, challenge)
@@ -66,7 +65,7 @@ pub(super) fn allocate_as(
 
 /// Gives it back.
 pub(super) fn give_back(
-    who: &Credentials,
+    who: &RelayCredentials,
     challenge: &Challenge,
 ) -> Result<Request, StunWriteError> {
     signed(REFRESH, NO_LIFETIME, who, challenge)
@@ -75,17 +74,17 @@ pub(super) fn give_back(
 fn signed(
     method: Method,
     attribute: (u16, [u8; 4]),
-    who: &Credentials,
+    who: &RelayCredentials,
     challenge: &Challenge,
 ) -> Result<Request, StunWriteError> {
     let mut message = Message::builder_request(method, MessageWriteVec::new());
     add(&mut message, attribute)?;
-    message.add_attribute(&Username::new(&who.user)?)?;
+    message.add_attribute(&Username::new(&who.username)?)?;
     message.add_attribute(&Realm::new(&challenge.realm)?)?;
     message.add_attribute(&Nonce::new(&challenge.nonce)?)?;
     let key = LongTermKeyCredentials::new(
-        who.user.clone(),
-        who.password.expose().to_owned(),
+        who.username.clone(),
+        who.password.as_str().to_owned(),
         challenge.realm.clone(),
     );
     message.add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1)?;
@@ -139,7 +138,7 @@ pub(super) fn length(head: [u8; 20]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use offhook_engine::vocabulary::Secret;
+    use offhook_engine::vocabulary::IceServer;
 
     use super::*;
 
@@ -173,7 +172,9 @@ mod tests {
         let Some(Answer::Unauthorised(challenge)) = read(&error.finish(), request.id) else {
             panic!("no challenge")
         };
-        let who = Credentials::read(&Secret::new("user:pass:word")).unwrap();
+        let server: IceServer = "turn:a.example".parse().unwrap();
+        let who = server.with_credentials("user", "pass:word").credentials;
+        let who = who.unwrap();
         let again = allocate_as(&who, &challenge).unwrap();
         let again = Message::from_bytes(&again.bytes).unwrap();
         assert_eq!(again.attribute::<Username>().unwrap().username(), "user");
