@@ -94,9 +94,11 @@ fn ask(client: &Client, number: u8) -> Result<(), Error> {
             })
             .map(drop),
         5 => client.delete_credential("1").map(drop),
-        6 => client
-            .token("1")
-            .map(|token| drop(expires_at(token.expose()))),
+        6 => {
+            let token = client.token("1")?;
+            let _end = expires_at(token.expose());
+            Ok(())
+        }
         7 => client.token_material("1").map(drop),
         _ => {
             client.connection_registration("1")?;

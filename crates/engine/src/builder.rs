@@ -76,6 +76,10 @@ impl Builder {
                 )));
             }
         }
+        let wanted = self.accounts.iter().find(|account| account.call_reports);
+        if let Some(account) = wanted.filter(|_| !cfg!(feature = "call-reports")) {
+            return Err(BuildError::NoCallReports(Arc::from(account.name.as_str())));
+        }
         start(self)
     }
 }

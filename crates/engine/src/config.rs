@@ -54,6 +54,9 @@ pub struct AccountConfig {
     pub tools: Vec<Tool>,
     /// Calls of an earlier process that the server still keeps are taken up. Needs a state file.
     pub recover_calls: bool,
+    /// Report each call to the server's host, as Telnyx's own SDK does (Telnyx; needs the feature `call-reports`): its
+    /// figures, both numbers, and a log without session descriptions.
+    pub call_reports: bool,
     /// STUN and TURN servers, which candidates are used, and whether they trickle.
     pub ice: IceConfig,
 }
@@ -83,6 +86,7 @@ impl AccountConfig {
             server_commands: false,
             tools: Vec::new(),
             recover_calls: true,
+            call_reports: false,
             ice: IceConfig::default(),
         }
     }

@@ -211,6 +211,9 @@ pub enum BuildError {
     /// Two accounts with one name.
     #[error("two accounts are named `{0}`: give each its own name")]
     DuplicateAccount(Arc<str>),
+    /// An account wants its calls reported, and this build cannot.
+    #[error("account `{0}` wants its calls reported: build with the feature `call-reports`")]
+    NoCallReports(Arc<str>),
     /// The system's random numbers are not to be had.
     #[error("the system gives no random numbers ({0}): nothing secret can be made without them")]
     NoEntropy(getrandom::Error),

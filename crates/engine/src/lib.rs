@@ -46,7 +46,10 @@
 
 pub mod account;
 pub mod builder;
+mod calendar;
 mod call;
+#[cfg(feature = "call-reports")]
+mod call_report;
 pub mod command_line;
 pub mod config;
 pub mod core;

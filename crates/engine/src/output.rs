@@ -24,6 +24,8 @@ pub struct AccountKey(pub usize);
 pub enum Output {
     /// Give this to the account's signalling session.
     Signaling(AccountKey, Command),
+    /// Reports of the account's calls go under this name from now on (Telnyx).
+    ReportKey(AccountKey, String),
     /// Ask the account's token source, and give its token, or its failure, to the session.
     FetchToken(AccountKey),
     /// Have a program of the account's answer this tool call; `tool_finished` brings its answer.

@@ -81,6 +81,18 @@ pub(crate) fn read(
         account.token_refresh.before = duration("refresh_before", before)?;
     }
     account.region = raw.region.as_ref().map(read_region).transpose()?;
+    if let Some(wanted) = &raw.call_reports {
+        account.call_reports = *wanted.get_ref();
+        if account.call_reports && !dialect.gateway_fields {
+            let fault = value(
+                "call_reports",
+                "true",
+                format!("a {} server takes none", dialect.name),
+                "false, or an account at Telnyx",
+            );
+            return Err((Some(wanted.span().start), fault));
+        }
+    }
     account.ice = ice::read(raw, &account.name, surroundings)?;
     account.user_variables.clone_from(&raw.user_variables);
     account.login_params.clone_from(&raw.login_params);
@@ -137,6 +149,7 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         ice_servers: _,
         ice_policy: _,
         trickle_ice: _,
+        call_reports: _,
     } = raw;
     let inbound: [Option<(&'static str, usize)>; 0] = [];
     match inbound.into_iter().flatten().next() {

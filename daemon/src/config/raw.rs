@@ -65,6 +65,7 @@ pub(crate) struct RawAccount {
     pub(crate) ice_servers: Option<Vec<Spanned<RawIceServer>>>,
     pub(crate) ice_policy: Option<Text>,
     pub(crate) trickle_ice: Option<bool>,
+    pub(crate) call_reports: Option<Spanned<bool>>,
 }
 
 /// One of `ice_servers`: a URL by itself, or with credentials.

@@ -1,3 +1,4 @@
 //! Calls through the daemon and the sandbox: what each number does.
 
 mod numbers;
+mod reports;

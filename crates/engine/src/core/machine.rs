@@ -249,6 +249,9 @@ impl Core {
             SignalingEvent::Remember { state } => {
                 return self.outbox.push_back(Output::Remember(account, state));
             }
+            SignalingEvent::ReportKey { id } => {
+                return self.outbox.push_back(Output::ReportKey(account, id));
+            }
             SignalingEvent::ApiReply { id, result } => {
                 return self.outbox.push_back(Output::Answer(id, result));
             }

@@ -7,10 +7,16 @@ mod clock;
 mod command;
 pub mod engine;
 pub mod events;
+#[cfg(any(feature = "token-endpoint", feature = "call-reports"))]
+mod https;
 mod ice_servers;
 mod line;
 mod memory;
 pub mod probe;
+#[cfg(feature = "call-reports")]
+mod report_post;
+#[cfg(feature = "call-reports")]
+mod reporting;
 mod request;
 pub mod secret_file;
 mod shard;

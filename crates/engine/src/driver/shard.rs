@@ -35,6 +35,8 @@ use crate::driver::events::{Events, Notice, Subscription};
 use crate::driver::ice_servers::{AccountIce, Found, Names};
 use crate::driver::line::{Keyed, Line, SocketKey, close_reason, failure};
 use crate::driver::memory::Memory;
+#[cfg(feature = "call-reports")]
+use crate::driver::reporting::Reporting;
 use crate::driver::request::{Reply, Request};
 use crate::driver::sound::{self, Opened};
 use crate::driver::surroundings::{Change, ClockChange, Surroundings};
@@ -68,6 +70,9 @@ pub(crate) struct Shard {
     /// What each account asks of STUN and TURN servers, in the order of accounts.
     pub(crate) ice: Vec<AccountIce>,
     pub(crate) names: Names,
+    /// Reports of calls, for accounts that want them.
+    #[cfg(feature = "call-reports")]
+    pub(crate) reporting: Reporting,
     pub(crate) notices: broadcast::Sender<Notice>,
     /// Where accounts get their tokens, in the order of accounts.
     pub(crate) token_sources: Vec<Option<TokenSource>>,
@@ -95,6 +100,8 @@ pub(crate) struct Moving {
     look_at: Option<Instant>,
     /// Questions to token sources that are under way.
     fetches: FuturesUnordered<BoxFuture<'static, (usize, Result<Secret, TokenError>)>>,
+    /// Parts of call reports on their way.
+    posts: FuturesUnordered<BoxFuture<'static, ()>>,
     /// The state file is being written.
     writing: Option<BoxFuture<'static, ()>>,
     /// Commands that wait for a server's answer, by their number.
@@ -119,6 +126,7 @@ enum Next {
     Fetched(usize, Result<Secret, TokenError>),
     Tool(Finished),
     Written,
+    Posted,
     LookAtFiles,
     Addresses(Vec<Change>),
     Timeout,
@@ -151,6 +159,7 @@ impl Shard {
                     self.core.tool_finished(account, call, outcome, now);
                 }
                 Next::Written => self.state.writing = None,
+                Next::Posted => {}
                 Next::LookAtFiles => {
                     self.state.look_at = Some(now + files::EVERY);
                     for account in self.token_files.changed() {
@@ -208,6 +217,7 @@ impl Shard {
             Some((call, opened, found)) = state.sounds.next() => Next::Sound(call, opened, found),
             Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
             Some(finished) = self.tools.next() => Next::Tool(finished),
+            Some(()) = state.posts.next() => Next::Posted,
             () = written => Next::Written,
             () = files => Next::LookAtFiles,
             changes = self.surroundings.addresses() => Next::Addresses(changes),
@@ -422,6 +432,7 @@ impl Shard {
                     }
                 }
                 Output::Remember(AccountKey(account), state) => self.remember(account, state),
+                Output::ReportKey(AccountKey(account), id) => self.report_key(account, id),
                 Output::Answer(id, result) => {
                     if let Some(reply) = self.state.answers.remove(&id) {
                         drop(reply.send(result.map_err(Error::Server)));
@@ -542,6 +553,8 @@ impl Shard {
 
     fn remember(&mut self, account: usize, state: Remembered) {
         if let (Some(memory), Some(name)) = (&mut self.memory, self.core.name_of(account)) {
+            #[cfg(feature = "call-reports")]
+            self.reporting.instance(&name, state.voice_sdk_id.clone());
             memory.set(&name, state);
         }
     }
@@ -558,6 +571,7 @@ impl Shard {
 
     fn tell(&mut self, event: Event) {
         self.state.seq += 1;
+        self.report(&event);
         tracing::trace!(seq = self.state.seq, account = %event.account, kind = ?event.kind, "event");
         // Nobody needs to listen.
         let _ = self.notices.send(Notice {
@@ -567,6 +581,26 @@ impl Shard {
         });
     }
 
+    #[cfg(feature = "call-reports")]
+    fn report_key(&mut self, account: usize, id: String) {
+        if let Some(name) = self.core.name_of(account) {
+            self.reporting.named(&name, id);
+        }
+    }
+
+    #[cfg(feature = "call-reports")]
+    fn report(&mut self, event: &Event) {
+        if let Some(posting) = self.reporting.event(event) {
+            self.state.posts.push(posting.boxed());
+        }
+    }
+
+    #[cfg(not(feature = "call-reports"))]
+    fn report_key(&mut self, _account: usize, _id: String) {}
+
+    #[cfg(not(feature = "call-reports"))]
+    fn report(&mut self, _event: &Event) {}
+
     /// Lets closed sockets send what they hold, and recordings reach the disk.
     async fn flush(&mut self) {
         let disk = self.disk.clone();
@@ -574,7 +608,10 @@ impl Shard {
         for line in &mut self.lines {
             line.disconnect();
         }
-        let emptied = async { while self.state.connections.next().await.is_some() {} };
+        let emptied = async {
+            while self.state.connections.next().await.is_some() {}
+            while self.state.posts.next().await.is_some() {}
+        };
         // Whoever is not done by then has lost its last bytes; the end must come all the same.
         let _ = timeout(LAST_BYTES, emptied).await;
         let _ = recordings.await;

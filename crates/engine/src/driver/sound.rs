@@ -16,8 +16,8 @@ use offhook_media::program::Program;
 use offhook_signaling::call_id::CallId;
 use tokio::task::spawn_blocking;
 
+use crate::calendar;
 use crate::config::AudioConfig;
-use crate::driver::clock;
 
 /// What a call does with its audio, ready for the worker.
 pub(crate) struct Opened {
@@ -121,7 +121,7 @@ fn open_now(audio: &AudioConfig, disk: &Disk, call: &CallId, time: SystemTime) -
         Source::silence()
     });
     let name = file_name(call.as_str());
-    let time = clock::for_file_name(time);
+    let time = calendar::for_file_name(time);
     let sink = open_sink(
         &audio.output,
         RecordingNames {

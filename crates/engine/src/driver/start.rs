@@ -24,6 +24,8 @@ use crate::driver::engine::Engine;
 use crate::driver::ice_servers::{AccountIce, Names};
 use crate::driver::line::Line;
 use crate::driver::memory::Memory;
+#[cfg(feature = "call-reports")]
+use crate::driver::reporting::Reporting;
 use crate::driver::shard::{Moving, Shard};
 use crate::driver::surroundings::Surroundings;
 use crate::driver::token::files::Files;
@@ -68,6 +70,8 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         .iter()
         .map(|account| account.token_source.clone())
         .collect();
+    #[cfg(feature = "call-reports")]
+    let reporting = Reporting::of(&builder.accounts);
     let ice = builder.accounts.iter().map(AccountIce::of).collect();
     let tools = Tools::new(builder.accounts.iter().map(|account| &account.tools[..]));
     let lines = builder
@@ -108,6 +112,8 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         bind,
         ice,
         names: Names::default(),
+        #[cfg(feature = "call-reports")]
+        reporting,
         token_sources,
         token_files,
         fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),

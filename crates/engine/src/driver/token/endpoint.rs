@@ -1,20 +1,14 @@
 //! Asks a web service for a token. Blocks: runs on a thread for such work.
 
 use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_signaling::secret::Secret;
-use rustls::crypto::ring;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
+use ureq::Body;
 use ureq::http::Response;
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::{Agent, Body};
 
-use crate::driver::secret_file;
+use crate::driver::{https, secret_file};
 use crate::error::SecretFileError;
 use crate::ice::is_loopback;
 use crate::token_source::{HeaderValue, HttpMethod, LONGEST_ANSWER, TokenEndpoint, TokenError};
@@ -25,7 +19,7 @@ const USUAL_POINTER: &str = "/token";
 pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
     let url = &wanted.url;
     check_url(wanted)?;
-    let agent = agent(wanted)?;
+    let agent = https::agent(wanted.ca_file.as_deref(), wanted.time_limit)?;
     let fields = wanted
         .headers
         .iter()
@@ -91,45 +85,6 @@ fn check_url(wanted: &TokenEndpoint) -> Result<(), TokenError> {
         url: wanted.shown().to_owned(),
         why,
     })
-}
-
-fn agent(wanted: &TokenEndpoint) -> Result<Agent, TokenError> {
-    let system = rustls_native_certs::load_native_certs().certs;
-    let own = match &wanted.ca_file {
-        Some(path) => read_ca(path)?,
-        None => Vec::new(),
-    };
-    let roots: Vec<Certificate<'static>> = system
-        .iter()
-        .chain(&own)
-        .map(|der| Certificate::from_der(der).to_owned())
-        .collect();
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .root_certs(RootCerts::from(roots))
-        .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .timeout_global(Some(wanted.time_limit))
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .proxy(None)
-        .user_agent(concat!("offhook/", env!("CARGO_PKG_VERSION")))
-        .build();
-    Ok(Agent::new_with_config(config))
-}
-
-fn read_ca(path: &Path) -> Result<Vec<CertificateDer<'static>>, TokenError> {
-    let unreadable = |error: std::io::Error| SecretFileError::Unreadable {
-        path: path.to_owned(),
-        error,
-    };
-    let pem = std::fs::read(path).map_err(unreadable)?;
-    CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| unreadable(std::io::Error::other(error.to_string())).into())
 }
 
 fn read_header(value: &HeaderValue) -> Result<Secret, SecretFileError> {

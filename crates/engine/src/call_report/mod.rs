@@ -1,0 +1,6 @@
+//! Reports of calls for Telnyx's support, as its own SDK sends them, where an account has them switched on. No I/O.
+//!
+//! A report is made of the engine's own events. It never holds a session description, a password, a token or a header.
+
+pub(crate) mod body;
+pub(crate) mod collector;

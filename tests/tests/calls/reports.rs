@@ -1,0 +1,46 @@
+//! Reports of calls: posted where they are switched on, and only there.
+
+use std::time::Duration;
+
+use offhook_tests::daemon::Config;
+use offhook_tests::sandbox::Sandbox;
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_call_is_reported_at_its_end_where_the_account_wants_it() {
+    let mut sandbox = Sandbox::start(&[]);
+    // The silent account calls first, so that its report would be there by the time the other's is.
+    for (user, keys) in [("demo-1", ""), ("demo-2", "call_reports = true\n")] {
+        let config = Config::new();
+        let password = config.secret("password", "sandbox");
+        let login = format!("login = {user:?}\npassword_file = {password:?}\n{keys}");
+        let daemon = config
+            .account_with("kiosk", "telnyx", &sandbox.ready.verto, &login)
+            .launch();
+        let mut control = daemon.ready();
+        let call = control.call("9185");
+        let ended = control.wait_ended(&call, PATIENCE);
+        assert!(ended.answered);
+        if keys.is_empty() {
+            continue;
+        }
+        let log = sandbox.program.wait_for_stderr("call report", PATIENCE);
+        let report = log.lines().find(|line| line.contains("call report"));
+        let report = report.expect("it is there");
+        assert!(
+            report.contains("user=\"demo-2\"") && report.contains(&call),
+            "{report}"
+        );
+        assert!(
+            !report.contains("refused") && !report.contains("intervals=0"),
+            "{report}"
+        );
+    }
+    assert!(
+        !sandbox
+            .program
+            .stderr()
+            .contains("call report user=\"demo-1\"")
+    );
+}
