@@ -1,9 +1,12 @@
 //! Candidates beyond our own addresses: what STUN servers see, and what TURN servers relay. No I/O.
 
+#[cfg(feature = "driver")]
 mod binding;
 pub mod config;
 pub mod failure;
+#[cfg(feature = "driver")]
 pub(crate) mod gatherer;
+#[cfg(feature = "driver")]
 mod relay;
-#[cfg(test)]
+#[cfg(all(test, feature = "driver"))]
 mod tests;
