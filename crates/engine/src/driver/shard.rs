@@ -311,6 +311,16 @@ impl Shard {
 
     /// An address that is gone takes its sockets along; a new one may be the way for whoever waits.
     fn on_addresses(&mut self, changes: &[Change], now: Instant) {
+        if changes
+            .iter()
+            .any(|change| !matches!(change, Change::Came(_)))
+        {
+            for worker in self.workers.handles() {
+                if let Err(error) = worker.addresses_changed() {
+                    tracing::warn!(%error, "calls find out by themselves that an address is gone");
+                }
+            }
+        }
         for account in 0..self.lines.len() {
             let Some(line) = self.lines.get(account) else {
                 continue;

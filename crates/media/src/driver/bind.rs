@@ -111,6 +111,17 @@ impl Addresses {
         Ok(addresses)
     }
 
+    /// The next listing is a fresh one.
+    pub(crate) fn forget(&mut self) {
+        self.listed = None;
+    }
+
+    /// Whether this machine has the address now; when in doubt it has.
+    pub(crate) fn has(&mut self, ip: IpAddr, now: Instant) -> bool {
+        self.listing(now)
+            .map_or(true, |listing| listing.iter().any(|listed| listed.ip == ip))
+    }
+
     fn listing(&mut self, now: Instant) -> Result<&[Listed], BindError> {
         if self
             .listed

@@ -26,7 +26,7 @@ use crate::program::{CallKey, Destination, Numbering, Outgoing, Program, SLOT};
 use crate::session::config::SessionConfig;
 use crate::session::error::MediaError;
 use crate::session::event::MediaEvent;
-use crate::session::media_session::{MediaSession, Output};
+use crate::session::media_session::{MediaSession, Output, Renewal};
 
 /// Token of the wake-up by commands; sockets count from zero.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -55,7 +55,7 @@ pub(crate) struct EventLoop {
     /// Sockets that may have more to read.
     ready: VecDeque<usize>,
     timers: Timers,
-    addresses: Addresses,
+    pub(super) addresses: Addresses,
     ports: Ports,
     rng: StdRng,
     /// The slots of all calls are counted from here, each with its own phase.
@@ -72,6 +72,8 @@ pub(super) struct Call {
     pub(super) session: MediaSession,
     pub(super) sockets: Vec<usize>,
     pub(super) gathering: Gathering,
+    /// Where its sockets belong.
+    pub(super) bind: Bind,
 }
 
 pub(super) struct Socket {
@@ -250,6 +252,9 @@ impl EventLoop {
             }
             Command::CreateOffer(key) => self.describe(key, Pending::Offer),
             Command::AcceptOffer(key, offer, renewal) => {
+                if renewal == Renewal::Afresh {
+                    self.rebind(key);
+                }
                 self.describe(key, Pending::Answer { offer, renewal });
             }
             Command::AddRemoteCandidate(key, candidate) => {
@@ -273,12 +278,15 @@ impl EventLoop {
                 session.hold(hold, now);
                 None
             }),
-            Command::RestartIce(key) => self.with_call(key, |session| {
-                session.restart_ice(now);
-                Some(CallEvent::LocalOffer {
-                    sdp: session.create_offer(now),
-                })
-            }),
+            Command::RestartIce(key) => {
+                self.with_call(key, |session| {
+                    session.restart_ice(now);
+                    None
+                });
+                self.rebind(key);
+                self.describe(key, Pending::Offer);
+            }
+            Command::AddressesChanged => self.look_at_addresses(now),
             Command::Close(key) => {
                 if let Some(index) = self.keys.get(&key).copied() {
                     self.close(index);
@@ -303,6 +311,29 @@ impl EventLoop {
             self.sink.event(key, event);
         }
         self.drain(index);
+    }
+
+    /// Tells the calls whose media goes by an address that is gone, before their checks would find out.
+    fn look_at_addresses(&mut self, now: Instant) {
+        self.addresses.forget();
+        let addresses = &mut self.addresses;
+        for (_, call) in &self.calls {
+            let Some(route) = call.session.route() else {
+                continue;
+            };
+            let own = call.sockets.iter().any(|socket| {
+                let socket = self.sockets.get(*socket);
+                socket.is_some_and(|socket| socket.local == route.local)
+            });
+            if own && !addresses.has(route.local.ip(), now) {
+                let lost = MediaEvent::PathLost { given_up: false };
+                self.sink.event(call.key, CallEvent::Media(lost));
+            }
+        }
+    }
+
+    pub(super) fn index_of(&self, key: CallKey) -> Option<usize> {
+        self.keys.get(&key).copied()
     }
 
     pub(super) fn call_of(&mut self, key: CallKey) -> Option<&mut Call> {
@@ -338,6 +369,7 @@ impl EventLoop {
             session,
             sockets: Vec::with_capacity(addresses.len()),
             gathering: Gathering::default(),
+            bind: bind.clone(),
         };
         let mut failed = None;
         let mut bases = Vec::with_capacity(addresses.len());
@@ -367,7 +399,7 @@ impl EventLoop {
         Ok(())
     }
 
-    fn open_socket(
+    pub(super) fn open_socket(
         &mut self,
         address: IpAddr,
         call: usize,
@@ -501,6 +533,13 @@ impl EventLoop {
         }
     }
 
+    pub(super) fn close_socket(&mut self, index: usize) {
+        if let Some(mut socket) = self.sockets.try_remove(index) {
+            // Closing would do as well; a failure here has no consequence.
+            let _ = self.poll.registry().deregister(&mut socket.socket);
+        }
+    }
+
     /// Forgets a call and closes its sockets.
     fn remove(&mut self, index: usize, error: Option<MediaError>) {
         let Some(call) = self.calls.try_remove(index) else {
@@ -512,10 +551,7 @@ impl EventLoop {
         self.keys.remove(&call.key);
         self.timers.set(index, None);
         for socket in &call.sockets {
-            if let Some(mut socket) = self.sockets.try_remove(*socket) {
-                // Closing would do as well; a failure here has no consequence.
-                let _ = self.poll.registry().deregister(&mut socket.socket);
-            }
+            self.close_socket(*socket);
         }
         let statistics = Box::new(call.session.statistics(now()));
         self.sink

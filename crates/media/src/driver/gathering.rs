@@ -1,7 +1,7 @@
 //! Carries out what a call's gatherer wants: datagrams and connections to servers, and the descriptions that wait.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use mio::{Interest, Token};
@@ -10,7 +10,7 @@ use slab::Slab;
 use crate::driver::event::CallEvent;
 use crate::driver::event_loop::{EventLoop, Socket, now};
 use crate::driver::stream::{News, Stream};
-use crate::ice::candidate::Candidate;
+use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
 use crate::ice::gathering::gatherer::{Gatherer, Output, Sent, StreamId};
 use crate::program::CallKey;
@@ -41,8 +41,7 @@ pub(super) struct Gathering {
     /// Connections by their place in the loop's table.
     pub(super) connections: Vec<(StreamId, usize)>,
     pub(super) pending: Vec<Pending>,
-    trickle: bool,
-    relay_only: bool,
+    config: GatheringConfig,
 }
 
 impl Gathering {
@@ -53,25 +52,29 @@ impl Gathering {
         session: &mut MediaSession,
         now: Instant,
     ) -> Self {
-        let relay_only = config.policy == CandidatePolicy::RelayOnly;
-        if config.servers.is_empty() {
-            return Self {
-                relay_only,
-                ..Self::default()
-            };
-        }
-        let trickle = config.trickle;
-        session.set_gathering(trickle);
-        Self {
-            gatherer: Some(Box::new(Gatherer::new(config, bases, now))),
-            trickle,
-            relay_only,
+        let mut gathering = Self {
+            config,
             ..Self::default()
+        };
+        gathering.ask(bases, session, now);
+        gathering
+    }
+
+    /// Asks the servers, from these sockets.
+    fn ask(&mut self, bases: &[SocketAddr], session: &mut MediaSession, now: Instant) {
+        if !self.config.servers.is_empty() {
+            session.set_gathering(self.trickles());
+            let gatherer = Gatherer::new(self.config.clone(), bases, now);
+            self.gatherer = Some(Box::new(gatherer));
         }
     }
 
-    pub(super) const fn hides_hosts(&self) -> bool {
-        self.relay_only
+    pub(super) fn hides_hosts(&self) -> bool {
+        self.config.policy == CandidatePolicy::RelayOnly
+    }
+
+    fn trickles(&self) -> bool {
+        self.config.trickle && !self.config.servers.is_empty()
     }
 
     /// Whether there is no candidate, and none to come.
@@ -83,7 +86,7 @@ impl Gathering {
     /// Whether a description has to wait.
     pub(super) fn holds_descriptions(&self) -> bool {
         let gathering = |gatherer: &Gatherer| !gatherer.is_complete();
-        !self.trickle && self.gatherer.as_deref().is_some_and(gathering)
+        !self.trickles() && self.gatherer.as_deref().is_some_and(gathering)
     }
 }
 
@@ -116,6 +119,93 @@ impl EventLoop {
                 }
             })
         });
+    }
+
+    /// Before a description on new credentials: sockets on addresses that are gone are closed, new addresses get theirs,
+    /// and the servers are asked again. Where nothing has changed, nothing happens.
+    pub(super) fn rebind(&mut self, key: CallKey) {
+        let now = now();
+        let Some(index) = self.index_of(key) else {
+            return;
+        };
+        let Some(call) = self.calls.get(index) else {
+            return;
+        };
+        self.addresses.forget();
+        // Without any address there is nothing better than what there is.
+        let Ok(wanted) = self.addresses.of(&call.bind, now) else {
+            return;
+        };
+        let bound: Vec<(usize, SocketAddr)> = call
+            .sockets
+            .iter()
+            .filter_map(|socket| Some((*socket, self.sockets.get(*socket)?.local)))
+            .collect();
+        let gone: Vec<(usize, SocketAddr)> = bound
+            .iter()
+            .copied()
+            .filter(|(_, local)| !wanted.contains(&local.ip()))
+            .collect();
+        let fresh: Vec<IpAddr> = wanted
+            .into_iter()
+            .filter(|ip| !bound.iter().any(|(_, local)| local.ip() == *ip))
+            .collect();
+        if gone.is_empty() && fresh.is_empty() {
+            return;
+        }
+        let opened: Vec<(usize, SocketAddr)> = fresh
+            .into_iter()
+            .filter_map(|ip| self.open_socket(ip, index).ok())
+            .collect();
+        self.move_to(index, &gone, &opened, now);
+        tracing::debug!(
+            call = key.0,
+            gone = gone.len(),
+            opened = opened.len(),
+            "sockets"
+        );
+    }
+
+    fn move_to(
+        &mut self,
+        index: usize,
+        gone: &[(usize, SocketAddr)],
+        opened: &[(usize, SocketAddr)],
+        now: Instant,
+    ) {
+        for (socket, _) in gone {
+            self.close_socket(*socket);
+        }
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        call.sockets
+            .retain(|known| !gone.iter().any(|(socket, _)| socket == known));
+        call.sockets
+            .extend(opened.iter().map(|(socket, _)| *socket));
+        let hosts: Vec<SocketAddr> = call
+            .sockets
+            .iter()
+            .filter_map(|socket| self.sockets.get(*socket))
+            .map(|socket| socket.local)
+            .collect();
+        // What servers saw and relay belongs to the old ways as well.
+        call.session
+            .remove_local_candidates(|base| !hosts.contains(&base), now);
+        if !call.gathering.hides_hosts() {
+            for (_, local) in opened {
+                call.session
+                    .add_local_candidate(LocalCandidate::host(*local), now);
+            }
+        }
+        if let Some(mut before) = call.gathering.gatherer.take() {
+            before.close(now);
+        }
+        let connections = std::mem::take(&mut call.gathering.connections);
+        call.gathering.ask(&hosts, &mut call.session, now);
+        for (_, place) in connections {
+            self.close_connection(place);
+        }
     }
 
     /// Carries out all that the call's gatherer wants; says when it wants to be woken, and whether it had anything for
@@ -164,7 +254,7 @@ impl EventLoop {
                 Output::Candidate(candidate) => {
                     stirred = true;
                     let signalled = call.session.add_local_candidate(candidate, now());
-                    if let Some(candidate) = signalled.filter(|_| call.gathering.trickle) {
+                    if let Some(candidate) = signalled.filter(|_| call.gathering.trickles()) {
                         let event = CallEvent::LocalCandidate {
                             candidate: candidate.to_string(),
                         };
@@ -195,11 +285,11 @@ impl EventLoop {
         };
         call.session.set_gathering(false);
         let key = call.key;
-        let described = call.gathering.trickle || !call.gathering.pending.is_empty();
+        let described = call.gathering.trickles() || !call.gathering.pending.is_empty();
         if described && call.gathering.is_hopeless(&call.session) {
             return self.fail(key, MediaError::NoRelay);
         }
-        if call.gathering.trickle {
+        if call.gathering.trickles() {
             self.sink.event(key, CallEvent::EndOfCandidates);
         }
         let pending = std::mem::take(&mut call.gathering.pending);

@@ -41,6 +41,7 @@ pub(crate) enum Command {
     ReplaceProgram(CallKey, Box<dyn Program>),
     Hold(CallKey, Hold),
     RestartIce(CallKey),
+    AddressesChanged,
     Close(CallKey),
 }
 
@@ -176,6 +177,15 @@ impl WorkerHandle {
     /// When the worker is overloaded or gone.
     pub fn restart_ice(&self, call: CallKey) -> Result<(), CommandError> {
         self.give(Command::RestartIce(call))
+    }
+
+    /// Says that this machine's addresses have changed: calls whose media goes by one that is gone are told at once, by
+    /// [`PathLost`](crate::session::event::MediaEvent::PathLost).
+    ///
+    /// # Errors
+    /// When the worker is overloaded or gone.
+    pub fn addresses_changed(&self) -> Result<(), CommandError> {
+        self.give(Command::AddressesChanged)
     }
 
     /// Ends a call: RTCP BYE, DTLS close_notify, sockets closed; then

@@ -165,6 +165,11 @@ impl Workers {
         self.workers[index].handle()
     }
 
+    /// All of them.
+    pub fn handles(&self) -> impl Iterator<Item = WorkerHandle> + '_ {
+        self.workers.iter().map(Worker::handle)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -127,6 +127,21 @@ impl Agent {
             .find(|known| known.addr == address && known.typ == typ)
     }
 
+    /// Gives up what stands on these sockets of ours: their addresses are gone.
+    pub(crate) fn remove_local(&mut self, gone: impl Fn(SocketAddr) -> bool, now: Instant) {
+        let gone: Vec<is::Candidate> = self
+            .agent
+            .local_candidates()
+            .filter(|candidate| gone(candidate.local()))
+            .collect();
+        for candidate in gone {
+            self.agent.invalidate_candidate(&candidate);
+        }
+        if self.running {
+            self.agent.handle_timeout(now);
+        }
+    }
+
     pub(crate) fn local_candidates(&self) -> Vec<Candidate> {
         let mut foundations = Vec::new();
         self.agent

@@ -90,6 +90,16 @@ impl MediaTransport {
         signalled
     }
 
+    /// Gives up the candidates whose base is gone.
+    pub(crate) fn remove_local_candidates(
+        &mut self,
+        gone: impl Fn(SocketAddr) -> bool,
+        now: Instant,
+    ) {
+        self.agent.remove_local(gone, now);
+        self.settle(now);
+    }
+
     /// Our candidates, to be signalled.
     #[must_use]
     pub fn local_candidates(&self) -> Vec<Candidate> {

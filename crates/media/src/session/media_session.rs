@@ -243,6 +243,22 @@ impl MediaSession {
         transport.add_local_candidate(candidate, now)
     }
 
+    /// Gives up the candidates that stand on sockets which are gone.
+    pub fn remove_local_candidates(&mut self, gone: impl Fn(SocketAddr) -> bool, now: Instant) {
+        self.now = now;
+        self.candidates.retain(|candidate| !gone(candidate.base));
+        if let Some(transport) = &mut self.transport {
+            transport.remove_local_candidates(gone, now);
+            self.transport_stirred = true;
+        }
+    }
+
+    /// The path that media takes now.
+    #[must_use]
+    pub fn route(&self) -> Option<Route> {
+        self.transport.as_ref().and_then(MediaTransport::route)
+    }
+
     /// Whether there is any candidate of ours.
     pub const fn has_candidates(&self) -> bool {
         !self.candidates.is_empty()
