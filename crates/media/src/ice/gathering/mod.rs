@@ -8,5 +8,6 @@ pub mod failure;
 pub(crate) mod gatherer;
 #[cfg(feature = "driver")]
 mod relay;
-#[cfg(all(test, feature = "driver"))]
+#[cfg(test)]
+#[cfg(feature = "driver")]
 mod tests;
