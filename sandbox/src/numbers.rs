@@ -73,7 +73,7 @@ pub(crate) fn destination(dialled: &str) -> Destination {
         "9100" => vec![
             Ring,
             Early(Sound::Speech),
-            Wait(Duration::from_secs(1)),
+            Wait(Duration::from_secs(2)),
             Answer(echo),
         ],
         other => return ranges(other),

@@ -10,5 +10,6 @@ mod client;
 mod numbers;
 mod phone;
 mod process;
+mod reports;
 mod robust;
 mod users;

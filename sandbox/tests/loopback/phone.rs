@@ -122,9 +122,19 @@ impl Phone {
         })
     }
 
+    /// Waits for a key of the far end.
+    pub(crate) fn digit(&self) -> char {
+        self.event(|event| match event {
+            CallEvent::Media(MediaEvent::Dtmf { digit }) => Some(digit),
+            _ => None,
+        })
+    }
+
     fn event<T>(&self, mut wanted: impl FnMut(CallEvent) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let event = self.events.recv_timeout(PATIENCE).expect("a media event");
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self.events.recv_timeout(left).expect("a media event");
             if let Some(found) = wanted(event) {
                 return found;
             }

@@ -46,7 +46,7 @@ fn a_number_calls_back() {
 }
 
 #[test]
-fn two_users_hear_each_other_whatever_their_dialects() {
+fn two_users_hear_each_other_and_their_digits_whatever_their_dialects() {
     let sandbox = Sandbox::start(&[]);
     let dialects = [
         (Dialect::Telnyx, Dialect::Telnyx),
@@ -64,6 +64,17 @@ fn two_users_hear_each_other_whatever_their_dialects() {
         near.take_answer(sdp["sdp"].as_str().unwrap());
         near.hears(2);
         far.hears(1);
+        caller.ask_call("info", "c-1", json!({"dtmf": "4#"}));
+        callee.ask_call("info", &call, json!({"dtmf": "0"}));
+        // The FreeSWITCH face offers no telephone events: such a far end hears nothing of them.
+        if two == Dialect::Telnyx {
+            assert_eq!((far.digit(), far.digit()), ('4', '#'));
+        }
+        if one == Dialect::Telnyx {
+            assert_eq!(near.digit(), '0');
+        }
+        far.hears(1);
+        near.hears(2);
         callee.ask_call("bye", &call, json!({"cause": "NORMAL_CLEARING"}));
         assert_eq!(caller.expect("bye")["cause"], "NORMAL_CLEARING");
     }

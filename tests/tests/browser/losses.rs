@@ -1,7 +1,6 @@
 //! Either side loses its socket or its path and comes back to the call; the browser is punted and loses it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use offhook_control::notice::{EndedBy, Event};
@@ -16,7 +15,7 @@ fn a_call_outlives_the_sockets_of_both_sides_and_a_punt_ends_it() {
         return;
     }
     let mut browser = Browser::start();
-    let mut sandbox = Sandbox::start(&["--detach-timeout", "15"]);
+    let mut sandbox = Sandbox::start(&["--detach-timeout", "10"]);
     let mut kiosk = Kiosk::ready(&sandbox, "telnyx");
     browser.log_in(Client::Telnyx, &sandbox.ready.verto, "demo-2");
     browser.call("demo-1");
@@ -41,9 +40,7 @@ fn a_call_outlives_the_sockets_of_both_sides_and_a_punt_ends_it() {
 
     sandbox.fault_for("demo-2", "punt");
     browser.ended();
-    let ended = kiosk
-        .control
-        .wait_ended(&call, PATIENCE + Duration::from_secs(15));
+    let ended = kiosk.ended(&call);
     assert_eq!(ended.by, EndedBy::Remote, "{ended:?}");
     assert!(ended.answered, "{ended:?}");
 }
