@@ -31,6 +31,8 @@ pub(crate) struct Identity {
     pub(crate) account: AccountKey,
     pub(crate) account_name: Arc<str>,
     pub(crate) direction: Direction,
+    /// See [`Profile`](crate::account::Profile).
+    pub(crate) silence_means_loss: bool,
 }
 
 /// What an incoming call brings.
@@ -110,6 +112,8 @@ pub(super) struct Sound {
     pub(super) restarting: bool,
     pub(super) muted: bool,
     pub(super) ringback: Ringback,
+    /// When media was offered anew last.
+    pub(super) renewed: Option<Instant>,
     /// The tone is being played.
     pub(super) rings: bool,
     /// The server says that the call is on hold.

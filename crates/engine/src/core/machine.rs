@@ -446,12 +446,15 @@ impl Core {
     ) -> Identity {
         let key = CallKey(self.next_key);
         self.next_key += 1;
+        let profile = self.accounts.get(account.0).map(|entry| &entry.profile);
+        let silence_means_loss = profile.is_some_and(|profile| profile.silence_means_loss);
         Identity {
             key,
             id,
             account,
             account_name,
             direction,
+            silence_means_loss,
         }
     }
 

@@ -136,6 +136,7 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         caller_number: account.caller_number.clone(),
         login: account.login.kind(),
         tells_ringing: account.dialect.tells_ringing,
+        silence_means_loss: account.dialect.silence_means_loss,
         has_token_source: account.token_source.is_some(),
         server_commands: account.server_commands,
         tools: account.tools.iter().map(|tool| tool.name.clone()).collect(),
