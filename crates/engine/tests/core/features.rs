@@ -416,7 +416,7 @@ fn silence_right_after_an_attach_is_healed_by_an_offer_of_ours() {
         "whoever is silent may have nothing to say"
     );
     world.signal(Event::Attach {
-        call: call.clone(),
+        call,
         sdp: "their new offer".to_owned(),
         remote: Party::default(),
         known: true,
