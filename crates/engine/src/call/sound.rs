@@ -104,7 +104,7 @@ impl Call {
             caller_number: shown.number,
             headers: shown.headers,
             client_state: shown.client_state,
-            codecs: Vec::new(),
+            codecs: shown.codecs,
             user_variables: Vec::new(),
         };
         self.signal(invite, fx);

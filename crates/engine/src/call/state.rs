@@ -9,6 +9,7 @@ use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::{AudioCodec, CallKey};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
+use offhook_signaling::command::PreferredCodec;
 use offhook_signaling::event::Party;
 
 use crate::ended::EndReason;
@@ -51,6 +52,7 @@ pub(crate) struct Shown {
     pub(crate) number: Option<String>,
     pub(crate) headers: Vec<Header>,
     pub(crate) client_state: Option<String>,
+    pub(crate) codecs: Vec<PreferredCodec>,
 }
 
 /// What a caller hears while the far end rings.

@@ -54,6 +54,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
             max_calls: builder.limits.calls,
             dtmf: builder.media.dtmf,
             ringback: builder.audio.ringback(),
+            preferred_codecs: builder.media.preferred_codecs(),
         },
         seed()?,
         now,

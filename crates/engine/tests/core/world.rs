@@ -107,6 +107,7 @@ impl World {
                 max_calls,
                 dtmf,
                 ringback,
+                preferred_codecs: Vec::new(),
             },
             [7; 32],
             now,
