@@ -29,6 +29,7 @@ want pkg-config have pkg-config
 want libasound2-dev pkg-config --exists alsa
 if [ "$purpose" = test ]; then
 	want openssl have openssl
+	want curl have curl
 	want chromium have chromium
 	want nodejs have node
 	want npm have npm

@@ -30,6 +30,8 @@ pub struct Profile {
     pub login: LoginKind,
     /// Its server says that a far end rings.
     pub tells_ringing: bool,
+    /// A far end from which nothing comes has lost its way.
+    pub silence_means_loss: bool,
     /// A source can be asked for its tokens.
     pub has_token_source: bool,
     /// Users may send commands to its server.

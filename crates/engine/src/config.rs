@@ -11,6 +11,7 @@ use offhook_media::session::config::{MEDIA_TIMEOUT, NO_MEDIA_AFTER};
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::auth::refresh::TokenRefresh;
 use offhook_signaling::backoff::Backoff;
+use offhook_signaling::command::PreferredCodec;
 use offhook_signaling::transport::options::ConnectOptions;
 use offhook_signaling::verto::dialect::differences::Dialect;
 
@@ -176,6 +177,29 @@ impl Default for MediaConfig {
     }
 }
 
+impl MediaConfig {
+    /// What the server is asked to prefer: the codecs that were chosen; nothing where they are the usual ones.
+    pub(crate) fn preferred_codecs(&self) -> Vec<PreferredCodec> {
+        if self.codecs == Self::default().codecs {
+            return Vec::new();
+        }
+        let named = |codec: &AudioCodec| {
+            let (mime_type, channels) = match codec {
+                AudioCodec::Opus => ("audio/opus", Some(2)),
+                AudioCodec::Pcmu => ("audio/PCMU", None),
+                AudioCodec::Pcma => ("audio/PCMA", None),
+            };
+            PreferredCodec {
+                mime_type: mime_type.to_owned(),
+                clock_rate: codec.clock_rate(),
+                channels,
+                fmtp: None,
+            }
+        };
+        self.codecs.iter().map(named).collect()
+    }
+}
+
 /// Limits of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -194,5 +218,29 @@ impl Default for Limits {
             requests: 256,
             events: 1024,
         }
+    }
+}
+
+#[cfg(all(test, feature = "opus"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_chosen_codecs_are_preferred() {
+        assert_eq!(MediaConfig::default().preferred_codecs(), []);
+        let chosen = MediaConfig {
+            codecs: vec![AudioCodec::Pcma, AudioCodec::Opus],
+            ..MediaConfig::default()
+        };
+        let named: Vec<(String, u32, Option<u8>)> = chosen
+            .preferred_codecs()
+            .into_iter()
+            .map(|codec| (codec.mime_type, codec.clock_rate, codec.channels))
+            .collect();
+        let expected = [("audio/PCMA", 8_000, None), ("audio/opus", 48_000, Some(2))];
+        assert_eq!(
+            named,
+            expected.map(|(name, rate, channels)| (name.to_owned(), rate, channels))
+        );
     }
 }

@@ -33,16 +33,11 @@ pub(crate) struct Kiosk {
 
 impl Kiosk {
     pub(crate) fn ready(sandbox: &Sandbox, dialect: &str) -> Self {
-        Self::with(sandbox, dialect, &format!("tone:{TONE}"))
-    }
-
-    /// One that says something else.
-    pub(crate) fn with(sandbox: &Sandbox, dialect: &str, input: &str) -> Self {
         let config =
             Config::new().account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox");
         let heard = config.folder().join("{call}.wav");
         let output = format!("file:{}", heard.display());
-        let daemon = config.audio(input, &output).launch();
+        let daemon = config.audio(&format!("tone:{TONE}"), &output).launch();
         let control = daemon.ready();
         Self { daemon, control }
     }

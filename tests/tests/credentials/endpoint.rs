@@ -1,10 +1,12 @@
 //! `serve`: who gets a token, whose, how often, and what is written about it.
 
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::Arc;
 
 use offhook_credentials::token_life;
 use offhook_tests::program::Program;
+use offhook_tests::skip;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -314,4 +316,52 @@ fn sha256(der: &[u8]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[test]
+fn curl_gets_a_token_as_the_readme_says() {
+    if !skip::have(&["curl"]) {
+        return;
+    }
+    let world = World::new(&["--fresh-delay", "0"]);
+    world.succeed(&world.create(1, ""));
+    let user = world.users().users.remove(0);
+    let secret = user.token_secret.as_ref().expect("a secret").expose();
+    let endpoint = Endpoint::start(&world, "--users users.toml --freshness 0s");
+    // The header stands in a file, as secrets do.
+    let header = world.file(
+        "authorization.header",
+        &format!("Authorization: Bearer {secret}\n"),
+    );
+    let curl = |accept: &str| {
+        let mut command = Command::new("curl");
+        command
+            .args([
+                "--silent",
+                "--show-error",
+                "--fail",
+                "--noproxy",
+                "*",
+                "-X",
+                "POST",
+            ])
+            .args(["-H", &format!("@{}", header.display()), "-H", accept])
+            .arg(format!("http://{}/token", endpoint.address));
+        let said = command.output().expect("curl runs");
+        assert!(
+            said.status.success(),
+            "{}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+        String::from_utf8(said.stdout).expect("text")
+    };
+    let answer: Value = serde_json::from_str(&curl("Accept: application/json")).expect("JSON");
+    let token = answer["token"].as_str().expect("a token");
+    assert!(
+        answer["expires_at"].is_string() || answer["expires_at"].is_number(),
+        "{answer}"
+    );
+    assert_eq!(curl("Accept: text/plain").trim(), token);
+    let login = world.log_in_with(token);
+    assert_eq!(login["result"]["message"], "logged in", "{login}");
 }

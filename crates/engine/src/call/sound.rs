@@ -1,6 +1,7 @@
 //! The media side of a call: descriptions that come and go, figures, faults, and what they mean for the call.
 
 use std::mem;
+use std::time::Duration;
 
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::{AudioCodec, ProgramCommand, ProgramEvent};
@@ -17,6 +18,10 @@ use crate::event::{EventKind, IceEnd};
 use crate::output::MediaCommand;
 use crate::quality::Quality;
 use crate::status::Direction;
+
+/// A server that was taken over by another connection may have lost the media of a call (mod_verto does, in a race): silence
+/// within this time after an attach is taken for that, and healed by an offer of ours.
+const RENEWAL: Duration = Duration::from_secs(30);
 
 /// The name that SDP and webrtc-stats give a codec.
 pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
@@ -99,7 +104,7 @@ impl Call {
             caller_number: shown.number,
             headers: shown.headers,
             client_state: shown.client_state,
-            codecs: Vec::new(),
+            codecs: shown.codecs,
             user_variables: Vec::new(),
         };
         self.signal(invite, fx);
@@ -120,6 +125,7 @@ impl Call {
         }
         self.deadline = None;
         if mem::take(&mut self.sound.renewing) {
+            self.sound.renewed = Some(fx.now);
             return self.signal(Command::Attach { call, sdp }, fx);
         }
         if let State::Answering(headers) = &mut self.state {
@@ -181,7 +187,12 @@ impl Call {
             MediaEvent::FirstRtpSent => self.tell(EventKind::FirstRtpSent, fx),
             MediaEvent::FirstRtpReceived => self.tell(EventKind::FirstRtpReceived, fx),
             MediaEvent::NoMedia { silent_for } => {
-                self.tell(EventKind::NoMedia { silent: silent_for }, fx)
+                self.tell(EventKind::NoMedia { silent: silent_for }, fx);
+                let renewed = self.sound.renewed.take();
+                let just_renewed = renewed.is_some_and(|at| fx.now < at + RENEWAL);
+                if !self.sound.held && (just_renewed || self.identity.silence_means_loss) {
+                    self.restart_ice(fx);
+                }
             }
             MediaEvent::PathLost { given_up } => {
                 self.tell(EventKind::PathLost { given_up }, fx);

@@ -9,6 +9,7 @@ use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::{AudioCodec, CallKey};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
+use offhook_signaling::command::PreferredCodec;
 use offhook_signaling::event::Party;
 
 use crate::ended::EndReason;
@@ -31,6 +32,8 @@ pub(crate) struct Identity {
     pub(crate) account: AccountKey,
     pub(crate) account_name: Arc<str>,
     pub(crate) direction: Direction,
+    /// See [`Profile`](crate::account::Profile).
+    pub(crate) silence_means_loss: bool,
 }
 
 /// What an incoming call brings.
@@ -49,6 +52,7 @@ pub(crate) struct Shown {
     pub(crate) number: Option<String>,
     pub(crate) headers: Vec<Header>,
     pub(crate) client_state: Option<String>,
+    pub(crate) codecs: Vec<PreferredCodec>,
 }
 
 /// What a caller hears while the far end rings.
@@ -110,6 +114,8 @@ pub(super) struct Sound {
     pub(super) restarting: bool,
     pub(super) muted: bool,
     pub(super) ringback: Ringback,
+    /// When media was offered anew last.
+    pub(super) renewed: Option<Instant>,
     /// The tone is being played.
     pub(super) rings: bool,
     /// The server says that the call is on hold.

@@ -62,6 +62,7 @@ impl Core {
                 .or_else(|| account.profile.caller_number.clone()),
             headers: request.headers.clone(),
             client_state: request.client_state.clone(),
+            codecs: self.preferred_codecs.clone(),
         };
         let ringback = Ringback {
             tone: self.ringback,

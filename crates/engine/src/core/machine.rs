@@ -12,7 +12,7 @@ use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::CallKey;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
-use offhook_signaling::command::Command;
+use offhook_signaling::command::{Command, PreferredCodec};
 use offhook_signaling::event::{AssistantEvent, Event as SignalingEvent};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -45,6 +45,8 @@ pub struct CoreConfig {
     pub dtmf: Dtmf,
     /// The tone that callers hear while the far end rings.
     pub ringback: Option<RingbackTone>,
+    /// Codecs that invitations ask the server to prefer; none: our offer says enough.
+    pub preferred_codecs: Vec<PreferredCodec>,
 }
 
 /// Accounts and calls of one shard.
@@ -63,6 +65,7 @@ pub struct Core {
     pub(super) max_calls: usize,
     pub(super) dtmf: Dtmf,
     pub(super) ringback: Option<RingbackTone>,
+    pub(super) preferred_codecs: Vec<PreferredCodec>,
     pub(super) phase: Phase,
 }
 
@@ -93,6 +96,7 @@ impl Core {
             max_calls: config.max_calls,
             dtmf: config.dtmf,
             ringback: config.ringback,
+            preferred_codecs: config.preferred_codecs,
             phase: Phase::Running,
         }
     }
@@ -446,12 +450,15 @@ impl Core {
     ) -> Identity {
         let key = CallKey(self.next_key);
         self.next_key += 1;
+        let profile = self.accounts.get(account.0).map(|entry| &entry.profile);
+        let silence_means_loss = profile.is_some_and(|profile| profile.silence_means_loss);
         Identity {
             key,
             id,
             account,
             account_name,
             direction,
+            silence_means_loss,
         }
     }
 

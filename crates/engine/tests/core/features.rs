@@ -399,3 +399,45 @@ fn a_server_that_tells_of_ringing_is_waited_for() {
     world.signal(Event::Ringing { call });
     assert_eq!(tones(&mut world), [Some(RingbackTone::Europe)]);
 }
+
+/// Whether the media worker was asked for a new path.
+fn asks_for_a_path(world: &mut World) -> bool {
+    let silent_for = Duration::from_secs(5);
+    world.media(CallEvent::Media(MediaEvent::NoMedia { silent_for }));
+    world.media_commands().contains(&MediaCommand::RestartIce)
+}
+
+#[test]
+fn silence_right_after_an_attach_is_healed_by_an_offer_of_ours() {
+    let mut world = World::ready();
+    let call = world.answered();
+    assert!(
+        !asks_for_a_path(&mut world),
+        "whoever is silent may have nothing to say"
+    );
+    world.signal(Event::Attach {
+        call,
+        sdp: "their new offer".to_owned(),
+        remote: Party::default(),
+        known: true,
+    });
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".to_owned(),
+    });
+    world.media_commands();
+    assert!(asks_for_a_path(&mut world));
+    assert!(!asks_for_a_path(&mut world), "once");
+}
+
+#[test]
+fn silence_is_a_lost_path_where_the_server_would_send_noise() {
+    let mut world = World::at_noisy_server();
+    let call = world.answered();
+    world.signal(Event::HoldState {
+        call: call.clone(),
+        held: true,
+    });
+    assert!(!asks_for_a_path(&mut world), "on hold nothing is expected");
+    world.signal(Event::HoldState { call, held: false });
+    assert!(asks_for_a_path(&mut world));
+}

@@ -70,6 +70,14 @@ impl World {
         world
     }
 
+    /// A core at a server that is never silent.
+    pub(crate) fn at_noisy_server() -> Self {
+        let change = |profile: &mut Profile| profile.silence_means_loss = true;
+        let mut world = Self::with_profile(Dtmf::Info, 10, change);
+        world.make_ready();
+        world
+    }
+
     fn with(
         dtmf: Dtmf,
         max_calls: usize,
@@ -84,6 +92,7 @@ impl World {
             caller_number: None,
             login: LoginKind::Token,
             tells_ringing: false,
+            silence_means_loss: false,
             has_token_source: true,
             server_commands: false,
             tools: vec!["get_weather".into()],
@@ -98,6 +107,7 @@ impl World {
                 max_calls,
                 dtmf,
                 ringback,
+                preferred_codecs: Vec::new(),
             },
             [7; 32],
             now,

@@ -611,3 +611,59 @@ fn a_caller_can_hear_a_tone_before_there_is_a_far_end_and_the_call_is_the_same_a
         assert!(heard >= 45, "{heard} packets in a second");
     }
 }
+
+#[test]
+fn candidates_of_the_far_end_may_come_one_by_one_before_or_after_its_description() {
+    for early in [true, false] {
+        let (caller, _) = Talker::new();
+        let (callee, _) = Talker::new();
+        let mut world = World::new(caller, callee);
+        let now = world.now;
+        let offer = world.end(Side::Caller).session.create_offer(now);
+        let offered = without_candidates(&offer);
+        let callee = &mut world.end(Side::Callee).session;
+        let answer = callee
+            .accept_offer(&offered.0, Renewal::Change, now)
+            .unwrap();
+        let (answer, theirs) = without_candidates(&answer);
+        assert!(!theirs.is_empty());
+        let trickle = |world: &mut World| {
+            for line in &theirs {
+                let candidate = line.parse().unwrap();
+                world
+                    .end(Side::Caller)
+                    .session
+                    .add_remote_candidate(candidate, now);
+            }
+        };
+        if early {
+            trickle(&mut world);
+        }
+        let caller = &mut world.end(Side::Caller).session;
+        caller.accept_answer(&answer, now).unwrap();
+        if !early {
+            world.settle();
+            trickle(&mut world);
+        }
+        world.settle();
+        world.run(SECOND);
+        assert!(
+            world
+                .told(Side::Caller, |event| matches!(
+                    event,
+                    MediaEvent::FirstRtpReceived
+                ))
+                .is_some(),
+            "early: {early}"
+        );
+    }
+}
+
+/// A description as trickle ICE sends it first, and the candidate lines that follow by themselves.
+fn without_candidates(sdp: &str) -> (String, Vec<String>) {
+    let (candidates, rest): (Vec<&str>, Vec<&str>) = sdp
+        .lines()
+        .partition(|line| line.starts_with("a=candidate:"));
+    let lines = candidates.into_iter().map(str::to_owned).collect();
+    (rest.join("\r\n") + "\r\n", lines)
+}

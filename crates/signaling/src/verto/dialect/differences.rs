@@ -25,6 +25,8 @@ pub struct Dialect {
     pub headers: bool,
     /// Whether the server says that the far end rings.
     pub tells_ringing: bool,
+    /// Whether a far end from which nothing comes has lost its way: the server sends comfort noise otherwise.
+    pub silence_means_loss: bool,
     /// Whether candidates may follow a description.
     pub trickle: bool,
     /// Whether the server runs commands for us.

@@ -16,6 +16,7 @@ pub const FREESWITCH: Dialect = Dialect {
     gateway_fields: false,
     headers: false,
     tells_ringing: false,
+    silence_means_loss: false,
     trickle: false,
     commands: true,
     assistants: false,

@@ -18,6 +18,7 @@ pub const TELNYX: Dialect = Dialect {
     gateway_fields: true,
     headers: true,
     tells_ringing: true,
+    silence_means_loss: true,
     trickle: true,
     commands: false,
     assistants: true,
