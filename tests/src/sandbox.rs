@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::program::Program;
+use crate::program::{Program, path_of};
 
 /// What it prints when it is ready.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,9 +54,21 @@ impl Sandbox {
     /// # Panics
     /// When it does not become ready.
     pub fn start_at(address: &str, arguments: &[&str]) -> Self {
-        let mut program = Program::start("offhook-sandbox", |command| {
-            command.args(["--listen", address]).args(arguments);
-        });
+        Self::spawn(Command::new(path_of("offhook-sandbox")), address, arguments)
+    }
+
+    /// The same through another program, which is given the sandbox's command line behind its own arguments.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn start_by(mut program: Command, address: &str, arguments: &[&str]) -> Self {
+        program.arg(path_of("offhook-sandbox"));
+        Self::spawn(program, address, arguments)
+    }
+
+    fn spawn(mut command: Command, address: &str, arguments: &[&str]) -> Self {
+        command.args(["--listen", address]).args(arguments);
+        let mut program = Program::spawn("offhook-sandbox", command);
         let line = program.line(Duration::from_secs(40));
         let ready = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("the ready line {line:?}: {error}"));

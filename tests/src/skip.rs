@@ -3,6 +3,8 @@
 
 use std::io::Write;
 
+use nix::sched::{CloneFlags, unshare};
+
 /// True when all programs are there. Otherwise the test must return: the skip is noted for the closing lines of `make test`. In CI
 /// a skipped test is a failed test.
 ///
@@ -14,14 +16,25 @@ pub fn have(programs: &[&str]) -> bool {
         .filter(|program| !on_path(program))
         .copied()
         .collect();
-    if missing.is_empty() {
-        return true;
-    }
+    missing.is_empty() || skip(&missing.join(", "), "`make test` installs it")
+}
+
+/// True when this process may make network namespaces; as for programs otherwise.
+///
+/// # Panics
+/// With `CI` set, when it may not.
+pub fn may_make_networks() -> bool {
+    // Only the thread that asks for one is put into it.
+    let asked =
+        std::thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).is_ok());
+    let may = asked.join().unwrap_or_default();
+    may || skip("the right to make network namespaces", "root has it")
+}
+
+/// Notes the skip; always false.
+fn skip(missing: &str, remedy: &str) -> bool {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let note = format!(
-        "{test}: missing {}; `make test` installs it",
-        missing.join(", ")
-    );
+    let note = format!("{test}: missing {missing}; {remedy}");
     assert!(std::env::var_os("CI").is_none(), "{note}");
     eprintln!("skipped {note}");
     if let Some(path) = std::env::var_os("OFFHOOK_SKIPS")

@@ -309,11 +309,11 @@ impl Shard {
         self.drain_session(key.account, now);
     }
 
-    /// An address that is gone takes its sockets along; a new one may be the way for whoever waits.
+    /// An address that is gone takes its sockets along; a new one, or a link that is back, may be the way for whoever waits.
     fn on_addresses(&mut self, changes: &[Change], now: Instant) {
         if changes
             .iter()
-            .any(|change| !matches!(change, Change::Came(_)))
+            .any(|change| matches!(change, Change::Gone(_) | Change::Unknown))
         {
             for worker in self.workers.handles() {
                 if let Err(error) = worker.addresses_changed() {
@@ -328,6 +328,7 @@ impl Shard {
             let concerned = changes.iter().any(|change| match change {
                 Change::Gone(address) => line.is_bound_to(*address),
                 Change::Came(address) => line.is_idle() && !address.is_loopback(),
+                Change::LinkUp => line.is_idle(),
                 Change::Unknown => true,
             });
             if concerned {

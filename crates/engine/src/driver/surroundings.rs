@@ -1,5 +1,6 @@
-//! Notices what happens around the engine: addresses come and go, the machine slept, its clock was set.
+//! Notices what happens around the engine: addresses and links come and go, the machine slept, its clock was set.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,8 +16,13 @@ use crate::driver::clock;
 
 /// A clock that moved by more than this against the other one was set, or stood still.
 const JUMP: Duration = Duration::from_secs(2);
-/// Groups of rtnetlink(7): addresses of IPv4 (`RTMGRP_IPV4_IFADDR`) and of IPv6 (`RTMGRP_IPV6_IFADDR`).
-const GROUPS: u32 = 0x10 | 0x100;
+/// Groups of rtnetlink(7): links (`RTMGRP_LINK`), addresses of IPv4 (`RTMGRP_IPV4_IFADDR`) and of IPv6 (`RTMGRP_IPV6_IFADDR`).
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// `RTM_NEWLINK` and `RTM_DELLINK` of rtnetlink(7).
+const LINK: u16 = 16;
+const GONE_LINK: u16 = 17;
+/// `IFF_RUNNING` of netdevice(7): the link is up and carries.
+const RUNNING: u32 = 0x40;
 /// `RTM_NEWADDR` and `RTM_DELADDR` of rtnetlink(7).
 const NEW_ADDRESS: u16 = 20;
 const GONE_ADDRESS: u16 = 21;
@@ -31,6 +37,8 @@ pub(crate) enum Change {
     Came(IpAddr),
     /// An interface lost an address: sockets bound to it are dead.
     Gone(IpAddr),
+    /// A link that was down carries again; an address that never changes comes back in no other way.
+    LinkUp,
     /// Changes were lost: any address may be gone.
     Unknown,
 }
@@ -40,6 +48,8 @@ pub(crate) enum Change {
 pub(crate) struct Surroundings {
     /// `None` where the system gives no netlink socket; then a dead socket is found by its probes.
     netlink: Option<UnixDatagram>,
+    /// Links that are down, by index: many a system tells of a link without anything having changed.
+    down: BTreeSet<u32>,
     wall: (Instant, SystemTime),
     slept: Duration,
 }
@@ -62,20 +72,21 @@ impl Surroundings {
         }
         Self {
             netlink: netlink.ok(),
+            down: BTreeSet::new(),
             wall: (now, clock::time_of_day()),
             slept: slept(),
         }
     }
 
-    /// The next changes of addresses; waits for them.
-    pub(crate) async fn addresses(&self) -> Vec<Change> {
+    /// The next changes of addresses and links; waits for them.
+    pub(crate) async fn addresses(&mut self) -> Vec<Change> {
         let Some(netlink) = &self.netlink else {
             return std::future::pending().await;
         };
         let mut buffer = [0; 8192];
         loop {
             let changes = match netlink.recv(&mut buffer).await {
-                Ok(length) => read(buffer.get(..length).unwrap_or_default()),
+                Ok(length) => read(buffer.get(..length).unwrap_or_default(), &mut self.down),
                 Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
                     vec![Change::Unknown]
                 }
@@ -126,23 +137,32 @@ fn open() -> std::io::Result<UnixDatagram> {
 }
 
 /// Reads the messages of one datagram (netlink(7), rtnetlink(7)); what it does not know it passes over.
-fn read(mut datagram: &[u8]) -> Vec<Change> {
+fn read(mut datagram: &[u8], down: &mut BTreeSet<u32>) -> Vec<Change> {
     let mut changes = Vec::new();
     while let Some((length, kind)) = number32(datagram, 0).zip(number16(datagram, 4)) {
         let length = length as usize;
         let Some(message) = datagram.get(16..length) else {
             break;
         };
-        if let Some(address) = own_address(message) {
-            match kind {
-                NEW_ADDRESS => changes.push(Change::Came(address)),
-                GONE_ADDRESS => changes.push(Change::Gone(address)),
-                _ => {}
-            }
-        }
+        changes.extend(match kind {
+            NEW_ADDRESS => own_address(message).map(Change::Came),
+            GONE_ADDRESS => own_address(message).map(Change::Gone),
+            LINK | GONE_LINK => link(kind, message, down),
+            _ => None,
+        });
         datagram = datagram.get(aligned(length)..).unwrap_or_default();
     }
     changes
+}
+
+/// What an `ifinfomsg` tells that is new.
+fn link(kind: u16, message: &[u8], down: &mut BTreeSet<u32>) -> Option<Change> {
+    let (index, flags) = number32(message, 4).zip(number32(message, 8))?;
+    if kind == LINK && flags & RUNNING == 0 {
+        down.insert(index);
+        return None;
+    }
+    (down.remove(&index) && kind == LINK).then_some(Change::LinkUp)
 }
 
 /// The address in an `ifaddrmsg` with its attributes.
@@ -217,14 +237,44 @@ mod tests {
                 (ATTRIBUTE_LOCAL, &[192, 0, 2, 7]),
             ],
         ));
-        datagram.extend(message(16, &[(ATTRIBUTE_ADDRESS, &[192, 0, 2, 9])]));
-        assert_eq!(read(&datagram), [Change::Gone(here), Change::Came(here)]);
+        datagram.extend(message(24, &[(ATTRIBUTE_ADDRESS, &[192, 0, 2, 9])]));
+        assert_eq!(
+            read(&datagram, &mut BTreeSet::new()),
+            [Change::Gone(here), Change::Came(here)]
+        );
+    }
+
+    #[test]
+    fn a_link_that_was_down_and_carries_again_is_told_once() {
+        let of = |kind: u16, index: u32, flags: u32| {
+            let mut bytes = 32_u32.to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend([0; 14]);
+            for number in [index, flags, 0] {
+                bytes.extend(number.to_ne_bytes());
+            }
+            bytes
+        };
+        let mut down = BTreeSet::new();
+        let up = 0x1 | RUNNING;
+        // A new report of a link that was never down, as wireless devices give it.
+        assert_eq!(read(&of(LINK, 3, up), &mut down), []);
+        // Down, another one stays up; up without a carrier; up.
+        assert_eq!(read(&of(LINK, 3, 0), &mut down), []);
+        assert_eq!(read(&of(LINK, 2, up), &mut down), []);
+        assert_eq!(read(&of(LINK, 3, 0x1), &mut down), []);
+        assert_eq!(read(&of(LINK, 3, up), &mut down), [Change::LinkUp]);
+        assert_eq!(read(&of(LINK, 3, up), &mut down), []);
+        // One that goes away for good leaves nothing behind.
+        let gone = [of(LINK, 3, 0), of(GONE_LINK, 3, 0)].concat();
+        assert_eq!(read(&gone, &mut down), []);
+        assert!(down.is_empty());
     }
 
     proptest! {
         #[test]
         fn nothing_that_a_socket_brings_can_harm(datagram in any::<Vec<u8>>()) {
-            let _ = read(&datagram);
+            let _ = read(&datagram, &mut BTreeSet::new());
         }
     }
 
