@@ -84,5 +84,8 @@ fn both_sides_ask_for_a_new_path_when_theirs_is_gone() {
     let asked = sockets("method=telnyx_rtc.modify");
     let logged_in = sockets("logged in");
     assert_eq!(logged_in.len(), 2, "{logged_in:?}");
-    assert!(!asked.is_empty() && asked.is_subset(&logged_in), "{asked:?}");
+    assert!(
+        !asked.is_empty() && asked.is_subset(&logged_in),
+        "{asked:?}"
+    );
 }
