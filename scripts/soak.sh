@@ -1,6 +1,6 @@
 #!/bin/sh
-# Full counts: seeded worlds, long garbage, fuzzing. Hours; prints each part's own closing lines.
-# OFFHOOK_SOAK_WORLDS, OFFHOOK_SOAK_GARBAGE_S and OFFHOOK_SOAK_FUZZ_S scale it.
+# Full counts: seeded worlds, long garbage, users of one daemon, fuzzing. Hours; prints each part's own closing lines.
+# OFFHOOK_SOAK_WORLDS, OFFHOOK_SOAK_GARBAGE_S, OFFHOOK_SOAK_USERS and OFFHOOK_SOAK_FUZZ_S scale it.
 set -eu
 cd "$(dirname -- "$0")/.."
 PATH=$PATH:$HOME/.cargo/bin
@@ -11,6 +11,9 @@ OFFHOOK_WORLDS=${OFFHOOK_SOAK_WORLDS:-1000000} scripts/worlds.sh
 echo "== garbage"
 cargo build --quiet --workspace --locked
 OFFHOOK_GARBAGE_S=${OFFHOOK_SOAK_GARBAGE_S:-600} cargo test --quiet --locked -p offhook-tests --test garbage -- --nocapture
+
+echo "== users"
+OFFHOOK_USERS=${OFFHOOK_SOAK_USERS:-1000} cargo test --quiet --locked -p offhook-tests --test credentials -- fleet --nocapture
 
 echo "== fuzz"
 if ! cargo fuzz --version >/dev/null 2>&1; then

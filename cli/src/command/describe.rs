@@ -84,6 +84,10 @@ fn words(event: &Event) -> String {
         },
         Event::Quality(quality) => words_of_quality(quality),
         Event::Held { on } => if *on { "on hold" } else { "no longer on hold" }.to_owned(),
+        Event::Display { number, name } => match name {
+            Some(name) => format!("the far end is {name} ({number}) now"),
+            None => format!("the far end is {number} now"),
+        },
         Event::Transferred => "the far end was transferred".to_owned(),
         Event::Message { from, name, text } => match name {
             Some(name) => format!("{name} ({from}) writes: {text}"),

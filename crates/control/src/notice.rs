@@ -167,6 +167,14 @@ pub enum Event {
         /// Whether it is.
         on: bool,
     },
+    /// Who is at the far end now, as the server says.
+    Display {
+        /// Number.
+        number: String,
+        /// Name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
     /// The far end was transferred; our part of the call ends.
     Transferred,
     /// A text came in.

@@ -158,6 +158,13 @@ pub enum EventKind {
         /// Whether it is.
         on: bool,
     },
+    /// Who is at the far end now, as the server says: after a transfer there, for example.
+    Display {
+        /// Number.
+        number: String,
+        /// Name.
+        name: Option<String>,
+    },
     /// The far end was transferred; our part of the call ends.
     Transferred,
     /// A text came in.

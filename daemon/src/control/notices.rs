@@ -122,6 +122,10 @@ fn kind(kind: &EventKind) -> wire::Event {
         },
         EventKind::Quality(figures) => wire::Event::Quality(quality(figures)),
         EventKind::Held { on } => wire::Event::Held { on: *on },
+        EventKind::Display { number, name } => wire::Event::Display {
+            number: number.clone(),
+            name: name.clone(),
+        },
         EventKind::Transferred => wire::Event::Transferred,
         EventKind::Message { from, text } => wire::Event::Message {
             from: from.number.clone(),

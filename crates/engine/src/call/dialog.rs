@@ -319,7 +319,7 @@ impl Call {
                     self.media(MediaCommand::AddRemoteCandidate(candidate), fx);
                 }
             }
-            SignalingEvent::Display { remote, .. } => self.remote = remote,
+            SignalingEvent::Display { remote, .. } => self.on_display(remote, fx),
             SignalingEvent::Ended {
                 by,
                 cause,
@@ -363,6 +363,18 @@ impl Call {
             | SignalingEvent::Stopped
             | _ => {}
         }
+    }
+
+    fn on_display(&mut self, remote: Party, fx: &mut Effects<'_>) {
+        if self.remote == remote {
+            return;
+        }
+        self.remote = remote;
+        let display = EventKind::Display {
+            number: self.remote.number.clone(),
+            name: Some(self.remote.name.clone()).filter(|name| !name.is_empty()),
+        };
+        self.tell(display, fx);
     }
 
     fn on_ringing(&mut self, fx: &mut Effects<'_>) {

@@ -563,9 +563,12 @@ impl Shard {
     }
 
     fn remember(&mut self, account: usize, state: Remembered) {
-        if let (Some(memory), Some(name)) = (&mut self.memory, self.core.name_of(account)) {
-            #[cfg(feature = "call-reports")]
-            self.reporting.instance(&name, state.voice_sdk_id.clone());
+        let Some(name) = self.core.name_of(account) else {
+            return;
+        };
+        #[cfg(feature = "call-reports")]
+        self.reporting.instance(&name, state.voice_sdk_id.clone());
+        if let Some(memory) = &mut self.memory {
             memory.set(&name, state);
         }
     }

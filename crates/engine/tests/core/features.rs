@@ -441,3 +441,23 @@ fn silence_is_a_lost_path_where_the_server_would_send_noise() {
     world.signal(Event::HoldState { call, held: false });
     assert!(asks_for_a_path(&mut world));
 }
+
+#[test]
+fn whoever_is_at_the_far_end_now_is_told_once() {
+    let mut world = World::ready();
+    let call = world.answered();
+    let remote = Party {
+        name: "Bob".to_owned(),
+        number: "300".to_owned(),
+    };
+    for _ in 0..2 {
+        world.signal(Event::Display {
+            call: call.clone(),
+            remote: remote.clone(),
+        });
+    }
+    let displays = world.displays();
+    let name = Some("Bob".to_owned());
+    let number = "300".to_owned();
+    assert_eq!(displays, [EventKind::Display { number, name }]);
+}

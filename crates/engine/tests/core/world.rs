@@ -242,6 +242,16 @@ impl World {
         self.events.iter().map(|event| kind(&event.kind)).collect()
     }
 
+    /// What was told of who is at the far end.
+    pub(crate) fn displays(&mut self) -> Vec<EventKind> {
+        self.drain();
+        let kinds = self.events.iter().map(|event| &event.kind);
+        kinds
+            .filter(|kind| matches!(kind, EventKind::Display { .. }))
+            .cloned()
+            .collect()
+    }
+
     /// The end of the only call that ended; there must be exactly one.
     pub(crate) fn ended(&mut self) -> Ended {
         self.drain();
