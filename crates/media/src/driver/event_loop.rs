@@ -523,12 +523,7 @@ impl EventLoop {
         if let Some(call) = self.calls.get_mut(index) {
             call.session.close(now());
             self.drain(index);
-            if let Some(call) = self.calls.get_mut(index)
-                && let Some(gatherer) = call.gathering.gatherer.as_deref_mut()
-            {
-                gatherer.close(now());
-                self.gather(index);
-            }
+            self.release_relays(index, now());
             self.remove(index, None);
         }
     }

@@ -173,6 +173,7 @@ impl EventLoop {
         opened: &[(usize, SocketAddr)],
         now: Instant,
     ) {
+        self.release_relays(index, now);
         for (socket, _) in gone {
             self.close_socket(*socket);
         }
@@ -189,22 +190,23 @@ impl EventLoop {
             .filter_map(|socket| self.sockets.get(*socket))
             .map(|socket| socket.local)
             .collect();
-        // What servers saw and relay belongs to the old ways as well.
-        call.session
-            .remove_local_candidates(|base| !hosts.contains(&base), now);
+        call.session.keep_host_candidates(&hosts, now);
         if !call.gathering.hides_hosts() {
             for (_, local) in opened {
                 call.session
                     .add_local_candidate(LocalCandidate::host(*local), now);
             }
         }
-        if let Some(mut before) = call.gathering.gatherer.take() {
-            before.close(now);
-        }
-        let connections = std::mem::take(&mut call.gathering.connections);
         call.gathering.ask(&hosts, &mut call.session, now);
-        for (_, place) in connections {
-            self.close_connection(place);
+    }
+
+    /// Gives allocations back, and asks nobody any more.
+    pub(super) fn release_relays(&mut self, index: usize, now: Instant) {
+        if let Some(call) = self.calls.get_mut(index)
+            && let Some(gatherer) = call.gathering.gatherer.as_deref_mut()
+        {
+            gatherer.close(now);
+            self.gather(index);
         }
     }
 

@@ -127,12 +127,14 @@ impl Agent {
             .find(|known| known.addr == address && known.typ == typ)
     }
 
-    /// Gives up what stands on these sockets of ours: their addresses are gone.
-    pub(crate) fn remove_local(&mut self, gone: impl Fn(SocketAddr) -> bool, now: Instant) {
+    /// Gives up everything but our own addresses on these sockets.
+    pub(crate) fn keep_hosts(&mut self, sockets: &[SocketAddr], now: Instant) {
         let gone: Vec<is::Candidate> = self
             .agent
             .local_candidates()
-            .filter(|candidate| gone(candidate.local()))
+            .filter(|candidate| {
+                candidate.kind() != CandidateKind::Host || !sockets.contains(&candidate.local())
+            })
             .collect();
         for candidate in gone {
             self.agent.invalidate_candidate(&candidate);

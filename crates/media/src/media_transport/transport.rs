@@ -90,13 +90,9 @@ impl MediaTransport {
         signalled
     }
 
-    /// Gives up the candidates whose base is gone.
-    pub(crate) fn remove_local_candidates(
-        &mut self,
-        gone: impl Fn(SocketAddr) -> bool,
-        now: Instant,
-    ) {
-        self.agent.remove_local(gone, now);
+    /// Gives up every candidate but the host candidates of these sockets.
+    pub(crate) fn keep_host_candidates(&mut self, sockets: &[SocketAddr], now: Instant) {
+        self.agent.keep_hosts(sockets, now);
         self.settle(now);
     }
 

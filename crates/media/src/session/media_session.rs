@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use crate::dtls::fingerprint::FingerprintHash;
-use crate::ice::candidate::{Candidate, LocalCandidate};
+use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::TransportConfig;
 use crate::media_transport::deadline::Deadline as TransportDeadline;
@@ -243,12 +243,15 @@ impl MediaSession {
         transport.add_local_candidate(candidate, now)
     }
 
-    /// Gives up the candidates that stand on sockets which are gone.
-    pub fn remove_local_candidates(&mut self, gone: impl Fn(SocketAddr) -> bool, now: Instant) {
+    /// Gives up every candidate but the host candidates of these sockets: the others are gone, and what servers saw of the
+    /// old ways, or relayed on them, belongs to those.
+    pub fn keep_host_candidates(&mut self, sockets: &[SocketAddr], now: Instant) {
         self.now = now;
-        self.candidates.retain(|candidate| !gone(candidate.base));
+        self.candidates.retain(|candidate| {
+            candidate.typ == CandidateType::Host && sockets.contains(&candidate.base)
+        });
         if let Some(transport) = &mut self.transport {
-            transport.remove_local_candidates(gone, now);
+            transport.keep_host_candidates(sockets, now);
             self.transport_stirred = true;
         }
     }

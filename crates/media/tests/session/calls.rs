@@ -667,3 +667,32 @@ fn without_candidates(sdp: &str) -> (String, Vec<String>) {
     let lines = candidates.into_iter().map(str::to_owned).collect();
     (rest.join("\r\n") + "\r\n", lines)
 }
+
+#[test]
+fn what_was_relayed_for_an_old_way_is_not_offered_for_a_new_one() {
+    use offhook_media::ice::candidate::{CandidateType, LocalCandidate};
+
+    let (caller, _) = Talker::new();
+    let (callee, _) = Talker::new();
+    let mut world = World::new(caller, callee);
+    let (now, host) = (world.now, world.end(Side::Caller).address);
+    let session = &mut world.end(Side::Caller).session;
+    for (address, typ) in [
+        ("198.51.100.3:50000", CandidateType::Relay),
+        ("203.0.113.7:61000", CandidateType::ServerReflexive),
+    ] {
+        let address = address.parse().unwrap();
+        let candidate = LocalCandidate {
+            address,
+            base: host,
+            typ,
+        };
+        session.add_local_candidate(candidate, now);
+    }
+    let (_, before) = without_candidates(&session.create_offer(now));
+    assert_eq!(before.len(), 3, "{before:?}");
+    session.keep_host_candidates(&[host], now);
+    let (_, after) = without_candidates(&session.create_offer(now));
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert!(after[0].contains("typ host"), "{after:?}");
+}

@@ -476,17 +476,8 @@ impl Gatherer {
             relay.handle_timeout(now);
             let (local, remote) = (relay.local(), relay.server());
             if let Some(bytes) = relay.poll_transmit(now) {
-                self.outbox.push_back(match entry.base {
-                    Some(_) => Output::Transmit {
-                        local,
-                        remote,
-                        bytes,
-                    },
-                    None => Output::Write {
-                        stream: StreamId(index),
-                        bytes,
-                    },
-                });
+                self.outbox
+                    .push_back(to_server(entry.base, index, remote, bytes));
                 continue;
             }
             let server = entry.server;
@@ -523,21 +514,12 @@ impl Gatherer {
             && let Some(relay) = entry.relay.as_mut()
             && let Some((peer, bytes)) = relay.poll_held()
         {
-            let (local, remote) = (relay.local(), relay.server());
+            let remote = relay.server();
             let Some(bytes) = relay.wrap(peer, &bytes, now).map(<[u8]>::to_vec) else {
                 continue;
             };
-            self.outbox.push_back(match entry.base {
-                Some(_) => Output::Transmit {
-                    local,
-                    remote,
-                    bytes,
-                },
-                None => Output::Write {
-                    stream: StreamId(index),
-                    bytes,
-                },
-            });
+            self.outbox
+                .push_back(to_server(entry.base, index, remote, bytes));
         }
     }
 
@@ -552,17 +534,8 @@ impl Gatherer {
         if let Some(mut relay) = entry.relay.take() {
             relay.release(now);
             while let Some(bytes) = relay.poll_transmit(now) {
-                self.outbox.push_back(match entry.base {
-                    Some(local) => Output::Transmit {
-                        local,
-                        remote: relay.server(),
-                        bytes,
-                    },
-                    None => Output::Write {
-                        stream: StreamId(index),
-                        bytes,
-                    },
-                });
+                self.outbox
+                    .push_back(to_server(entry.base, index, relay.server(), bytes));
             }
         }
         if entry.base.is_none() {
@@ -656,6 +629,21 @@ impl Gatherer {
             });
         }
         self.outbox.push_back(Output::Complete);
+    }
+}
+
+/// What an allocation says to its server: from a socket of ours, or on the connection of its number.
+fn to_server(base: Option<SocketAddr>, index: usize, remote: SocketAddr, bytes: Vec<u8>) -> Output {
+    match base {
+        Some(local) => Output::Transmit {
+            local,
+            remote,
+            bytes,
+        },
+        None => Output::Write {
+            stream: StreamId(index),
+            bytes,
+        },
     }
 }
 
