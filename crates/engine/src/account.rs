@@ -243,6 +243,7 @@ impl Account {
                 "give each client its own credential, then restart this one",
             )),
             DisconnectCause::LoginRefused
+            | DisconnectCause::SessionInUse
             | DisconnectCause::LoginForgotten
             | DisconnectCause::NotRegistered
             | DisconnectCause::Asked => None,

@@ -48,6 +48,8 @@ pub enum DisconnectCause {
     Silent(Deadline),
     /// The server refused the login; an event `LoginFailed` came before.
     LoginRefused,
+    /// Another user's live session had the name of ours, which has another now; an event `LoginFailed` came before.
+    SessionInUse,
     /// The server takes our logins and then refuses our requests as not logged in; an event `Failed` came before.
     LoginForgotten,
     /// The gateway could not register us; an event `Failed` came before.

@@ -125,6 +125,8 @@ fn a_subscription_that_is_wholly_denied_is_an_error_of_lists() {
     });
     let broadcast = story.take_sent("broadcast");
     assert_eq!(broadcast["params"]["data"], json!({"a": 1}));
+    // Or it would reach no other client.
+    assert_eq!(broadcast["params"]["localBroadcast"], true);
     story.reply(
         &broadcast,
         json!({"message": "Permission Denied", "code": -32002}),
@@ -263,6 +265,11 @@ fn a_moderator_steers_and_a_participant_is_told_that_he_may_not() {
     assert_eq!(
         sent["params"]["data"],
         json!({"application": "conf-control", "command": "mute", "id": 12})
+    );
+    assert_eq!(
+        sent["params"].get("localBroadcast"),
+        None,
+        "it is for the conference alone"
     );
     story.says("event", json!({"eventChannel": "mod.1", "data": {"action": "response", "conf-command": "mute", "response": "OK"}}));
     assert_eq!(

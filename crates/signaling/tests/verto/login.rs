@@ -537,3 +537,34 @@ fn no_formatter_shows_a_secret() {
     });
     assert!(!format!("{command:?}").contains(TOKEN));
 }
+
+#[test]
+fn a_session_name_of_somebody_else_is_replaced_and_the_next_attempt_is_an_ordinary_one() {
+    let mut story = Story::freeswitch();
+    story.opened();
+    let login = story.take_sent("login");
+    let taken = login["params"]["sessid"].clone();
+    assert!(taken.is_string());
+    story.events.clear();
+    story.refuse(&login, -32001, "Session in use");
+    assert!(matches!(story.event(), Event::LoginFailed(_)));
+    assert!(matches!(story.event(), Event::RegistrationConflict { .. }));
+    let Event::Disconnected {
+        cause: DisconnectCause::SessionInUse,
+        retry_in: Some(pause),
+    } = story.event()
+    else {
+        panic!("a pause")
+    };
+    assert!(
+        pause <= Duration::from_secs(60),
+        "a refused credential would rest {pause:?}"
+    );
+    story.connects.clear();
+    story.pass(pause);
+    assert_eq!(story.connects.len(), 1);
+    story.opened();
+    let again = story.take_sent("login");
+    assert!(again["params"]["sessid"].is_string());
+    assert_ne!(again["params"]["sessid"], taken);
+}

@@ -141,6 +141,7 @@ impl Session {
             DisconnectCause::Connect(_)
             | DisconnectCause::Closed(_)
             | DisconnectCause::Silent(_)
+            | DisconnectCause::SessionInUse
             | DisconnectCause::LoginForgotten
             | DisconnectCause::NotRegistered
             | DisconnectCause::TakenOver => {

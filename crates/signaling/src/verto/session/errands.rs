@@ -69,7 +69,16 @@ impl Session {
             Command::Broadcast { channel, data } => {
                 self.check_open(name)?;
                 check_size(name, data.to_string().len() + channel.len())?;
-                self.broadcast(Errand::Broadcast(name, None), &channel, data, now);
+                // Without it mod_verto passes the data on to other modules only, not to its other clients.
+                let params = self.with_sessid(
+                    json!({"eventChannel": channel, "data": data, "localBroadcast": true}),
+                );
+                self.run(
+                    Errand::Broadcast(name, None),
+                    Method::Broadcast,
+                    params,
+                    now,
+                );
             }
             Command::JsApi { id, command, data } => {
                 self.check_commands(name)?;
@@ -197,6 +206,7 @@ impl Session {
         self.run(Errand::Subscribe { user }, Method::Subscribe, params, now);
     }
 
+    /// Tells a module of the server, such as the conference behind a channel.
     pub(super) fn broadcast(&mut self, errand: Errand, channel: &str, data: Value, now: Instant) {
         let params = self.with_sessid(json!({"eventChannel": channel, "data": data}));
         self.run(errand, Method::Broadcast, params, now);

@@ -162,16 +162,20 @@ impl Session {
     pub(super) fn on_login_refused(&mut self, again: bool, error: ErrorObject, now: Instant) {
         // With nothing waiting for it, a refused login on a live socket leaves the old identity in force.
         let fatal = !again || !self.unheard.is_empty();
-        let in_use = error.message.as_deref() == Some("Session in use");
+        let in_use = error.message.as_deref() == Some("Session in use")
+            && self.config.dialect.sessid == SessidRule::Client;
         let error = self.explain_refusal(error, now);
         self.tell(Event::LoginFailed(error));
-        if in_use && self.config.dialect.sessid == SessidRule::Client {
+        if in_use {
             // The name belongs to somebody else's live socket: we need another.
             self.memory.sessid = Some(uuid_v4(&mut self.rng));
             let detail = "another user's session has the same name".to_owned();
             self.tell(Event::RegistrationConflict { detail });
         }
-        if fatal {
+        if fatal && in_use {
+            // Nothing is wrong with the credential: the next attempt, under the new name, is an ordinary one.
+            self.lose(DisconnectCause::SessionInUse, now);
+        } else if fatal {
             self.tries.refused = self.tries.refused.saturating_add(1);
             self.lose(DisconnectCause::LoginRefused, now);
             self.ask_afresh(now);
