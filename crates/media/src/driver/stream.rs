@@ -128,21 +128,20 @@ impl Stream {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.tls {
-            Some(tls) => {
-                if !self.waiting.is_empty() {
-                    tls.writer().write_all(&self.waiting)?;
-                    self.waiting.clear();
+            Some(tls) => loop {
+                // It takes what it has room for; on a slow way the rest waits here.
+                let taken = tls.writer().write(&self.waiting)?;
+                self.waiting.drain(..taken);
+                if !tls.wants_write() {
+                    return Ok(());
                 }
-                while tls.wants_write() {
-                    match tls.write_tls(&mut self.socket) {
-                        Ok(_) => {}
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error),
-                    }
+                match tls.write_tls(&mut self.socket) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
                 }
-                Ok(())
-            }
+            },
             None => {
                 let mut written = 0;
                 while let Some(rest) = self.waiting.get(written..).filter(|rest| !rest.is_empty()) {
