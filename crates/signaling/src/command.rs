@@ -204,7 +204,14 @@ pub enum Command {
         /// Complete new offer.
         sdp: String,
     },
-    /// Answer the offer of an `Attach` event.
+    /// Refuse the offer of an `Offer` event: the call goes on as it was.
+    RefuseOffer {
+        /// The call.
+        call: CallId,
+        /// Status for the far side, such as 488.
+        status: u16,
+    },
+    /// Answer the offer of an `Attach` or `Offer` event.
     Attach {
         /// The call.
         call: CallId,
@@ -253,6 +260,7 @@ impl Command {
             Self::Dtmf { .. } => "DTMF",
             Self::UpdateMedia { .. } => "media update",
             Self::Attach { .. } => "attach",
+            Self::RefuseOffer { .. } => "refusal of an offer",
             Self::Login(_) => "login",
             Self::Reconnect => "reconnect",
             Self::Shutdown => "shutdown",
@@ -268,6 +276,7 @@ impl Command {
             | Self::Dtmf { call, .. }
             | Self::UpdateMedia { call, .. }
             | Self::Attach { call, .. }
+            | Self::RefuseOffer { call, .. }
             | Self::Hold { call, .. }
             | Self::Transfer { call, .. }
             | Self::Replace { call, .. }

@@ -186,49 +186,57 @@ pub enum Owner {
 }
 
 /// The running deadlines of one session: a handful per call, so a plain list is the fastest table.
-#[derive(Debug, Default)]
-pub struct Deadlines {
-    running: Vec<(Instant, Deadline, Owner)>,
+#[derive(Debug)]
+pub struct Deadlines<D = Deadline, O = Owner> {
+    running: Vec<(Instant, D, O)>,
 }
 
-impl Deadlines {
+impl<D, O> Default for Deadlines<D, O> {
+    fn default() -> Self {
+        Self {
+            running: Vec::new(),
+        }
+    }
+}
+
+impl<D: Copy + Ord, O: PartialEq> Deadlines<D, O> {
     /// Starts a deadline, in place of one of the same name and owner.
-    pub fn set(&mut self, deadline: Deadline, owner: Owner, at: Instant) {
+    pub fn set(&mut self, deadline: D, owner: O, at: Instant) {
         self.clear(deadline, &owner);
         self.running.push((at, deadline, owner));
     }
 
     /// Whether a deadline runs.
-    pub fn is_set(&self, deadline: Deadline, owner: &Owner) -> bool {
+    pub fn is_set(&self, deadline: D, owner: &O) -> bool {
         self.running
             .iter()
             .any(|(_, name, whose)| *name == deadline && whose == owner)
     }
 
     /// Stops a deadline.
-    pub fn clear(&mut self, deadline: Deadline, owner: &Owner) {
+    pub fn clear(&mut self, deadline: D, owner: &O) {
         self.running
             .retain(|(_, name, whose)| *name != deadline || whose != owner);
     }
 
     /// Stops all deadlines of an owner.
-    pub fn clear_owner(&mut self, owner: &Owner) {
+    pub fn clear_owner(&mut self, owner: &O) {
         self.running.retain(|(_, _, whose)| whose != owner);
     }
 
     /// Stops all deadlines for which `keep` says no.
-    pub fn retain(&mut self, mut keep: impl FnMut(Deadline, &Owner) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(D, &O) -> bool) {
         self.running.retain(|(_, name, whose)| keep(*name, whose));
     }
 
     /// The earliest deadline.
-    pub fn next(&self) -> Option<(Instant, Deadline)> {
+    pub fn next(&self) -> Option<(Instant, D)> {
         self.running.iter().map(|(at, name, _)| (*at, *name)).min()
     }
 
     /// Takes the earliest deadline that has come by `now`; call until `None`.
-    pub fn expired(&mut self, now: Instant) -> Option<(Deadline, Owner)> {
-        let due = |(index, entry): (usize, &(Instant, Deadline, Owner))| {
+    pub fn expired(&mut self, now: Instant) -> Option<(D, O)> {
+        let due = |(index, entry): (usize, &(Instant, D, O))| {
             (entry.0 <= now).then_some((entry.0, index))
         };
         let (_, index) = self.running.iter().enumerate().filter_map(due).min()?;

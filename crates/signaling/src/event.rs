@@ -290,6 +290,21 @@ pub enum Event {
         /// The far side.
         remote: Party,
     },
+    /// The far side offers new media within a call that is up (SIP). Answer with `Command::Attach`, or with
+    /// `Command::RefuseOffer`: then everything stays as it was.
+    Offer {
+        /// The call.
+        call: CallId,
+        /// Its offer; `None`: it wants one of ours, and `MediaUpdated` brings the answer.
+        sdp: Option<String>,
+    },
+    /// The far side pressed a key, told by signalling (SIP).
+    Digit {
+        /// The call.
+        call: CallId,
+        /// `0-9 * # A-D`.
+        digit: char,
+    },
     /// The answer to `Command::UpdateMedia`.
     MediaUpdated {
         /// The call.

@@ -19,6 +19,8 @@ pub mod event;
 pub mod remembered;
 pub mod secret;
 pub mod session;
+#[cfg(feature = "sip")]
+pub mod sip;
 #[cfg(feature = "transport")]
 pub mod transport;
 pub mod verto;

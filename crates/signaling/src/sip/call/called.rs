@@ -1,0 +1,352 @@
+//! The far side's INVITE until our answer: ringing, reliably where asked, and the decision (RFC 3261, 13.3; RFC 3262).
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+
+use crate::call_id::CallId;
+use crate::cause::Cause;
+use crate::event::{EndedBy, Event, Party};
+use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::headers;
+use crate::sip::call::session_timer::{self, SessionTimer};
+use crate::sip::call::state::{Call, Called, Phase, Unacked, Up};
+use crate::sip::config::{Config, Reliable};
+use crate::sip::deadline::{Deadline, T1, T2, TRANSACTION};
+use crate::sip::dialog::Dialog;
+use crate::sip::flow_id::FlowId;
+use crate::sip::message::HeaderName;
+use crate::sip::message::address::NameAddr;
+use crate::sip::message::outgoing::OutgoingResponse;
+use crate::sip::message::request::Request;
+use crate::sip::random;
+use crate::sip::session::core::Core;
+use crate::sip::session::owner::Owner;
+use crate::sip::transaction::server::ServerKey;
+
+/// RFC 3261, 13.3.1.1.
+const RING_AGAIN: Duration = Duration::from_secs(60);
+/// RFC 3262, 3.
+const RING_AGAIN_RELIABLY: Duration = Duration::from_secs(150);
+
+impl Call {
+    /// Takes an INVITE that passed all checks, and rings.
+    pub(in crate::sip) fn called(
+        request: &Request,
+        key: ServerKey,
+        flow: FlowId,
+        session: Option<SessionTimer>,
+        replaces: Option<CallId>,
+        core: &mut Core,
+        now: Instant,
+    ) -> Option<Self> {
+        let tag = random::token(&mut core.rng);
+        let dialog = Dialog::of_request(request, &tag)?;
+        let id = CallId::random(&mut core.rng);
+        let caller = caller(request, &core.config);
+        let sdp = request.sdp();
+        let requires = request.headers.lists(&HeaderName::Require, "100rel");
+        let called = Called {
+            key,
+            dialog,
+            offerless: sdp.is_none(),
+            session,
+            reliably: requires && core.config.reliable != Reliable::Never,
+            // RFC 3262, 3: from 1 to 2^31 - 1; low enough to count up from.
+            last_rseq: core.rng.random_range(1..=0x3fff_ffff),
+            unacked: None,
+            replaces,
+        };
+        let mut call = Self {
+            id: id.clone(),
+            flow,
+            auth: Authorization::default(),
+            least_session: session_timer::LEAST,
+            phase: Phase::Called(Box::new(called)),
+        };
+        call.ring(core, now);
+        core.deadlines.set(
+            Deadline::Untaken,
+            Owner::Call(id.clone()),
+            now + core.config.timers.untaken,
+        );
+        core.tell(Event::Incoming {
+            call: id,
+            caller,
+            sdp,
+            headers: request.headers.others(),
+            client_state: None,
+            variables: Vec::new(),
+        });
+        Some(call)
+    }
+
+    /// 180, now and again as long as nobody decides.
+    pub(in crate::sip) fn ring(&mut self, core: &mut Core, now: Instant) {
+        let flow = self.flow;
+        let Phase::Called(called) = &mut self.phase else {
+            return;
+        };
+        let Some(bare) = core
+            .servers
+            .get(&called.key)
+            .map(|served| served.bare.clone())
+        else {
+            return;
+        };
+        let owner = Owner::Call(self.id.clone());
+        let mut response = OutgoingResponse::to(&bare, 180, called.dialog.local_tag());
+        push_record_routes(&mut response, &bare);
+        headers::push_answer(&mut response.content, core, flow);
+        let pause = if called.reliably {
+            // No second one before the first has its PRACK (RFC 3262, 3).
+            if called.unacked.is_some() {
+                return;
+            }
+            called.last_rseq += 1;
+            response.content.push(&HeaderName::Require, "100rel");
+            response
+                .content
+                .push(&HeaderName::RSeq, called.last_rseq.to_string());
+            called.unacked = Some(Unacked {
+                text: response.to_text(),
+                pause: T1,
+                number: called.last_rseq,
+            });
+            core.deadlines
+                .set(Deadline::RepeatProvisional, owner.clone(), now + T1);
+            core.deadlines
+                .set(Deadline::ProvisionalAck, owner.clone(), now + TRANSACTION);
+            RING_AGAIN_RELIABLY
+        } else {
+            RING_AGAIN
+        };
+        core.answer(&called.key.clone(), response, now);
+        core.deadlines.set(Deadline::RingAgain, owner, now + pause);
+    }
+
+    /// Says the reliable provisional answer again, at pauses that double without an end.
+    pub(in crate::sip) fn repeat_provisional(&mut self, core: &mut Core, now: Instant) {
+        let Phase::Called(called) = &mut self.phase else {
+            return;
+        };
+        let Some(unacked) = &mut called.unacked else {
+            return;
+        };
+        unacked.pause *= 2;
+        let (text, pause) = (unacked.text.clone(), unacked.pause);
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines
+            .set(Deadline::RepeatProvisional, owner, now + pause);
+        self.say_again(text, core);
+    }
+
+    pub(in crate::sip) fn say_again(&mut self, text: String, core: &mut Core) {
+        let flow = self.way(core);
+        if core.flow(flow).is_some_and(|flow| flow.is_open()) {
+            core.outbox
+                .push_back(crate::sip::session::contract::Output::Send { flow, text });
+        }
+    }
+
+    /// PRACK: `true` when it names the answer that waits for it.
+    pub(in crate::sip) fn on_prack(&mut self, request: &Request, core: &mut Core) -> bool {
+        let Phase::Called(called) = &mut self.phase else {
+            return false;
+        };
+        let rack = request.headers.get(&HeaderName::RAck).unwrap_or_default();
+        let mut parts = rack.split_ascii_whitespace();
+        let rseq: Option<u32> = parts.next().and_then(|number| number.parse().ok());
+        let waits = called.unacked.as_ref().map(|unacked| unacked.number);
+        if rseq.is_none() || rseq != waits || parts.nth(1) != Some("INVITE") {
+            return false;
+        }
+        called.unacked = None;
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines.clear(Deadline::RepeatProvisional, &owner);
+        core.deadlines.clear(Deadline::ProvisionalAck, &owner);
+        true
+    }
+
+    /// Nobody acknowledges our provisional answer: the INVITE is refused (RFC 3262, 3).
+    pub(in crate::sip) fn on_no_prack(&mut self, core: &mut Core, now: Instant) {
+        let Phase::Called(called) = &self.phase else {
+            return;
+        };
+        let (key, tag) = (called.key.clone(), called.dialog.local_tag().to_owned());
+        if let Some(bare) = core.servers.get(&key).map(|served| served.bare.clone()) {
+            core.answer(&key, OutgoingResponse::to(&bare, 504, &tag), now);
+        }
+        self.end(
+            EndedBy::Timeout,
+            Cause::RECOVERY_ON_TIMER_EXPIRE,
+            Some("the caller did not acknowledge the ringing".to_owned()),
+            Vec::new(),
+            core,
+        );
+    }
+
+    /// The user takes the call with that description: an answer, or an offer where the INVITE had none. Gives back the
+    /// call that this one replaces.
+    pub(in crate::sip) fn answer(
+        &mut self,
+        sdp: String,
+        users: &[(String, String)],
+        core: &mut Core,
+        now: Instant,
+    ) -> Option<CallId> {
+        let flow = self.flow;
+        let called = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Called(called) => *called,
+            other @ (Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over) => {
+                self.phase = other;
+                return None;
+            }
+        };
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines.clear_owner(&owner);
+        let bare = core
+            .servers
+            .get(&called.key)
+            .map(|served| served.bare.clone())?;
+        let mut response = OutgoingResponse::to(&bare, 200, called.dialog.local_tag());
+        push_record_routes(&mut response, &bare);
+        headers::push_answer(&mut response.content, core, flow);
+        if let Some(session) = &called.session {
+            session.write_answer_to(&called.dialog.peer, &mut response.content);
+        }
+        for one in users {
+            // What cannot be sent is left out: the caller waits.
+            let _ = headers::push_users(&mut response.content, std::slice::from_ref(one));
+        }
+        response.content.set_body("application/sdp", sdp.clone());
+        let number = called.dialog.remote_cseq.unwrap_or_default();
+        let mut up = Up::new(called.dialog, false, called.session, Some(sdp));
+        up.answer_in_ack = called.offerless;
+        up.unacked = Some(Unacked {
+            text: response.to_text(),
+            pause: T1,
+            number,
+        });
+        core.answer(&called.key, response, now);
+        core.deadlines
+            .set(Deadline::AnswerAck, owner, now + TRANSACTION);
+        self.repeat_answer_later(&mut up, core, now);
+        self.phase = Phase::Up(Box::new(up));
+        self.plan_session(core, now);
+        called.replaces
+    }
+
+    /// RFC 3261, 13.3.1.4: also on a reliable transport, since the way behind it may not be.
+    pub(in crate::sip) fn repeat_answer_later(&self, up: &mut Up, core: &mut Core, now: Instant) {
+        if let Some(unacked) = &mut up.unacked {
+            let owner = Owner::Call(self.id.clone());
+            core.deadlines
+                .set(Deadline::RepeatAnswer, owner, now + unacked.pause);
+        }
+    }
+
+    pub(in crate::sip) fn repeat_answer(&mut self, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let Some(unacked) = &mut up.unacked else {
+            return;
+        };
+        unacked.pause = (unacked.pause * 2).min(T2);
+        let (text, pause) = (unacked.text.clone(), unacked.pause);
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines
+            .set(Deadline::RepeatAnswer, owner, now + pause);
+        self.say_again(text, core);
+    }
+
+    /// The ACK of our 2xx.
+    pub(in crate::sip) fn on_ack(&mut self, request: &Request, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let waits = up.unacked.as_ref().map(|unacked| unacked.number);
+        if waits != Some(request.ids.cseq) {
+            return;
+        }
+        up.unacked = None;
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines.clear(Deadline::RepeatAnswer, &owner);
+        core.deadlines.clear(Deadline::AnswerAck, &owner);
+        if let Some(cause) = up.bye_after_ack.take() {
+            if let Phase::Up(up) = std::mem::replace(&mut self.phase, Phase::Over) {
+                self.send_bye(*up, &cause, &[], core, now);
+            }
+            return;
+        }
+        let call = self.id.clone();
+        if std::mem::take(&mut up.answer_in_ack) {
+            match request.sdp() {
+                Some(sdp) => core.tell(Event::MediaUpdated {
+                    call: call.clone(),
+                    sdp,
+                }),
+                None => {
+                    let detail = "the far side gave no answer to our offer";
+                    return self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
+                }
+            }
+        }
+        core.tell(Event::Confirmed { call });
+        self.next_wish(core, now);
+    }
+
+    /// 32 s without an ACK: the call is given up with a BYE (13.3.1.4).
+    pub(in crate::sip) fn on_no_ack(&mut self, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        up.unacked = None;
+        let told = up.bye_after_ack.take();
+        let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
+        if told.is_none() {
+            let detail = "the caller did not acknowledge our answer";
+            self.close(
+                EndedBy::Timeout,
+                cause,
+                Some(detail.to_owned()),
+                &[],
+                core,
+                now,
+            );
+        } else if let Phase::Up(up) = std::mem::replace(&mut self.phase, Phase::Over) {
+            self.send_bye(*up, &cause, &[], core, now);
+        }
+    }
+}
+
+/// A response that makes a dialog copies the Record-Routes (12.1.1).
+fn push_record_routes(response: &mut OutgoingResponse, bare: &crate::sip::message::bare::Bare) {
+    for route in &bare.record_routes {
+        response
+            .content
+            .push(&HeaderName::RecordRoute, route.as_str());
+    }
+}
+
+/// Who calls: P-Asserted-Identity of a server that is believed, else From (RFC 3325, 8).
+pub(in crate::sip) fn caller(request: &Request, config: &Config) -> Party {
+    let asserted = request
+        .headers
+        .address(&HeaderName::PAssertedIdentity)
+        .filter(|_| config.trusts_identity);
+    party(&asserted.unwrap_or_else(|| request.ids.from.clone()))
+}
+
+pub(in crate::sip) fn party(address: &NameAddr) -> Party {
+    let number = address
+        .uri
+        .user()
+        .or_else(|| address.uri.host())
+        .unwrap_or_else(|| address.uri.to_string());
+    Party {
+        name: address.display_name.clone().unwrap_or_default(),
+        number,
+    }
+}

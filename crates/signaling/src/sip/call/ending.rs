@@ -1,0 +1,304 @@
+//! The ends of calls: by us, by them, by time (RFC 3261, 9 and 15).
+
+use std::time::Instant;
+
+use crate::cause::Cause;
+use crate::event::{EndedBy, Event};
+use crate::sip::call::reason;
+use crate::sip::call::state::{Call, Leaving, Phase, Up};
+use crate::sip::deadline::{Deadline, TRANSACTION};
+use crate::sip::message::outgoing::{Content, OutgoingResponse};
+use crate::sip::message::{HeaderName, Method};
+use crate::sip::random;
+use crate::sip::session::core::Core;
+use crate::sip::session::owner::{InCall, Owner};
+use crate::sip::transaction::draft;
+
+impl Call {
+    /// Tells the end. What is still under way goes on in [`Phase::Leaving`] where the caller put it there before.
+    pub(in crate::sip) fn end(
+        &mut self,
+        by: EndedBy,
+        cause: Cause,
+        detail: Option<String>,
+        headers: Vec<(String, String)>,
+        core: &mut Core,
+    ) {
+        self.tell_end(by, cause, detail, false, headers, core);
+        self.phase = Phase::Over;
+    }
+
+    pub(in crate::sip) fn tell_end(
+        &mut self,
+        by: EndedBy,
+        cause: Cause,
+        detail: Option<String>,
+        elsewhere: bool,
+        headers: Vec<(String, String)>,
+        core: &mut Core,
+    ) {
+        core.deadlines.clear_owner(&Owner::Call(self.id.clone()));
+        core.tell(Event::Ended {
+            call: self.id.clone(),
+            by,
+            cause,
+            detail,
+            elsewhere,
+            headers,
+            client_state: None,
+        });
+    }
+
+    /// The call cannot go on: BYE, and the reason for the user.
+    pub(in crate::sip) fn fail(
+        &mut self,
+        cause: Cause,
+        detail: &str,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        self.close(
+            EndedBy::Server,
+            cause,
+            Some(detail.to_owned()),
+            &[],
+            core,
+            now,
+        );
+    }
+
+    /// The user hangs up, cancels or refuses.
+    pub(in crate::sip) fn hang_up(
+        &mut self,
+        cause: Option<Cause>,
+        headers: &[(String, String)],
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let usual = match &self.phase {
+            Phase::Calling(_) => Cause::ORIGINATOR_CANCEL,
+            Phase::Called(_) => Cause::CALL_REJECTED,
+            Phase::Up(_) | Phase::Leaving(_) | Phase::Over => Cause::NORMAL_CLEARING,
+        };
+        let cause = cause.unwrap_or(usual);
+        self.close(EndedBy::Local, cause, None, headers, core, now);
+    }
+
+    /// Ends the call from our side, whatever its phase.
+    pub(in crate::sip) fn close(
+        &mut self,
+        by: EndedBy,
+        cause: Cause,
+        detail: Option<String>,
+        headers: &[(String, String)],
+        core: &mut Core,
+        now: Instant,
+    ) {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Calling(calling) => {
+                self.tell_end(by, cause.clone(), detail, false, Vec::new(), core);
+                let mut leaving = Leaving {
+                    invite: Some(calling.branch),
+                    reason: reason::write(&cause),
+                    ..Leaving::default()
+                };
+                self.cancel(&mut leaving, core, now);
+                self.phase = Phase::Leaving(leaving);
+            }
+            Phase::Called(called) => {
+                self.tell_end(by, cause.clone(), detail, false, Vec::new(), core);
+                let status = reason::status(&cause);
+                if let Some(bare) = core
+                    .servers
+                    .get(&called.key)
+                    .map(|served| served.bare.clone())
+                {
+                    let tag = called.dialog.local_tag().to_owned();
+                    let mut response = OutgoingResponse::to(&bare, status, &tag);
+                    if let Some(reason) = reason::write(&cause) {
+                        response.content.push(&HeaderName::Reason, reason);
+                    }
+                    push_users(&mut response.content, headers);
+                    core.answer(&called.key, response, now);
+                }
+            }
+            Phase::Up(mut up) => {
+                self.refuse_their_offer(&mut up, core, now);
+                self.tell_end(by, cause.clone(), detail, false, Vec::new(), core);
+                // RFC 3261, 15: the callee sends no BYE before the ACK.
+                if up.unacked.is_some() {
+                    up.bye_after_ack = Some(cause);
+                    let limit = now + TRANSACTION;
+                    core.deadlines
+                        .set(Deadline::AnswerAck, Owner::Call(self.id.clone()), limit);
+                    self.repeat_answer_later(&mut up, core, now);
+                    self.phase = Phase::Up(up);
+                    return;
+                }
+                self.send_bye(*up, &cause, headers, core, now);
+            }
+            over @ (Phase::Leaving(_) | Phase::Over) => self.phase = over,
+        }
+    }
+
+    pub(in crate::sip) fn send_bye(
+        &mut self,
+        up: Up,
+        cause: &Cause,
+        headers: &[(String, String)],
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let mut dialog = up.dialog;
+        if let Some(cseq) = up.owed_ack {
+            // The far side's 2xx needs its ACK before the BYE.
+            let flow = self.way(core);
+            let ack = super::requests::answer_ack(&dialog, cseq, None, None, flow, core);
+            core.send_request(&ack, flow);
+        }
+        let mut content = Content::default();
+        content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
+        if let Some(reason) = reason::write(cause) {
+            content.push(&HeaderName::Reason, reason);
+        }
+        push_users(&mut content, headers);
+        let way = self.way(core);
+        let sent = core.flow(way).is_some_and(|flow| flow.is_open());
+        if sent {
+            self.send_in(&mut dialog, Method::Bye, content, InCall::Bye, core, now);
+        }
+        let limit = now + TRANSACTION;
+        core.deadlines
+            .set(Deadline::Detached, Owner::Call(self.id.clone()), limit);
+        self.phase = Phase::Leaving(Leaving {
+            bye: Some(Box::new(dialog)),
+            bye_sent: sent,
+            ..Leaving::default()
+        });
+    }
+
+    /// Sends the CANCEL, if a provisional answer allows it yet (9.1); else when that comes.
+    pub(in crate::sip) fn cancel(&self, leaving: &mut Leaving, core: &mut Core, now: Instant) {
+        let Some(branch) = &leaving.invite else {
+            return;
+        };
+        if leaving.cancelled || !core.clients.is_proceeding(branch) {
+            return;
+        }
+        let Some(transaction) = core.clients.get(branch, &Method::Invite) else {
+            return;
+        };
+        let cancel = draft::cancel(&transaction.request, leaving.reason.as_deref());
+        let (flow, draft, cseq) = (
+            transaction.flow,
+            transaction.draft.clone(),
+            transaction.cseq,
+        );
+        core.send_request(&cancel, flow);
+        let owner = Owner::Request(branch.clone(), Method::Cancel.to_string());
+        core.deadlines
+            .set(Deadline::Response, owner, now + TRANSACTION);
+        let nobody = crate::sip::session::owner::Purpose::Nobody;
+        core.clients
+            .begin(branch, nobody, flow, draft, cseq, cancel);
+        // 9.1: without a final answer within 64 x T1 the INVITE is over.
+        let owner = Owner::Request(branch.clone(), Method::Invite.to_string());
+        core.deadlines
+            .set(Deadline::CancelledAnswer, owner, now + TRANSACTION);
+        leaving.cancelled = true;
+    }
+
+    /// The caller cancels.
+    pub(in crate::sip) fn on_cancel(
+        &mut self,
+        headers: &crate::sip::message::headers::Headers,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let Phase::Called(called) = &self.phase else {
+            return;
+        };
+        let (key, tag) = (called.key.clone(), called.dialog.local_tag().to_owned());
+        if let Some(bare) = core.servers.get(&key).map(|served| served.bare.clone()) {
+            let response = OutgoingResponse::to(&bare, 487, &tag);
+            core.answer(&key, response, now);
+        }
+        let said = reason::read(headers);
+        let cause = match said.cause {
+            Some(cause) if !said.elsewhere => cause,
+            _ if said.elsewhere => Cause::LOSE_RACE,
+            _ => Cause::ORIGINATOR_CANCEL,
+        };
+        self.tell_end(
+            EndedBy::Remote,
+            cause,
+            said.text,
+            said.elsewhere,
+            Vec::new(),
+            core,
+        );
+        self.phase = Phase::Over;
+    }
+
+    /// The far side hangs up. The 200 has been sent.
+    pub(in crate::sip) fn on_bye(
+        &mut self,
+        headers: &crate::sip::message::headers::Headers,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Up(mut up) => {
+                self.refuse_their_offer(&mut up, core, now);
+                if up.bye_after_ack.is_some() {
+                    // The user knows already.
+                    core.deadlines.clear_owner(&Owner::Call(self.id.clone()));
+                    return;
+                }
+                let said = reason::read(headers);
+                let cause = said.cause.unwrap_or(Cause::NORMAL_CLEARING);
+                self.tell_end(
+                    EndedBy::Remote,
+                    cause,
+                    said.text,
+                    said.elsewhere,
+                    headers.others(),
+                    core,
+                );
+            }
+            Phase::Called(called) => {
+                // The caller's BYE within an early dialog takes the INVITE with it (15.1.2).
+                if let Some(bare) = core
+                    .servers
+                    .get(&called.key)
+                    .map(|served| served.bare.clone())
+                {
+                    let tag = called.dialog.local_tag().to_owned();
+                    core.answer(&called.key, OutgoingResponse::to(&bare, 487, &tag), now);
+                }
+                let cause = Cause::ORIGINATOR_CANCEL;
+                self.tell_end(EndedBy::Remote, cause, None, false, Vec::new(), core);
+            }
+            Phase::Leaving(_) => core.deadlines.clear_owner(&Owner::Call(self.id.clone())),
+            calling @ (Phase::Calling(_) | Phase::Over) => self.phase = calling,
+        }
+    }
+
+    /// An offer of theirs that nobody will answer any more.
+    pub(in crate::sip) fn refuse_their_offer(&self, up: &mut Up, core: &mut Core, now: Instant) {
+        use crate::sip::call::state::Offer;
+        if let Offer::Theirs { key, .. } = std::mem::replace(&mut up.offer, Offer::None)
+            && let Some(bare) = core.servers.get(&key).map(|served| served.bare.clone())
+        {
+            let tag = random::token(&mut core.rng);
+            core.answer(&key, OutgoingResponse::to(&bare, 487, &tag), now);
+        }
+    }
+}
+
+/// The user's headers of a goodbye; what cannot be sent is left out, since the call ends all the same.
+fn push_users(content: &mut Content, headers: &[(String, String)]) {
+    for one in headers {
+        let _ = super::headers::push_users(content, std::slice::from_ref(one));
+    }
+}

@@ -1,0 +1,13 @@
+//! Calls: the INVITE usage of dialogs, as caller and as callee (RFC 3261, 13 to 15).
+
+pub(in crate::sip) mod amending;
+pub(in crate::sip) mod called;
+pub(in crate::sip) mod calling;
+pub(in crate::sip) mod ending;
+pub(in crate::sip) mod headers;
+pub(in crate::sip) mod offers;
+pub(in crate::sip) mod reason;
+pub(in crate::sip) mod requests;
+pub mod session_timer;
+pub(in crate::sip) mod state;
+pub(in crate::sip) mod up;

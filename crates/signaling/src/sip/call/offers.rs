@@ -1,0 +1,532 @@
+//! New descriptions and refreshes within a call, by re-INVITE and UPDATE, one at a time (RFC 3261, 14; RFC 3311; RFC 4028).
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+
+use crate::cause::Cause;
+use crate::error::Error;
+use crate::event::{EndedBy, Event};
+use crate::sip::call::headers;
+use crate::sip::call::requests::answer_ack;
+use crate::sip::call::session_timer::SessionTimer;
+use crate::sip::call::state::{Call, Offer, Phase, Unacked, Wish};
+use crate::sip::deadline::{Deadline, T1, TRANSACTION};
+use crate::sip::message::outgoing::{Content, OutgoingRequest, OutgoingResponse};
+use crate::sip::message::request::Request;
+use crate::sip::message::response::Response;
+use crate::sip::message::{HeaderName, Method};
+use crate::sip::random;
+use crate::sip::session::core::{Core, identity};
+use crate::sip::session::owner::{InCall, Owner, Purpose};
+use crate::sip::transaction::client::ClientTransaction;
+use crate::sip::transaction::server::ServerKey;
+
+/// Crossing offers in a row before ours is given up.
+const MOST_GLARES: u8 = 5;
+
+impl Call {
+    /// The user has a new description. It goes as soon as no other offer is under way.
+    pub(in crate::sip) fn offer(&mut self, sdp: String, core: &mut Core, now: Instant) {
+        if let Phase::Up(up) = &mut self.phase {
+            // An older one that still waits says nothing any more.
+            up.wishes.retain(|wish| !matches!(wish, Wish::Offer(_)));
+            up.wishes.push_back(Wish::Offer(sdp));
+        }
+        self.next_wish(core, now);
+    }
+
+    /// Time for the session's refresh.
+    pub(in crate::sip) fn refresh_session(&mut self, core: &mut Core, now: Instant) {
+        if let Phase::Up(up) = &mut self.phase
+            && !up.wishes.contains(&Wish::Refresh)
+        {
+            up.wishes.push_back(Wish::Refresh);
+        }
+        self.next_wish(core, now);
+    }
+
+    /// Sends what waits, when nothing is in its way.
+    pub(in crate::sip) fn next_wish(&mut self, core: &mut Core, now: Instant) {
+        let flow = self.way(core);
+        let open = core
+            .flow(flow)
+            .is_some_and(|flow| flow.is_ready(&core.config));
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let free = matches!(up.offer, Offer::None) && up.unacked.is_none() && up.owed_ack.is_none();
+        if !open || !free {
+            return;
+        }
+        if let Some(kind) = up.wishes.pop_front() {
+            self.send_offer(kind, core, now);
+        }
+    }
+
+    fn send_offer(&mut self, kind: Wish, core: &mut Core, now: Instant) {
+        let (flow, least) = (self.flow, self.least_session);
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let mut content = Content::default();
+        headers::push_request(&mut content, core, flow);
+        if let Some(session) = &up.session {
+            session.write_request(least, &mut content);
+        }
+        let bare_refresh = kind == Wish::Refresh
+            && !up.dialog.peer.said_nothing()
+            && up.dialog.peer.allows(&Method::Update);
+        let sdp = match &kind {
+            Wish::Offer(sdp) => Some(sdp.clone()),
+            // RFC 4028, 7.4: the same description again changes nothing.
+            Wish::Refresh if !bare_refresh => up.local_sdp.clone(),
+            Wish::Refresh => None,
+        };
+        if let Some(sdp) = sdp {
+            content.set_body("application/sdp", sdp);
+        }
+        let method = if bare_refresh {
+            Method::Update
+        } else {
+            Method::Invite
+        };
+        up.offer = Offer::Ours { kind };
+        let mut dialog = up.dialog.clone();
+        self.send_in(&mut dialog, method, content, InCall::Offer, core, now);
+        if let Phase::Up(up) = &mut self.phase {
+            up.dialog = dialog;
+        }
+    }
+
+    /// The first 2xx to our re-INVITE, or the 2xx to our UPDATE.
+    pub(in crate::sip) fn on_offer_accepted(
+        &mut self,
+        request: &OutgoingRequest,
+        response: &Response,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        self.auth.on_accepted(response);
+        let cseq = response.ids.cseq;
+        if request.method == Method::Invite {
+            self.acknowledge(cseq, Some(request), None, core);
+        }
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        up.adrift = false;
+        up.glares = 0;
+        up.dialog.refresh_target(&response.headers);
+        up.session = SessionTimer::as_caller(&response.headers).or_else(|| {
+            // RFC 4028, 7.2: no Session-Expires ends it; one who asked may go on alone.
+            up.session.filter(|session| session.ours)
+        });
+        let kind = match std::mem::replace(&mut up.offer, Offer::None) {
+            Offer::Ours { kind } => kind,
+            other @ (Offer::None | Offer::Theirs { .. } | Offer::Waiting { .. }) => {
+                up.offer = other;
+                return;
+            }
+        };
+        match (kind, response.sdp()) {
+            (Wish::Offer(offer), Some(sdp)) => {
+                up.local_sdp = Some(offer);
+                core.tell(Event::MediaUpdated {
+                    call: self.id.clone(),
+                    sdp,
+                });
+            }
+            (Wish::Offer(_), None) => core.tell(Event::CommandFailed {
+                call: self.id.clone(),
+                error: Error::PeerMisbehaved {
+                    server: core.server_name(self.flow),
+                    method: "INVITE",
+                    fault: "a 200 without the answer to our offer",
+                },
+            }),
+            (Wish::Refresh, _) => {}
+        }
+        self.plan_session(core, now);
+        self.next_wish(core, now);
+    }
+
+    /// ACK of a 2xx to an INVITE of ours; kept, since copies of that 2xx get it again.
+    pub(in crate::sip) fn acknowledge(
+        &mut self,
+        cseq: u32,
+        invite: Option<&OutgoingRequest>,
+        sdp: Option<String>,
+        core: &mut Core,
+    ) {
+        let flow = self.way(core);
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let ack = answer_ack(&up.dialog, cseq, invite, sdp, flow, core);
+        core.send_request(&ack, flow);
+        up.acked = Some((cseq, ack));
+    }
+
+    /// Our re-INVITE or UPDATE is refused: the session stays as it was, unless the refusal ends it.
+    pub(in crate::sip) fn on_offer_refused(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        response: &Response,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let again = matches!(self.phase, Phase::Up(_))
+            && match response.status {
+                401 | 407 => self
+                    .auth
+                    .on_challenge(response, &identity(&core.config))
+                    .is_ok(),
+                _ => {
+                    self.auth.on_accepted(response);
+                    false
+                }
+            };
+        let glare_pause = self.glare_pause(core);
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let kind = match std::mem::replace(&mut up.offer, Offer::None) {
+            Offer::Ours { kind } => kind,
+            other @ (Offer::None | Offer::Theirs { .. } | Offer::Waiting { .. }) => {
+                up.offer = other;
+                return;
+            }
+        };
+        if again {
+            up.offer = Offer::Ours { kind };
+            let cseq = up.dialog.next_cseq();
+            let purpose = Purpose::InCall(self.id.clone(), InCall::Offer);
+            let (draft, flow) = (transaction.draft.clone(), self.way(core));
+            core.request(draft, cseq, Some(&mut self.auth), flow, purpose, now);
+            return;
+        }
+        let owner = Owner::Call(self.id.clone());
+        match response.status {
+            // Each side draws its own pause, so a handful of tries is enough.
+            491 if up.glares < MOST_GLARES => {
+                up.glares += 1;
+                up.offer = Offer::Waiting { kind };
+                core.deadlines
+                    .set(Deadline::GlareOver, owner, now + glare_pause);
+                return;
+            }
+            500 if response.headers.retry_after().is_some() => {
+                let pause = response.headers.retry_after().unwrap_or_default();
+                up.offer = Offer::Waiting { kind };
+                core.deadlines
+                    .set(Deadline::GlareOver, owner, now + pause.max(T1));
+                return;
+            }
+            422 => {
+                let least = response.headers.number(&HeaderName::MinSe);
+                let least = Duration::from_secs(least.unwrap_or_default().into());
+                if least > self.least_session {
+                    self.least_session = least;
+                    if let Some(session) = &mut up.session {
+                        session.interval = session.interval.max(least);
+                    }
+                    up.wishes.push_front(kind);
+                    return self.next_wish(core, now);
+                }
+            }
+            405 | 501 if transaction.request.method == Method::Update => {
+                // It named UPDATE and cannot do it: by INVITE then.
+                up.dialog.peer.forget_method(&Method::Update);
+                up.wishes.push_front(kind);
+                return self.next_wish(core, now);
+            }
+            status if ends_dialog(status) => {
+                let detail = format!("the far side does not know the call any more ({status})");
+                let cause = Cause::NORMAL_TEMPORARY_FAILURE;
+                return self.close(EndedBy::Server, cause, Some(detail), &[], core, now);
+            }
+            _ => {}
+        }
+        if let Wish::Offer(_) = kind {
+            core.tell(Event::CommandFailed {
+                call: self.id.clone(),
+                error: Error::Refused {
+                    server: core.server_name(self.flow),
+                    method: "INVITE",
+                    code: Some(response.status.into()),
+                    reason: response.reason.clone(),
+                },
+            });
+        }
+        self.next_wish(core, now);
+    }
+
+    /// Our offer met theirs: who placed the call waits longer (14.1), in steps of 10 ms.
+    fn glare_pause(&self, core: &mut Core) -> Duration {
+        let caller = matches!(&self.phase, Phase::Up(up) if up.caller);
+        let steps = if caller {
+            core.rng.random_range(210..=400_u64)
+        } else {
+            core.rng.random_range(0..=200_u64)
+        };
+        Duration::from_millis(steps * 10)
+    }
+
+    /// The pause is over: once more, if it is still wanted.
+    pub(in crate::sip) fn on_glare_over(&mut self, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        if let Offer::Waiting { kind } = std::mem::replace(&mut up.offer, Offer::None) {
+            let newer = up.wishes.iter().any(|wish| matches!(wish, Wish::Offer(_)));
+            if !newer || kind == Wish::Refresh {
+                up.wishes.push_front(kind);
+            }
+        }
+        self.next_wish(core, now);
+    }
+
+    /// No answer to our re-INVITE or UPDATE: RFC 3261, 12.2.1.2 ends the dialog. Where only the connection went, the wish
+    /// waits for the next one.
+    pub(in crate::sip) fn on_no_offer_answer(&mut self, lost: bool, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let Offer::Ours { kind } = std::mem::replace(&mut up.offer, Offer::None) else {
+            return;
+        };
+        if lost {
+            up.wishes.push_front(kind);
+            return;
+        }
+        let detail = "the far side does not answer any more".to_owned();
+        let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
+        self.close(EndedBy::Timeout, cause, Some(detail), &[], core, now);
+    }
+
+    /// The far side's re-INVITE or UPDATE in a call that is up.
+    pub(in crate::sip) fn on_their_offer(
+        &mut self,
+        request: &Request,
+        key: ServerKey,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let wanted = core.config.session_expires;
+        let Phase::Up(up) = &mut self.phase else {
+            return core_answer(core, &key, 500, now);
+        };
+        let sdp = request.sdp();
+        let offers = sdp.is_some() || request.method == Method::Invite;
+        if offers {
+            match &up.offer {
+                Offer::Ours { kind }
+                    if request.method == Method::Invite || *kind != Wish::Refresh =>
+                {
+                    return core_answer(core, &key, 491, now);
+                }
+                Offer::Theirs { .. } => return self.busy_with_offer(&key, core, now),
+                Offer::None | Offer::Ours { .. } | Offer::Waiting { .. } => {}
+            }
+            if up.unacked.is_some() || up.owed_ack.is_some() {
+                return self.busy_with_offer(&key, core, now);
+            }
+        }
+        let Ok(session) = SessionTimer::as_callee(&request.headers, wanted) else {
+            let least = self.least_session.as_secs().to_string();
+            return core_answer_with(core, &key, 422, &[(HeaderName::MinSe, &least)], now);
+        };
+        up.adrift = false;
+        up.dialog.refresh_target(&request.headers);
+        if !offers {
+            // A refresh and nothing else.
+            up.session = session;
+            let mut content = Content::default();
+            headers::push_answer(&mut content, core, self.flow);
+            if let Some(session) = &session {
+                session.write_answer_to(&up.dialog.peer, &mut content);
+            }
+            let tag = up.dialog.local_tag().to_owned();
+            answer_with_content(core, &key, &tag, content, now);
+            return self.plan_session(core, now);
+        }
+        // A pause of ours ends with their offer: ours comes after it.
+        if let Offer::Waiting { kind } = std::mem::replace(&mut up.offer, Offer::None) {
+            let owner = Owner::Call(self.id.clone());
+            core.deadlines.clear(Deadline::GlareOver, &owner);
+            up.wishes.push_front(kind);
+        }
+        up.offer = Offer::Theirs {
+            key,
+            offerless: sdp.is_none(),
+            session,
+        };
+        core.tell(Event::Offer {
+            call: self.id.clone(),
+            sdp,
+        });
+        self.await_user(core, now);
+    }
+
+    fn busy_with_offer(&self, key: &ServerKey, core: &mut Core, now: Instant) {
+        let pause = core.rng.random_range(0..=10_u8).to_string();
+        core_answer_with(core, key, 500, &[(HeaderName::RetryAfter, &pause)], now);
+    }
+
+    pub(in crate::sip) fn await_user(&self, core: &mut Core, now: Instant) {
+        let limit = core.config.timers.offer_untaken;
+        core.deadlines.set(
+            Deadline::OfferUntaken,
+            Owner::Call(self.id.clone()),
+            now + limit,
+        );
+    }
+
+    /// The user's description for the offer of the far side: answer, or offer where theirs had none.
+    pub(in crate::sip) fn answer_offer(&mut self, sdp: String, core: &mut Core, now: Instant) {
+        let flow = self.way(core);
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines.clear(Deadline::OfferUntaken, &owner);
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        if let Some(cseq) = up.owed_ack.take() {
+            up.local_sdp = Some(sdp.clone());
+            self.acknowledge(cseq, None, Some(sdp), core);
+            core.tell(Event::Confirmed {
+                call: self.id.clone(),
+            });
+            return self.next_wish(core, now);
+        }
+        let (key, offerless, session) = match std::mem::replace(&mut up.offer, Offer::None) {
+            Offer::Theirs {
+                key,
+                offerless,
+                session,
+            } => (key, offerless, session),
+            other @ (Offer::None | Offer::Ours { .. } | Offer::Waiting { .. }) => {
+                up.offer = other;
+                return;
+            }
+        };
+        up.session = session;
+        up.local_sdp = Some(sdp.clone());
+        let Some(served) = core.servers.get(&key) else {
+            return;
+        };
+        let (bare, method) = (served.bare.clone(), served.method.clone());
+        let mut response = OutgoingResponse::to(&bare, 200, up.dialog.local_tag());
+        headers::push_answer(&mut response.content, core, flow);
+        if let Some(session) = &session {
+            session.write_answer_to(&up.dialog.peer, &mut response.content);
+        }
+        response.content.set_body("application/sdp", sdp);
+        if method == Method::Invite {
+            up.answer_in_ack = offerless;
+            up.unacked = Some(Unacked {
+                text: response.to_text(),
+                pause: T1,
+                number: up.dialog.remote_cseq.unwrap_or_default(),
+            });
+            core.deadlines
+                .set(Deadline::RepeatAnswer, owner.clone(), now + T1);
+            core.deadlines
+                .set(Deadline::AnswerAck, owner, now + TRANSACTION);
+        }
+        core.answer(&key, response, now);
+        self.plan_session(core, now);
+        self.next_wish(core, now);
+    }
+
+    /// The user cannot take the far side's offer, or did not say in time: the session stays as it was.
+    pub(in crate::sip) fn refuse_offer(&mut self, status: u16, core: &mut Core, now: Instant) {
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines.clear(Deadline::OfferUntaken, &owner);
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        if up.owed_ack.is_some() {
+            let detail = "nobody here answered the far side's offer";
+            return self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
+        }
+        if let Offer::Theirs { key, .. } = std::mem::replace(&mut up.offer, Offer::None) {
+            core_answer(core, &key, status, now);
+        }
+        self.next_wish(core, now);
+    }
+
+    /// Sets the deadlines of the session's timer anew.
+    pub(in crate::sip) fn plan_session(&self, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &self.phase else {
+            return;
+        };
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines.clear(Deadline::SessionRefresh, &owner);
+        core.deadlines.clear(Deadline::SessionExpiry, &owner);
+        let Some(session) = &up.session else {
+            return;
+        };
+        if session.ours {
+            let at = now + session.refresh_after();
+            core.deadlines
+                .set(Deadline::SessionRefresh, owner.clone(), at);
+        }
+        let at = now
+            + if session.ours {
+                session.interval
+            } else {
+                session.give_up_after()
+            };
+        core.deadlines.set(Deadline::SessionExpiry, owner, at);
+    }
+
+    /// Nobody refreshed the session (RFC 4028, 10).
+    pub(in crate::sip) fn on_session_expiry(&mut self, core: &mut Core, now: Instant) {
+        let detail = "the session was not refreshed".to_owned();
+        let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
+        self.close(EndedBy::Timeout, cause, Some(detail), &[], core, now);
+    }
+}
+
+/// Refusals of a request within a dialog that end the dialog (RFC 3261, 12.2.1.2; RFC 5057, 5.1).
+pub(in crate::sip) fn ends_dialog(status: u16) -> bool {
+    matches!(status, 404 | 408 | 410 | 416 | 481..=485 | 502 | 604)
+}
+
+pub(in crate::sip) fn core_answer(core: &mut Core, key: &ServerKey, status: u16, now: Instant) {
+    core_answer_with(core, key, status, &[], now);
+}
+
+pub(in crate::sip) fn core_answer_with(
+    core: &mut Core,
+    key: &ServerKey,
+    status: u16,
+    lines: &[(HeaderName, &str)],
+    now: Instant,
+) {
+    let Some(bare) = core.servers.get(key).map(|served| served.bare.clone()) else {
+        return;
+    };
+    let tag = random::token(&mut core.rng);
+    let mut response = OutgoingResponse::to(&bare, status, &tag);
+    for (name, value) in lines {
+        response.content.push(name, *value);
+    }
+    core.answer(key, response, now);
+}
+
+fn answer_with_content(
+    core: &mut Core,
+    key: &ServerKey,
+    tag: &str,
+    content: Content,
+    now: Instant,
+) {
+    let Some(bare) = core.servers.get(key).map(|served| served.bare.clone()) else {
+        return;
+    };
+    let mut response = OutgoingResponse::to(&bare, 200, tag);
+    response.content.append(content);
+    core.answer(key, response, now);
+}

@@ -1,0 +1,132 @@
+//! Every time limit of the user agent by name, how long each is and where it comes from.
+
+use std::fmt;
+use std::time::Duration;
+
+/// RFC 3261, 17.1.1.1: an estimate of a round trip.
+pub const T1: Duration = Duration::from_millis(500);
+/// RFC 3261, 17.1.2.2: the longest pause between two copies.
+pub const T2: Duration = Duration::from_secs(4);
+/// 64 x T1: what every transaction has at most.
+pub const TRANSACTION: Duration = Duration::from_secs(32);
+
+/// Names what the user agent waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// The next connection attempt of a flow is due (RFC 5626, 4.5).
+    Reconnect,
+    /// The transport neither opened a socket nor failed.
+    Connect,
+    /// Timers B and F (RFC 3261, 17.1): no answer to a request of ours within [`TRANSACTION`].
+    Response,
+    /// Timer M (RFC 6026, 7.2): further 2xx of an INVITE are taken for [`TRANSACTION`].
+    FurtherAnswers,
+    /// Timer H (RFC 3261, 17.2.1): no ACK for our refusal within [`TRANSACTION`].
+    RefusalAck,
+    /// RFC 3261, 13.3.1.4: our 2xx is said again, first after [`T1`], doubling up to [`T2`].
+    RepeatAnswer,
+    /// RFC 3261, 13.3.1.4: no ACK for our 2xx within [`TRANSACTION`].
+    AnswerAck,
+    /// RFC 3262, 3: our reliable 1xx is said again, first after [`T1`], doubling.
+    RepeatProvisional,
+    /// RFC 3262, 3: no PRACK within [`TRANSACTION`].
+    ProvisionalAck,
+    /// RFC 3261, 13.3.1.1: a long ringing is told again every minute, reliably every 2.5 minutes.
+    RingAgain,
+    /// RFC 4320, 4.1: a request other than INVITE that needs time is told so after 3.5 s.
+    TryingDue,
+    /// Our call was neither answered nor refused; default 180 s.
+    Unanswered,
+    /// An incoming call was neither taken nor rejected by our user; default 180 s.
+    Untaken,
+    /// RFC 3261, 9.1: a cancelled INVITE has no final answer within [`TRANSACTION`].
+    CancelledAnswer,
+    /// RFC 3261, 13.2.2.4: forks without a 2xx end [`TRANSACTION`] after the first one.
+    ForksEnd,
+    /// RFC 4028, 7.4: time to refresh the session, at half of its interval.
+    SessionRefresh,
+    /// RFC 4028, 10: nobody refreshed the session.
+    SessionExpiry,
+    /// RFC 3261, 14.1: the pause after a 491.
+    GlareOver,
+    /// RFC 3261, 14.2: the pause that a 500 with Retry-After asked for.
+    TryOfferAgain,
+    /// Our user did not answer an offer of the far side.
+    OfferUntaken,
+    /// Time to refresh the registration (RFC 3261, 10.2.4; RFC 5627, 4.2).
+    RegisterRefresh,
+    /// The registration lapses.
+    RegisterExpiry,
+    /// Retry-After of a refused registration (RFC 3261, 20.33).
+    RegisterAgain,
+    /// Nothing has been heard for a while: time for a WebSocket ping.
+    Ping,
+    /// A ping without its answer.
+    Pong,
+    /// Time for the keep-alive that the edge agreed to (RFC 5626, 4.4; RFC 6223).
+    KeepAlive,
+    /// That keep-alive without its answer: 10 s (RFC 5626, 4.4.1).
+    KeepAliveAnswer,
+    /// Time to refresh a subscription (RFC 6665, 4.1.2.2).
+    SubscriptionRefresh,
+    /// A subscription lapses.
+    SubscriptionExpiry,
+    /// Timer N (RFC 6665, 4.1.2.4): no NOTIFY after a SUBSCRIBE within [`TRANSACTION`].
+    NotifyDue,
+    /// The pause before a subscription is tried anew (RFC 6665, 4.1.3).
+    SubscribeAgain,
+    /// Time to refresh a publication (RFC 3903, 4.1).
+    PublishRefresh,
+    /// A call without a connection: the far end has given it up by now.
+    Detached,
+    /// Goodbyes without answers during a shutdown.
+    Stopping,
+    /// Time to ask for a fresh token.
+    TokenRefresh,
+    /// The source of tokens gives no answer.
+    TokenReply,
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reconnect => "next connection attempt",
+            Self::Connect => "connection",
+            Self::Response => "answer to a request",
+            Self::FurtherAnswers => "further answers to an INVITE",
+            Self::RefusalAck => "ACK of a refusal",
+            Self::RepeatAnswer => "next copy of an answer",
+            Self::AnswerAck => "ACK of an answer",
+            Self::RepeatProvisional => "next copy of a provisional answer",
+            Self::ProvisionalAck => "PRACK",
+            Self::RingAgain => "next word of ringing",
+            Self::TryingDue => "provisional answer to a slow request",
+            Self::Unanswered => "answer to the call",
+            Self::Untaken => "decision about the incoming call",
+            Self::CancelledAnswer => "end of a cancelled call",
+            Self::ForksEnd => "end of the other forks",
+            Self::SessionRefresh => "refresh of the session",
+            Self::SessionExpiry => "refresh of the session by the far side",
+            Self::GlareOver => "pause after crossing offers",
+            Self::TryOfferAgain => "pause before the next offer",
+            Self::OfferUntaken => "our answer to an offer",
+            Self::RegisterRefresh => "refresh of the registration",
+            Self::RegisterExpiry => "end of the registration",
+            Self::RegisterAgain => "pause before the next registration",
+            Self::Ping => "next ping",
+            Self::Pong => "answer to a ping",
+            Self::KeepAlive => "next keep-alive",
+            Self::KeepAliveAnswer => "answer to a keep-alive",
+            Self::SubscriptionRefresh => "refresh of a subscription",
+            Self::SubscriptionExpiry => "end of a subscription",
+            Self::NotifyDue => "first NOTIFY of a subscription",
+            Self::SubscribeAgain => "pause before the next subscription",
+            Self::PublishRefresh => "refresh of a publication",
+            Self::Detached => "new connection for the call",
+            Self::Stopping => "end of the calls",
+            Self::TokenRefresh => "next question for a token",
+            Self::TokenReply => "answer of the token source",
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! Dialogs: what two user agents remember of each other (RFC 3261, 12).
+
+pub mod peer;
+pub mod state;
+
+pub use state::Dialog;

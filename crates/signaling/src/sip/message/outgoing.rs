@@ -1,0 +1,187 @@
+//! Messages of ours, and their text.
+
+use std::fmt::Write as _;
+
+use crate::sip::message::bare::Bare;
+use crate::sip::message::status::reason_phrase;
+use crate::sip::message::uri::Uri;
+use crate::sip::message::{HeaderName, Method};
+
+/// A header that would not stay one line: nothing of it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the header {name} may not hold {what}")]
+pub struct BadHeader {
+    /// Its name.
+    pub name: String,
+    /// What stands in it.
+    pub what: &'static str,
+}
+
+/// The header lines and the body of a message of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    lines: Vec<(String, String)>,
+    body: String,
+}
+
+impl Content {
+    /// Puts a header at the end. A line break in the value would begin a header that nobody meant: it becomes a space.
+    /// For what comes from a user see [`Content::try_push`], which refuses it.
+    pub fn push(&mut self, name: &HeaderName, value: impl Into<String>) {
+        let mut value: String = value.into();
+        if value.contains(['\r', '\n', '\0']) {
+            value = value.replace(['\r', '\n', '\0'], " ");
+        }
+        self.lines.push((name.to_string(), value));
+    }
+
+    /// Puts a header that has no name of its own here at the end.
+    pub fn push_named(&mut self, name: &'static str, value: &str) {
+        self.lines
+            .push((name.to_owned(), value.replace(['\r', '\n', '\0'], " ")));
+    }
+
+    /// Puts a header of the user's at the end, if it is one.
+    pub fn try_push(&mut self, name: &str, value: &str) -> Result<(), BadHeader> {
+        let bad = |what| BadHeader {
+            name: name.escape_debug().to_string(),
+            what,
+        };
+        if name.is_empty() || !name.bytes().all(super::quoted::is_token) {
+            return Err(bad("a name that is no token"));
+        }
+        if value
+            .chars()
+            .any(|letter| letter.is_control() && letter != '\t')
+        {
+            return Err(bad("control characters"));
+        }
+        self.lines.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// Sets the body with its type.
+    pub fn set_body(&mut self, kind: &str, body: String) {
+        self.push(&HeaderName::ContentType, kind);
+        self.body = body;
+    }
+
+    /// Puts all of another's headers at the end, and takes its body.
+    pub fn append(&mut self, other: Self) {
+        self.lines.extend(other.lines);
+        self.body = other.body;
+    }
+
+    /// The first value of a header.
+    pub fn get(&self, name: &HeaderName) -> Option<&str> {
+        let name = name.to_string();
+        self.lines
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a header, in order.
+    pub fn all(&self, name: &HeaderName) -> impl Iterator<Item = &str> {
+        let name = name.to_string();
+        self.lines
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(&name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Takes every header of that name away.
+    pub fn remove(&mut self, name: &HeaderName) {
+        let name = name.to_string();
+        self.lines
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+    }
+
+    /// The body.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    fn write(&self, text: &mut String) {
+        for (name, value) in &self.lines {
+            text.push_str(name);
+            text.push_str(": ");
+            text.push_str(value);
+            text.push_str("\r\n");
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(text, "Content-Length: {}\r\n\r\n", self.body.len());
+        text.push_str(&self.body);
+    }
+}
+
+/// A request of ours.
+#[derive(Clone, Debug)]
+pub struct OutgoingRequest {
+    /// Its method.
+    pub method: Method,
+    /// The Request-URI.
+    pub uri: Uri,
+    /// Headers, the Via among them, and body.
+    pub content: Content,
+}
+
+impl OutgoingRequest {
+    /// The text for one WebSocket message.
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(512 + self.content.body.len());
+        let _ = write!(text, "{} {} SIP/2.0\r\n", self.method, self.uri);
+        self.content.write(&mut text);
+        text
+    }
+}
+
+/// A response of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingResponse {
+    /// Its code.
+    pub status: u16,
+    /// The words behind it.
+    pub reason: String,
+    /// Headers and body.
+    pub content: Content,
+}
+
+impl OutgoingResponse {
+    /// An answer with all that it must copy from its request (RFC 3261, 8.2.6.2). The tag goes into To when the request
+    /// had none there; a 100 has none (8.2.6.1).
+    pub fn to(request: &Bare, status: u16, tag: &str) -> Self {
+        let mut content = Content::default();
+        for via in &request.vias {
+            content.push(&HeaderName::Via, via.as_str());
+        }
+        content.push(&HeaderName::From, request.from.as_str());
+        let mut to = request.to.clone();
+        if status > 100 && !request.has_to_tag() {
+            // Without angle brackets the tag would become the URI's (20.10); that form has no parameters of its own.
+            let _ = write!(to, ";tag={tag}");
+        }
+        content.push(&HeaderName::To, to);
+        content.push(&HeaderName::CallId, request.call_id.as_str());
+        content.push(&HeaderName::CSeq, request.cseq.as_str());
+        if status == 100
+            && let Some(timestamp) = &request.timestamp
+        {
+            content.push(&HeaderName::Timestamp, timestamp.as_str());
+        }
+        Self {
+            status,
+            reason: reason_phrase(status).to_owned(),
+            content,
+        }
+    }
+
+    /// The text for one WebSocket message.
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(512 + self.content.body.len());
+        let reason = self.reason.replace(['\r', '\n', '\0'], " ");
+        let _ = write!(text, "SIP/2.0 {} {reason}\r\n", self.status);
+        self.content.write(&mut text);
+        text
+    }
+}

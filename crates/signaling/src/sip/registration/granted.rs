@@ -1,0 +1,121 @@
+//! What a registrar gave us with its 200.
+
+use std::time::Duration;
+
+use crate::sip::agent::Agent;
+use crate::sip::config::Config;
+use crate::sip::flow_id::FlowId;
+use crate::sip::message::HeaderName;
+use crate::sip::message::address::NameAddr;
+use crate::sip::message::response::Response;
+use crate::sip::message::uri::Uri;
+
+/// A registration that holds.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// How long it holds, by our own Contact in the answer (RFC 3261, 10.2.4).
+    pub expires: Duration,
+    /// The address that reaches this device from anywhere (RFC 5627).
+    pub public_gruu: Option<Uri>,
+    /// The same, telling nobody who we are; a new one with each refresh.
+    pub temporary_gruu: Option<Uri>,
+    /// Route of requests outside dialogs, in order (RFC 3608).
+    pub service_route: Vec<String>,
+    /// The registrar took outbound: it keeps the flow, and answers keep-alives (RFC 5626, 4.2.1).
+    pub outbound: bool,
+    /// How often the edge wants to hear of us (RFC 5626, 4.4).
+    pub flow_timer: Option<Duration>,
+    /// The edge asked for keep-alives by RFC 6223.
+    pub keep: Option<Duration>,
+    /// Other devices with the same address of record.
+    pub others: Vec<NameAddr>,
+    /// Further addresses of ours (RFC 7315).
+    pub associated: Vec<NameAddr>,
+    /// Push services that the server took (RFC 8599, 4.1).
+    pub push: bool,
+}
+
+impl Granted {
+    /// Reads the answer. `None`: our own Contact is not in it, so nothing was registered.
+    pub fn read(
+        response: &Response,
+        agent: &Agent,
+        config: &Config,
+        flow: FlowId,
+        asked: Duration,
+    ) -> Option<Self> {
+        let contacts = response
+            .headers
+            .addresses(&HeaderName::Contact)
+            .unwrap_or_default();
+        let own = own_contact(&contacts, agent, config, flow)?;
+        let seconds = |text: &str| text.parse().ok().map(Duration::from_secs);
+        let mine = contacts.get(own)?;
+        let expires = mine
+            .params
+            .get("expires")
+            .and_then(seconds)
+            .or_else(|| {
+                let number = response.headers.number(&HeaderName::Expires)?;
+                Some(Duration::from_secs(number.into()))
+            })
+            .unwrap_or(asked);
+        let gruu = |name: &str| Uri::parse(mine.params.get(name)?).ok();
+        let (public_gruu, temporary_gruu) = (gruu("pub-gruu"), gruu("temp-gruu"));
+        let outbound = response.headers.lists(&HeaderName::Require, "outbound");
+        let keep = response.ids.via.params.get("keep").and_then(seconds);
+        let caps = response.headers.get(&HeaderName::FeatureCaps);
+        let lines = |name: &HeaderName| response.headers.addresses(name).unwrap_or_default();
+        Some(Self {
+            expires,
+            public_gruu,
+            temporary_gruu,
+            service_route: lines(&HeaderName::ServiceRoute)
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            outbound,
+            flow_timer: response
+                .headers
+                .number(&HeaderName::FlowTimer)
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            keep: keep.filter(|keep| !keep.is_zero()),
+            associated: response
+                .headers
+                .other("P-Associated-URI")
+                .and_then(|line| NameAddr::parse_list(&line).ok())
+                .unwrap_or_default(),
+            push: caps.is_some_and(|caps| caps.contains("+sip.pns")),
+            others: contacts
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| *at != own)
+                .map(|(_, contact)| contact)
+                .collect(),
+        })
+    }
+}
+
+/// Ours among the Contacts: by instance and reg-id, else by URI (10.2.4).
+fn own_contact(
+    contacts: &[NameAddr],
+    agent: &Agent,
+    config: &Config,
+    flow: FlowId,
+) -> Option<usize> {
+    let instance = format!("<{}>", config.instance);
+    let reg_id = flow.reg_id().to_string();
+    let by_instance = contacts.iter().position(|contact| {
+        let params = &contact.params;
+        params
+            .get("+sip.instance")
+            .is_some_and(|known| known.eq_ignore_ascii_case(&instance))
+            && params.get("reg-id").is_none_or(|known| known == reg_id)
+    });
+    by_instance.or_else(|| {
+        contacts
+            .iter()
+            .position(|contact| contact.uri.has_user(&agent.user))
+    })
+}

@@ -1,0 +1,351 @@
+//! Requests of the far side: whose they are, and whether they may be taken (RFC 3261, 8.2 and 12.2.2).
+
+use std::time::Instant;
+
+use crate::call_id::CallId;
+use crate::event::Event;
+use crate::sip::agent::ALLOW;
+use crate::sip::call::called::party;
+use crate::sip::call::headers;
+use crate::sip::call::offers::{core_answer, core_answer_with};
+use crate::sip::call::session_timer::{LEAST, SessionTimer};
+use crate::sip::call::state::{Call, Phase};
+use crate::sip::flow_id::FlowId;
+use crate::sip::message::request::Request;
+use crate::sip::message::{HeaderName, Method};
+use crate::sip::session::machine::Session;
+use crate::sip::transaction::server::{Arrived, ServerKey};
+
+/// Most calls that may ring here at a time; more are busy.
+const MOST_RINGING: usize = 32;
+/// Longest text of a MESSAGE that is passed on.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+impl Session {
+    pub(super) fn on_request(&mut self, flow: FlowId, request: &Request, now: Instant) {
+        match self.core.servers.arrive(request) {
+            Arrived::RefusalAcked => {
+                let key = ServerKey::of(&request.ids, &Method::Invite);
+                let owner = super::owner::Owner::Served(key);
+                self.core.deadlines.clear_owner(&owner);
+                return;
+            }
+            Arrived::Copy(last) => {
+                if let Some(text) = last {
+                    self.core
+                        .outbox
+                        .push_back(super::contract::Output::Send { flow, text });
+                }
+                return;
+            }
+            Arrived::Full => {
+                self.core.count_malformed("too many requests at a time");
+                return self.core.answer_bare(flow, &request.into(), 503);
+            }
+            Arrived::New => {}
+        }
+        if request.method == Method::Ack {
+            if let Some(id) = self.call_of(request) {
+                self.with_call(&id, |call, core| call.on_ack(request, core, now));
+            }
+            return;
+        }
+        let key = self.core.servers.begin(request, flow, ());
+        if request.method == Method::Cancel {
+            return self.on_cancel(request, &key, now);
+        }
+        let unknown: Vec<_> = request
+            .headers
+            .tokens(&HeaderName::Require)
+            .into_iter()
+            .filter(|option| !self.can(option))
+            .collect();
+        if !unknown.is_empty() {
+            let line = [(HeaderName::Unsupported, unknown.join(", "))];
+            let line = [(line[0].0.clone(), line[0].1.as_str())];
+            return core_answer_with(&mut self.core, &key, 420, &line, now);
+        }
+        if request.ids.to_tag().is_empty() {
+            self.on_outside(flow, request, key, now);
+        } else {
+            self.on_inside(request, key, now);
+        }
+    }
+
+    fn can(&self, option: &str) -> bool {
+        headers::supported(&self.core.config)
+            .split(", ")
+            .any(|known| known.eq_ignore_ascii_case(option))
+    }
+
+    /// The call whose dialog a request belongs to.
+    fn call_of(&self, request: &Request) -> Option<CallId> {
+        self.calls
+            .values()
+            .find(|call| {
+                call.dialogs()
+                    .any(|dialog| dialog.has_request(&request.ids))
+            })
+            .map(|call| call.id.clone())
+    }
+
+    fn on_cancel(&mut self, request: &Request, key: &ServerKey, now: Instant) {
+        let cancelled = ServerKey::cancelled(&request.ids);
+        let open = self.core.servers.is_open(&cancelled);
+        let known = self.core.servers.get(&cancelled).is_some();
+        // 9.2: 200 also when the INVITE has its answer already; a stranger's CANCEL names no branch of ours.
+        core_answer(&mut self.core, key, if known { 200 } else { 481 }, now);
+        if !open {
+            return;
+        }
+        let id = self.calls.values().find_map(|call| match &call.phase {
+            Phase::Called(called) => (called.key == cancelled).then(|| call.id.clone()),
+            Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over => None,
+        });
+        match id {
+            Some(id) => {
+                self.with_call(&id, |call, core| {
+                    call.on_cancel(&request.headers, core, now)
+                });
+            }
+            // A re-INVITE whose sender thought again: the offer is off.
+            None => self.cancel_offer(&cancelled, now),
+        }
+    }
+
+    fn cancel_offer(&mut self, key: &ServerKey, now: Instant) {
+        use crate::sip::call::state::Offer;
+        let id = self.calls.values().find_map(|call| match &call.phase {
+            Phase::Up(up) => {
+                matches!(&up.offer, Offer::Theirs { key: theirs, .. } if theirs == key)
+                    .then(|| call.id.clone())
+            }
+            Phase::Calling(_) | Phase::Called(_) | Phase::Leaving(_) | Phase::Over => None,
+        });
+        if let Some(id) = id {
+            self.with_call(&id, |call, core| call.refuse_offer(487, core, now));
+        }
+    }
+
+    /// A request within a dialog.
+    fn on_inside(&mut self, request: &Request, key: ServerKey, now: Instant) {
+        let Some(id) = self.call_of(request) else {
+            // RFC 3261, 12.2.2: also a BYE with a wrong tag, and a NOTIFY that nobody asked for.
+            return core_answer(&mut self.core, &key, 481, now);
+        };
+        let in_order = self.with_call(&id, |call, _| {
+            let dialog = match &mut call.phase {
+                Phase::Called(called) => Some(&mut called.dialog),
+                Phase::Up(up) => Some(&mut up.dialog),
+                Phase::Leaving(leaving) => leaving.bye.as_deref_mut(),
+                Phase::Calling(calling) => calling
+                    .forks
+                    .iter_mut()
+                    .map(|fork| &mut fork.dialog)
+                    .find(|dialog| dialog.has_request(&request.ids)),
+                Phase::Over => None,
+            };
+            dialog.is_some_and(|dialog| dialog.take_request(request).is_ok())
+        });
+        if in_order != Some(true) {
+            self.core.count_malformed("a request whose CSeq goes back");
+            return core_answer(&mut self.core, &key, 500, now);
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "other methods are not for dialogs, or unknown"
+        )]
+        match &request.method {
+            Method::Bye => {
+                core_answer(&mut self.core, &key, 200, now);
+                self.with_call(&id, |call, core| call.on_bye(&request.headers, core, now));
+            }
+            Method::Invite | Method::Update => {
+                self.with_call(&id, |call, core| {
+                    call.on_their_offer(request, key, core, now)
+                });
+            }
+            Method::Prack => {
+                let known = self.with_call(&id, |call, core| call.on_prack(request, core));
+                let status = if known == Some(true) { 200 } else { 481 };
+                core_answer(&mut self.core, &key, status, now);
+            }
+            Method::Info => {
+                self.with_call(&id, |call, core| call.on_info(request, &key, core, now));
+            }
+            Method::Message => {
+                self.with_call(&id, |call, core| call.on_text(request, &key, core, now));
+            }
+            Method::Notify => {
+                self.with_call(&id, |call, core| call.on_notify(request, &key, core, now));
+            }
+            Method::Options => self.on_options(&key, 200, now),
+            Method::Refer => core_answer(&mut self.core, &key, 603, now),
+            _ => self.on_unknown_method(&key, now),
+        }
+    }
+
+    /// A request outside dialogs.
+    fn on_outside(&mut self, flow: FlowId, request: &Request, key: ServerKey, now: Instant) {
+        if !request.uri.is_sip() {
+            return core_answer(&mut self.core, &key, 416, now);
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "other methods need a dialog, or are unknown"
+        )]
+        match &request.method {
+            Method::Invite => self.on_invite(flow, request, key, now),
+            Method::Options => {
+                let busy = self.ringing() >= MOST_RINGING || self.stopping;
+                self.on_options(&key, if busy { 486 } else { 200 }, now);
+            }
+            Method::Message => self.on_message_outside(request, &key, now),
+            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify => {
+                core_answer(&mut self.core, &key, 481, now);
+            }
+            Method::Refer => core_answer(&mut self.core, &key, 603, now),
+            Method::Subscribe => core_answer(&mut self.core, &key, 489, now),
+            _ => self.on_unknown_method(&key, now),
+        }
+    }
+
+    fn on_unknown_method(&mut self, key: &ServerKey, now: Instant) {
+        let allow = (HeaderName::Allow, ALLOW);
+        core_answer_with(&mut self.core, key, 405, &[allow], now);
+    }
+
+    /// Answered as an INVITE would be (11.2): servers use it as a ping.
+    fn on_options(&mut self, key: &ServerKey, status: u16, now: Instant) {
+        let supported = headers::supported(&self.core.config);
+        let lines = [
+            (HeaderName::Allow, ALLOW),
+            (HeaderName::Accept, "application/sdp, text/plain"),
+            (HeaderName::AcceptEncoding, "identity"),
+            (HeaderName::AcceptLanguage, "en"),
+            (HeaderName::Supported, supported.as_str()),
+        ];
+        core_answer_with(&mut self.core, key, status, &lines, now);
+    }
+
+    fn on_message_outside(&mut self, request: &Request, key: &ServerKey, now: Instant) {
+        if request.content_type().as_deref() != Some("text/plain") {
+            let accept = (HeaderName::Accept, "text/plain");
+            return core_answer_with(&mut self.core, key, 415, &[accept], now);
+        }
+        if request.body.len() > LONGEST_TEXT {
+            return core_answer(&mut self.core, key, 513, now);
+        }
+        core_answer(&mut self.core, key, 200, now);
+        self.core.tell(Event::Message {
+            call: None,
+            from: party(&request.ids.from),
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+        });
+    }
+
+    fn ringing(&self) -> usize {
+        self.calls
+            .values()
+            .filter(|call| matches!(call.phase, Phase::Called(_)))
+            .count()
+    }
+
+    fn on_invite(&mut self, flow: FlowId, request: &Request, key: ServerKey, now: Instant) {
+        let core = &mut self.core;
+        if !core.agent.is_named(&request.uri, &core.config) {
+            return core_answer(core, &key, 404, now);
+        }
+        if self.stopping {
+            return core_answer(core, &key, 480, now);
+        }
+        if !request.body.is_empty() && request.sdp().is_none() {
+            let accept = (HeaderName::Accept, "application/sdp");
+            return core_answer_with(core, &key, 415, &[accept], now);
+        }
+        // The same request by two ways (8.2.2.2).
+        let merged = self.calls.values().any(|call| match &call.phase {
+            Phase::Called(called) => {
+                called.dialog.call_id == request.ids.call_id
+                    && called.dialog.remote_tag() == request.ids.from_tag()
+                    && called.dialog.remote_cseq == Some(request.ids.cseq)
+            }
+            Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over => false,
+        });
+        if merged {
+            return core_answer(core, &key, 482, now);
+        }
+        let wanted = core.config.session_expires;
+        let Ok(session) = SessionTimer::as_callee(&request.headers, wanted) else {
+            let least = LEAST.as_secs().to_string();
+            let line = (HeaderName::MinSe, least.as_str());
+            return core_answer_with(core, &key, 422, &[line], now);
+        };
+        let replaces = match self.replaced_by(request) {
+            Ok(replaces) => replaces,
+            Err(status) => return core_answer(&mut self.core, &key, status, now),
+        };
+        if self.ringing() >= MOST_RINGING {
+            return core_answer(&mut self.core, &key, 486, now);
+        }
+        let call = Call::called(
+            request,
+            key.clone(),
+            flow,
+            session,
+            replaces,
+            &mut self.core,
+            now,
+        );
+        match call {
+            Some(call) => {
+                self.calls.insert(call.id.clone(), call);
+            }
+            // No Contact, or Record-Routes that cannot be read: no dialog can be made.
+            None => core_answer(&mut self.core, &key, 400, now),
+        }
+    }
+
+    /// Which call an INVITE wants to take the place of (RFC 3891, 3).
+    fn replaced_by(&self, request: &Request) -> Result<Option<CallId>, u16> {
+        let mut lines = request.headers.all(&HeaderName::Replaces);
+        let Some(line) = lines.next() else {
+            return Ok(None);
+        };
+        if lines.next().is_some() {
+            return Err(400);
+        }
+        let (call_id, tail) = line.split_once(';').ok_or(400_u16)?;
+        let params = crate::sip::message::params::Params::read(tail);
+        let (Some(to), Some(from)) = (params.get("to-tag"), params.get("from-tag")) else {
+            return Err(400);
+        };
+        let found = self.calls.values().find(|call| {
+            call.dialogs().any(|dialog| {
+                dialog.call_id == call_id.trim()
+                    && dialog.local_tag() == to
+                    && dialog.remote_tag() == from
+            })
+        });
+        let Some(found) = found else {
+            return Err(481);
+        };
+        match &found.phase {
+            Phase::Up(_) if params.has("early-only") => Err(486),
+            Phase::Up(up) => {
+                // Who takes a call over must be its far side, or sent by it: a stranger who knows three names is neither.
+                let same = up.dialog.remote.uri.is_same(&request.ids.from.uri);
+                let referred = request.headers.address(&HeaderName::ReferredBy);
+                let sent = referred.is_some_and(|by| by.uri.is_same(&up.dialog.remote.uri));
+                if same || sent {
+                    Ok(Some(found.id.clone()))
+                } else {
+                    Err(403)
+                }
+            }
+            Phase::Calling(_) => Ok(Some(found.id.clone())),
+            Phase::Called(_) => Err(481),
+            Phase::Leaving(_) | Phase::Over => Err(603),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What goes into a SIP session, and what comes out: as for Verto, with the flow that it is about.
+
+use std::fmt;
+use std::time::{Instant, SystemTime};
+
+use crate::command::Command;
+use crate::event::Event;
+use crate::session::{CloseReason, ConnectFailure};
+use crate::sip::deadline::Deadline;
+use crate::sip::flow_id::FlowId;
+
+/// What a driver tells a session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// The socket asked for with [`Output::Connect`] is open, with the sub-protocol `sip`.
+    Opened(FlowId),
+    /// The socket asked for could not be opened.
+    Failed(FlowId, ConnectFailure),
+    /// The open socket ended; also the answer to [`Output::Disconnect`], which the session does not wait for.
+    Closed(FlowId, CloseReason),
+    /// One WebSocket message, text or binary.
+    Message(FlowId, &'a [u8]),
+    /// The answer to [`Output::Ping`].
+    Pong(FlowId),
+    /// This machine's clock, where it may have jumped or the machine slept.
+    WallClock(SystemTime),
+    /// What the user wants.
+    Command(Command),
+    /// The instant of the last [`Output::Wait`] has come.
+    Timeout,
+}
+
+/// What a session tells its driver, in this order.
+#[derive(PartialEq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Open a socket to this URL now, with the sub-protocol `sip`. An attempt of that flow still under way is to be
+    /// dropped first.
+    Connect {
+        /// Which of them.
+        flow: FlowId,
+        /// `ws://` or `wss://` with its query.
+        url: String,
+    },
+    /// Put this text message on the flow's socket, in one write.
+    Send {
+        /// Which of them.
+        flow: FlowId,
+        /// A SIP message, or a CRLF of RFC 5626.
+        text: String,
+    },
+    /// Send a WebSocket ping.
+    Ping(FlowId),
+    /// Close the flow's socket, after what was sent before; give up on an attempt under way.
+    Disconnect(FlowId),
+    /// Tell the user.
+    Event(Event),
+    /// Nothing more to do before this instant; the name says which deadline asked. `None`: nothing at all until an
+    /// input comes.
+    Wait(Option<(Instant, Deadline)>),
+}
+
+/// Messages may hold credentials, so only their size is shown.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { flow, .. } => write!(f, "Connect({flow})"),
+            Self::Send { flow, text } => write!(f, "Send({flow}, {} bytes)", text.len()),
+            Self::Ping(flow) => write!(f, "Ping({flow})"),
+            Self::Disconnect(flow) => write!(f, "Disconnect({flow})"),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Wait(wait) => f.debug_tuple("Wait").field(wait).finish(),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Connections: made, kept alive, lost and made again.
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+
+use crate::event::{DisconnectCause, Event};
+use crate::session::{CloseReason, ConnectFailure};
+use crate::sip::deadline::Deadline;
+use crate::sip::flow_id::FlowId;
+use crate::sip::registration::schedule;
+use crate::sip::session::contract::Output;
+use crate::sip::session::flow::Link;
+use crate::sip::session::machine::Session;
+use crate::sip::session::owner::Owner;
+
+/// The pause between keep-alives when the edge took outbound and named none (RFC 5626, 4.4.1): 95 to 120 s.
+const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(120);
+/// RFC 5626, 4.4.1.
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
+
+impl Session {
+    pub(super) fn connect_now(&mut self, id: FlowId, now: Instant) {
+        let limit = self.core.config.timers.connect;
+        let Some(flow) = self.core.flow_mut(id) else {
+            return;
+        };
+        flow.link = Link::Connecting;
+        let (url, attempt) = (flow.url.clone(), flow.failures + 1);
+        let owner = Owner::Flow(id);
+        self.core.deadlines.clear_owner(&owner);
+        self.core
+            .deadlines
+            .set(Deadline::Connect, owner, now + limit);
+        self.core.tell(Event::Connecting { attempt });
+        self.core
+            .outbox
+            .push_back(Output::Connect { flow: id, url });
+    }
+
+    pub(super) fn on_opened(&mut self, id: FlowId, now: Instant) {
+        let Some(flow) = self.core.flow_mut(id) else {
+            return;
+        };
+        if flow.link != Link::Connecting {
+            return;
+        }
+        flow.link = Link::Open { since: now };
+        self.core.deadlines.clear_owner(&Owner::Flow(id));
+        self.core.tell(Event::Connected);
+        self.heard(id, now);
+        if self.core.config.registers {
+            self.register(id, now);
+        } else {
+            if let Some(flow) = self.core.flow_mut(id) {
+                flow.failures = 0;
+            }
+            self.become_ready(now);
+        }
+    }
+
+    pub(super) fn on_failed(&mut self, id: FlowId, failure: ConnectFailure, now: Instant) {
+        if self
+            .core
+            .flow(id)
+            .is_some_and(|flow| flow.link == Link::Connecting)
+        {
+            self.lose(id, DisconnectCause::Connect(failure), None, now);
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, id: FlowId, reason: CloseReason, now: Instant) {
+        if self.core.flow(id).is_some_and(|flow| flow.is_open()) {
+            self.lose(id, DisconnectCause::Closed(reason), None, now);
+        }
+    }
+
+    /// The flow's connection is no more, or never came to be. Calls go on without.
+    pub(super) fn lose(
+        &mut self,
+        id: FlowId,
+        cause: DisconnectCause,
+        least: Option<Duration>,
+        now: Instant,
+    ) {
+        let others_alive = self
+            .core
+            .flows
+            .iter()
+            .any(|flow| flow.id != id && flow.is_ready(&self.core.config));
+        let backoff = self.core.config.backoff;
+        let Some(flow) = self.core.flows.get_mut(usize::from(id.0)) else {
+            return;
+        };
+        let was_ready = flow.is_ready(&self.core.config);
+        flow.registration.lose();
+        let pause = if was_ready {
+            flow.failures = 0;
+            schedule::after_break(&backoff, &mut self.core.rng)
+        } else {
+            let failures = flow.failures;
+            flow.failures = failures.saturating_add(1);
+            schedule::back_off(&backoff, failures, others_alive, &mut self.core.rng)
+        };
+        let pause = pause.max(least.unwrap_or_default());
+        self.core.deadlines.clear_owner(&Owner::Flow(id));
+        let stopping = self.stopping;
+        if let Some(flow) = self.core.flow_mut(id) {
+            flow.link = if stopping { Link::Down } else { Link::Waiting };
+        }
+        if !stopping {
+            self.core
+                .deadlines
+                .set(Deadline::Reconnect, Owner::Flow(id), now + pause);
+        }
+        self.drop_transactions(id, now);
+        self.unready(cause, Some(pause).filter(|_| !stopping), now);
+    }
+
+    /// Anything came: the connection lives.
+    pub(super) fn heard(&mut self, id: FlowId, now: Instant) {
+        let pause = self.core.config.timers.ping;
+        if let Some(flow) = self.core.flow_mut(id) {
+            flow.pings = 0;
+        }
+        let owner = Owner::Flow(id);
+        self.core.deadlines.clear(Deadline::Pong, &owner);
+        self.core.deadlines.set(Deadline::Ping, owner, now + pause);
+    }
+
+    pub(super) fn ping(&mut self, id: FlowId, now: Instant) {
+        let limit = self.core.config.timers.pong / 2;
+        let Some(flow) = self.core.flow_mut(id) else {
+            return;
+        };
+        flow.pings += 1;
+        self.core.outbox.push_back(Output::Ping(id));
+        self.core
+            .deadlines
+            .set(Deadline::Pong, Owner::Flow(id), now + limit);
+    }
+
+    /// A ping had no answer: one more, and then the connection counts as dead.
+    pub(super) fn on_no_pong(&mut self, id: FlowId, now: Instant) {
+        match self.core.flow(id).map(|flow| flow.pings) {
+            Some(0 | 1) => self.ping(id, now),
+            Some(_) => self.give_up(id, crate::deadlines::Deadline::ProbeReply, None, now),
+            None => {}
+        }
+    }
+
+    /// The connection is there, and of no use.
+    pub(super) fn give_up(
+        &mut self,
+        id: FlowId,
+        why: crate::deadlines::Deadline,
+        least: Option<Duration>,
+        now: Instant,
+    ) {
+        self.core.outbox.push_back(Output::Disconnect(id));
+        self.lose(id, DisconnectCause::Silent(why), least, now);
+    }
+
+    /// Starts the keep-alives that the edge agreed to.
+    pub(super) fn plan_keep_alive(&mut self, id: FlowId, now: Instant) {
+        let agreed = self.core.flow(id).and_then(|flow| {
+            let granted = flow.registration.granted.as_ref()?;
+            let named = granted.flow_timer.into_iter().chain(granted.keep).min();
+            let by_rule = granted.outbound || self.core.config.crlf_keep_alive;
+            named.or_else(|| by_rule.then_some(KEEP_ALIVE_DEFAULT))
+        });
+        let Some(agreed) = agreed else {
+            return;
+        };
+        let millis = u64::try_from(agreed.as_millis()).unwrap_or(u64::MAX);
+        let pause = self.core.rng.random_range(millis / 5 * 4..=millis);
+        self.core.deadlines.set(
+            Deadline::KeepAlive,
+            Owner::Flow(id),
+            now + Duration::from_millis(pause),
+        );
+    }
+
+    pub(super) fn keep_alive(&mut self, id: FlowId, now: Instant) {
+        self.core.outbox.push_back(Output::Send {
+            flow: id,
+            text: "\r\n\r\n".to_owned(),
+        });
+        self.core.deadlines.set(
+            Deadline::KeepAliveAnswer,
+            Owner::Flow(id),
+            now + KEEP_ALIVE_ANSWER,
+        );
+    }
+
+    /// CRLF came: the answer to our keep-alive, and never itself to be answered.
+    pub(super) fn on_keep_alive_answer(&mut self, id: FlowId, now: Instant) {
+        let owner = Owner::Flow(id);
+        if self
+            .core
+            .deadlines
+            .is_set(Deadline::KeepAliveAnswer, &owner)
+        {
+            self.core.deadlines.clear(Deadline::KeepAliveAnswer, &owner);
+            self.plan_keep_alive(id, now);
+        }
+    }
+
+    /// Every connection may be dead (address change, resume from sleep), or a person says try again: new ones at once.
+    pub(super) fn on_reconnect(&mut self, now: Instant) {
+        let ids: Vec<_> = self.core.flows.iter().map(|flow| flow.id).collect();
+        for id in ids {
+            let was_open = self.core.flow(id).is_some_and(|flow| flow.is_open());
+            if was_open {
+                self.core.outbox.push_back(Output::Disconnect(id));
+                self.lose(id, DisconnectCause::Asked, None, now);
+            }
+            if let Some(flow) = self.core.flow_mut(id) {
+                flow.failures = 0;
+            }
+            self.connect_now(id, now);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Requests of the far side that wait for our answers, and INVITEs that wait for their ACK (RFC 3261, 17.2; RFC 6026, 7.1).
+
+use std::collections::BTreeMap;
+
+use crate::sip::flow_id::FlowId;
+use crate::sip::message::Method;
+use crate::sip::message::bare::Bare;
+use crate::sip::message::ids::Ids;
+use crate::sip::message::outgoing::OutgoingResponse;
+use crate::sip::message::request::Request;
+
+/// Most requests that wait at a time; more are refused with 503, so that a flood costs bounded memory.
+pub const MOST: usize = 256;
+
+/// Names a request of the far side (17.2.3): branch, sender and method. An ACK names its INVITE.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerKey {
+    branch: String,
+    sent_by: String,
+    method: String,
+}
+
+impl ServerKey {
+    /// The name of a request's own transaction; with peers older than RFC 3261, whose branches mean nothing, Call-ID, tag
+    /// and number take the branch's place.
+    pub fn of(ids: &Ids, method: &Method) -> Self {
+        let branch = match ids.via.branch() {
+            "" => format!("{} {} {}", ids.call_id, ids.from_tag(), ids.cseq),
+            branch => branch.to_owned(),
+        };
+        let method = if *method == Method::Ack {
+            Method::Invite
+        } else {
+            method.clone()
+        };
+        Self {
+            branch,
+            sent_by: ids.via.sent_by.to_ascii_lowercase(),
+            method: method.to_string(),
+        }
+    }
+
+    /// The name of the INVITE that a CANCEL is about (9.2).
+    pub fn cancelled(ids: &Ids) -> Self {
+        Self::of(ids, &Method::Invite)
+    }
+}
+
+/// A request of the far side that has no final answer, or an INVITE whose ACK is due. `O` says who deals with it.
+#[derive(Clone, Debug)]
+pub struct ServerTransaction<O> {
+    /// Who deals with it.
+    pub owner: O,
+    /// The connection that it came over.
+    pub flow: FlowId,
+    /// What every answer copies.
+    pub bare: Bare,
+    /// Method of the request.
+    pub method: Method,
+    last: Option<String>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Proceeding,
+    /// An INVITE was refused: its ACK is due (timer H).
+    Completed,
+    /// An INVITE has its 2xx: copies of it are absorbed (timer L).
+    Accepted,
+}
+
+/// What a request is to its table.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// Not seen before.
+    New,
+    /// A copy of one that waits: this was the last answer to it, if there was one.
+    Copy(Option<String>),
+    /// The ACK of our refusal, which ends its transaction.
+    RefusalAcked,
+    /// Too many wait already.
+    Full,
+}
+
+/// The table of requests that wait.
+#[derive(Clone, Debug)]
+pub struct ServerTransactions<O> {
+    waiting: BTreeMap<ServerKey, ServerTransaction<O>>,
+}
+
+impl<O> Default for ServerTransactions<O> {
+    fn default() -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+        }
+    }
+}
+
+impl<O> ServerTransactions<O> {
+    /// Looks a request up. [`Arrived::New`] is to be followed by [`ServerTransactions::begin`], unless it is an ACK, which is
+    /// no transaction of its own.
+    pub fn arrive(&mut self, request: &Request) -> Arrived {
+        let key = ServerKey::of(&request.ids, &request.method);
+        match self.waiting.get(&key) {
+            Some(known) if request.method == Method::Ack => {
+                if known.state == State::Completed {
+                    self.waiting.remove(&key);
+                    Arrived::RefusalAcked
+                } else {
+                    Arrived::New
+                }
+            }
+            Some(known) => Arrived::Copy(known.last.clone()),
+            None if request.method != Method::Ack && self.waiting.len() >= MOST => Arrived::Full,
+            None => Arrived::New,
+        }
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&mut self, request: &Request, flow: FlowId, owner: O) -> ServerKey {
+        let key = ServerKey::of(&request.ids, &request.method);
+        let transaction = ServerTransaction {
+            owner,
+            flow,
+            bare: Bare::from(request),
+            method: request.method.clone(),
+            last: None,
+            state: State::Proceeding,
+        };
+        self.waiting.insert(key.clone(), transaction);
+        key
+    }
+
+    /// The transaction of that name, while it has no final answer or its ACK is due.
+    pub fn get(&self, key: &ServerKey) -> Option<&ServerTransaction<O>> {
+        self.waiting.get(key)
+    }
+
+    /// The same, to be given to another owner.
+    pub fn get_mut(&mut self, key: &ServerKey) -> Option<&mut ServerTransaction<O>> {
+        self.waiting.get_mut(key)
+    }
+
+    /// Whether it can still be answered.
+    pub fn is_open(&self, key: &ServerKey) -> bool {
+        self.waiting
+            .get(key)
+            .is_some_and(|known| known.state == State::Proceeding)
+    }
+
+    /// Notes an answer that is being sent, and says what it starts.
+    pub fn on_answer(&mut self, key: &ServerKey, response: &OutgoingResponse) -> After {
+        let Some(known) = self.waiting.get_mut(key) else {
+            return After::Done;
+        };
+        if response.status < 200 {
+            known.last = Some(response.to_text());
+            return After::Waiting;
+        }
+        if known.method != Method::Invite {
+            // Timer J is 0: on this transport nothing is repeated.
+            self.waiting.remove(key);
+            return After::Done;
+        }
+        known.last = Some(response.to_text());
+        if response.status < 300 {
+            known.state = State::Accepted;
+            After::Accepted
+        } else {
+            known.state = State::Completed;
+            After::RefusalAck
+        }
+    }
+
+    /// Forgets a transaction: its time is over.
+    pub fn end(&mut self, key: &ServerKey) -> Option<ServerTransaction<O>> {
+        self.waiting.remove(key)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+/// What an answer of ours starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Nothing: a final answer follows.
+    Waiting,
+    /// Timer L: copies of the INVITE are absorbed for 32 s.
+    Accepted,
+    /// Timer H: the ACK is due within 32 s.
+    RefusalAck,
+    /// Nothing: the transaction has ended.
+    Done,
+}

@@ -1,0 +1,6 @@
+//! Stories of a SIP user agent in virtual time.
+
+mod calls;
+mod pair;
+mod registration;
+mod world;
