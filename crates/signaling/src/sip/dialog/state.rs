@@ -62,7 +62,12 @@ impl Dialog {
 
     /// The dialog that the far side's request makes, once it is answered with that tag (12.1.1).
     pub fn of_request(request: &Request, tag: &str) -> Option<Self> {
-        let target = request.headers.address(&HeaderName::Contact)?.uri;
+        // A peer of RFC 2543 may leave its Contact out, and is reached at its From (RFC 4475, 3.4.1).
+        let target = match request.headers.address(&HeaderName::Contact) {
+            Some(contact) => contact.uri,
+            None if request.ids.via.branch().is_empty() => request.ids.from.uri.clone(),
+            None => return None,
+        };
         let routes = request.headers.addresses(&HeaderName::RecordRoute).ok()?;
         let mut peer = Peer::default();
         peer.learn(&request.headers);

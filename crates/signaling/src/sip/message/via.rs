@@ -19,13 +19,13 @@ pub struct Via {
 }
 
 impl Via {
-    /// The transaction; empty when the sender is older than RFC 3261.
+    /// The transaction; empty when the sender is older than RFC 3261, or names none.
     pub fn branch(&self) -> &str {
         let branch = self.params.get("branch").unwrap_or_default();
-        if branch.starts_with(MAGIC_COOKIE) {
-            branch
-        } else {
-            ""
+        match branch.strip_prefix(MAGIC_COOKIE) {
+            // The cookie alone names nothing (RFC 4475, 3.2.1).
+            Some("") | None => "",
+            Some(_) => branch,
         }
     }
 

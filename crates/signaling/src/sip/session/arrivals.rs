@@ -263,6 +263,19 @@ impl Session {
             let accept = (HeaderName::Accept, "application/sdp");
             return core_answer_with(core, &key, 415, &[accept], now);
         }
+        // An INVITE without an offer gets ours, which it must be able to read (RFC 4475, 3.3.15).
+        let reads_sdp = !request.headers.has(&HeaderName::Accept)
+            || request
+                .headers
+                .tokens(&HeaderName::Accept)
+                .iter()
+                .any(|kind| {
+                    let kind = kind.to_ascii_lowercase();
+                    matches!(kind.as_str(), "application/sdp" | "application/*" | "*/*")
+                });
+        if !reads_sdp {
+            return core_answer(core, &key, 406, now);
+        }
         // The same request by two ways (8.2.2.2).
         let merged = self.calls.values().any(|call| match &call.phase {
             Phase::Called(called) => {
