@@ -1,5 +1,7 @@
 //! Stories of a SIP user agent in virtual time.
 
+mod called;
+mod calling;
 mod calls;
 mod pair;
 mod registration;

@@ -182,6 +182,7 @@ const RFC_5118: &[(&str, &str, &str)] = &[
     ("ipv6-correct-abnf-2-colons", "200", "valid: OPTIONS"),
 ];
 
+#[expect(clippy::print_stdout, reason = "the table, message by message")]
 fn compare<'a>(
     title: &str,
     table: &[(&str, &str, &str)],

@@ -359,6 +359,7 @@ impl Call {
         }
         up.offer = Offer::Theirs {
             key,
+            cseq: request.ids.cseq,
             offerless: sdp.is_none(),
             session,
         };
@@ -399,12 +400,13 @@ impl Call {
             });
             return self.next_wish(core, now);
         }
-        let (key, offerless, session) = match std::mem::replace(&mut up.offer, Offer::None) {
+        let (key, cseq, offerless, session) = match std::mem::replace(&mut up.offer, Offer::None) {
             Offer::Theirs {
                 key,
+                cseq,
                 offerless,
                 session,
-            } => (key, offerless, session),
+            } => (key, cseq, offerless, session),
             other @ (Offer::None | Offer::Ours { .. } | Offer::Waiting { .. }) => {
                 up.offer = other;
                 return;
@@ -427,7 +429,7 @@ impl Call {
             up.unacked = Some(Unacked {
                 text: response.to_text(),
                 pause: T1,
-                number: up.dialog.remote_cseq.unwrap_or_default(),
+                number: cseq,
             });
             core.deadlines
                 .set(Deadline::RepeatAnswer, owner.clone(), now + T1);

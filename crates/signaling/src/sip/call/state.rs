@@ -142,6 +142,8 @@ pub(in crate::sip) enum Offer {
     /// The far side's waits for our user.
     Theirs {
         key: ServerKey,
+        /// Number of their request, which the ACK repeats.
+        cseq: u32,
         offerless: bool,
         session: Option<SessionTimer>,
     },

@@ -1,0 +1,571 @@
+//! What callers and strangers send to a user agent that is registered or in a call.
+
+use std::time::Duration;
+
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::cause::Cause;
+use offhook_signaling::command::Command;
+use offhook_signaling::event::{EndedBy, Event};
+use offhook_signaling::sip::message::HeaderName;
+use offhook_signaling::sip::message::read::{self, Incoming};
+use offhook_signaling::sip::message::response::Response;
+use offhook_signaling::sip::session::contract::Input;
+
+use crate::pair::{ANSWER, OFFER, answer, bye};
+use crate::world::{FLOW, World, config};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A request of a scripted caller.
+struct Script {
+    method: &'static str,
+    branch: String,
+    to_tag: Option<String>,
+    from: &'static str,
+    from_tag: &'static str,
+    call_id: &'static str,
+    cseq: u32,
+    headers: Vec<String>,
+    body: Option<(&'static str, &'static str)>,
+}
+
+impl Script {
+    fn new(method: &'static str) -> Self {
+        Self {
+            method,
+            branch: format!("z9hG4bK{method}1"),
+            to_tag: None,
+            from: "sip:carol@example.com",
+            from_tag: "carols",
+            call_id: "call-of-carol",
+            cseq: 1,
+            headers: vec!["Contact: <sip:carol@192.0.2.7;transport=ws>".to_owned()],
+            body: None,
+        }
+    }
+
+    fn invite() -> Self {
+        Self {
+            body: Some(("application/sdp", OFFER)),
+            ..Self::new("INVITE")
+        }
+    }
+
+    fn header(mut self, line: &str) -> Self {
+        self.headers.push(line.to_owned());
+        self
+    }
+
+    fn within(mut self, tag: &str, cseq: u32) -> Self {
+        self.to_tag = Some(tag.to_owned());
+        self.cseq = cseq;
+        self.branch = format!("z9hG4bK{}{cseq}", self.method);
+        self
+    }
+
+    fn text(&self) -> String {
+        let tag = self.to_tag.as_ref().map(|tag| format!(";tag={tag}"));
+        let (kind, body) = self.body.unwrap_or(("", ""));
+        let mut headers: String = self
+            .headers
+            .iter()
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        if !kind.is_empty() {
+            headers.push_str(&format!("Content-Type: {kind}\r\n"));
+        }
+        format!(
+            "{method} sip:alice@example.com SIP/2.0\r\nVia: SIP/2.0/WS carol.invalid;branch={branch}\r\n\
+             Max-Forwards: 70\r\nFrom: <{from}>;tag={from_tag}\r\nTo: <sip:alice@example.com>{tag}\r\n\
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}Content-Length: {length}\r\n\r\n{body}",
+            method = self.method,
+            branch = self.branch,
+            from = self.from,
+            from_tag = self.from_tag,
+            tag = tag.unwrap_or_default(),
+            call_id = self.call_id,
+            cseq = self.cseq,
+            length = body.len(),
+        )
+    }
+}
+
+fn responses(world: &mut World) -> Vec<Response> {
+    std::mem::take(&mut world.texts)
+        .into_iter()
+        .filter_map(|(_, text)| match read::read(text.as_bytes()) {
+            Ok(Incoming::Response(response)) => Some(*response),
+            _ => None,
+        })
+        .collect()
+}
+
+fn statuses(world: &mut World) -> Vec<u16> {
+    responses(world)
+        .iter()
+        .map(|response| response.status)
+        .collect()
+}
+
+/// The one answer to a request.
+fn answer_to(world: &mut World, script: &Script) -> Response {
+    world.texts.clear();
+    world.say(FLOW, &script.text());
+    let mut all = responses(world);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+fn idle() -> World {
+    let mut world = World::registered(config(), 1, 7200);
+    world.texts.clear();
+    world
+}
+
+/// Carol's call rings; its tag of ours.
+fn ringing(script: &Script) -> (World, CallId, String) {
+    let mut world = idle();
+    world.say(FLOW, &script.text());
+    let ringing = responses(&mut world).pop().expect("an answer");
+    assert_eq!(ringing.status, 180);
+    let events = world.take_events();
+    let [Event::Incoming { call, .. }] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    (world, call.clone(), ringing.ids.to_tag().to_owned())
+}
+
+/// Carol's call is up.
+fn talking() -> (World, CallId, String) {
+    let (mut world, call, tag) = ringing(&Script::invite());
+    world.command(answer(&call));
+    assert_eq!(statuses(&mut world), [200]);
+    world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
+    assert_eq!(
+        world.take_events(),
+        [Event::Confirmed { call: call.clone() }]
+    );
+    (world, call, tag)
+}
+
+fn ends(world: &mut World) -> Vec<(EndedBy, Cause, bool)> {
+    world
+        .take_events()
+        .into_iter()
+        .filter_map(|event| {
+            if let Event::Ended {
+                by,
+                cause,
+                elsewhere,
+                ..
+            } = event
+            {
+                Some((by, cause, elsewhere))
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn a_caller_that_demands_reliability_gets_it_until_its_prack() {
+    let (mut world, call, tag) = ringing(&Script::invite().header("Require: 100rel"));
+    // At 0.5, 1.5, 3.5, 7.5 s: no cap (RFC 3262, 3).
+    world.pass(seconds(10), |_| ());
+    let copies = responses(&mut world);
+    assert_eq!(copies.len(), 4);
+    let rseq = copies[0].headers.number(&HeaderName::RSeq).unwrap();
+    assert!(
+        copies
+            .iter()
+            .all(|copy| copy.headers.number(&HeaderName::RSeq) == Some(rseq))
+    );
+    let wrong = Script::new("PRACK")
+        .within(&tag, 2)
+        .header("RAck: 1 1 INVITE");
+    assert_eq!(answer_to(&mut world, &wrong).status, 481);
+    let right = format!("RAck: {rseq} 1 INVITE");
+    let right = Script::new("PRACK").within(&tag, 3).header(&right);
+    assert_eq!(answer_to(&mut world, &right).status, 200);
+    // A long ringing is told again after 2.5 minutes, with the next number.
+    world.pass(seconds(150), |world| world.handle(Input::Pong(FLOW)));
+    let again = responses(&mut world);
+    assert_eq!(again[0].headers.number(&HeaderName::RSeq), Some(rseq + 1));
+    world.command(bye(&call));
+    assert_eq!(statuses(&mut world).last(), Some(&603));
+}
+
+#[test]
+fn without_its_prack_a_call_ends_after_32_seconds() {
+    let (mut world, _, _) = ringing(&Script::invite().header("Require: 100rel"));
+    world.pass(seconds(33), |world| world.handle(Input::Pong(FLOW)));
+    assert_eq!(ends(&mut world)[0].0, EndedBy::Timeout);
+    assert_eq!(statuses(&mut world).last(), Some(&504));
+}
+
+#[test]
+fn answered_elsewhere_is_no_missed_call() {
+    let script = Script::invite();
+    let (mut world, _, _) = ringing(&script);
+    let cancel = Script {
+        branch: script.branch,
+        ..Script::new("CANCEL")
+    };
+    let cancel = cancel.header("Reason: SIP;cause=200;text=\"Call completed elsewhere\"");
+    world.say(FLOW, &cancel.text());
+    assert_eq!(statuses(&mut world), [200, 487]);
+    let (by, _, elsewhere) = ends(&mut world).remove(0);
+    assert_eq!((by, elsewhere), (EndedBy::Remote, true));
+}
+
+#[test]
+fn requests_that_cannot_be_taken_are_refused_by_the_code_that_says_why() {
+    let mut world = idle();
+    let require = Script {
+        branch: "z9hG4bKrequire".to_owned(),
+        ..Script::invite()
+    }
+    .header("Require: sec-agree, timer");
+    let refused = answer_to(&mut world, &require);
+    assert_eq!(refused.status, 420);
+    assert_eq!(
+        refused.headers.get(&HeaderName::Unsupported).as_deref(),
+        Some("sec-agree")
+    );
+    for (script, status) in [
+        (Script::new("PUBLISH"), 405),
+        (Script::new("SUBSCRIBE").header("Event: presence"), 489),
+        (Script::new("BYE").within("nobody", 5), 481),
+        (Script::new("NOTIFY").within("nobody", 6), 481),
+        (Script::new("INFO"), 481),
+        (Script::new("OPTIONS"), 200),
+        (
+            Script {
+                body: Some(("text/html", "<b>")),
+                ..Script::new("MESSAGE")
+            },
+            415,
+        ),
+        (
+            Script::invite()
+                .header("Session-Expires: 30")
+                .header("Supported: timer"),
+            422,
+        ),
+        (
+            Script::invite().header("Replaces: a;to-tag=b;from-tag=c"),
+            481,
+        ),
+        (Script::invite().header("Replaces: a;to-tag=b"), 400),
+    ] {
+        assert_eq!(
+            answer_to(&mut world, &script).status,
+            status,
+            "{}",
+            script.text()
+        );
+        // Its ACK ends the transaction.
+        let ack = Script {
+            branch: script.branch.clone(),
+            ..Script::new("ACK")
+        };
+        world.say(FLOW, &ack.text());
+    }
+    assert!(world.take_events().is_empty());
+}
+
+#[test]
+fn the_same_call_by_two_ways_rings_once() {
+    let (mut world, _, _) = ringing(&Script::invite());
+    let other = Script {
+        branch: "z9hG4bKother".to_owned(),
+        ..Script::invite()
+    };
+    assert_eq!(answer_to(&mut world, &other).status, 482);
+    assert!(world.take_events().is_empty());
+}
+
+#[test]
+fn a_refresh_by_update_keeps_its_refresher_and_says_so() {
+    let (mut world, _, tag) = talking();
+    let update = Script::new("UPDATE")
+        .within(&tag, 2)
+        .header("Supported: timer")
+        .header("Session-Expires: 600;refresher=uac");
+    let refreshed = answer_to(&mut world, &update);
+    assert_eq!(refreshed.status, 200);
+    let line = refreshed.headers.get(&HeaderName::SessionExpires).unwrap();
+    assert_eq!(line, "600;refresher=uac");
+    assert!(refreshed.headers.lists(&HeaderName::Require, "timer"));
+    // It never comes again: min(32 s, a third) before the end we hang up.
+    world.pass(seconds(567), |world| world.handle(Input::Pong(FLOW)));
+    assert!(ends(&mut world).is_empty());
+    world.pass(seconds(2), |world| world.handle(Input::Pong(FLOW)));
+    assert_eq!(ends(&mut world)[0].0, EndedBy::Timeout);
+}
+
+#[test]
+fn two_offers_at_a_time_are_one_too_many() {
+    let (mut world, call, tag) = talking();
+    let reinvite = |cseq| {
+        Script {
+            body: Some(("application/sdp", "one")),
+            ..Script::new("INVITE")
+        }
+        .within(&tag, cseq)
+    };
+    world.say(FLOW, &reinvite(2).text());
+    assert!(matches!(
+        world.take_events().as_slice(),
+        [Event::Offer { .. }]
+    ));
+    let second = answer_to(&mut world, &reinvite(3));
+    assert_eq!(second.status, 500);
+    assert!(second.headers.retry_after().unwrap() <= seconds(10));
+    world.command(Command::Attach {
+        call: call.clone(),
+        sdp: "two".to_owned(),
+    });
+    let accepted = responses(&mut world).remove(0);
+    assert_eq!(
+        (accepted.status, accepted.sdp().as_deref()),
+        (200, Some("two"))
+    );
+    // Before its ACK comes, no further one either; ours waits as well.
+    world.command(Command::UpdateMedia {
+        call,
+        sdp: "three".to_owned(),
+    });
+    assert!(world.requests.is_empty());
+    world.say(FLOW, &Script::new("ACK").within(&tag, 2).text());
+    let ours = world.request();
+    assert_eq!(ours.sdp().as_deref(), Some("three"));
+    let theirs = answer_to(&mut world, &reinvite(4));
+    assert_eq!(theirs.status, 491);
+}
+
+#[test]
+fn an_offer_that_nobody_here_answers_is_refused_in_time_and_the_call_goes_on() {
+    let (mut world, _, tag) = talking();
+    let update = Script {
+        body: Some(("application/sdp", "one")),
+        ..Script::new("UPDATE")
+    };
+    world.say(FLOW, &update.within(&tag, 2).text());
+    world.take_events();
+    world.pass(seconds(11), |world| world.handle(Input::Pong(FLOW)));
+    assert_eq!(statuses(&mut world), [500]);
+    assert!(ends(&mut world).is_empty());
+}
+
+#[test]
+fn a_call_is_taken_over_by_its_own_far_side_and_not_by_a_stranger() {
+    let replaces = |tag: &str| format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols");
+    let (mut world, first, tag) = talking();
+    let other = |from| Script {
+        call_id: "second",
+        from_tag: "2",
+        from,
+        branch: format!("z9hG4bK{}", from.len()),
+        ..Script::invite()
+    };
+    let stranger = other("sip:mallory@example.com").header(&replaces(&tag));
+    assert_eq!(answer_to(&mut world, &stranger).status, 403);
+    let early = format!("{};early-only", replaces(&tag));
+    let early = Script {
+        branch: "z9hG4bKearly".to_owned(),
+        ..other("sip:carol@example.com")
+    }
+    .header(&early);
+    assert_eq!(answer_to(&mut world, &early).status, 486);
+    let own = other("sip:carol@example.com").header(&replaces(&tag));
+    world.say(FLOW, &own.text());
+    let events = world.take_events();
+    let [Event::Incoming { call: second, .. }] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    world.command(answer(second));
+    let ended = |event: &Event| matches!(event, Event::Ended { call, .. } if *call == first);
+    assert!(world.take_events().iter().any(ended));
+    assert_eq!(world.request().method.to_string(), "BYE");
+}
+
+#[test]
+fn an_invite_without_an_offer_gets_ours_and_the_ack_brings_the_answer() {
+    let (mut world, call, tag) = ringing(&Script::new("INVITE"));
+    world.command(answer(&call));
+    let accepted = responses(&mut world).remove(0);
+    assert_eq!(accepted.sdp().as_deref(), Some(ANSWER));
+    let ack = Script {
+        body: Some(("application/sdp", "their answer")),
+        ..Script::new("ACK")
+    };
+    world.say(FLOW, &ack.within(&tag, 1).text());
+    let updated = Event::MediaUpdated {
+        call: call.clone(),
+        sdp: "their answer".to_owned(),
+    };
+    assert_eq!(world.take_events(), [updated, Event::Confirmed { call }]);
+}
+
+#[test]
+fn info_packages_are_refused_and_digits_of_both_kinds_are_heard() {
+    let (mut world, call, tag) = talking();
+    let info = |cseq, body| {
+        Script {
+            body: Some(body),
+            ..Script::new("INFO")
+        }
+        .within(&tag, cseq)
+    };
+    let package = info(2, ("application/x", "1")).header("Info-Package: x");
+    assert_eq!(answer_to(&mut world, &package).status, 469);
+    let relay = info(
+        3,
+        ("application/dtmf-relay", "Signal= 5\r\nDuration= 160\r\n"),
+    );
+    assert_eq!(answer_to(&mut world, &relay).status, 200);
+    assert_eq!(
+        answer_to(&mut world, &info(4, ("application/dtmf", "#"))).status,
+        200
+    );
+    assert_eq!(
+        answer_to(&mut world, &info(5, ("application/dtmf", "no"))).status,
+        400
+    );
+    assert_eq!(
+        answer_to(&mut world, &info(6, ("image/png", "x"))).status,
+        415
+    );
+    let digit = |digit| Event::Digit {
+        call: call.clone(),
+        digit,
+    };
+    assert_eq!(world.take_events(), [digit('5'), digit('#')]);
+}
+
+#[test]
+fn a_blind_transfer_is_done_when_the_far_side_says_so_and_not_before() {
+    let (mut world, call, tag) = talking();
+    world.command(Command::Transfer {
+        call: call.clone(),
+        to: "dave".to_owned(),
+    });
+    let refer = world.request();
+    assert_eq!(
+        refer.headers.get(&HeaderName::ReferTo).as_deref(),
+        Some("<sip:dave@example.com>")
+    );
+    assert!(refer.headers.has(&HeaderName::ReferredBy));
+    world.answer(&refer, 202, &[]);
+    let notify = |cseq, body, state: &str| {
+        let script = Script {
+            body: Some(("message/sipfrag;version=2.0", body)),
+            ..Script::new("NOTIFY")
+        };
+        script
+            .within(&tag, cseq)
+            .header("Event: refer")
+            .header(&format!("Subscription-State: {state}"))
+    };
+    assert_eq!(
+        answer_to(&mut world, &notify(2, "SIP/2.0 100 Trying", "active")).status,
+        200
+    );
+    assert!(world.take_events().is_empty());
+    assert_eq!(
+        answer_to(
+            &mut world,
+            &notify(3, "SIP/2.0 200 OK", "terminated;reason=noresource")
+        )
+        .status,
+        200
+    );
+    let events = world.take_events();
+    assert_eq!(events.first(), Some(&Event::Transferred { call }));
+    assert_eq!(world.request().method.to_string(), "BYE");
+}
+
+#[test]
+fn a_transfer_that_fails_leaves_the_call() {
+    let (mut world, call, tag) = talking();
+    world.command(Command::Transfer {
+        call: call.clone(),
+        to: "dave".to_owned(),
+    });
+    let refer = world.request();
+    world.answer(&refer, 202, &[]);
+    let notify = Script {
+        body: Some(("message/sipfrag", "SIP/2.0 486 Busy Here")),
+        ..Script::new("NOTIFY")
+    }
+    .within(&tag, 2)
+    .header("Event: refer")
+    .header("Subscription-State: terminated");
+    answer_to(&mut world, &notify);
+    let events = world.take_events();
+    assert!(
+        matches!(events.as_slice(), [Event::CommandFailed { .. }]),
+        "{events:?}"
+    );
+    world.command(bye(&call));
+    assert_eq!(world.request().method.to_string(), "BYE");
+}
+
+#[test]
+fn a_flood_costs_bounded_memory_and_never_more_than_a_few_rings() {
+    let mut world = idle();
+    for number in 0..5000_u32 {
+        let script = Script {
+            branch: format!("z9hG4bKflood{number}"),
+            call_id: Box::leak(format!("flood-{number}").into_boxed_str()),
+            ..Script::invite()
+        };
+        world.say(FLOW, &script.text());
+    }
+    let incoming = world.take_events().len();
+    assert_eq!(incoming, 32);
+    let refused = statuses(&mut world);
+    assert!(refused.contains(&486) && refused.contains(&503));
+    for number in 0..5000_u32 {
+        let script = Script {
+            branch: format!("z9hG4bKo{number}"),
+            ..Script::new("OPTIONS")
+        };
+        world.say(FLOW, &script.text());
+    }
+    // It still stands when the flood is over.
+    world.pass(seconds(300), |world| world.handle(Input::Pong(FLOW)));
+    assert_eq!(answer_to(&mut world, &Script::new("OPTIONS")).status, 200);
+}
+
+#[test]
+fn a_cancelled_offer_is_off_and_the_call_goes_on() {
+    let (mut world, call, tag) = talking();
+    let reinvite = Script {
+        body: Some(("application/sdp", "one")),
+        ..Script::new("INVITE")
+    }
+    .within(&tag, 2);
+    world.say(FLOW, &reinvite.text());
+    world.take_events();
+    let cancel = Script {
+        branch: reinvite.branch,
+        to_tag: Some(tag),
+        cseq: 2,
+        ..Script::new("CANCEL")
+    };
+    world.texts.clear();
+    world.say(FLOW, &cancel.text());
+    assert_eq!(statuses(&mut world), [200, 487]);
+    world.command(Command::Attach {
+        call: call.clone(),
+        sdp: "too late".to_owned(),
+    });
+    assert!(ends(&mut world).is_empty());
+    world.command(bye(&call));
+    assert_eq!(world.request().method.to_string(), "BYE");
+}
