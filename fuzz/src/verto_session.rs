@@ -159,6 +159,7 @@ impl Tale {
             "bye" => Command::Bye {
                 call,
                 cause: None,
+                sip_code: None,
                 headers,
             },
             "attach" => Command::Attach {
@@ -290,7 +291,7 @@ impl Tale {
                 assert!(first, "{call} ended twice");
                 return;
             }
-            Event::Ringing { call }
+            Event::Ringing { call, .. }
             | Event::EarlyMedia { call, .. }
             | Event::Answered { call, .. }
             | Event::Confirmed { call }

@@ -21,4 +21,5 @@ pub mod secret;
 pub mod session;
 #[cfg(feature = "transport")]
 pub mod transport;
+pub mod variable;
 pub mod verto;

@@ -6,18 +6,26 @@ use std::time::Instant;
 use offhook_media::program::CallKey;
 use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::cause::Cause;
 use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::variable::Variable;
 use serde_json::Value;
 
+use crate::account::Carries;
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, Ringback, Shown};
-use crate::core::check::{check_headers, check_number, check_text, read_digits, wrong_state};
+use crate::call::state::{Effects, Ringback, Shown, Sounding};
+use crate::config::preferred;
+use crate::core::check::{
+    check_headers, check_number, check_sip_status, check_state, check_text, check_variables,
+    read_digits, wrong_state,
+};
 use crate::core::machine::{Core, Phase};
 use crate::error::{Error, Wanted};
-use crate::output::Output;
-use crate::request::{CallRequest, Dtmf, Header};
+use crate::output::{AccountKey, CallMedia, Output};
+use crate::request::{AnswerOptions, CallRequest, Dtmf, EndOptions};
 use crate::status::Direction;
+
+/// What to do where there is no other way.
+const ALONE: &str = "leave it out";
 
 impl Core {
     /// Places a call; everything after its name comes as events.
@@ -29,7 +37,11 @@ impl Core {
             return Err(Error::ShuttingDown);
         }
         check_headers(&request.headers)?;
+        check_state(request.client_state.as_deref())?;
+        check_variables(&request.user_variables)?;
         let key = self.find_account(request.account.as_deref())?;
+        self.carries_call(key, request)?;
+        let id = self.name_for(request.id.as_ref())?;
         let Some(account) = self.accounts.get(key.0) else {
             return Err(Error::Ended);
         };
@@ -62,45 +74,156 @@ impl Core {
                 .or_else(|| account.profile.caller_number.clone()),
             headers: request.headers.clone(),
             client_state: request.client_state.clone(),
-            codecs: self.preferred_codecs.clone(),
+            codecs: match &request.codecs[..] {
+                [] => self.preferred_codecs.clone(),
+                codecs => preferred(codecs),
+            },
+            user_variables: request.user_variables.clone(),
         };
-        let ringback = Ringback {
-            tone: self.ringback,
-            told: account.profile.tells_ringing,
+        let sounding = Sounding {
+            media: CallMedia {
+                codecs: request.codecs.clone(),
+                relay_only: request.relay_only,
+            },
+            muted: request.muted.unwrap_or(account.profile.start_muted),
+            ringback: Ringback {
+                tone: self.ringback,
+                told: account.profile.tells_ringing,
+            },
         };
-        let id = CallId::random(&mut self.rng);
         let identity = self.identity(key, name, id.clone(), Direction::Outbound);
         let mut fx = Effects {
             outbox: &mut self.outbox,
             now,
         };
-        let call = Call::outbound(identity.clone(), &request.number, shown, ringback, &mut fx);
+        let call = Call::outbound(identity.clone(), &request.number, shown, sounding, &mut fx);
         self.enter(identity, call);
         Ok(id)
+    }
+
+    /// The name that a new call gets: the wanted one if it is free, else a random one.
+    fn name_for(&mut self, wanted: Option<&CallId>) -> Result<CallId, Error> {
+        let Some(wanted) = wanted else {
+            return Ok(CallId::random(&mut self.rng));
+        };
+        let Some(id) = CallId::from_uuid(wanted.as_str()) else {
+            let id = wanted.as_str().chars().take(40).collect();
+            return Err(Error::NoUuid { id });
+        };
+        if self.calls.values().any(|call| *call.id() == id) {
+            return Err(Error::CallExists { call: id });
+        }
+        Ok(id)
+    }
+
+    /// Whether the account's server carries all that a new call is to say.
+    fn carries_call(&self, key: AccountKey, request: &CallRequest) -> Result<(), Error> {
+        const VARIABLES: &str = "give it as a variable of the call (`user_variables`)";
+        let number = |value: &Variable| matches!(value, Variable::Number(_));
+        let carries = |carries: Carries| {
+            if !request.headers.is_empty() && !carries.headers {
+                Some(("header fields", VARIABLES))
+            } else if request.client_state.is_some() && !carries.headers {
+                Some(("a client state", VARIABLES))
+            } else if !carries.number_variables
+                && request
+                    .user_variables
+                    .iter()
+                    .any(|(_, value)| number(value))
+            {
+                Some(("a number as a variable", "give it as text"))
+            } else {
+                None
+            }
+        };
+        self.carried(key, carries)
+    }
+
+    /// The refusal, if there is something that the account's server does not carry.
+    fn carried(
+        &self,
+        key: AccountKey,
+        missing: impl FnOnce(Carries) -> Option<(&'static str, &'static str)>,
+    ) -> Result<(), Error> {
+        let Some(account) = self.accounts.get(key.0) else {
+            return Err(Error::Ended);
+        };
+        match missing(account.profile.carries) {
+            None => Ok(()),
+            Some((what, instead)) => Err(Error::NotCarried {
+                account: Arc::clone(&account.profile.name),
+                dialect: account.profile.dialect,
+                what,
+                instead,
+            }),
+        }
+    }
+
+    /// Whether an answer is sound, and the call's server carries all of it.
+    fn check_answer(&self, key: CallKey, options: &AnswerOptions) -> Result<(), Error> {
+        check_headers(&options.headers)?;
+        check_state(options.client_state.as_deref())?;
+        let account = self
+            .calls
+            .get(&key)
+            .map(Call::account)
+            .ok_or(Error::Ended)?;
+        self.carried(account, |carries| {
+            if carries.headers {
+                None
+            } else if !options.headers.is_empty() {
+                Some(("header fields with an answer", ALONE))
+            } else if options.client_state.is_some() {
+                Some(("a client state", ALONE))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Whether an end is sound, and the call's server carries all of it.
+    fn check_end(&self, key: CallKey, options: &EndOptions) -> Result<(), Error> {
+        check_headers(&options.headers)?;
+        check_sip_status(options.sip_code)?;
+        let account = self
+            .calls
+            .get(&key)
+            .map(Call::account)
+            .ok_or(Error::Ended)?;
+        self.carried(account, |carries| {
+            if !options.headers.is_empty() && !carries.headers {
+                Some(("header fields with the end of a call", ALONE))
+            } else if options.sip_code.is_some() && !carries.sip_status {
+                Some(("a SIP status", "give a cause in its place"))
+            } else {
+                None
+            }
+        })
     }
 
     /// Answers a call that rings; without a name, the only one that does.
     ///
     /// # Errors
-    /// When there is none, several, or it does not ring here.
+    /// When there is none, several, it does not ring here, or its server does not carry what goes with the answer.
     pub fn answer(
         &mut self,
         call: Option<&CallId>,
-        headers: Vec<Header>,
+        options: AnswerOptions,
         now: Instant,
     ) -> Result<CallId, Error> {
-        check_headers(&headers)?;
         const NOTHING: &str = "nobody can call it, so there is nothing to answer";
         let key = self
             .find_call(call, Wanted::Ringing)
             .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
         let account = self.calls.get(&key).map(Call::account);
         let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
+        self.check_answer(key, &options)?;
+        let options = self.as_account_has_it(key, options);
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
                 return Err(anonymous.unwrap_or_else(|| wrong_state(call, "answered")));
             }
-            call.answer(headers, fx);
+            call.answer(options, fx);
             Ok(call.id().clone())
         })
         .unwrap_or(Err(Error::Ended))
@@ -109,21 +232,20 @@ impl Core {
     /// Ends, cancels or refuses a call; without a name, the only one there is.
     ///
     /// # Errors
-    /// When there is none, several, or it ends already.
+    /// When there is none, several, it ends already, or its server does not carry what goes with the end.
     pub fn hang_up(
         &mut self,
         call: Option<&CallId>,
-        cause: Option<Cause>,
-        headers: Vec<Header>,
+        options: EndOptions,
         now: Instant,
     ) -> Result<CallId, Error> {
-        check_headers(&headers)?;
         let key = self.find_call(call, Wanted::Any)?;
+        self.check_end(key, &options)?;
         self.with_call(key, now, |call, fx| {
             if call.is_ending() {
                 return Err(wrong_state(call, "hung up"));
             }
-            call.hang_up(cause, headers, fx);
+            call.hang_up(options, fx);
             Ok(call.id().clone())
         })
         .unwrap_or(Err(Error::Ended))
@@ -132,11 +254,11 @@ impl Core {
     /// Refuses a call that rings; without a name, the only one that does.
     ///
     /// # Errors
-    /// When there is none, several, or it does not ring here.
+    /// When there is none, several, it does not ring here, or its server does not carry what goes with the refusal.
     pub fn reject(
         &mut self,
         call: Option<&CallId>,
-        cause: Option<Cause>,
+        options: EndOptions,
         now: Instant,
     ) -> Result<CallId, Error> {
         const NOTHING: &str = "nobody can call it, so there is nothing to refuse";
@@ -145,11 +267,12 @@ impl Core {
             .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
         let account = self.calls.get(&key).map(Call::account);
         let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
+        self.check_end(key, &options)?;
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
                 return Err(anonymous.unwrap_or_else(|| wrong_state(call, "refused")));
             }
-            call.hang_up(cause, Vec::new(), fx);
+            call.hang_up(options, fx);
             Ok(call.id().clone())
         })
         .unwrap_or(Err(Error::Ended))
@@ -173,17 +296,32 @@ impl Core {
         .unwrap_or(Err(Error::Ended))
     }
 
-    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold.
+    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold. The options
+    /// go with the answer; a call that is answered already takes only `muted` of them.
     ///
     /// # Errors
-    /// When there is none, several fit, or it neither rings here nor is answered.
-    pub fn switch(&mut self, call: Option<&CallId>, now: Instant) -> Result<CallId, Error> {
+    /// When there is none, several fit, it neither rings here nor is answered, or what is to go with the answer cannot.
+    pub fn switch(
+        &mut self,
+        call: Option<&CallId>,
+        options: AnswerOptions,
+        now: Instant,
+    ) -> Result<CallId, Error> {
         let key = self.find_call(call, Wanted::Aside)?;
         let account = match self.calls.get(&key) {
             Some(call) if call.rings_here() || call.is_answered() => call.account(),
             Some(call) => return Err(wrong_state(call, "switched to")),
             None => return Err(Error::Ended),
         };
+        self.check_answer(key, &options)?;
+        let rings = self.calls.get(&key).is_some_and(Call::rings_here);
+        if !rings && (!options.headers.is_empty() || options.client_state.is_some()) {
+            return Err(Error::Unsendable {
+                what: "what is to go with the answer",
+                why: "the call is answered already".to_owned(),
+            });
+        }
+        let answer = self.as_account_has_it(key, options.clone());
         let others: Vec<CallKey> = self
             .calls
             .iter()
@@ -197,13 +335,28 @@ impl Core {
         }
         self.with_call(key, now, |call, fx| {
             if call.rings_here() {
-                call.answer(Vec::new(), fx);
-            } else if call.is_held() {
+                call.answer(answer, fx);
+                return call.id().clone();
+            }
+            if call.is_held() {
                 call.hold(false, fx);
+            }
+            if let Some(muted) = options.muted {
+                call.mute(muted, fx);
             }
             call.id().clone()
         })
         .ok_or(Error::Ended)
+    }
+
+    /// An account whose calls start muted has those answered so that do not say otherwise.
+    fn as_account_has_it(&self, key: CallKey, mut options: AnswerOptions) -> AnswerOptions {
+        let account = self.calls.get(&key).map(Call::account);
+        let account = account.and_then(|account| self.accounts.get(account.0));
+        if account.is_some_and(|account| account.profile.start_muted) {
+            options.muted = options.muted.or(Some(true));
+        }
+        options
     }
 
     /// Sends the far end of a call to somebody else (blind transfer).
