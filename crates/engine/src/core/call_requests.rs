@@ -7,25 +7,17 @@ use offhook_media::program::CallKey;
 use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::{Command, ConversationItem};
-use offhook_signaling::variable::Variable;
 use serde_json::Value;
 
-use crate::account::Carries;
 use crate::call::dialog::Call;
 use crate::call::state::{Effects, Ringback, Shown, Sounding};
 use crate::config::preferred;
-use crate::core::check::{
-    check_headers, check_number, check_sip_status, check_state, check_text, check_variables,
-    read_digits, wrong_state,
-};
+use crate::core::check::{check_number, check_text, read_digits, wrong_state};
 use crate::core::machine::{Core, Phase};
 use crate::error::{Error, Wanted};
-use crate::output::{AccountKey, CallMedia, Output};
+use crate::output::{CallMedia, Output};
 use crate::request::{AnswerOptions, CallRequest, Dtmf, EndOptions};
 use crate::status::Direction;
-
-/// What to do where there is no other way.
-const ALONE: &str = "leave it out";
 
 impl Core {
     /// Places a call; everything after its name comes as events.
@@ -36,11 +28,8 @@ impl Core {
         if self.phase != Phase::Running {
             return Err(Error::ShuttingDown);
         }
-        check_headers(&request.headers)?;
-        check_state(request.client_state.as_deref())?;
-        check_variables(&request.user_variables)?;
         let key = self.find_account(request.account.as_deref())?;
-        self.carries_call(key, request)?;
+        self.check_call(key, request)?;
         let id = self.name_for(request.id.as_ref())?;
         let Some(account) = self.accounts.get(key.0) else {
             return Err(Error::Ended);
@@ -99,106 +88,6 @@ impl Core {
         let call = Call::outbound(identity.clone(), &request.number, shown, sounding, &mut fx);
         self.enter(identity, call);
         Ok(id)
-    }
-
-    /// The name that a new call gets: the wanted one if it is free, else a random one.
-    fn name_for(&mut self, wanted: Option<&CallId>) -> Result<CallId, Error> {
-        let Some(wanted) = wanted else {
-            return Ok(CallId::random(&mut self.rng));
-        };
-        let Some(id) = CallId::from_uuid(wanted.as_str()) else {
-            let id = wanted.as_str().chars().take(40).collect();
-            return Err(Error::NoUuid { id });
-        };
-        if self.calls.values().any(|call| *call.id() == id) {
-            return Err(Error::CallExists { call: id });
-        }
-        Ok(id)
-    }
-
-    /// Whether the account's server carries all that a new call is to say.
-    fn carries_call(&self, key: AccountKey, request: &CallRequest) -> Result<(), Error> {
-        const VARIABLES: &str = "give it as a variable of the call (`user_variables`)";
-        let number = |value: &Variable| matches!(value, Variable::Number(_));
-        let carries = |carries: Carries| {
-            if !request.headers.is_empty() && !carries.headers {
-                Some(("header fields", VARIABLES))
-            } else if request.client_state.is_some() && !carries.headers {
-                Some(("a client state", VARIABLES))
-            } else if !carries.number_variables
-                && request
-                    .user_variables
-                    .iter()
-                    .any(|(_, value)| number(value))
-            {
-                Some(("a number as a variable", "give it as text"))
-            } else {
-                None
-            }
-        };
-        self.carried(key, carries)
-    }
-
-    /// The refusal, if there is something that the account's server does not carry.
-    fn carried(
-        &self,
-        key: AccountKey,
-        missing: impl FnOnce(Carries) -> Option<(&'static str, &'static str)>,
-    ) -> Result<(), Error> {
-        let Some(account) = self.accounts.get(key.0) else {
-            return Err(Error::Ended);
-        };
-        match missing(account.profile.carries) {
-            None => Ok(()),
-            Some((what, instead)) => Err(Error::NotCarried {
-                account: Arc::clone(&account.profile.name),
-                dialect: account.profile.dialect,
-                what,
-                instead,
-            }),
-        }
-    }
-
-    /// Whether an answer is sound, and the call's server carries all of it.
-    fn check_answer(&self, key: CallKey, options: &AnswerOptions) -> Result<(), Error> {
-        check_headers(&options.headers)?;
-        check_state(options.client_state.as_deref())?;
-        let account = self
-            .calls
-            .get(&key)
-            .map(Call::account)
-            .ok_or(Error::Ended)?;
-        self.carried(account, |carries| {
-            if carries.headers {
-                None
-            } else if !options.headers.is_empty() {
-                Some(("header fields with an answer", ALONE))
-            } else if options.client_state.is_some() {
-                Some(("a client state", ALONE))
-            } else {
-                None
-            }
-        })
-    }
-
-    /// Whether an end is sound, and the call's server carries all of it.
-    fn check_end(&self, key: CallKey, options: &EndOptions) -> Result<(), Error> {
-        check_headers(&options.headers)?;
-        check_sip_status(options.sip_code)?;
-        let account = self
-            .calls
-            .get(&key)
-            .map(Call::account)
-            .ok_or(Error::Ended)?;
-        self.carried(account, |carries| {
-            if !options.headers.is_empty() && !carries.headers {
-                Some(("header fields with the end of a call", ALONE))
-            } else if options.sip_code.is_some() && !carries.sip_status {
-                Some(("a SIP status", "give a cause in its place"))
-            } else {
-                None
-            }
-        })
     }
 
     /// Answers a call that rings; without a name, the only one that does.
@@ -347,16 +236,6 @@ impl Core {
             call.id().clone()
         })
         .ok_or(Error::Ended)
-    }
-
-    /// An account whose calls start muted has those answered so that do not say otherwise.
-    fn as_account_has_it(&self, key: CallKey, mut options: AnswerOptions) -> AnswerOptions {
-        let account = self.calls.get(&key).map(Call::account);
-        let account = account.and_then(|account| self.accounts.get(account.0));
-        if account.is_some_and(|account| account.profile.start_muted) {
-            options.muted = options.muted.or(Some(true));
-        }
-        options
     }
 
     /// Sends the far end of a call to somebody else (blind transfer).

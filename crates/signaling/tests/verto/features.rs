@@ -541,7 +541,15 @@ fn a_region_that_cannot_be_reached_gives_way_to_the_automatic_choice() {
 
 #[test]
 fn a_registration_lost_twice_is_not_fought_for() {
-    let mut story = Story::telnyx().ready();
+    registration_fight(config(TELNYX, password()));
+    // Nor by whoever never tries a refused login again.
+    let mut never = config(TELNYX, password());
+    never.timers.refused = Duration::ZERO;
+    registration_fight(never);
+}
+
+fn registration_fight(config: Config) {
+    let mut story = Story::with(config).ready();
     for round in 0..4 {
         story.says("gatewayState", json!({"state": "UNREGED"}));
         assert!(matches!(story.event(), Event::RegistrationConflict { .. }));
