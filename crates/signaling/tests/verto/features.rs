@@ -567,7 +567,10 @@ fn registration_fight(config: Config) {
             }
         };
         if round == 0 {
-            assert!(rest.unwrap() <= Duration::from_secs(1), "{rest:?}");
+            assert!(
+                rest.is_some_and(|rest| rest <= Duration::from_secs(1)),
+                "{rest:?}"
+            );
         } else {
             assert_eq!(rest, Some(Duration::from_secs(900)), "{round}");
         }
