@@ -96,31 +96,20 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Order {
     /// Answer a ringing call
-    Answer {
-        /// The call; may be left out when just one rings
-        call: Option<String>,
-        /// Header field to send along, as NAME:VALUE
-        #[arg(long = "header", value_name = "NAME:VALUE", value_parser = read_header)]
-        headers: Vec<Header>,
-    },
+    Answer(Answer),
     /// Refuse a ringing call
     Reject {
         /// The call; may be left out when just one rings
         call: Option<String>,
-        /// Why: a name such as USER_BUSY, or its Q.850 number
-        #[arg(long)]
-        cause: Option<String>,
+        #[command(flatten)]
+        end: End,
     },
     /// End a call, or refuse a ringing one
     Hangup {
         /// The call; may be left out when there is only one
         call: Option<String>,
-        /// Why: a name such as USER_BUSY, or its Q.850 number
-        #[arg(long)]
-        cause: Option<String>,
-        /// Header field to send along, as NAME:VALUE
-        #[arg(long = "header", value_name = "NAME:VALUE", value_parser = read_header)]
-        headers: Vec<Header>,
+        #[command(flatten)]
+        end: End,
     },
     /// Put a call on hold
     Hold {
@@ -132,11 +121,8 @@ pub(crate) enum Order {
         /// The call; may be left out when just one is held
         call: Option<String>,
     },
-    /// Talk in this call, and put the account's others on hold
-    Switch {
-        /// The call; may be left out when just one rings or is held
-        call: Option<String>,
-    },
+    /// Talk in this call, and put the account's others on hold; what goes along goes with the answer
+    Switch(Answer),
     /// Send the far end to somebody else
     #[command(group = clap::ArgGroup::new("target").required(true).args(["to", "with"]))]
     Transfer {
@@ -260,6 +246,51 @@ pub(crate) struct Call {
     /// Text that the server's events about the call carry
     #[arg(long, value_name = "TEXT")]
     pub(crate) client_state: Option<String>,
+    /// Name of the call, a UUID that no living call has
+    #[arg(long, value_name = "UUID")]
+    pub(crate) id: Option<String>,
+    /// Variable of the call, as NAME=VALUE; true, false and numbers are sent as such, \"in quotes\" as text
+    #[arg(long = "user-variable", value_name = "NAME=VALUE", value_parser = read_variable)]
+    pub(crate) user_variables: Vec<(String, Value)>,
+    /// Codec of this call, such as opus; several are given best first
+    #[arg(long = "codec", value_name = "NAME")]
+    pub(crate) codecs: Vec<String>,
+    /// Send silence from the beginning; --muted=false: do not, though the account says so
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) muted: Option<bool>,
+    /// Use relayed candidates only
+    #[arg(long)]
+    pub(crate) relay_only: bool,
+}
+
+/// Parameters of `answer` and `switch`.
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The call; may be left out when just one fits
+    pub(crate) call: Option<String>,
+    /// Header field to send along, as NAME:VALUE
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = read_header)]
+    pub(crate) headers: Vec<Header>,
+    /// Text that the server's events about the call carry
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) client_state: Option<String>,
+    /// Send silence from the beginning; --muted=false: do not, though the account says so
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) muted: Option<bool>,
+}
+
+/// How a call is ended or refused.
+#[derive(Debug, Args)]
+pub(crate) struct End {
+    /// Why: a name such as USER_BUSY, or its Q.850 number
+    #[arg(long)]
+    pub(crate) cause: Option<String>,
+    /// SIP status for the far end, 400 to 699
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..700))]
+    pub(crate) sip_code: Option<u16>,
+    /// Header field to send along, as NAME:VALUE
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = read_header)]
+    pub(crate) headers: Vec<Header>,
 }
 
 /// Parameters of `message`.
@@ -300,6 +331,19 @@ fn read_header(text: &str) -> Result<Header, &'static str> {
         name: name.trim().to_owned(),
         value: value.trim().to_owned(),
     })
+}
+
+fn read_variable(text: &str) -> Result<(String, Value), &'static str> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("wanted: a name and a value with = between, such as room=7")?;
+    let single = |value: &Value| !matches!(value, Value::Null | Value::Array(_) | Value::Object(_));
+    let value = serde_json::from_str(value).ok().filter(single);
+    let text = text.get(name.len() + 1..).unwrap_or_default();
+    Ok((
+        name.trim().to_owned(),
+        value.unwrap_or_else(|| Value::String(text.to_owned())),
+    ))
 }
 
 fn read_json(text: &str) -> Result<Value, String> {

@@ -39,7 +39,7 @@ fn log(notice: &Notice) {
             tracing::info!(account, call, number, name, "incoming call")
         }
         EventKind::Invite { number, .. } => tracing::info!(account, call, number, "calling"),
-        EventKind::Answered => tracing::info!(account, call, "answered"),
+        EventKind::Answered(_) => tracing::info!(account, call, "answered"),
         EventKind::Recording { path } => tracing::info!(account, call, path = ?path, "recording"),
         EventKind::NoMedia { silent } => {
             tracing::warn!(account, call, ?silent, "nothing is heard from the far end")

@@ -42,6 +42,8 @@ struct Tale {
     session: Session,
     now: Instant,
     prefix: &'static str,
+    /// Whether header fields are carried; otherwise every command with one is only refused.
+    headers: bool,
     /// Id of the last request, and name of the last call.
     last_id: String,
     last_call: String,
@@ -80,6 +82,7 @@ impl Tale {
             session: Session::new(config, [5; 32], now),
             now,
             prefix: dialect.prefix,
+            headers: dialect.headers,
             last_id: String::new(),
             last_call: "c-0".into(),
             calls: 0,
@@ -137,7 +140,9 @@ impl Tale {
             self.last_call = format!("c-{}", self.calls);
         }
         let call = CallId::from_wire(&self.last_call)?;
-        let (headers, client_state) = (vec![("X-A".to_owned(), rest.clone())], None);
+        let fields = [("X-A".to_owned(), rest.clone())];
+        let headers = fields.into_iter().filter(|_| self.headers).collect();
+        let client_state = None;
         Some(match name {
             "invite" => Command::Invite {
                 call,
@@ -159,6 +164,7 @@ impl Tale {
             "bye" => Command::Bye {
                 call,
                 cause: None,
+                sip_code: None,
                 headers,
             },
             "attach" => Command::Attach {
@@ -290,7 +296,7 @@ impl Tale {
                 assert!(first, "{call} ended twice");
                 return;
             }
-            Event::Ringing { call }
+            Event::Ringing { call, .. }
             | Event::EarlyMedia { call, .. }
             | Event::Answered { call, .. }
             | Event::Confirmed { call }

@@ -2,12 +2,12 @@
 
 use crate::{arguments, client::Client, error::Error, output::Output, table::plain};
 use offhook_control::{
-    notice::{Ended, Event},
-    reply::{CallPlaced, CallState, Calls},
+    notice::{Ended, Event, Said},
+    reply::{CallIds, CallPlaced, CallState, Calls},
     request::{Call, Request},
     rpc::read_result,
 };
-use serde_json::{Value, json};
+use serde_json::{Value, to_value};
 
 pub(crate) fn run(
     wish: &arguments::Call,
@@ -25,6 +25,11 @@ pub(crate) fn run(
         caller_number: wish.caller_number.clone(),
         headers: wish.headers.clone(),
         client_state: wish.client_state.clone(),
+        id: wish.id.clone(),
+        user_variables: wish.user_variables.iter().cloned().collect(),
+        codecs: wish.codecs.clone(),
+        muted: wish.muted,
+        relay_only: wish.relay_only,
     }))?;
     let placed: CallPlaced =
         read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;
@@ -38,15 +43,25 @@ pub(crate) fn run(
         });
     }
     match wait(&placed.call, client)? {
-        Outcome::Answered => {
-            let value = json!({ "call": placed.call, "outcome": "answered" });
+        Outcome::Answered(said, ids) => {
+            let value = json_of_outcome(
+                &placed.call,
+                "answered",
+                to_value(said).unwrap_or_default(),
+                ids,
+            );
             output.print(&value, || {
                 format!("{callee} answered: call {}", plain(&placed.call))
             })
         }
-        Outcome::Ended(ended) => {
+        Outcome::Ended(ended, ids) => {
             // Scripts get the figures on standard output; the sentence goes to standard error for both.
-            let value = json_of_failure(&placed.call, &ended);
+            let value = json_of_outcome(
+                &placed.call,
+                "ended",
+                to_value(&ended).unwrap_or_default(),
+                ids,
+            );
             output.print_for_scripts(&value)?;
             Err(Error::CallFailed {
                 call: placed.call,
@@ -57,8 +72,8 @@ pub(crate) fn run(
 }
 
 enum Outcome {
-    Answered,
-    Ended(Box<Ended>),
+    Answered(Said, Option<CallIds>),
+    Ended(Box<Ended>, Option<CallIds>),
 }
 
 fn wait(call: &str, client: &mut Client) -> Result<Outcome, Error> {
@@ -69,7 +84,7 @@ fn wait(call: &str, client: &mut Client) -> Result<Outcome, Error> {
         if matches!(notice.event, Event::Overflow { .. }) {
             // What was lost may have been the one thing that is waited for.
             if is_answered(call, client)? {
-                return Ok(Outcome::Answered);
+                return Ok(Outcome::Answered(Said::default(), None));
             }
             continue;
         }
@@ -81,8 +96,8 @@ fn wait(call: &str, client: &mut Client) -> Result<Outcome, Error> {
             reason = "everything else is on the way to one of these two"
         )]
         match notice.event {
-            Event::Answered => return Ok(Outcome::Answered),
-            Event::Ended(ended) => return Ok(Outcome::Ended(Box::new(ended))),
+            Event::Answered(said) => return Ok(Outcome::Answered(said, notice.ids)),
+            Event::Ended(ended) => return Ok(Outcome::Ended(Box::new(ended), notice.ids)),
             _ => {}
         }
     }
@@ -100,11 +115,14 @@ fn is_answered(call: &str, client: &mut Client) -> Result<bool, Error> {
     }
 }
 
-fn json_of_failure(call: &str, ended: &Ended) -> Value {
-    let mut value = serde_json::to_value(ended).unwrap_or_default();
-    if let Value::Object(fields) = &mut value {
+/// What is told of the outcome, as the daemon told it, with the call and its names.
+fn json_of_outcome(call: &str, outcome: &str, mut told: Value, ids: Option<CallIds>) -> Value {
+    if let Value::Object(fields) = &mut told {
         fields.insert("call".to_owned(), call.into());
-        fields.insert("outcome".to_owned(), "ended".into());
+        fields.insert("outcome".to_owned(), outcome.into());
+        if let Some(ids) = ids.and_then(|ids| to_value(ids).ok()) {
+            fields.insert("ids".to_owned(), ids);
+        }
     }
-    value
+    told
 }

@@ -2,8 +2,9 @@
 
 use crate::table::{plain, span};
 use offhook_control::{
-    notice::{Ended, EndedBy, Event},
+    notice::{Ended, EndedBy, Event, Said},
     reply::Quality,
+    request::Header,
 };
 use std::time::Duration;
 
@@ -50,9 +51,10 @@ fn words(event: &Event) -> String {
         Event::ServerMedia { addresses } => {
             format!("the server's media is at {}", addresses.join(", "))
         }
-        Event::Ringing => "ringing".to_owned(),
-        Event::Early => "early media".to_owned(),
-        Event::Answered => "answered".to_owned(),
+        Event::Ringing(said) => with("ringing", said),
+        Event::Early(said) => with("early media", said),
+        Event::Answered(said) => with("answered", said),
+        Event::Attached(said) => with("offered anew", said),
         Event::Ice { local, remote } => format!("ICE connected {local} to {remote}"),
         Event::Dtls { profile } => format!("DTLS connected, {profile}"),
         Event::FirstRtpSent => "first audio packet sent".to_owned(),
@@ -121,12 +123,10 @@ fn words(event: &Event) -> String {
             Some(remedy) => format!("registration conflict: {reason}; {remedy}"),
             None => format!("registration conflict: {reason}"),
         },
-        Event::CallIds {
-            session_id, leg_id, ..
-        } => format!(
+        Event::CallIds(ids) => format!(
             "known to the server as session {}, leg {}",
-            session_id.as_deref().unwrap_or("-"),
-            leg_id.as_deref().unwrap_or("-")
+            ids.session_id.as_deref().unwrap_or("-"),
+            ids.leg_id.as_deref().unwrap_or("-")
         ),
         Event::Watching { channels, refused } if refused.is_empty() => {
             format!("watching {}", channels.join(", "))
@@ -155,6 +155,16 @@ fn words(event: &Event) -> String {
     }
 }
 
+/// A step of a call with the header fields that came with it.
+fn with(step: &str, said: &Said) -> String {
+    if said.headers.is_empty() {
+        return step.to_owned();
+    }
+    let field = |header: &Header| format!("{}: {}", header.name, header.value);
+    let fields: Vec<String> = said.headers.iter().map(field).collect();
+    format!("{step} ({})", fields.join(", "))
+}
+
 fn words_of_quality(quality: &Quality) -> String {
     let mut text = format!(
         "quality: sent {}, received {}, lost {}, jitter {:.1} ms",
@@ -180,6 +190,9 @@ fn words_of_end(ended: &Ended) -> String {
         "ended {by}, {} ({}): {}",
         ended.cause, ended.code, ended.reason
     );
+    if let Some(code) = ended.sip_code {
+        text.push_str(&format!(" (SIP {code})"));
+    }
     if ended.answered {
         text.push_str(&format!(
             " after {}",

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use crate::{
-    arguments::{Order, Switch},
+    arguments::{self, Order, Switch},
     client::Client,
     error::Error,
     output::Output,
@@ -32,29 +32,25 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
     };
     let of_call = |call: &Option<String>| OfCall { call: call.clone() };
     Ok(match order {
-        Order::Answer { call, headers } => (
-            Request::Answer(Answer {
-                call: call.clone(),
-                headers: headers.clone(),
-            }),
-            format!("answering {}", whose(call)),
+        Order::Answer(wish) => (
+            Request::Answer(answer(wish)),
+            format!("answering {}", whose(&wish.call)),
         ),
-        Order::Reject { call, cause } => (
+        Order::Reject { call, end } => (
             Request::Reject(Reject {
                 call: call.clone(),
-                cause: cause.clone(),
+                cause: end.cause.clone(),
+                sip_code: end.sip_code,
+                headers: end.headers.clone(),
             }),
             format!("refusing {}", whose(call)),
         ),
-        Order::Hangup {
-            call,
-            cause,
-            headers,
-        } => (
+        Order::Hangup { call, end } => (
             Request::Hangup(Hangup {
                 call: call.clone(),
-                cause: cause.clone(),
-                headers: headers.clone(),
+                cause: end.cause.clone(),
+                sip_code: end.sip_code,
+                headers: end.headers.clone(),
             }),
             format!("hanging up {}", whose(call)),
         ),
@@ -66,9 +62,9 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
             Request::Resume(of_call(call)),
             format!("taking {} back from hold", whose(call)),
         ),
-        Order::Switch { call } => (
-            Request::Switch(of_call(call)),
-            format!("switching to {}", whose(call)),
+        Order::Switch(wish) => (
+            Request::Switch(answer(wish)),
+            format!("switching to {}", whose(&wish.call)),
         ),
         Order::Transfer { call, to, with } => (
             Request::Transfer(Transfer {
@@ -193,6 +189,15 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
             "log level changed".to_owned(),
         ),
     })
+}
+
+fn answer(wish: &arguments::Answer) -> Answer {
+    Answer {
+        call: wish.call.clone(),
+        headers: wish.headers.clone(),
+        client_state: wish.client_state.clone(),
+        muted: wish.muted,
+    }
 }
 
 /// Asks, and prints what the daemon took on.

@@ -3,7 +3,7 @@
 use crate::scripted::{Peer, Ran, against, call as call_status, subscribed};
 use offhook_control::{
     error::{Code, RpcError},
-    notice::{Ended, EndedBy, Event},
+    notice::{Ended, EndedBy, Event, Said},
     reply::{CallPlaced, CallState, CallStatus, Calls},
     request::{Call, Header, Request},
     rpc::write_result,
@@ -33,6 +33,10 @@ fn busy() -> Ended {
         answered: false,
         answered_elsewhere: false,
         headers: Vec::new(),
+        client_state: None,
+        sip_code: Some(486),
+        sip_reason: Some("Busy Here".to_owned()),
+        sip_call_id: None,
         talk_ms: 0,
         quality: None,
     }
@@ -90,6 +94,17 @@ fn account_and_caller_are_passed_on() {
             value: "north:1".to_owned(),
         }],
         client_state: Some("ticket 7".to_owned()),
+        id: Some("0b5d7a1e-3f7c-4a58-9d59-6f2f7f2f3c11".to_owned()),
+        user_variables: [
+            ("room".to_owned(), json!("7b")),
+            ("floor".to_owned(), json!(3)),
+            ("vip".to_owned(), json!(true)),
+            ("tag".to_owned(), json!("3")),
+        ]
+        .into(),
+        codecs: vec!["pcma".to_owned(), "opus".to_owned()],
+        muted: Some(true),
+        relay_only: true,
     });
     let arguments = [
         "call",
@@ -104,6 +119,22 @@ fn account_and_caller_are_passed_on() {
         "X-Site: north:1",
         "--client-state",
         "ticket 7",
+        "--id",
+        "0b5d7a1e-3f7c-4a58-9d59-6f2f7f2f3c11",
+        "--user-variable",
+        "room=7b",
+        "--user-variable",
+        "floor=3",
+        "--user-variable",
+        "vip=true",
+        "--user-variable",
+        "tag=\"3\"",
+        "--codec",
+        "pcma",
+        "--codec",
+        "opus",
+        "--muted",
+        "--relay-only",
     ];
     let ran = against(move |peer| peer.answer(&wanted, &placed()), &arguments);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -112,9 +143,9 @@ fn account_and_caller_are_passed_on() {
 #[test]
 fn wait_returns_0_when_the_call_is_answered() {
     let story = |peer: &mut Peer| {
-        peer.notice(Some("c-1"), Event::Ringing);
+        peer.notice(Some("c-1"), Event::Ringing(Said::default()));
         peer.notice(Some("another"), Event::Ended(busy()));
-        peer.notice(Some("c-1"), Event::Answered);
+        peer.notice(Some("c-1"), Event::Answered(Said::default()));
     };
     let ran = waiting(&[], story);
     assert_eq!(
@@ -161,7 +192,7 @@ fn what_happens_before_the_reply_is_not_missed() {
         |peer| {
             peer.answer(&Request::Subscribe, &subscribed());
             let (id, _) = peer.asked();
-            peer.notice(Some("c-1"), Event::Answered);
+            peer.notice(Some("c-1"), Event::Answered(Said::default()));
             peer.write(&write_result(&id, &placed()));
         },
         &["call", "9196", "--wait"],
@@ -201,7 +232,9 @@ fn lost_notices_are_made_up_for_by_asking() {
 
 #[test]
 fn a_daemon_that_vanishes_while_waiting_is_told() {
-    let ran = waiting(&[], |peer| peer.notice(Some("c-1"), Event::Ringing));
+    let ran = waiting(&[], |peer| {
+        peer.notice(Some("c-1"), Event::Ringing(Said::default()))
+    });
     assert_eq!(ran.code, Some(3));
     assert_eq!(
         ran.stderr,

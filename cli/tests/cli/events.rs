@@ -1,7 +1,12 @@
 //! `events`: lines for people, JSON for scripts, and its ends.
 
 use crate::scripted::{against, hello, program, subscribed};
-use offhook_control::{hello::VERSION, notice::Event, reply::Quality, request::Request};
+use offhook_control::{
+    hello::VERSION,
+    notice::{Event, Said},
+    reply::Quality,
+    request::Request,
+};
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixListener,
@@ -56,7 +61,7 @@ fn a_script_gets_the_snapshot_and_then_each_notice_as_it_came() {
     let ran = against(
         |peer| {
             peer.answer(&Request::Subscribe, &subscribed());
-            peer.notice(Some("c-2"), Event::Ringing);
+            peer.notice(Some("c-2"), Event::Ringing(Said::default()));
             peer.write("{\"jsonrpc\":\"2.0\",\"method\":\"notice\",\"params\":{\"seq\":9,\"event\":\"teleported\",\"to\":\"Mars\"}}\n");
         },
         &["events", "--json"],

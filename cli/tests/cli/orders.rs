@@ -5,7 +5,7 @@ use offhook_control::{
     error::{Code, RpcError},
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Dtmf, Fsapi, Hangup, Level, LogLevel, Message, Moderate, Mute,
+        Answer, Broadcast, Dtmf, Fsapi, Hangup, Header, Level, LogLevel, Message, Moderate, Mute,
         OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
     },
 };
@@ -49,7 +49,10 @@ fn the_orders_of_calls_texts_and_conferences_are_asked_as_they_were_typed() {
     );
     check(
         &["switch", "c-1"],
-        Request::Switch(of_call()),
+        Request::Switch(Answer {
+            call: call(),
+            ..Answer::default()
+        }),
         "switching to call c-1\n",
     );
     check(
@@ -169,15 +172,67 @@ fn each_order_is_asked_as_it_was_typed() {
         &["answer", "c-1"],
         Request::Answer(Answer {
             call: call(),
-            headers: Vec::new(),
+            ..Answer::default()
         }),
         "answering call c-1\n",
+    );
+    let headers = || {
+        vec![Header {
+            name: "X-Desk".to_owned(),
+            value: "7".to_owned(),
+        }]
+    };
+    let along = [
+        "c-1",
+        "--header",
+        "X-Desk: 7",
+        "--client-state",
+        "YQ==",
+        "--muted=false",
+    ];
+    let answer = Answer {
+        call: call(),
+        headers: headers(),
+        client_state: Some("YQ==".to_owned()),
+        muted: Some(false),
+    };
+    check(
+        &[&["answer"], &along[..]].concat(),
+        Request::Answer(answer.clone()),
+        "answering call c-1\n",
+    );
+    check(
+        &[&["switch"], &along[..]].concat(),
+        Request::Switch(answer),
+        "switching to call c-1\n",
+    );
+    let end = ["c-1", "--sip-code", "486", "--header", "X-Desk:7"];
+    check(
+        &[&["reject"], &end[..]].concat(),
+        Request::Reject(Reject {
+            call: call(),
+            cause: None,
+            sip_code: Some(486),
+            headers: headers(),
+        }),
+        "refusing call c-1\n",
+    );
+    check(
+        &[&["hangup"], &end[..]].concat(),
+        Request::Hangup(Hangup {
+            call: call(),
+            cause: None,
+            sip_code: Some(486),
+            headers: headers(),
+        }),
+        "hanging up call c-1\n",
     );
     check(
         &["hangup"],
         Request::Hangup(Hangup {
             call: None,
             cause: None,
+            sip_code: None,
             headers: Vec::new(),
         }),
         "hanging up call c-1\n",
@@ -187,6 +242,7 @@ fn each_order_is_asked_as_it_was_typed() {
         Request::Hangup(Hangup {
             call: call(),
             cause: Some("USER_BUSY".to_owned()),
+            sip_code: None,
             headers: Vec::new(),
         }),
         "hanging up call c-1\n",

@@ -151,6 +151,7 @@ impl Peer {
             time_ms: 1_785_578_645_123,
             account: Some("desk".to_owned()),
             call: call.map(str::to_owned),
+            ids: None,
             at_ms: Some(120.4),
             event,
         };
@@ -202,6 +203,7 @@ pub(crate) fn call() -> CallStatus {
         state: CallState::Active,
         number: "9196".to_owned(),
         name: Some("Echo\u{1b}[2J".to_owned()),
+        ids: None,
         age_ms: 65_000,
         muted: true,
         codec: Some("opus".to_owned()),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::reply::{AccountState, Direction, Quality};
+use crate::reply::{AccountState, CallIds, Direction, Quality};
 use crate::request::Header;
 
 /// One notice: parameters of the notification `notice`.
@@ -19,6 +19,9 @@ pub struct Notice {
     /// The call that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
+    /// How the platform names that call, as soon as it has said so (Telnyx).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<CallIds>,
     /// Milliseconds since that call began or, without a call, since the account's connection attempt began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<f64>,
@@ -89,11 +92,13 @@ pub enum Event {
         addresses: Vec<String>,
     },
     /// The far end rings.
-    Ringing,
+    Ringing(Said),
     /// Media flows before the answer.
-    Early,
-    /// The call was answered, by whichever side was called.
-    Answered,
+    Early(Said),
+    /// The call was answered, by whichever side was called; with what the far end's answer brought.
+    Answered(Said),
+    /// The server offered the call's media anew, after a lost connection or by itself, and said this with it.
+    Attached(Said),
     /// ICE found its path.
     Ice {
         /// Our address and the kind of candidate (`host`, `srflx`, `prflx`, `relay`).
@@ -257,17 +262,7 @@ pub enum Event {
         remedy: Option<String>,
     },
     /// How the server names the call in its own records.
-    CallIds {
-        /// `telnyx_session_id`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        session_id: Option<String>,
-        /// `telnyx_leg_id`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        leg_id: Option<String>,
-        /// `telnyx_call_control_id`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        call_control_id: Option<String>,
-    },
+    CallIds(CallIds),
     /// What came of a `watch`.
     Watching {
         /// Channels that are watched now.
@@ -337,6 +332,17 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// What a step of a call brought along.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Header fields and variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+    /// `client_state` of whoever steers the call at the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_state: Option<String>,
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
@@ -359,6 +365,18 @@ pub struct Ended {
     /// Header fields that came with the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
+    /// `client_state` of whoever steered the call at the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_state: Option<String>,
+    /// SIP status that the leg behind the server ended with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_code: Option<u16>,
+    /// Its reason phrase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_reason: Option<String>,
+    /// `Call-ID` of that leg.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_call_id: Option<String>,
     /// Milliseconds from the answer to the end; 0 if never answered.
     pub talk_ms: u64,
     /// The last figures, if there was media.

@@ -146,6 +146,9 @@ pub struct CallStatus {
     /// The far end's name, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// How the platform names it, as soon as it has said so (Telnyx).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<CallIds>,
     /// Milliseconds since it began.
     pub age_ms: u64,
     /// Whether we send silence.
@@ -156,6 +159,20 @@ pub struct CallStatus {
     /// The newest figures, once media flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Quality>,
+}
+
+/// How Telnyx names a call in its own records and in its Call Control interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallIds {
+    /// `telnyx_session_id`, the `call_session_id` of Call Control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// `telnyx_leg_id`, the `call_leg_id` of Call Control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leg_id: Option<String>,
+    /// `telnyx_call_control_id`, the `call_control_id` of Call Control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_control_id: Option<String>,
 }
 
 /// Who called whom.

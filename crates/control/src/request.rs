@@ -1,5 +1,6 @@
 //! What a client can ask of the daemon.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub enum Request {
     Resume(OfCall),
     /// Talks in this call: takes it from hold or answers it, and puts the account's other calls on hold.
     /// Reply: [`Done`](crate::reply::Done).
-    Switch(OfCall),
+    Switch(Answer),
     /// Sends the far end to somebody else, blind or to the far end of another call. Reply: [`Done`](crate::reply::Done).
     Transfer(Transfer),
     /// Sends a text: to an assistant, into a call, or to a user. Reply: [`Done`](crate::reply::Done).
@@ -113,12 +114,27 @@ pub struct Call {
     /// Number to show to the callee, where the server allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_number: Option<String>,
-    /// Extra header fields (`X-...`), where the server carries them.
+    /// Name of the call, a UUID that no living call has; drawn when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Extra header fields (`X-...`). Refused where the server does not carry them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
-    /// Opaque text that the server's events about the call carry, where the server does so.
+    /// Opaque text that the server's events about the call carry. Refused where the server has no such thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_state: Option<String>,
+    /// Variables of the call, beside those of the account: text, true or false, numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub user_variables: BTreeMap<String, Value>,
+    /// Codecs of this call, best first, such as `opus`; none: those of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<String>,
+    /// Whether silence is sent from the beginning; left out: as the account has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<bool>,
+    /// Use relayed candidates only, whatever the account allows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relay_only: bool,
 }
 
 /// One header field of a call.
@@ -131,19 +147,25 @@ pub struct Header {
     pub value: String,
 }
 
-/// Parameters of `answer`.
+/// Parameters of `answer` and `switch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// The call; may be left out when just one call rings.
+    /// The call; may be left out when just one call rings (`switch`: rings or is on hold).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
-    /// Extra header fields (`X-...`), where the server carries them.
+    /// Extra header fields (`X-...`). Refused where the server does not carry them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
+    /// Opaque text that the server's events about the call carry. Refused where the server has no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_state: Option<String>,
+    /// Whether silence is sent from the beginning; left out: as it was muted before, or as the account has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<bool>,
 }
 
-/// Parameters of `hold`, `resume`, `switch` and `assistant_audio`.
+/// Parameters of `hold`, `resume` and `assistant_audio`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfCall {
@@ -168,9 +190,15 @@ pub struct Reject {
     /// The call; may be left out when just one rings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
-    /// A cause's name or Q.850 number; `CALL_REJECTED` when left out.
+    /// A cause's name or Q.850 number; left out, that of `sip_code`, else `CALL_REJECTED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// SIP status for the far end, 400 to 699; left out, the cause's usual one. Refused where the server has no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_code: Option<u16>,
+    /// Extra header fields (`X-...`). Refused where the server does not carry them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
 }
 
 /// Parameters of `transfer`: exactly one of `to` and `with`.
@@ -327,10 +355,13 @@ pub struct Hangup {
     /// The call; may be left out when there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
-    /// A cause's name, such as `USER_BUSY`, or its Q.850 number as digits; the usual one when left out.
+    /// A cause's name, such as `USER_BUSY`, or its Q.850 number as digits; left out, that of `sip_code`, else the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// Extra header fields (`X-...`), where the server carries them.
+    /// SIP status for the far end, 400 to 699; left out, the cause's usual one. Refused where the server has no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_code: Option<u16>,
+    /// Extra header fields (`X-...`). Refused where the server does not carry them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
 }

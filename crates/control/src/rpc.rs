@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
     use crate::notice::Event;
-    use crate::reply::{Done, Quality};
+    use crate::reply::{CallIds, Done, Quality};
     use crate::request::{
         Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Header, Jsapi,
         Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Reject, Token, ToolAnswer,
@@ -301,7 +301,7 @@ mod tests {
             Request::Resume(OfCall {
                 call: Some("c".into()),
             }),
-            Request::Switch(OfCall::default()),
+            Request::Switch(Answer::default()),
             Request::Transfer(Transfer {
                 to: Some("9198".into()),
                 ..Transfer::default()
@@ -476,6 +476,10 @@ mod tests {
             time_ms: 1,
             account: None,
             call: Some("c".into()),
+            ids: Some(CallIds {
+                call_control_id: Some("v3:1".into()),
+                ..CallIds::default()
+            }),
             at_ms: Some(12.5),
             event: Event::Quality(Quality {
                 jitter_ms: 1.5,

@@ -8,6 +8,7 @@ use offhook_media::program::CallKey;
 use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::error::Error as SignalingError;
 use offhook_signaling::event::DisconnectCause;
+use offhook_signaling::verto::dialect::differences::Dialect;
 
 use crate::event::EventKind;
 use crate::status::{AccountState, AccountStatus, ConnectSteps};
@@ -26,6 +27,10 @@ pub struct Profile {
     pub caller_name: Option<String>,
     /// Number shown to callees.
     pub caller_number: Option<String>,
+    /// What its server carries beside calls.
+    pub carries: Carries,
+    /// Its calls begin with silence in place of the input.
+    pub start_muted: bool,
     /// How it logs in.
     pub login: LoginKind,
     /// Its server says that a far end rings.
@@ -42,6 +47,27 @@ pub struct Profile {
     /// knows of are hung up. Only for an account whose earlier session is remembered: a call that is taken up is heard at
     /// once, without anybody answering it.
     pub adopts_calls: bool,
+}
+
+/// What a server carries beside calls. The rest is refused, never dropped without a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carries {
+    /// Header fields and client states.
+    pub headers: bool,
+    /// SIP status of an end.
+    pub sip_status: bool,
+    /// Numbers as variables.
+    pub number_variables: bool,
+}
+
+impl From<&Dialect> for Carries {
+    fn from(dialect: &Dialect) -> Self {
+        Self {
+            headers: dialect.headers,
+            sip_status: dialect.gateway_fields,
+            number_variables: dialect.number_variables,
+        }
+    }
 }
 
 /// How long the stages of a connection took.

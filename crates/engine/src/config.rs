@@ -12,8 +12,11 @@ use offhook_signaling::auth::login::Login;
 use offhook_signaling::auth::refresh::TokenRefresh;
 use offhook_signaling::backoff::Backoff;
 use offhook_signaling::command::PreferredCodec;
+use offhook_signaling::deadlines::Timers;
 use offhook_signaling::transport::options::ConnectOptions;
+use offhook_signaling::variable::Variable;
 use offhook_signaling::verto::dialect::differences::Dialect;
+use offhook_signaling::verto::session::config::ProxyTarget;
 
 use crate::ice::IceConfig;
 use crate::request::Dtmf;
@@ -45,10 +48,25 @@ pub struct AccountConfig {
     pub token_refresh: TokenRefresh,
     /// Region of the gateway (Telnyx), such as `eu`; `None`: chosen by the platform.
     pub region: Option<String>,
+    /// Never ask for the instance of the gateway that we were at last (Telnyx).
+    pub skip_instance: bool,
+    /// Where the gateway's proxy is to send us (Telnyx).
+    pub proxy_target: Option<ProxyTarget>,
+    /// Use the instances that get new releases first (Telnyx).
+    pub canary: bool,
+    /// Have the gateway's proxy skip its look-up of who we are (Telnyx).
+    pub skip_trailing: bool,
+    /// First pause after a refused login; it doubles up to `refused_cap`. Zero: it is tried again only when a request, or
+    /// a new secret, asks for it.
+    pub refused_retry: Duration,
+    /// Longest pause after refused logins.
+    pub refused_cap: Duration,
+    /// Calls begin with silence in place of the input, until unmuted.
+    pub start_muted: bool,
     /// Variables of each call.
-    pub user_variables: BTreeMap<String, String>,
+    pub user_variables: BTreeMap<String, Variable>,
     /// Facts for the server's directory.
-    pub login_params: BTreeMap<String, String>,
+    pub login_params: BTreeMap<String, Variable>,
     /// Users may send commands to the server (FreeSWITCH).
     pub server_commands: bool,
     /// Tools of an assistant that programs answer. Others are only told.
@@ -82,6 +100,13 @@ impl AccountConfig {
             token_source: None,
             token_refresh: TokenRefresh::default(),
             region: None,
+            skip_instance: false,
+            proxy_target: None,
+            canary: false,
+            skip_trailing: false,
+            refused_retry: Timers::default().refused,
+            refused_cap: Timers::default().refused_cap,
+            start_muted: false,
             user_variables: BTreeMap::new(),
             login_params: BTreeMap::new(),
             server_commands: false,
@@ -183,21 +208,26 @@ impl MediaConfig {
         if self.codecs == Self::default().codecs {
             return Vec::new();
         }
-        let named = |codec: &AudioCodec| {
-            let (mime_type, channels) = match codec {
-                AudioCodec::Opus => ("audio/opus", Some(2)),
-                AudioCodec::Pcmu => ("audio/PCMU", None),
-                AudioCodec::Pcma => ("audio/PCMA", None),
-            };
-            PreferredCodec {
-                mime_type: mime_type.to_owned(),
-                clock_rate: codec.clock_rate(),
-                channels,
-                fmtp: None,
-            }
-        };
-        self.codecs.iter().map(named).collect()
+        preferred(&self.codecs)
     }
+}
+
+/// Codecs as an invitation names them.
+pub(crate) fn preferred(codecs: &[AudioCodec]) -> Vec<PreferredCodec> {
+    let named = |codec: &AudioCodec| {
+        let (mime_type, channels) = match codec {
+            AudioCodec::Opus => ("audio/opus", Some(2)),
+            AudioCodec::Pcmu => ("audio/PCMU", None),
+            AudioCodec::Pcma => ("audio/PCMA", None),
+        };
+        PreferredCodec {
+            mime_type: mime_type.to_owned(),
+            clock_rate: codec.clock_rate(),
+            channels,
+            fmtp: None,
+        }
+    };
+    codecs.iter().map(named).collect()
 }
 
 /// Limits of an engine.

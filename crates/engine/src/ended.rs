@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_media::session::error::MediaError;
 use offhook_signaling::cause::Cause;
-use offhook_signaling::event::EndedBy as SignalingEndedBy;
+use offhook_signaling::event::{EndedBy as SignalingEndedBy, SipEnd};
 
 use crate::quality::Quality;
 use crate::request::Header;
@@ -25,6 +25,10 @@ pub struct Ended {
     pub answered_elsewhere: bool,
     /// Header fields that came with the end.
     pub headers: Vec<Header>,
+    /// State of whoever steered the call at the server, in base64.
+    pub client_state: Option<String>,
+    /// How the SIP leg behind the server ended, as far as the server says.
+    pub sip: SipEnd,
     /// From the answer to the end; zero if never answered.
     pub talk: Duration,
     /// The last figures, if there was media.

@@ -100,6 +100,30 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The account's server does not carry this.
+    #[error("account `{account}` cannot send {what}: a {dialect} server does not carry it")]
+    NotCarried {
+        /// The account.
+        account: Arc<str>,
+        /// The dialect's name.
+        dialect: &'static str,
+        /// What.
+        what: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// A name for a call that is no UUID.
+    #[error("`{id}` cannot name a call: it is no UUID")]
+    NoUuid {
+        /// As asked for, shortened.
+        id: String,
+    },
+    /// A living call has this name.
+    #[error("there is a call `{call}` already")]
+    CallExists {
+        /// As asked for.
+        call: CallId,
+    },
     /// Both calls of an attended transfer are one, or belong to different accounts.
     #[error("a call is transferred to the far end of another call of the same account")]
     TransferPartner,
@@ -194,6 +218,10 @@ impl Error {
                 Some("set `server_commands = true` in the account, if you trust the users of this socket".to_owned())
             }
             Self::Unsendable { .. } => Some("leave that part out, or make it shorter".to_owned()),
+            Self::NotCarried { instead, .. } => Some((*instead).to_owned()),
+            Self::NoUuid { .. } | Self::CallExists { .. } => {
+                Some("give a fresh random UUID, or leave it out".to_owned())
+            }
             Self::TransferPartner => Some("name two different calls of one account".to_owned()),
             Self::Server(error) => Some(error.remedy().to_string()),
             Self::NoCall(Wanted::Answered | Wanted::Held | Wanted::Aside) => {

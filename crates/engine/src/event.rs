@@ -8,7 +8,9 @@ use std::time::Duration;
 use offhook_media::ice::candidate::CandidateType;
 use offhook_media::srtp::profile::SrtpProfile;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::event::{AssistantEvent, ConferenceChange, Party};
+use offhook_signaling::event::{
+    AssistantEvent, ConferenceChange, Party, PlatformIds, Said as SignalingSaid,
+};
 use serde_json::Value;
 
 use crate::ended::Ended;
@@ -23,10 +25,40 @@ pub struct Event {
     pub account: Arc<str>,
     /// The call that it is about; `None`: the account itself.
     pub call: Option<CallId>,
+    /// How the platform names that call, as soon as it has said so (Telnyx).
+    pub ids: Option<Arc<PlatformIds>>,
     /// Time since that call began or, without a call, since the account's present connection attempt began.
     pub at: Duration,
     /// What happened.
     pub kind: EventKind,
+}
+
+/// What a step of a call brought along.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Header fields and variables.
+    pub headers: Vec<Header>,
+    /// State of whoever steers the call at the server, in base64.
+    pub client_state: Option<String>,
+}
+
+impl Said {
+    /// Whether there is nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.client_state.is_none()
+    }
+}
+
+impl From<SignalingSaid> for Said {
+    fn from(said: SignalingSaid) -> Self {
+        let mut headers = said.headers;
+        headers.extend(said.variables);
+        Self {
+            headers,
+            client_state: said.client_state,
+        }
+    }
 }
 
 /// What happened.
@@ -84,11 +116,13 @@ pub enum EventKind {
         addresses: Vec<IpAddr>,
     },
     /// The far end rings.
-    Ringing,
+    Ringing(Said),
     /// Media flows before the answer.
-    Early,
-    /// The call was answered, by whichever side was called.
-    Answered,
+    Early(Said),
+    /// The call was answered, by whichever side was called; with what the far end's answer brought.
+    Answered(Said),
+    /// The server offered the call's media anew, after a lost connection or by itself, and said this with it.
+    Attached(Said),
     /// ICE found its path.
     Ice {
         /// Our end of it.

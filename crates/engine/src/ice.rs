@@ -23,8 +23,30 @@ pub enum IceServers {
     /// Those that the platform's own clients ask: Telnyx's at a Telnyx server, none elsewhere.
     #[default]
     Platform,
+    /// Those of one of Telnyx's environments, whatever the server.
+    Environment(Environment),
     /// These; none: only our own addresses, known at once.
     These(Vec<IceServer>),
+}
+
+/// One of Telnyx's environments: its gateway, and its STUN and TURN servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// The one for everybody.
+    Production,
+    /// Telnyx's own for trying things out.
+    Development,
+}
+
+impl Environment {
+    /// URL of its gateway.
+    #[must_use]
+    pub const fn server(self) -> &'static str {
+        match self {
+            Self::Production => "wss://rtc.telnyx.com",
+            Self::Development => "wss://rtcdev.telnyx.com",
+        }
+    }
 }
 
 impl IceServers {
@@ -33,6 +55,7 @@ impl IceServers {
     pub fn of(&self, dialect: Dialect, server: &str) -> Vec<IceServer> {
         match self {
             Self::These(servers) => servers.clone(),
+            Self::Environment(environment) => telnyx_servers(*environment),
             Self::Platform if dialect.name == "telnyx" => telnyx(host_of(server)),
             Self::Platform => Vec::new(),
         }
@@ -49,10 +72,17 @@ fn telnyx(host: &str) -> Vec<IceServer> {
         return Vec::new();
     };
     let development = label == "rtcdev" || label.ends_with(".rtcdev");
-    let (stun, turn) = if development {
-        ("stundev.telnyx.com", "turndev.telnyx.com")
+    telnyx_servers(if development {
+        Environment::Development
     } else {
-        ("stun.telnyx.com", "turn.telnyx.com")
+        Environment::Production
+    })
+}
+
+fn telnyx_servers(environment: Environment) -> Vec<IceServer> {
+    let (stun, turn) = match environment {
+        Environment::Production => ("stun.telnyx.com", "turn.telnyx.com"),
+        Environment::Development => ("stundev.telnyx.com", "turndev.telnyx.com"),
     };
     let server = |host: &str, port, protocol| IceServer {
         host: host.to_owned(),
@@ -70,7 +100,7 @@ fn telnyx(host: &str) -> Vec<IceServer> {
         relay(turn, 3478, ServerProtocol::TurnTcp),
         relay(turn, 443, ServerProtocol::TurnTls),
     ];
-    if !development {
+    if environment == Environment::Production {
         servers.push(relay("turn2.telnyx.com", 443, ServerProtocol::TurnTls));
     }
     servers
@@ -99,7 +129,7 @@ pub(crate) fn is_loopback(server: &str) -> bool {
 mod tests {
     use offhook_signaling::verto::dialect::{freeswitch::FREESWITCH, telnyx::TELNYX};
 
-    use super::{IceServers, is_loopback};
+    use super::{Environment, IceServers, is_loopback};
 
     #[test]
     fn the_platforms_servers_belong_to_the_platform() {
@@ -120,6 +150,12 @@ mod tests {
         assert!(
             development.contains(&"turns:turndev.telnyx.com:443".to_owned()),
             "{development:?}"
+        );
+        let wanted = IceServers::Environment(Environment::Development);
+        let wanted = wanted.of(TELNYX, "wss://gateway.example");
+        assert_eq!(
+            wanted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            development
         );
         for elsewhere in [
             "ws://127.0.0.1:8081",

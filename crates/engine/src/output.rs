@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use offhook_media::program::{CallKey, ProgramCommand};
+use offhook_media::program::{AudioCodec, CallKey, ProgramCommand};
 use offhook_media::session::config::Hold;
 use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
@@ -44,12 +44,21 @@ pub enum Output {
     Wait(Option<(Instant, Deadline)>),
 }
 
+/// What a call's media has of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallMedia {
+    /// Codecs, best first; none: those of the engine.
+    pub codecs: Vec<AudioCodec>,
+    /// Relayed candidates only, whatever the account allows.
+    pub relay_only: bool,
+}
+
 /// What a call wants of media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaCommand {
     /// Open sound and sockets for the call. A sound that cannot be had is told by `audio_fault`; the call is opened
     /// without it.
-    Open(CallId, AccountKey),
+    Open(CallId, AccountKey, CallMedia),
     /// Make our offer.
     CreateOffer,
     /// Make an offer with new ICE credentials.

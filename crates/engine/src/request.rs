@@ -1,6 +1,9 @@
 //! What a user asks of the engine.
 
+use offhook_media::program::AudioCodec;
 use offhook_signaling::call_id::CallId;
+use offhook_signaling::cause::Cause;
+use offhook_signaling::variable::Variable;
 use serde_json::Value;
 
 /// A call to place.
@@ -14,10 +17,42 @@ pub struct CallRequest {
     pub caller_name: Option<String>,
     /// Number to show to the callee; the account's own when left out.
     pub caller_number: Option<String>,
-    /// Extra header fields (`X-...`), where the dialect carries them.
+    /// Name of the call, a UUID that no living call has; drawn when left out.
+    pub id: Option<CallId>,
+    /// Extra header fields (`X-...`). Refused where the dialect does not carry them.
     pub headers: Vec<Header>,
-    /// Opaque text that the server's events about the call carry, where the dialect has it.
+    /// Opaque text that the server's events about the call carry. Refused where the dialect has no such thing.
     pub client_state: Option<String>,
+    /// Variables of the call, beside those of the account.
+    pub user_variables: Vec<(String, Variable)>,
+    /// Codecs of this call, best first; none: those of the engine.
+    pub codecs: Vec<AudioCodec>,
+    /// Whether silence is sent from the beginning; `None`: as the account has it.
+    pub muted: Option<bool>,
+    /// Use relayed candidates only, whatever the account allows.
+    pub relay_only: bool,
+}
+
+/// How a call is answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerOptions {
+    /// Extra header fields (`X-...`). Refused where the dialect does not carry them.
+    pub headers: Vec<Header>,
+    /// Opaque text that the server's events about the call carry. Refused where the dialect has no such thing.
+    pub client_state: Option<String>,
+    /// Whether silence is sent from the beginning; `None`: as it was muted before, or as the account has it.
+    pub muted: Option<bool>,
+}
+
+/// How a call is ended, cancelled or refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndOptions {
+    /// Why; `None`: by the SIP status if there is one, else what fits the call's state.
+    pub cause: Option<Cause>,
+    /// SIP status for the far end, 400 to 699; `None`: the usual one of the cause. Refused where the dialect has no such thing.
+    pub sip_code: Option<u16>,
+    /// Extra header fields (`X-...`). Refused where the dialect does not carry them.
+    pub headers: Vec<Header>,
 }
 
 /// A header field or variable of a call: name and value.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_signaling::call_id::CallId;
+use offhook_signaling::event::PlatformIds;
 
 use crate::quality::Quality;
 
@@ -82,6 +83,8 @@ pub struct CallStatus {
     pub number: String,
     /// The far end's name.
     pub name: Option<String>,
+    /// How the platform names it, as soon as it has said so (Telnyx).
+    pub ids: Option<Arc<PlatformIds>>,
     /// Time since it began.
     pub age: Duration,
     /// Whether silence is sent in place of the input.

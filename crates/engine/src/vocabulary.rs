@@ -12,7 +12,9 @@ pub use offhook_signaling::auth::login::{Login, LoginKind};
 pub use offhook_signaling::backoff::Backoff;
 pub use offhook_signaling::call_id::CallId;
 pub use offhook_signaling::cause::Cause;
-pub use offhook_signaling::event::{AssistantEvent, ConferenceChange, Member, Party};
+pub use offhook_signaling::event::{
+    AssistantEvent, ConferenceChange, Member, Party, PlatformIds, SipEnd,
+};
 pub use offhook_signaling::secret::Secret;
 pub use offhook_signaling::transport::connect::ConnectTimings;
 pub use offhook_signaling::transport::error::{ConnectError, Fault as ConnectFault, Stage};
@@ -20,8 +22,10 @@ pub use offhook_signaling::transport::no_proxy::NoProxy;
 pub use offhook_signaling::transport::options::ConnectOptions;
 pub use offhook_signaling::transport::proxy::Proxy;
 pub use offhook_signaling::transport::tls::Trust;
+pub use offhook_signaling::variable::Variable;
 pub use offhook_signaling::verto::dialect::differences::Dialect;
 #[cfg(feature = "freeswitch")]
 pub use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
 #[cfg(feature = "telnyx")]
 pub use offhook_signaling::verto::dialect::telnyx::TELNYX;
+pub use offhook_signaling::verto::session::config::ProxyTarget;

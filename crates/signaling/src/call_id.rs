@@ -22,6 +22,12 @@ impl CallId {
         Self(uuid_v4(rng).into())
     }
 
+    /// A UUID in its usual text form, chosen by whoever places the call; `None` when it is none.
+    pub fn from_uuid(text: &str) -> Option<Self> {
+        // The parser knows shorter and longer forms too, which servers do not.
+        (text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()).then(|| Self(text.into()))
+    }
+
     /// The server's string as it is; `None` when it is empty or longer than any real name.
     pub fn from_wire(text: &str) -> Option<Self> {
         (!text.is_empty() && text.len() <= LONGEST).then(|| Self(text.into()))

@@ -156,6 +156,8 @@ impl Cause {
     pub const NETWORK_OUT_OF_ORDER: Self = known("NETWORK_OUT_OF_ORDER", 38);
     /// A temporary failure.
     pub const NORMAL_TEMPORARY_FAILURE: Self = known("NORMAL_TEMPORARY_FAILURE", 41);
+    /// The server has no such feature.
+    pub const FACILITY_NOT_IMPLEMENTED: Self = known("FACILITY_NOT_IMPLEMENTED", 69);
     /// The server does not know the call.
     pub const INVALID_CALL_REFERENCE: Self = known("INVALID_CALL_REFERENCE", 81);
     /// Media with nothing in common.

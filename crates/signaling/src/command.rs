@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::auth::login::Login;
 use crate::call_id::CallId;
 use crate::cause::Cause;
+use crate::variable::Variable;
 
 /// A codec that the server should prefer, as `preferred_codecs` of an invite names it (Telnyx).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub enum Command {
         /// Codecs that the server should prefer, best first; empty: its own choice.
         codecs: Vec<PreferredCodec>,
         /// Channel variables of the call.
-        user_variables: Vec<(String, String)>,
+        user_variables: Vec<(String, Variable)>,
     },
     /// Take an incoming call.
     Answer {
@@ -84,6 +85,8 @@ pub enum Command {
         call: CallId,
         /// What to tell the far side.
         cause: Option<Cause>,
+        /// SIP status for the far side, where the dialect carries it; `None`: the cause's usual one.
+        sip_code: Option<u16>,
         /// Extra headers (`X-...`), where the dialect carries them.
         headers: Vec<(String, String)>,
     },

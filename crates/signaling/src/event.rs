@@ -20,6 +20,39 @@ pub struct Party {
     pub number: String,
 }
 
+/// What a message about a call says beside its purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Extra headers.
+    pub headers: Vec<(String, String)>,
+    /// Opaque state of the application in base64 (Telnyx).
+    pub client_state: Option<String>,
+    /// Channel variables meant for us.
+    pub variables: Vec<(String, String)>,
+}
+
+/// The platform's own names of a call (Telnyx); each may be unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlatformIds {
+    /// `telnyx_session_id`.
+    pub session: Option<String>,
+    /// `telnyx_leg_id`.
+    pub leg: Option<String>,
+    /// `telnyx_call_control_id`.
+    pub call_control: Option<String>,
+}
+
+/// How a SIP leg behind the server ended (Telnyx); each may be unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SipEnd {
+    /// Status, such as 486.
+    pub code: Option<u16>,
+    /// Reason phrase.
+    pub reason: Option<String>,
+    /// `Call-ID` of the leg.
+    pub call_id: Option<String>,
+}
+
 /// Who brought a call to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -237,12 +270,10 @@ pub enum Event {
         caller: Party,
         /// The offer.
         sdp: Option<String>,
-        /// Extra headers of the call.
-        headers: Vec<(String, String)>,
-        /// Opaque state of the application in base64.
-        client_state: Option<String>,
-        /// Channel variables meant for us.
-        variables: Vec<(String, String)>,
+        /// What came with it.
+        said: Box<Said>,
+        /// How the platform names the call.
+        ids: Box<PlatformIds>,
     },
     /// The server took our call and tries to reach the far side.
     Trying {
@@ -253,6 +284,8 @@ pub enum Event {
     Ringing {
         /// The call.
         call: CallId,
+        /// What came with it.
+        said: Box<Said>,
     },
     /// Sound before the answer; this is the final SDP answer.
     EarlyMedia {
@@ -260,6 +293,8 @@ pub enum Event {
         call: CallId,
         /// SDP answer.
         sdp: String,
+        /// What came with it.
+        said: Box<Said>,
     },
     /// The far side took our call.
     Answered {
@@ -267,12 +302,8 @@ pub enum Event {
         call: CallId,
         /// SDP answer; `None` when early media brought it.
         sdp: Option<String>,
-        /// Extra headers of the answer.
-        headers: Vec<(String, String)>,
-        /// Opaque state of the application in base64.
-        client_state: Option<String>,
-        /// Channel variables meant for us.
-        variables: Vec<(String, String)>,
+        /// What came with it.
+        said: Box<Said>,
     },
     /// The server accepted our answer, or our answer to an attach: the call is up.
     Confirmed {
@@ -289,6 +320,10 @@ pub enum Event {
         known: bool,
         /// The far side.
         remote: Party,
+        /// What came with it.
+        said: Box<Said>,
+        /// How the platform names the call.
+        ids: Box<PlatformIds>,
     },
     /// The far side offers new media within a call that is up (SIP). Answer with `Command::Attach`, or with
     /// `Command::RefuseOffer`: then everything stays as it was.
@@ -340,6 +375,8 @@ pub enum Event {
         headers: Vec<(String, String)>,
         /// Opaque state of the application in base64.
         client_state: Option<String>,
+        /// How the SIP leg behind the server ended.
+        sip: Box<SipEnd>,
     },
     /// What the server says about hold, after `Command::Hold`.
     HoldState {
@@ -391,12 +428,8 @@ pub enum Event {
     CallIds {
         /// The call.
         call: CallId,
-        /// `telnyx_session_id`.
-        session_id: Option<String>,
-        /// `telnyx_leg_id`.
-        leg_id: Option<String>,
-        /// `telnyx_call_control_id`.
-        call_control_id: Option<String>,
+        /// All that is known.
+        ids: Box<PlatformIds>,
     },
     /// The channels that are listened to, after a change or a reconnect.
     Channels {

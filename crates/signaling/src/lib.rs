@@ -23,4 +23,5 @@ pub mod session;
 pub mod sip;
 #[cfg(feature = "transport")]
 pub mod transport;
+pub mod variable;
 pub mod verto;

@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use crate::config::checked::{choice, duration, value};
 use crate::config::error::{Fault, SecretFault};
+use crate::config::gateway;
 use crate::config::ice;
 use crate::config::raw::{RawAccount, RawAnonymous, Text};
 use crate::config::secret_file::{self, Places};
@@ -60,21 +61,23 @@ pub(crate) fn read(
         start,
     )?;
     let dialect = read_dialect(dialect)?;
-    let server = needed(
-        &raw.server,
-        "server",
-        &table,
-        "the ws:// or wss:// URL of the server",
-        start,
-    )?;
-    check_server(server)?;
+    let environment = gateway::environment(raw, dialect)?;
+    let server = match (&raw.server, environment) {
+        (None, Some(environment)) => environment.server().to_owned(),
+        (server, _) => {
+            let meaning = "the ws:// or wss:// URL of the server";
+            let server = needed(server, "server", &table, meaning, start)?;
+            check_server(server)?;
+            server.get_ref().clone()
+        }
+    };
     let (login, token_source) = read_login(raw, &name, dialect, surroundings, start)?;
     if login.kind() == LoginKind::Anonymous {
         refuse_inbound(raw, &name)?;
     }
     let warning = read_profile(raw, &name, &login)?;
     let tools = tool::read_all(&raw.tool, &name, dialect)?;
-    let mut account = AccountConfig::new(name, dialect, server.get_ref().clone(), login);
+    let mut account = AccountConfig::new(name, dialect, server, login);
     account.token_source = token_source;
     account.tools = tools;
     if let Some(before) = &raw.refresh_before {
@@ -94,8 +97,7 @@ pub(crate) fn read(
         }
     }
     account.ice = ice::read(raw, &account.name, surroundings)?;
-    account.user_variables.clone_from(&raw.user_variables);
-    account.login_params.clone_from(&raw.login_params);
+    gateway::read(raw, environment, &mut account)?;
     account.server_commands = raw.server_commands.unwrap_or_default();
     account.recover_calls = raw.recover_calls.unwrap_or(true);
     account.caller_name = raw.caller_name.as_ref().map(|text| text.get_ref().clone());
@@ -131,8 +133,19 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         refresh_before: _,
         profile: _,
         region: _,
+        environment: _,
+        skip_last_voice_sdk_id: _,
+        rtc_ip: _,
+        rtc_port: _,
+        canary: _,
+        skip_trailing: _,
+        origin: _,
+        refused_retry: _,
+        refused_retry_max: _,
         user_variables: _,
         login_params: _,
+        // Of every call, whoever placed it.
+        start_muted: _,
         server_commands: _,
         // Of calls that were under way before, whoever placed them.
         recover_calls: _,

@@ -227,7 +227,7 @@ fn real_time(priority: Option<&Spanned<i64>>) -> Result<Option<u8>, (Option<usiz
     }
 }
 
-fn codec(text: &Text) -> Result<AudioCodec, (Option<usize>, Fault)> {
+pub(crate) fn codec(text: &Text) -> Result<AudioCodec, (Option<usize>, Fault)> {
     match text.get_ref().to_ascii_lowercase().as_str() {
         "opus" => Ok(AudioCodec::Opus),
         "pcmu" => Ok(AudioCodec::Pcmu),

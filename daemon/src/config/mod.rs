@@ -5,6 +5,7 @@ pub(crate) mod audio;
 pub(crate) mod checked;
 pub(crate) mod duration;
 pub(crate) mod error;
+mod gateway;
 pub(crate) mod ice;
 mod keys;
 pub(crate) mod literal_secret;

@@ -10,6 +10,9 @@ use crate::config::duration::RawDuration;
 /// A text value that remembers where it stands.
 pub(crate) type Text = Spanned<String>;
 
+/// Variables, of whatever type they were written.
+pub(crate) type RawVariables = BTreeMap<String, Spanned<toml::Value>>;
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,10 +47,20 @@ pub(crate) struct RawAccount {
     pub(crate) refresh_before: Option<Spanned<RawDuration>>,
     pub(crate) profile: Option<Text>,
     pub(crate) region: Option<Text>,
+    pub(crate) environment: Option<Text>,
+    pub(crate) skip_last_voice_sdk_id: Option<Spanned<bool>>,
+    pub(crate) rtc_ip: Option<Text>,
+    pub(crate) rtc_port: Option<Spanned<i64>>,
+    pub(crate) canary: Option<Spanned<bool>>,
+    pub(crate) skip_trailing: Option<Spanned<bool>>,
+    pub(crate) origin: Option<Text>,
+    pub(crate) refused_retry: Option<Spanned<RawDuration>>,
+    pub(crate) refused_retry_max: Option<Spanned<RawDuration>>,
     #[serde(default)]
-    pub(crate) user_variables: BTreeMap<String, String>,
+    pub(crate) user_variables: RawVariables,
     #[serde(default)]
-    pub(crate) login_params: BTreeMap<String, String>,
+    pub(crate) login_params: RawVariables,
+    pub(crate) start_muted: Option<bool>,
     pub(crate) server_commands: Option<bool>,
     pub(crate) recover_calls: Option<bool>,
     pub(crate) anonymous: Option<Spanned<RawAnonymous>>,

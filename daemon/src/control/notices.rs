@@ -3,14 +3,15 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use offhook_control::notice as wire;
+use offhook_control::reply::CallIds;
 use offhook_control::request::Header;
 use offhook_engine::driver::events::Notice;
 use offhook_engine::ended::{Ended, EndedBy};
-use offhook_engine::event::{EventKind, IceEnd};
+use offhook_engine::event::{EventKind, IceEnd, Said};
 use offhook_engine::vocabulary::{AssistantEvent, ConferenceChange, Member};
 use serde_json::{Value, json};
 
-use crate::control::replies::{account_state, direction, ms, quality, whole_ms};
+use crate::control::replies::{account_state, call_ids, direction, ms, quality, whole_ms};
 
 /// An event as a notice. Each has one, so that the numbers have no gaps.
 pub(crate) fn of(notice: &Notice) -> wire::Notice {
@@ -20,6 +21,7 @@ pub(crate) fn of(notice: &Notice) -> wire::Notice {
         time_ms: since_1970_ms(notice.time),
         account: Some(event.account.to_string()),
         call: event.call.as_ref().map(ToString::to_string),
+        ids: event.ids.as_deref().map(call_ids),
         at_ms: Some(ms(event.at)),
         event: kind(&event.kind),
     }
@@ -32,6 +34,7 @@ pub(crate) fn overflow(seq: u64, lost: u64) -> wire::Notice {
         time_ms: since_1970_ms(SystemTime::now()),
         account: None,
         call: None,
+        ids: None,
         at_ms: None,
         event: wire::Event::Overflow { lost },
     }
@@ -82,9 +85,10 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::ServerMedia { addresses } => wire::Event::ServerMedia {
             addresses: addresses.iter().map(ToString::to_string).collect(),
         },
-        EventKind::Ringing => wire::Event::Ringing,
-        EventKind::Early => wire::Event::Early,
-        EventKind::Answered => wire::Event::Answered,
+        EventKind::Ringing(what) => wire::Event::Ringing(said(what)),
+        EventKind::Early(what) => wire::Event::Early(said(what)),
+        EventKind::Answered(what) => wire::Event::Answered(said(what)),
+        EventKind::Attached(what) => wire::Event::Attached(said(what)),
         EventKind::Ice { local, remote } => wire::Event::Ice {
             local: end(local),
             remote: end(remote),
@@ -169,11 +173,11 @@ fn kind(kind: &EventKind) -> wire::Event {
             session,
             leg,
             call_control,
-        } => wire::Event::CallIds {
+        } => wire::Event::CallIds(CallIds {
             session_id: session.clone(),
             leg_id: leg.clone(),
             call_control_id: call_control.clone(),
-        },
+        }),
         EventKind::Watching { channels, refused } => wire::Event::Watching {
             channels: channels.clone(),
             refused: refused.clone(),
@@ -214,6 +218,13 @@ fn fields(headers: &[(String, String)]) -> Vec<Header> {
             value: value.clone(),
         })
         .collect()
+}
+
+fn said(said: &Said) -> wire::Said {
+    wire::Said {
+        headers: fields(&said.headers),
+        client_state: said.client_state.clone(),
+    }
 }
 
 fn assistant(event: &AssistantEvent) -> wire::Event {
@@ -316,6 +327,10 @@ fn ended(ended: &Ended) -> wire::Ended {
         answered: ended.answered,
         answered_elsewhere: ended.answered_elsewhere,
         headers: fields(&ended.headers),
+        client_state: ended.client_state.clone(),
+        sip_code: ended.sip.code,
+        sip_reason: ended.sip.reason.clone(),
+        sip_call_id: ended.sip.call_id.clone(),
         talk_ms: whole_ms(ended.talk),
         quality: ended.quality.as_ref().map(quality),
     }

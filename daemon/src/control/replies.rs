@@ -8,6 +8,8 @@ use offhook_engine::status::{
     AccountState, AccountStatus, CallState, CallStatus, ConnectSteps, Direction, Status,
 };
 
+use offhook_engine::vocabulary::PlatformIds;
+
 use crate::control::server::Daemon;
 
 /// Milliseconds with their fraction.
@@ -68,10 +70,20 @@ pub(crate) fn call(call: &CallStatus) -> wire::CallStatus {
         state: call_state(call.state),
         number: call.number.clone(),
         name: call.name.clone(),
+        ids: call.ids.as_deref().map(call_ids),
         age_ms: whole_ms(call.age),
         muted: call.muted,
         codec: call.codec.map(str::to_owned),
         quality: call.quality.as_ref().map(quality),
+    }
+}
+
+/// How the platform names a call.
+pub(crate) fn call_ids(ids: &PlatformIds) -> wire::CallIds {
+    wire::CallIds {
+        session_id: ids.session.clone(),
+        leg_id: ids.leg.clone(),
+        call_control_id: ids.call_control.clone(),
     }
 }
 

@@ -2,14 +2,17 @@
 
 use offhook_control::error::{Code, RpcError};
 use offhook_control::reply::{CallPlaced, Calls, Done, ServerAnswer, Status, Subscribed};
-use offhook_control::request::{Header, Level, Request};
+use offhook_control::request::{self, Call, Header, Level, Request};
 use offhook_control::rpc::{RequestId, write_result};
 use offhook_engine::driver::events::Events;
 use offhook_engine::error::Error;
-use offhook_engine::request::{CallRequest, Message, ServerCommand};
-use offhook_engine::vocabulary::{CallId, Cause, Secret};
+use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions, Message, ServerCommand};
+use offhook_engine::vocabulary::{AudioCodec, CallId, Cause, Secret, Variable};
+use serde_json::Value;
+use toml::Spanned;
 use tracing::level_filters::LevelFilter;
 
+use crate::config::checked;
 use crate::control::replies;
 use crate::control::server::Daemon;
 
@@ -47,39 +50,33 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             Ok(Answer::Status(replies::status(&status, daemon)))
         }
         Request::Call(call) => {
-            let request = CallRequest {
-                account: call.account,
-                number: call.number,
-                caller_name: call.caller_name,
-                caller_number: call.caller_number,
-                headers: fields(call.headers),
-                client_state: call.client_state,
-            };
-            let call = engine.call(request).await.map_err(refused)?;
+            let call = engine.call(call_request(call)?).await.map_err(refused)?;
             Ok(Answer::Placed(CallPlaced {
                 call: call.to_string(),
             }))
         }
         Request::Answer(answer) => {
-            let call = any_call(answer.call.as_deref())?;
-            let headers = fields(answer.headers);
+            let (call, options) = answering(answer)?;
             engine
-                .answer(call, headers)
+                .answer(call, options)
                 .await
                 .map(done)
                 .map_err(refused)
         }
         Request::Reject(reject) => {
             let call = any_call(reject.call.as_deref())?;
-            let cause = reject.cause.as_deref().map(cause).transpose()?;
-            engine.reject(call, cause).await.map(done).map_err(refused)
+            let options = ending(reject.cause, reject.sip_code, reject.headers)?;
+            engine
+                .reject(call, options)
+                .await
+                .map(done)
+                .map_err(refused)
         }
         Request::Hangup(hangup) => {
             let call = any_call(hangup.call.as_deref())?;
-            let cause = hangup.cause.as_deref().map(cause).transpose()?;
-            let headers = fields(hangup.headers);
+            let options = ending(hangup.cause, hangup.sip_code, hangup.headers)?;
             engine
-                .hang_up(call, cause, headers)
+                .hang_up(call, options)
                 .await
                 .map(done)
                 .map_err(refused)
@@ -93,8 +90,12 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             engine.hold(call, false).await.map(done).map_err(refused)
         }
         Request::Switch(wish) => {
-            let call = any_call(wish.call.as_deref())?;
-            engine.switch(call).await.map(done).map_err(refused)
+            let (call, options) = answering(wish)?;
+            engine
+                .switch(call, options)
+                .await
+                .map(done)
+                .map_err(refused)
         }
         Request::Transfer(transfer) => {
             let call = any_call(transfer.call.as_deref())?;
@@ -257,6 +258,69 @@ fn any_call(text: Option<&str>) -> Result<Option<CallId>, RpcError> {
     text.map(call_id).transpose()
 }
 
+/// A call to be placed.
+fn call_request(call: Call) -> Result<CallRequest, RpcError> {
+    let variable = |(name, value): (String, Value)| match Variable::from_json(value) {
+        Some(value) => Ok((name, value)),
+        None => {
+            let shown: String = name.chars().take(40).collect();
+            Err(RpcError::new(
+                Code::InvalidParams,
+                format!("call: `user_variables.{shown}` is no single value"),
+            )
+            .with_remedy("give text, true, false or a number"))
+        }
+    };
+    Ok(CallRequest {
+        account: call.account,
+        number: call.number,
+        caller_name: call.caller_name,
+        caller_number: call.caller_number,
+        id: any_call(call.id.as_deref())?,
+        headers: fields(call.headers),
+        client_state: call.client_state,
+        user_variables: call
+            .user_variables
+            .into_iter()
+            .map(variable)
+            .collect::<Result<_, _>>()?,
+        codecs: call
+            .codecs
+            .into_iter()
+            .map(codec)
+            .collect::<Result<_, _>>()?,
+        muted: call.muted,
+        relay_only: call.relay_only,
+    })
+}
+
+/// A codec by the name that it has in the configuration.
+fn codec(name: String) -> Result<AudioCodec, RpcError> {
+    checked::codec(&Spanned::new(0..0, name))
+        .map_err(|(_, fault)| RpcError::new(Code::InvalidParams, format!("call: {fault}")))
+}
+
+fn answering(answer: request::Answer) -> Result<(Option<CallId>, AnswerOptions), RpcError> {
+    let options = AnswerOptions {
+        headers: fields(answer.headers),
+        client_state: answer.client_state,
+        muted: answer.muted,
+    };
+    Ok((any_call(answer.call.as_deref())?, options))
+}
+
+fn ending(
+    wanted: Option<String>,
+    sip_code: Option<u16>,
+    headers: Vec<Header>,
+) -> Result<EndOptions, RpcError> {
+    Ok(EndOptions {
+        cause: wanted.as_deref().map(cause).transpose()?,
+        sip_code,
+        headers: fields(headers),
+    })
+}
+
 fn fields(headers: Vec<Header>) -> Vec<(String, String)> {
     headers
         .into_iter()
@@ -314,10 +378,13 @@ fn refusal(error: &Error) -> RpcError {
         | Error::DigitCount { .. }
         | Error::NoToken(_)
         | Error::Unsendable { .. }
+        | Error::NoUuid { .. }
+        | Error::CallExists { .. }
         | Error::TransferPartner => Code::InvalidParams,
-        Error::Anonymous { .. } | Error::NoTokenLogin { .. } | Error::CommandsNotAllowed { .. } => {
-            Code::NotAllowed
-        }
+        Error::Anonymous { .. }
+        | Error::NoTokenLogin { .. }
+        | Error::CommandsNotAllowed { .. }
+        | Error::NotCarried { .. } => Code::NotAllowed,
         Error::Server(_) => Code::Refused,
         Error::TooManyCalls { .. } | Error::ShuttingDown => Code::Busy,
         Error::Ended | _ => Code::InternalError,

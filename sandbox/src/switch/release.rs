@@ -93,6 +93,14 @@ impl Exchange {
         }
     }
 
+    /// The legs at the other end of this one: its partner, or whoever rings for it.
+    pub(crate) fn tied_to(&self, id: LegId) -> Vec<LegId> {
+        let partner = self.legs.get(&id).and_then(|leg| leg.partner);
+        let mut tied = self.ringing_for(id);
+        tied.extend(partner.filter(|partner| !tied.contains(partner)));
+        tied
+    }
+
     fn ringing_for(&self, caller: LegId) -> Vec<LegId> {
         self.legs
             .iter()

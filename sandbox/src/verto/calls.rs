@@ -19,6 +19,7 @@ use crate::switch::offered;
 use crate::verto::frames::{PERMISSION_DENIED, SESSION_ERROR, empty};
 use crate::verto::gateway::{Gateway, cause_of_bye};
 use crate::verto::mishaps::REGISTERED;
+use crate::verto::said::Said;
 use crate::verto::session::{Call, SessionId, TelnyxIds};
 use crate::verto::socket::SocketId;
 
@@ -140,6 +141,7 @@ impl Gateway {
             return self.refuse_invite(socket, id, &call, "Too many calls", &cause);
         }
         let dialog = params.dialog_params;
+        let beside = dialog.clone();
         let user = known.identity.name().to_owned();
         let caller = Party {
             name: dialog.caller_id_name.unwrap_or_else(|| user.clone()),
@@ -175,7 +177,15 @@ impl Gateway {
             name: String::new(),
             number: dialled,
         };
-        self.remember_call(session, call, leg, Direction::FromClient, caller, callee);
+        self.remember_call(
+            session,
+            call.clone(),
+            leg,
+            Direction::FromClient,
+            caller,
+            callee,
+        );
+        self.keep_said(session, &call, &beside);
     }
 
     /// Ties a leg to the name that its client knows it by.
@@ -201,6 +211,7 @@ impl Gateway {
             pending: None,
             held: false,
             telnyx,
+            said: Said::default(),
         };
         if let Some(known) = self.sessions.get_mut(&session) {
             known.calls.insert(name.clone(), call);
@@ -219,6 +230,9 @@ impl Gateway {
             return self.refuse_call(socket, id, Some(&name), NO_CALL);
         };
         let leg = call.leg;
+        if !attach {
+            self.keep_said(session, &name, &params.dialog_params);
+        }
         let taken = if attach {
             self.exchange.attach_answer(leg, sdp)
         } else {
@@ -235,7 +249,7 @@ impl Gateway {
         let Ok(bye) = request.read::<ClientBye>() else {
             return self.refuse_call(socket, id, None, "Dialog data missing");
         };
-        let Some(name) = bye.dialog_params.call_id else {
+        let Some(name) = bye.dialog_params.call_id.clone() else {
             return self.refuse_call(socket, id, None, "CallID missing");
         };
         let Some(call) = self.call_mut(session, &name) else {
@@ -251,6 +265,7 @@ impl Gateway {
             sessid: None,
         };
         self.reply(socket, id, &result);
+        self.keep_farewell(session, leg, &bye);
         self.exchange.hang_up(leg, cause);
     }
 

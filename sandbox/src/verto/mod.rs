@@ -9,6 +9,7 @@ mod line;
 mod login;
 mod mishaps;
 mod reports;
+mod said;
 pub(crate) mod second_login;
 mod session;
 pub(crate) mod socket;

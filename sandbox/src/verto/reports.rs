@@ -2,6 +2,7 @@
 
 use offhook_signaling::cause::Cause;
 use offhook_signaling::verto::message::client::CallResult;
+use offhook_signaling::verto::message::dialog_params::{DialogParams, Header};
 use offhook_signaling::verto::message::server::{ServerBye, ServerCall};
 use offhook_signaling::verto::method::Method;
 use offhook_signaling::verto::rpc::Id;
@@ -115,13 +116,23 @@ impl Gateway {
                 .sessions
                 .get(&session)
                 .is_some_and(|known| known.face.telnyx_ids);
-            let sip = cause.sip().filter(|_| telnyx);
+            let said = self.call_mut(session, name).map(|call| {
+                let state = call.said.client_state.clone();
+                let farewell = call.said.farewell.take().unwrap_or_default();
+                (state, farewell, format!("{}@sandbox", call.telnyx.leg))
+            });
+            let (client_state, farewell, sip_call_id) = said.unwrap_or_default();
+            let sip = farewell.sip_code.or_else(|| cause.sip());
+            let sip = sip.filter(|_| telnyx);
             let bye = ServerBye {
                 call_id: Some(name.to_owned()),
                 cause: Some(cause.name().to_owned()),
                 cause_code: Some(cause.code()),
                 sip_code: sip,
                 sip_reason: sip.map(|code| phrase(code).to_owned()),
+                sip_call_id: telnyx.then_some(sip_call_id),
+                client_state,
+                dialog_params: with_headers(farewell.headers),
                 ..ServerBye::default()
             };
             self.request(session, Method::Bye, &bye);
@@ -153,13 +164,22 @@ impl Gateway {
         method: Method,
         sdp: Option<String>,
     ) {
+        let leg = self.call_mut(session, name).map(|call| call.leg);
+        let heard = match leg {
+            // Headers travel with the invite and with the answer.
+            Some(leg) if matches!(method, Method::Invite | Method::Answer) => self.heard(leg),
+            Some(_) | None => Vec::new(),
+        };
         let Some(known) = self.sessions.get(&session) else {
             return;
         };
         let Some(call) = known.calls.get(name) else {
             return;
         };
-        let params = server_call(known.face, name, call, sdp);
+        let mut params = server_call(known.face, name, call, sdp);
+        if known.face.telnyx_ids {
+            params.dialog_params = with_headers(heard);
+        }
         self.request(session, method, &params);
     }
 
@@ -189,9 +209,17 @@ fn server_call(face: &Face, name: &str, call: &Call, sdp: Option<String>) -> Ser
         telnyx_session_id: telnyx(&call.telnyx.session),
         telnyx_leg_id: telnyx(&call.telnyx.leg),
         telnyx_call_control_id: telnyx(&call.telnyx.control),
+        client_state: call.said.client_state.clone(),
         variables: (!face.telnyx_ids).then(|| event_headers(name)),
         ..ServerCall::default()
     }
+}
+
+fn with_headers(headers: Vec<Header>) -> Option<DialogParams> {
+    (!headers.is_empty()).then(|| DialogParams {
+        custom_headers: Some(headers),
+        ..DialogParams::default()
+    })
 }
 
 /// Headers of the event that mod_verto copies into `variables`: nothing a client should read.

@@ -8,6 +8,7 @@ use crate::face::Face;
 use crate::switch::leg::{Direction, EndpointId, LegId, Party};
 use crate::verto::credentials::Identity;
 use crate::verto::mishaps::Offering;
+use crate::verto::said::Said;
 use crate::verto::socket::SocketId;
 
 /// Names one session within the gateway.
@@ -65,6 +66,7 @@ pub(super) struct Call {
     pub(super) pending: Option<Option<Id>>,
     pub(super) held: bool,
     pub(super) telnyx: TelnyxIds,
+    pub(super) said: Said,
 }
 
 /// Telnyx's names for a call.

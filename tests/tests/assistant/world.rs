@@ -36,7 +36,7 @@ impl World {
     pub(crate) fn call(&mut self) -> String {
         let call = self.control.call("whoever");
         self.control.wait("the answer", PATIENCE, |notice| {
-            matches!(notice.event, Event::Answered).then_some(())
+            matches!(notice.event, Event::Answered(_)).then_some(())
         });
         call
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offhook_control::notice::{EndedBy, Event};
 use offhook_control::reply::CallState;
-use offhook_control::request::{OfCall, Reject, Request};
+use offhook_control::request::{Answer, OfCall, Reject, Request};
 use offhook_tests::control::Control;
 use offhook_tests::daemon::{Config, Daemon};
 use offhook_tests::sandbox::Sandbox;
@@ -74,15 +74,16 @@ fn a_second_caller_is_taken_while_the_first_waits() {
         let second = control.wait("the second call", PATIENCE, |notice| {
             matches!(notice.event, Event::Incoming { .. }).then(|| notice.call.clone())?
         });
-        control.ask::<serde_json::Value>(&Request::Switch(OfCall::default()));
+        control.ask::<serde_json::Value>(&Request::Switch(Answer::default()));
         wait_for(control, &first, "hold", |event| {
             matches!(event, Event::Held { on: true })
         });
         wait_for(control, &second, "sound of the second", |event| {
             matches!(event, Event::FirstRtpReceived)
         });
-        control.ask::<serde_json::Value>(&Request::Switch(OfCall {
+        control.ask::<serde_json::Value>(&Request::Switch(Answer {
             call: Some(first.clone()),
+            ..Answer::default()
         }));
         // The order in which the server says so is its own.
         let mut left = 2;

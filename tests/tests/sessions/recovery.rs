@@ -79,7 +79,7 @@ fn an_orderly_end_leaves_nothing_to_take_up() {
     let mut control = daemon.ready();
     control.call("9196");
     control.wait("the answer", PATIENCE, |notice| {
-        matches!(notice.event, Event::Answered).then_some(())
+        matches!(notice.event, Event::Answered(_)).then_some(())
     });
     let daemon = daemon.restart_after(Signal::SIGTERM);
     let mut control = daemon.ready();

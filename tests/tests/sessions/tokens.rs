@@ -80,7 +80,7 @@ fn a_call_goes_on_across_five_tokens_that_end() {
     let mut control = daemon.ready();
     let call = control.call("9196");
     control.wait("the answer", PATIENCE, |notice| {
-        matches!(notice.event, Event::Answered).then_some(())
+        matches!(notice.event, Event::Answered(_)).then_some(())
     });
     for _ in 0..5 {
         refreshed(&mut control);

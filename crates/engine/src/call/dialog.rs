@@ -9,16 +9,16 @@ use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
-use offhook_signaling::event::{Event as SignalingEvent, Party};
+use offhook_signaling::event::{Event as SignalingEvent, Party, PlatformIds, SipEnd};
 
 use crate::call::sound::codec_name;
 use crate::call::state::{
-    Effects, Ending, Heard, Identity, Offered, Ringback, Shown, Sound, State,
+    Effects, Ending, Heard, Identity, Offered, Shown, Sound, Sounding, State,
 };
 use crate::ended::{EndReason, Ended};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Said};
 use crate::output::{AccountKey, Deadline, MediaCommand, Output};
-use crate::request::Header;
+use crate::request::{AnswerOptions, EndOptions};
 use crate::status::{CallState, CallStatus};
 
 /// See [`Deadline::LocalDescription`].
@@ -30,6 +30,7 @@ const MEDIA_CLOSED: Duration = Duration::from_secs(2);
 pub(crate) struct Call {
     pub(super) identity: Identity,
     pub(super) remote: Party,
+    pub(super) ids: Option<Arc<PlatformIds>>,
     pub(super) began: Instant,
     pub(super) state: State,
     pub(super) sound: Sound,
@@ -43,7 +44,7 @@ impl Call {
         identity: Identity,
         number: &str,
         shown: Shown,
-        ringback: Ringback,
+        sounding: Sounding,
         fx: &mut Effects<'_>,
     ) -> Self {
         let remote = Party {
@@ -51,7 +52,9 @@ impl Call {
             number: number.to_owned(),
         };
         let mut call = Self::new(identity, remote, State::Offering(shown), fx.now);
-        call.sound.ringback = ringback;
+        call.sound.ringback = sounding.ringback;
+        call.sound.media = sounding.media;
+        call.mute(sounding.muted, fx);
         call.open_media(fx);
         call.media(MediaCommand::CreateOffer, fx);
         call.await_description(fx);
@@ -63,16 +66,17 @@ impl Call {
         let Offered {
             caller: remote,
             sdp,
-            headers,
-            client_state,
+            said,
+            ids,
         } = offered;
         let incoming = EventKind::Incoming {
             number: remote.number.clone(),
             name: Some(remote.name.clone()).filter(|name| !name.is_empty()),
-            headers,
-            client_state,
+            headers: said.headers,
+            client_state: said.client_state,
         };
-        let call = Self::new(identity, remote, State::Offered(sdp), fx.now);
+        let mut call = Self::new(identity, remote, State::Offered(sdp), fx.now);
+        call.take_ids(ids);
         call.tell(incoming, fx);
         call
     }
@@ -80,14 +84,16 @@ impl Call {
     /// A call of an earlier process, which the server offers again: it was answered there, and goes on here.
     pub(crate) fn adopted(
         identity: Identity,
-        remote: Party,
+        offered: Offered,
         sdp: String,
         fx: &mut Effects<'_>,
     ) -> Self {
         let state = State::Active { since: fx.now };
-        let mut call = Self::new(identity, remote, state, fx.now);
+        let mut call = Self::new(identity, offered.caller, state, fx.now);
+        call.take_ids(offered.ids);
         call.recovering = true;
         call.tell(EventKind::Recovering { on: true }, fx);
+        call.on_attached(offered.said, fx);
         call.open_media(fx);
         call.on_new_offer(sdp, fx);
         call
@@ -97,6 +103,7 @@ impl Call {
         Self {
             identity,
             remote,
+            ids: None,
             began: now,
             state,
             sound: Sound::default(),
@@ -165,6 +172,7 @@ impl Call {
             state: self.state(),
             number: self.remote.number.clone(),
             name: Some(self.remote.name.clone()).filter(|name| !name.is_empty()),
+            ids: self.ids.clone(),
             age: now.saturating_duration_since(self.began),
             muted: self.sound.muted,
             codec: self.sound.codec.map(codec_name),
@@ -173,26 +181,24 @@ impl Call {
     }
 
     /// Takes an inbound call that rings. The caller has checked [`rings_here`](Self::rings_here).
-    pub(crate) fn answer(&mut self, headers: Vec<Header>, fx: &mut Effects<'_>) {
+    pub(crate) fn answer(&mut self, options: AnswerOptions, fx: &mut Effects<'_>) {
         let State::Offered(offer) = &mut self.state else {
             return;
         };
         let Some(offer) = offer.take() else {
             return self.end(EndReason::NoOffer, Cause::INCOMPATIBLE_DESTINATION, fx);
         };
-        self.state = State::Answering(headers);
+        if let Some(muted) = options.muted {
+            self.mute(muted, fx);
+        }
+        self.state = State::Answering(options);
         self.open_media(fx);
         self.media(MediaCommand::AcceptOffer(offer, Renewal::Change), fx);
         self.await_description(fx);
     }
 
-    /// Ends, cancels or refuses the call; without a cause, by the one that fits the state.
-    pub(crate) fn hang_up(
-        &mut self,
-        cause: Option<Cause>,
-        headers: Vec<Header>,
-        fx: &mut Effects<'_>,
-    ) {
+    /// Ends, cancels or refuses the call; without a cause, by the one that fits the SIP status or the state.
+    pub(crate) fn hang_up(&mut self, mut options: EndOptions, fx: &mut Effects<'_>) {
         let usual = match self.state {
             State::Offering(_) | State::Inviting(_) => Cause::ORIGINATOR_CANCEL,
             State::Offered(_) => Cause::CALL_REJECTED,
@@ -202,7 +208,9 @@ impl Call {
             | State::Ending(_)
             | State::Over => Cause::NORMAL_CLEARING,
         };
-        self.end_with(EndReason::HungUp, cause.unwrap_or(usual), headers, fx);
+        let meant = options.sip_code.and_then(Cause::from_sip);
+        let cause = options.cause.take().or(meant).unwrap_or(usual);
+        self.end_with(EndReason::HungUp, cause, options, fx);
     }
 
     /// Ends the call because the engine ends; the session says goodbye to the server for all calls at once.
@@ -268,9 +276,9 @@ impl Call {
         }
         match event {
             SignalingEvent::Trying { .. } if !self.sound.ringback.told => self.ring(fx),
-            SignalingEvent::Ringing { .. } => self.on_ringing(fx),
-            SignalingEvent::EarlyMedia { sdp, .. } => self.on_early(sdp, fx),
-            SignalingEvent::Answered { sdp, .. } => self.on_answered(sdp, fx),
+            SignalingEvent::Ringing { said, .. } => self.on_ringing((*said).into(), fx),
+            SignalingEvent::EarlyMedia { sdp, said, .. } => self.on_early(sdp, (*said).into(), fx),
+            SignalingEvent::Answered { sdp, said, .. } => self.on_answered(sdp, (*said).into(), fx),
             SignalingEvent::HoldState { held, .. } => self.on_hold_state(held, fx),
             SignalingEvent::Transferred { .. } => self.tell(EventKind::Transferred, fx),
             SignalingEvent::Message { from, body, .. } => {
@@ -295,21 +303,22 @@ impl Call {
                 },
                 fx,
             ),
-            SignalingEvent::CallIds {
-                session_id,
-                leg_id,
-                call_control_id,
-                ..
-            } => self.tell(
-                EventKind::CallIds {
-                    session: session_id,
-                    leg: leg_id,
-                    call_control: call_control_id,
-                },
-                fx,
-            ),
+            SignalingEvent::CallIds { ids, .. } => {
+                self.take_ids((*ids).clone());
+                self.tell(
+                    EventKind::CallIds {
+                        session: ids.session,
+                        leg: ids.leg,
+                        call_control: ids.call_control,
+                    },
+                    fx,
+                );
+            }
             SignalingEvent::Confirmed { .. } => self.on_confirmed(fx),
-            SignalingEvent::Attach { sdp, .. } => self.on_new_offer(sdp, fx),
+            SignalingEvent::Attach { sdp, said, .. } => {
+                self.on_attached((*said).into(), fx);
+                self.on_new_offer(sdp, fx);
+            }
             SignalingEvent::MediaUpdated { sdp, .. } => {
                 self.sound.restarting = false;
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
@@ -326,12 +335,16 @@ impl Call {
                 detail,
                 elsewhere,
                 headers,
+                client_state,
+                sip,
                 ..
             } => {
                 self.close(EndReason::from_signaling(by, &cause, detail), cause, fx);
                 if let State::Ending(ending) = &mut self.state {
                     ending.elsewhere = elsewhere;
                     ending.headers = headers;
+                    ending.client_state = client_state;
+                    ending.sip = *sip;
                     if !self.sound.open {
                         self.finish(fx);
                     }
@@ -377,15 +390,28 @@ impl Call {
         self.tell(display, fx);
     }
 
-    fn on_ringing(&mut self, fx: &mut Effects<'_>) {
-        if let State::Inviting(heard @ Heard::Nothing) = &mut self.state {
-            *heard = Heard::Ringing;
-            self.ring(fx);
-            self.tell(EventKind::Ringing, fx);
+    /// Every later event of the call carries them.
+    fn take_ids(&mut self, ids: PlatformIds) {
+        if ids != PlatformIds::default() {
+            self.ids = Some(Arc::new(ids));
         }
     }
 
-    fn on_early(&mut self, sdp: String, fx: &mut Effects<'_>) {
+    fn on_attached(&mut self, said: Said, fx: &mut Effects<'_>) {
+        if !said.is_empty() {
+            self.tell(EventKind::Attached(said), fx);
+        }
+    }
+
+    fn on_ringing(&mut self, said: Said, fx: &mut Effects<'_>) {
+        if let State::Inviting(heard @ Heard::Nothing) = &mut self.state {
+            *heard = Heard::Ringing;
+            self.ring(fx);
+            self.tell(EventKind::Ringing(said), fx);
+        }
+    }
+
+    fn on_early(&mut self, sdp: String, said: Said, fx: &mut Effects<'_>) {
         let State::Inviting(heard) = &mut self.state else {
             return;
         };
@@ -393,11 +419,11 @@ impl Call {
         self.stop_ringing(fx);
         self.media(MediaCommand::AcceptAnswer(sdp), fx);
         if first {
-            self.tell(EventKind::Early, fx);
+            self.tell(EventKind::Early(said), fx);
         }
     }
 
-    fn on_answered(&mut self, sdp: Option<String>, fx: &mut Effects<'_>) {
+    fn on_answered(&mut self, sdp: Option<String>, said: Said, fx: &mut Effects<'_>) {
         let State::Inviting(heard) = self.state else {
             return;
         };
@@ -414,7 +440,7 @@ impl Call {
         }
         self.state = State::Active { since: fx.now };
         self.stop_ringing(fx);
-        self.tell(EventKind::Answered, fx);
+        self.tell(EventKind::Answered(said), fx);
     }
 
     /// Lets our own user hear that the far end rings, where the server sends no tone of its own.
@@ -439,7 +465,7 @@ impl Call {
         match self.state {
             State::Confirming => {
                 self.state = State::Active { since: fx.now };
-                self.tell(EventKind::Answered, fx);
+                self.tell(EventKind::Answered(Said::default()), fx);
             }
             State::Active { .. } => self.connection_back(fx),
             State::Offering(_)
@@ -485,14 +511,14 @@ impl Call {
 
     /// Ends the call and says so to the server.
     pub(super) fn end(&mut self, reason: EndReason, cause: Cause, fx: &mut Effects<'_>) {
-        self.end_with(reason, cause, Vec::new(), fx);
+        self.end_with(reason, cause, EndOptions::default(), fx);
     }
 
     fn end_with(
         &mut self,
         reason: EndReason,
         cause: Cause,
-        headers: Vec<Header>,
+        options: EndOptions,
         fx: &mut Effects<'_>,
     ) {
         if self.is_ending() {
@@ -504,7 +530,8 @@ impl Call {
                 Command::Bye {
                     call: self.identity.id.clone(),
                     cause: Some(cause.clone()),
-                    headers,
+                    sip_code: options.sip_code,
+                    headers: options.headers,
                 },
                 fx,
             );
@@ -537,6 +564,8 @@ impl Call {
             ended: fx.now,
             elsewhere: false,
             headers: Vec::new(),
+            client_state: None,
+            sip: SipEnd::default(),
         });
         if self.sound.open {
             self.media(MediaCommand::Close, fx);
@@ -557,6 +586,8 @@ impl Call {
             answered: ending.answered.is_some(),
             answered_elsewhere: ending.elsewhere,
             headers: ending.headers,
+            client_state: ending.client_state,
+            sip: ending.sip,
             talk: ending.answered.map_or(Duration::ZERO, |since| {
                 ending.ended.saturating_duration_since(since)
             }),
@@ -584,6 +615,7 @@ impl Call {
         fx.outbox.push_back(Output::Event(Event {
             account: Arc::clone(&self.identity.account_name),
             call: Some(self.identity.id.clone()),
+            ids: self.ids.clone(),
             at: fx.now.saturating_duration_since(self.began),
             kind,
         }));

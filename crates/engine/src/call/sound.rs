@@ -105,7 +105,7 @@ impl Call {
             headers: shown.headers,
             client_state: shown.client_state,
             codecs: shown.codecs,
-            user_variables: Vec::new(),
+            user_variables: shown.user_variables,
         };
         self.signal(invite, fx);
         let number = self.remote.number.clone();
@@ -128,14 +128,14 @@ impl Call {
             self.sound.renewed = Some(fx.now);
             return self.signal(Command::Attach { call, sdp }, fx);
         }
-        if let State::Answering(headers) = &mut self.state {
-            let headers = mem::take(headers);
+        if let State::Answering(options) = &mut self.state {
+            let options = mem::take(options);
             self.state = State::Confirming;
             let answer = Command::Answer {
                 call,
                 sdp,
-                headers,
-                client_state: None,
+                headers: options.headers,
+                client_state: options.client_state,
             };
             self.signal(answer, fx);
         }
@@ -291,7 +291,11 @@ impl Call {
     pub(super) fn open_media(&mut self, fx: &mut Effects<'_>) {
         self.sound.open = true;
         self.media(
-            MediaCommand::Open(self.identity.id.clone(), self.identity.account),
+            MediaCommand::Open(
+                self.identity.id.clone(),
+                self.identity.account,
+                self.sound.media.clone(),
+            ),
             fx,
         );
         if self.sound.muted {

@@ -10,12 +10,14 @@ use offhook_media::program::{AudioCodec, CallKey};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::PreferredCodec;
-use offhook_signaling::event::Party;
+use offhook_signaling::event::{Party, PlatformIds, SipEnd};
+use offhook_signaling::variable::Variable;
 
 use crate::ended::EndReason;
-use crate::output::{AccountKey, Output};
+use crate::event::Said;
+use crate::output::{AccountKey, CallMedia, Output};
 use crate::quality::Quality;
-use crate::request::Header;
+use crate::request::{AnswerOptions, Header};
 use crate::status::Direction;
 
 /// Where a call's doings go.
@@ -41,8 +43,8 @@ pub(crate) struct Identity {
 pub(crate) struct Offered {
     pub(crate) caller: Party,
     pub(crate) sdp: Option<String>,
-    pub(crate) headers: Vec<Header>,
-    pub(crate) client_state: Option<String>,
+    pub(crate) said: Said,
+    pub(crate) ids: PlatformIds,
 }
 
 /// How we show ourselves to the callee.
@@ -53,6 +55,15 @@ pub(crate) struct Shown {
     pub(crate) headers: Vec<Header>,
     pub(crate) client_state: Option<String>,
     pub(crate) codecs: Vec<PreferredCodec>,
+    pub(crate) user_variables: Vec<(String, Variable)>,
+}
+
+/// How a call of ours sounds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sounding {
+    pub(crate) media: CallMedia,
+    pub(crate) muted: bool,
+    pub(crate) ringback: Ringback,
 }
 
 /// What a caller hears while the far end rings.
@@ -72,8 +83,8 @@ pub(super) enum State {
     Inviting(Heard),
     /// Inbound: it rings, and this is the far end's offer.
     Offered(Option<String>),
-    /// Inbound: the media worker makes our answer, which will carry these header fields.
-    Answering(Vec<Header>),
+    /// Inbound: the media worker makes our answer, which will carry this.
+    Answering(AnswerOptions),
     /// Inbound: our answer is out, the server has not confirmed it.
     Confirming,
     /// Answered by whichever side.
@@ -100,6 +111,8 @@ pub(super) struct Ending {
     pub(super) ended: Instant,
     pub(super) elsewhere: bool,
     pub(super) headers: Vec<Header>,
+    pub(super) client_state: Option<String>,
+    pub(super) sip: SipEnd,
 }
 
 /// What the call has of media.
@@ -113,6 +126,7 @@ pub(super) struct Sound {
     /// An offer of ours with new ICE credentials is being made or waits for its answer.
     pub(super) restarting: bool,
     pub(super) muted: bool,
+    pub(super) media: CallMedia,
     pub(super) ringback: Ringback,
     /// When media was offered anew last.
     pub(super) renewed: Option<Instant>,

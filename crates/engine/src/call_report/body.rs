@@ -79,9 +79,9 @@ pub(crate) fn entry(kind: &EventKind, at: SystemTime) -> Option<Entry> {
     let (level, message) = match kind {
         EventKind::Incoming { .. } => ("info", "incoming".to_owned()),
         EventKind::Invite { .. } => ("info", "invite".to_owned()),
-        EventKind::Ringing => ("info", "ringing".to_owned()),
-        EventKind::Early => ("info", "early media".to_owned()),
-        EventKind::Answered => ("info", "answered".to_owned()),
+        EventKind::Ringing(_) => ("info", "ringing".to_owned()),
+        EventKind::Early(_) => ("info", "early media".to_owned()),
+        EventKind::Answered(_) => ("info", "answered".to_owned()),
         EventKind::Ice { local, remote } => (
             "info",
             format!("ice pair: {} to {}", local.kind, remote.kind),

@@ -133,8 +133,8 @@ impl Growing {
                 call.caller.clone_from(number);
                 call.state = "ringing";
             }
-            EventKind::Early => call.state = "early",
-            EventKind::Answered => call.state = "active",
+            EventKind::Early(_) => call.state = "early",
+            EventKind::Answered(_) => call.state = "active",
             EventKind::Held { on } => call.state = if *on { "held" } else { "active" },
             EventKind::Recovering { on } => call.state = if *on { "recovering" } else { "active" },
             EventKind::Ended(_) => call.state = "destroy",
@@ -175,10 +175,12 @@ mod tests {
 
     use offhook_media::quality::statistics::Statistics;
     use offhook_signaling::cause::Cause;
+    use offhook_signaling::event::SipEnd;
     use serde_json::Value;
 
     use super::*;
     use crate::ended::{EndReason, Ended};
+    use crate::event::Said;
     use crate::quality::Quality;
 
     struct World {
@@ -210,6 +212,7 @@ mod tests {
             let event = Event {
                 account: account.into(),
                 call: CallId::from_wire("call-1"),
+                ids: None,
                 at: Duration::ZERO,
                 kind,
             };
@@ -243,6 +246,8 @@ mod tests {
                     answered: true,
                     answered_elsewhere: false,
                     headers: Vec::new(),
+                    client_state: None,
+                    sip: SipEnd::default(),
                     talk: Duration::from_secs(3),
                     quality: None,
                     recording: None,
@@ -257,7 +262,7 @@ mod tests {
         let number = "9196".to_owned();
         let direction = Direction::Outbound;
         world.tell("desk", EventKind::Invite { number, direction });
-        world.tell("desk", EventKind::Answered);
+        world.tell("desk", EventKind::Answered(Said::default()));
         world.talk(3);
         assert_eq!(world.sent, [] as [Value; 0]);
         world.end();
@@ -295,7 +300,7 @@ mod tests {
     #[test]
     fn accounts_that_did_not_ask_for_it_are_not_reported() {
         let mut world = World::new();
-        world.tell("other", EventKind::Answered);
+        world.tell("other", EventKind::Answered(Said::default()));
         world.tell("other", EventKind::Recovering { on: true });
         assert_eq!(world.sent, [] as [Value; 0]);
         assert!(world.reports.calls.is_empty());

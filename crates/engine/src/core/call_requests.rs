@@ -6,17 +6,17 @@ use std::time::Instant;
 use offhook_media::program::CallKey;
 use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::cause::Cause;
 use offhook_signaling::command::{Command, ConversationItem};
 use serde_json::Value;
 
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, Ringback, Shown};
-use crate::core::check::{check_headers, check_number, check_text, read_digits, wrong_state};
+use crate::call::state::{Effects, Ringback, Shown, Sounding};
+use crate::config::preferred;
+use crate::core::check::{check_number, check_text, read_digits, wrong_state};
 use crate::core::machine::{Core, Phase};
 use crate::error::{Error, Wanted};
-use crate::output::Output;
-use crate::request::{CallRequest, Dtmf, Header};
+use crate::output::{CallMedia, Output};
+use crate::request::{AnswerOptions, CallRequest, Dtmf, EndOptions};
 use crate::status::Direction;
 
 impl Core {
@@ -28,8 +28,9 @@ impl Core {
         if self.phase != Phase::Running {
             return Err(Error::ShuttingDown);
         }
-        check_headers(&request.headers)?;
         let key = self.find_account(request.account.as_deref())?;
+        self.check_call(key, request)?;
+        let id = self.name_for(request.id.as_ref())?;
         let Some(account) = self.accounts.get(key.0) else {
             return Err(Error::Ended);
         };
@@ -62,19 +63,29 @@ impl Core {
                 .or_else(|| account.profile.caller_number.clone()),
             headers: request.headers.clone(),
             client_state: request.client_state.clone(),
-            codecs: self.preferred_codecs.clone(),
+            codecs: match &request.codecs[..] {
+                [] => self.preferred_codecs.clone(),
+                codecs => preferred(codecs),
+            },
+            user_variables: request.user_variables.clone(),
         };
-        let ringback = Ringback {
-            tone: self.ringback,
-            told: account.profile.tells_ringing,
+        let sounding = Sounding {
+            media: CallMedia {
+                codecs: request.codecs.clone(),
+                relay_only: request.relay_only,
+            },
+            muted: request.muted.unwrap_or(account.profile.start_muted),
+            ringback: Ringback {
+                tone: self.ringback,
+                told: account.profile.tells_ringing,
+            },
         };
-        let id = CallId::random(&mut self.rng);
         let identity = self.identity(key, name, id.clone(), Direction::Outbound);
         let mut fx = Effects {
             outbox: &mut self.outbox,
             now,
         };
-        let call = Call::outbound(identity.clone(), &request.number, shown, ringback, &mut fx);
+        let call = Call::outbound(identity.clone(), &request.number, shown, sounding, &mut fx);
         self.enter(identity, call);
         Ok(id)
     }
@@ -82,25 +93,26 @@ impl Core {
     /// Answers a call that rings; without a name, the only one that does.
     ///
     /// # Errors
-    /// When there is none, several, or it does not ring here.
+    /// When there is none, several, it does not ring here, or its server does not carry what goes with the answer.
     pub fn answer(
         &mut self,
         call: Option<&CallId>,
-        headers: Vec<Header>,
+        options: AnswerOptions,
         now: Instant,
     ) -> Result<CallId, Error> {
-        check_headers(&headers)?;
         const NOTHING: &str = "nobody can call it, so there is nothing to answer";
         let key = self
             .find_call(call, Wanted::Ringing)
             .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
         let account = self.calls.get(&key).map(Call::account);
         let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
+        self.check_answer(key, &options)?;
+        let options = self.as_account_has_it(key, options);
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
                 return Err(anonymous.unwrap_or_else(|| wrong_state(call, "answered")));
             }
-            call.answer(headers, fx);
+            call.answer(options, fx);
             Ok(call.id().clone())
         })
         .unwrap_or(Err(Error::Ended))
@@ -109,21 +121,20 @@ impl Core {
     /// Ends, cancels or refuses a call; without a name, the only one there is.
     ///
     /// # Errors
-    /// When there is none, several, or it ends already.
+    /// When there is none, several, it ends already, or its server does not carry what goes with the end.
     pub fn hang_up(
         &mut self,
         call: Option<&CallId>,
-        cause: Option<Cause>,
-        headers: Vec<Header>,
+        options: EndOptions,
         now: Instant,
     ) -> Result<CallId, Error> {
-        check_headers(&headers)?;
         let key = self.find_call(call, Wanted::Any)?;
+        self.check_end(key, &options)?;
         self.with_call(key, now, |call, fx| {
             if call.is_ending() {
                 return Err(wrong_state(call, "hung up"));
             }
-            call.hang_up(cause, headers, fx);
+            call.hang_up(options, fx);
             Ok(call.id().clone())
         })
         .unwrap_or(Err(Error::Ended))
@@ -132,11 +143,11 @@ impl Core {
     /// Refuses a call that rings; without a name, the only one that does.
     ///
     /// # Errors
-    /// When there is none, several, or it does not ring here.
+    /// When there is none, several, it does not ring here, or its server does not carry what goes with the refusal.
     pub fn reject(
         &mut self,
         call: Option<&CallId>,
-        cause: Option<Cause>,
+        options: EndOptions,
         now: Instant,
     ) -> Result<CallId, Error> {
         const NOTHING: &str = "nobody can call it, so there is nothing to refuse";
@@ -145,11 +156,12 @@ impl Core {
             .map_err(|error| self.only_anonymous(NOTHING).unwrap_or(error))?;
         let account = self.calls.get(&key).map(Call::account);
         let anonymous = account.and_then(|account| self.anonymous(account, NOTHING));
+        self.check_end(key, &options)?;
         self.with_call(key, now, |call, fx| {
             if !call.rings_here() {
                 return Err(anonymous.unwrap_or_else(|| wrong_state(call, "refused")));
             }
-            call.hang_up(cause, Vec::new(), fx);
+            call.hang_up(options, fx);
             Ok(call.id().clone())
         })
         .unwrap_or(Err(Error::Ended))
@@ -173,17 +185,32 @@ impl Core {
         .unwrap_or(Err(Error::Ended))
     }
 
-    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold.
+    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold. The options
+    /// go with the answer; a call that is answered already takes only `muted` of them.
     ///
     /// # Errors
-    /// When there is none, several fit, or it neither rings here nor is answered.
-    pub fn switch(&mut self, call: Option<&CallId>, now: Instant) -> Result<CallId, Error> {
+    /// When there is none, several fit, it neither rings here nor is answered, or what is to go with the answer cannot.
+    pub fn switch(
+        &mut self,
+        call: Option<&CallId>,
+        options: AnswerOptions,
+        now: Instant,
+    ) -> Result<CallId, Error> {
         let key = self.find_call(call, Wanted::Aside)?;
         let account = match self.calls.get(&key) {
             Some(call) if call.rings_here() || call.is_answered() => call.account(),
             Some(call) => return Err(wrong_state(call, "switched to")),
             None => return Err(Error::Ended),
         };
+        self.check_answer(key, &options)?;
+        let rings = self.calls.get(&key).is_some_and(Call::rings_here);
+        if !rings && (!options.headers.is_empty() || options.client_state.is_some()) {
+            return Err(Error::Unsendable {
+                what: "what is to go with the answer",
+                why: "the call is answered already".to_owned(),
+            });
+        }
+        let answer = self.as_account_has_it(key, options.clone());
         let others: Vec<CallKey> = self
             .calls
             .iter()
@@ -197,9 +224,14 @@ impl Core {
         }
         self.with_call(key, now, |call, fx| {
             if call.rings_here() {
-                call.answer(Vec::new(), fx);
-            } else if call.is_held() {
+                call.answer(answer, fx);
+                return call.id().clone();
+            }
+            if call.is_held() {
                 call.hold(false, fx);
+            }
+            if let Some(muted) = options.muted {
+                call.mute(muted, fx);
             }
             call.id().clone()
         })

@@ -3,6 +3,7 @@
 use crate::call::dialog::Call;
 use crate::error::Error;
 use crate::request::Header;
+use offhook_signaling::variable::Variable;
 
 /// Longest number that is sent to a server.
 const LONGEST_NUMBER: usize = 256;
@@ -36,6 +37,60 @@ pub(super) fn check_headers(headers: &[Header]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Longest client state.
+const LONGEST_STATE: usize = 4096;
+
+pub(super) fn check_state(state: Option<&str>) -> Result<(), Error> {
+    match state {
+        Some(state) if state.len() > LONGEST_STATE || state.chars().any(char::is_control) => {
+            Err(Error::Unsendable {
+                what: "the client state",
+                why: format!(
+                    "it is longer than {LONGEST_STATE} bytes or holds a control character"
+                ),
+            })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub(super) fn check_variables(variables: &[(String, Variable)]) -> Result<(), Error> {
+    let fault = |why: String| {
+        Err(Error::Unsendable {
+            what: "a variable",
+            why,
+        })
+    };
+    if variables.len() > MOST_HEADERS {
+        return fault(format!("there are more than {MOST_HEADERS}"));
+    }
+    for (name, value) in variables {
+        let token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 128 || !name.chars().all(token) {
+            let shown: String = name.chars().take(40).collect();
+            return fault(format!("`{shown}` is no name of one"));
+        }
+        if let Variable::Text(text) = value
+            && (text.len() > 1024 || text.chars().any(char::is_control))
+        {
+            return fault(format!(
+                "the value of {name} is too long or holds a control character"
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_sip_status(code: Option<u16>) -> Result<(), Error> {
+    match code {
+        None | Some(400..=699) => Ok(()),
+        Some(code) => Err(Error::Unsendable {
+            what: "the SIP status",
+            why: format!("{code} is none that refuses or ends a call (400 to 699)"),
+        }),
+    }
 }
 
 pub(super) fn check_text(text: &str) -> Result<(), Error> {

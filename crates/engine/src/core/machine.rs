@@ -178,6 +178,7 @@ impl Core {
             self.outbox.push_back(Output::Event(Event {
                 account: Arc::clone(&name),
                 call: None,
+                ids: None,
                 at,
                 kind,
             }));
@@ -198,6 +199,7 @@ impl Core {
             self.outbox.push_back(Output::Event(Event {
                 account: status.account,
                 call: Some(id),
+                ids: status.ids,
                 at: status.age,
                 kind: EventKind::ServerMedia { addresses },
             }));
@@ -231,16 +233,14 @@ impl Core {
                 call,
                 caller,
                 sdp,
-                mut headers,
-                client_state,
-                variables,
+                said,
+                ids,
             } => {
-                headers.extend(variables);
                 let offered = Offered {
                     caller,
                     sdp,
-                    headers,
-                    client_state,
+                    said: (*said).into(),
+                    ids: *ids,
                 };
                 return self.incoming(account, call, offered, now);
             }
@@ -383,6 +383,7 @@ impl Core {
             let busy = Command::Bye {
                 call: id,
                 cause: Some(Cause::USER_BUSY),
+                sip_code: None,
                 headers: Vec::new(),
             };
             return self.outbox.push_back(Output::Signaling(account, busy));
@@ -402,7 +403,12 @@ impl Core {
             self.with_call(key, now, |call, fx| call.on_signaling(event, fx));
             self.finish_if_done();
         } else if let SignalingEvent::Attach {
-            call, sdp, remote, ..
+            call,
+            sdp,
+            remote: caller,
+            said,
+            ids,
+            ..
         } = event
         {
             let entry = self.accounts.get(account.0);
@@ -417,13 +423,20 @@ impl Core {
                     outbox: &mut self.outbox,
                     now,
                 };
-                let call = Call::adopted(identity.clone(), remote, sdp, &mut fx);
+                let offered = Offered {
+                    caller,
+                    sdp: None,
+                    said: (*said).into(),
+                    ids: *ids,
+                };
+                let call = Call::adopted(identity.clone(), offered, sdp, &mut fx);
                 return self.enter(identity, call);
             }
             // A call of an earlier life of this program, which nobody here waits for.
             let bye = Command::Bye {
                 call,
                 cause: Some(Cause::NORMAL_CLEARING),
+                sip_code: None,
                 headers: Vec::new(),
             };
             self.outbox.push_back(Output::Signaling(account, bye));
@@ -535,6 +548,7 @@ impl Core {
             Output::Event(Event {
                 account: Arc::clone(&name),
                 call: None,
+                ids: None,
                 at,
                 kind,
             })
@@ -548,7 +562,7 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
     match event {
         SignalingEvent::Incoming { call, .. }
         | SignalingEvent::Trying { call }
-        | SignalingEvent::Ringing { call }
+        | SignalingEvent::Ringing { call, .. }
         | SignalingEvent::EarlyMedia { call, .. }
         | SignalingEvent::Answered { call, .. }
         | SignalingEvent::Confirmed { call }

@@ -20,7 +20,7 @@ pub(super) fn of(event: &Event) -> Option<(CallId, Vec<IpAddr>)> {
         sdp: Some(sdp),
         ..
     }
-    | Event::EarlyMedia { call, sdp }
+    | Event::EarlyMedia { call, sdp, .. }
     | Event::Attach { call, sdp, .. }
     | Event::MediaUpdated { call, sdp }) = event
     else {

@@ -1,6 +1,7 @@
 //! The heart without I/O: accounts and calls, between users, signalling sessions and media workers.
 
 mod account_requests;
+mod along;
 mod call_requests;
 mod check;
 pub mod machine;

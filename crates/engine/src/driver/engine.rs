@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::cause::Cause;
 use offhook_signaling::secret::Secret;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +12,7 @@ use crate::core::machine::Core;
 use crate::driver::events::Subscription;
 use crate::driver::request::{Reply, Request};
 use crate::error::Error;
-use crate::request::{CallRequest, Header, Message, ServerCommand};
+use crate::request::{AnswerOptions, CallRequest, EndOptions, Message, ServerCommand};
 use crate::status::{CallStatus, Status};
 
 /// A running engine. Cheap to clone; when the last clone is dropped, all calls are hung up and all sessions closed.
@@ -44,40 +43,35 @@ impl Engine {
     /// Answers a call that rings; without a name, the only one that does.
     ///
     /// # Errors
-    /// When there is none, several, or it does not ring here.
+    /// When there is none, several, it does not ring here, or its server does not carry what goes with the answer.
     pub async fn answer(
         &self,
         call: Option<CallId>,
-        headers: Vec<Header>,
+        options: AnswerOptions,
     ) -> Result<CallId, Error> {
-        self.core(move |core, now| core.answer(call.as_ref(), headers, now))
+        self.core(move |core, now| core.answer(call.as_ref(), options, now))
             .await?
     }
 
     /// Refuses a call that rings; without a name the only one that does, without a cause as rejected.
     ///
     /// # Errors
-    /// When there is none, several, or it does not ring here.
-    pub async fn reject(
-        &self,
-        call: Option<CallId>,
-        cause: Option<Cause>,
-    ) -> Result<CallId, Error> {
-        self.core(move |core, now| core.reject(call.as_ref(), cause, now))
+    /// When there is none, several, it does not ring here, or its server does not carry what goes with the refusal.
+    pub async fn reject(&self, call: Option<CallId>, options: EndOptions) -> Result<CallId, Error> {
+        self.core(move |core, now| core.reject(call.as_ref(), options, now))
             .await?
     }
 
     /// Ends, cancels or refuses a call; without a name the only one there is, without a cause by the usual one.
     ///
     /// # Errors
-    /// When there is none, several, or it ends already.
+    /// When there is none, several, it ends already, or its server does not carry what goes with the end.
     pub async fn hang_up(
         &self,
         call: Option<CallId>,
-        cause: Option<Cause>,
-        headers: Vec<Header>,
+        options: EndOptions,
     ) -> Result<CallId, Error> {
-        self.core(move |core, now| core.hang_up(call.as_ref(), cause, headers, now))
+        self.core(move |core, now| core.hang_up(call.as_ref(), options, now))
             .await?
     }
 
@@ -90,12 +84,17 @@ impl Engine {
             .await?
     }
 
-    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold.
+    /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold. The options
+    /// go with the answer; a call that is answered already takes only `muted` of them.
     ///
     /// # Errors
     /// When there is no such call, several fit, or it neither rings here nor is answered.
-    pub async fn switch(&self, call: Option<CallId>) -> Result<CallId, Error> {
-        self.core(move |core, now| core.switch(call.as_ref(), now))
+    pub async fn switch(
+        &self,
+        call: Option<CallId>,
+        options: AnswerOptions,
+    ) -> Result<CallId, Error> {
+        self.core(move |core, now| core.switch(call.as_ref(), options, now))
             .await?
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use offhook_media::ice::gathering::config::GatheringConfig;
+use offhook_media::ice::gathering::config::{CandidatePolicy, GatheringConfig};
 use offhook_media::ice::gathering::failure::ServerFailure;
 use offhook_media::ice::server::{IceServer, IceServerAddress, ServerProtocol};
 use offhook_signaling::transport::tls::Trust;
@@ -38,6 +38,11 @@ impl AccountIce {
             config: account.ice.clone(),
             trust: account.connect.trust.clone(),
         }
+    }
+
+    /// Whatever the account allows.
+    pub(crate) fn use_relays_only(&mut self) {
+        self.config.policy = CandidatePolicy::RelayOnly;
     }
 }
 

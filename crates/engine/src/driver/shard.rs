@@ -45,7 +45,7 @@ use crate::driver::token::files::{self, Files};
 use crate::driver::tools::{Finished, Tools};
 use crate::error::Error;
 use crate::event::Event;
-use crate::output::{AccountKey, MediaCommand, Output};
+use crate::output::{AccountKey, CallMedia, MediaCommand, Output};
 use crate::token_source::{TokenError, TokenSource};
 
 /// How long closed sockets may take to send their last bytes after everything has ended.
@@ -90,7 +90,7 @@ pub(crate) struct Shard {
 pub(crate) struct Moving {
     connections: SelectAll<Keyed>,
     attempts: FuturesUnordered<BoxFuture<'static, Attempt>>,
-    sounds: FuturesUnordered<BoxFuture<'static, (CallKey, Opened, Found)>>,
+    sounds: FuturesUnordered<BoxFuture<'static, (CallKey, CallMedia, Opened, Found)>>,
     /// Commands of calls whose sound is still being opened.
     opening: HashMap<CallKey, Vec<MediaCommand>>,
     /// When which session wants its timeout.
@@ -122,7 +122,7 @@ enum Next {
     Media(CallKey, CallEvent),
     Incoming(SocketKey, Incoming),
     Attempt(Attempt),
-    Sound(CallKey, Opened, Found),
+    Sound(CallKey, CallMedia, Opened, Found),
     Fetched(usize, Result<Secret, TokenError>),
     Tool(Finished),
     Written,
@@ -153,7 +153,9 @@ impl Shard {
                 Next::Media(call, event) => self.core.on_media(call, event, now),
                 Next::Incoming(key, incoming) => self.on_incoming(key, incoming, now),
                 Next::Attempt((key, outcome)) => self.on_attempt(key, outcome, now),
-                Next::Sound(call, opened, found) => self.on_sound(call, opened, found, now),
+                Next::Sound(call, media, opened, found) => {
+                    self.on_sound(call, media, opened, found, now)
+                }
                 Next::Fetched(account, outcome) => self.on_fetched(account, outcome, now),
                 Next::Tool((account, call, outcome)) => {
                     self.core.tool_finished(account, call, outcome, now);
@@ -214,7 +216,7 @@ impl Shard {
             Some((call, event)) = self.media_events.recv() => Next::Media(call, event),
             Some((key, incoming)) = state.connections.next() => Next::Incoming(key, incoming),
             Some(attempt) = state.attempts.next() => Next::Attempt(attempt),
-            Some((call, opened, found)) = state.sounds.next() => Next::Sound(call, opened, found),
+            Some((call, media, opened, found)) = state.sounds.next() => Next::Sound(call, media, opened, found),
             Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
             Some(finished) = self.tools.next() => Next::Tool(finished),
             Some(()) = state.posts.next() => Next::Posted,
@@ -460,7 +462,7 @@ impl Shard {
     }
 
     fn on_media_command(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
-        if let MediaCommand::Open(id, AccountKey(account)) = command {
+        if let MediaCommand::Open(id, AccountKey(account), media) = command {
             self.state.opening.insert(call, Vec::new());
             let opening = sound::open(
                 self.audio.clone(),
@@ -468,7 +470,10 @@ impl Shard {
                 id,
                 clock::time_of_day(),
             );
-            let ice = self.ice.get(account).cloned();
+            let mut ice = self.ice.get(account).cloned();
+            if let Some(ice) = ice.as_mut().filter(|_| media.relay_only) {
+                ice.use_relays_only();
+            }
             let servers = ice.map(|ice| self.names.look_up(ice, now));
             let both = async move {
                 let servers = async {
@@ -478,7 +483,7 @@ impl Shard {
                     }
                 };
                 let (opened, found) = tokio::join!(opening, servers);
-                (call, opened, found)
+                (call, media, opened, found)
             };
             self.state.sounds.push(both.boxed());
             return;
@@ -489,7 +494,14 @@ impl Shard {
         }
     }
 
-    fn on_sound(&mut self, call: CallKey, opened: Opened, mut found: Found, now: Instant) {
+    fn on_sound(
+        &mut self,
+        call: CallKey,
+        media: CallMedia,
+        opened: Opened,
+        mut found: Found,
+        now: Instant,
+    ) {
         self.names.keep(&mut found, now);
         let waiting = self.state.opening.remove(&call).unwrap_or_default();
         if waiting.contains(&MediaCommand::Close) {
@@ -504,7 +516,10 @@ impl Shard {
             self.core.on_media(call, event, now);
         }
         let config = SessionConfig {
-            codecs: self.media.codecs.clone(),
+            codecs: match media.codecs {
+                codecs if codecs.is_empty() => self.media.codecs.clone(),
+                codecs => codecs,
+            },
             no_media_after: self.media.no_media_after,
             media_timeout: self.media.media_timeout,
             gathering: found.gathering,

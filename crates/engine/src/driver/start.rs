@@ -9,6 +9,7 @@ use offhook_media::driver::worker::{WorkerConfig, Workers};
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::session::event::MediaEvent;
+use offhook_signaling::deadlines::Timers;
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::verto::session::{Config as SessionConfig, Session};
 use tokio::runtime::Handle;
@@ -135,6 +136,8 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         server: Arc::from(account.server.as_str()),
         caller_name: account.caller_name.clone(),
         caller_number: account.caller_number.clone(),
+        carries: (&account.dialect).into(),
+        start_muted: account.start_muted,
         login: account.login.kind(),
         tells_ringing: account.dialect.tells_ringing,
         silence_means_loss: account.dialect.silence_means_loss,
@@ -170,10 +173,18 @@ fn remembered(account: &AccountConfig, memory: Option<&Memory>) -> Remembered {
 }
 
 fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionConfig {
+    let mut timers = Timers::default();
+    timers.refused = account.refused_retry;
+    timers.refused_cap = account.refused_cap;
     SessionConfig {
         remembered: remembered(&account, memory),
         token_refresh: account.token_source.map(|_| account.token_refresh),
         region: account.region,
+        skip_instance: account.skip_instance,
+        proxy_target: account.proxy_target,
+        canary: account.canary,
+        skip_trailing: account.skip_trailing,
+        timers,
         trickle: account.ice.trickle,
         user_variables: account.user_variables,
         login_params: account.login_params,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
 use offhook_engine::output::{AccountKey, Output};
-use offhook_engine::request::CallRequest;
+use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions};
 use offhook_engine::tool::{ToolCall, ToolFailure};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::{Command, ConversationItem};
@@ -116,15 +116,23 @@ fn there_is_nothing_to_answer_for_an_anonymous_account() {
         format!("{error}: {}", error.remedy().unwrap())
     };
     let now = world.now;
-    let answer = told(world.core.answer(None, Vec::new(), now));
+    let answer = told(world.core.answer(None, AnswerOptions::default(), now));
     assert!(
         answer.contains("nothing to answer") && answer.contains("a token or a password"),
         "{answer}"
     );
-    told(world.core.reject(None, None, now));
+    told(world.core.reject(None, EndOptions::default(), now));
     let call = world.answered();
-    told(world.core.answer(Some(&call), Vec::new(), world.now));
-    told(world.core.reject(Some(&call), None, world.now));
+    told(
+        world
+            .core
+            .answer(Some(&call), AnswerOptions::default(), world.now),
+    );
+    told(
+        world
+            .core
+            .reject(Some(&call), EndOptions::default(), world.now),
+    );
     assert_eq!(world.kinds().last(), Some(&"answered"));
 }
 

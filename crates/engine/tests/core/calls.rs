@@ -5,8 +5,8 @@ use std::time::Duration;
 use offhook_engine::ended::{EndReason, EndedBy};
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
-use offhook_engine::output::{AccountKey, MediaCommand};
-use offhook_engine::request::{CallRequest, Dtmf};
+use offhook_engine::output::{AccountKey, CallMedia, MediaCommand};
+use offhook_engine::request::{AnswerOptions, CallRequest, Dtmf, EndOptions};
 use offhook_engine::status::{AccountState, CallState};
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::ProgramCommand;
@@ -29,7 +29,7 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
     assert_eq!(
         world.media_commands(),
         [
-            MediaCommand::Open(call.clone(), AccountKey(0)),
+            MediaCommand::Open(call.clone(), AccountKey(0), CallMedia::default()),
             MediaCommand::CreateOffer
         ]
     );
@@ -43,17 +43,19 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
     };
     assert_eq!((to.as_str(), sdp.as_str()), ("9196", "offer"));
 
-    world.signal(Event::Ringing { call: call.clone() });
+    world.signal(Event::Ringing {
+        call: call.clone(),
+        said: Box::default(),
+    });
     world.signal(Event::EarlyMedia {
         call: call.clone(),
         sdp: "answer".into(),
+        said: Box::default(),
     });
     world.signal(Event::Answered {
         call: call.clone(),
         sdp: None,
-        client_state: None,
-        headers: Vec::new(),
-        variables: Vec::new(),
+        said: Box::default(),
     });
     assert_eq!(
         world.media_commands(),
@@ -64,13 +66,14 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
     world.pass(Duration::from_secs(7));
     world
         .core
-        .hang_up(None, None, Vec::new(), world.now)
+        .hang_up(None, EndOptions::default(), world.now)
         .unwrap();
     assert_eq!(
         world.commands(),
         [Command::Bye {
             call: call.clone(),
             cause: Some(Cause::NORMAL_CLEARING),
+            sip_code: None,
             headers: Vec::new(),
         }]
     );
@@ -96,6 +99,7 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
         client_state: None,
         elsewhere: false,
         headers: Vec::new(),
+        sip: Box::default(),
     });
     assert_eq!(world.kinds().len(), 5);
 }
@@ -105,7 +109,10 @@ fn an_inbound_call_opens_nothing_before_it_is_answered() {
     let mut world = World::ready();
     let call = world.incoming(Some("their offer"));
     assert_eq!(world.media_commands(), []);
-    world.core.answer(None, Vec::new(), world.now).unwrap();
+    world
+        .core
+        .answer(None, AnswerOptions::default(), world.now)
+        .unwrap();
     let commands = world.media_commands();
     assert!(
         matches!(&commands[..], [MediaCommand::Open(..), MediaCommand::AcceptOffer(sdp, _)] if sdp == "their offer")
@@ -140,6 +147,7 @@ fn a_refused_call_names_the_far_end_its_cause_and_the_remedy() {
         client_state: None,
         elsewhere: false,
         headers: Vec::new(),
+        sip: Box::default(),
     });
     world.media(World::closed());
     let ended = world.ended();
@@ -169,9 +177,12 @@ fn a_call_ends_once_whatever_comes_together() {
         client_state: None,
         elsewhere: false,
         headers: Vec::new(),
+        sip: Box::default(),
     });
     assert!(matches!(
-        world.core.hang_up(Some(&call), None, Vec::new(), world.now),
+        world
+            .core
+            .hang_up(Some(&call), EndOptions::default(), world.now),
         Err(Error::WrongState { .. })
     ));
     world.media(CallEvent::Closed {
@@ -206,7 +217,7 @@ fn descriptions_that_do_not_fit_end_the_call_with_the_reason() {
     let call = world.incoming(None);
     world
         .core
-        .answer(Some(&call), Vec::new(), world.now)
+        .answer(Some(&call), AnswerOptions::default(), world.now)
         .unwrap();
     assert!(
         matches!(&world.commands()[..], [Command::Bye { cause: Some(cause), .. }] if *cause == Cause::INCOMPATIBLE_DESTINATION)
@@ -218,9 +229,7 @@ fn descriptions_that_do_not_fit_end_the_call_with_the_reason() {
     world.signal(Event::Answered {
         call,
         sdp: Some("nothing in common".into()),
-        client_state: None,
-        headers: Vec::new(),
-        variables: Vec::new(),
+        said: Box::default(),
     });
     world.media(CallEvent::Refused(
         offhook_media::session::error::Refusal::Over,
@@ -247,6 +256,8 @@ fn a_lost_socket_keeps_the_call_and_an_attach_renews_its_media() {
         sdp: "new offer".into(),
         known: true,
         remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
     });
     let commands = world.media_commands();
     assert!(matches!(&commands[..], [MediaCommand::AcceptOffer(sdp, _)] if sdp == "new offer"));
@@ -277,6 +288,8 @@ fn a_call_of_an_earlier_life_is_hung_up_where_none_is_taken_up() {
         sdp: "offer".into(),
         known: false,
         remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
     });
     assert!(matches!(&world.commands()[..], [Command::Bye { call: named, .. }] if *named == call));
 }
@@ -306,11 +319,11 @@ fn requests_are_refused_with_what_to_do() {
     let refused = world.core.call(&elsewhere, world.now).unwrap_err();
     assert_eq!(refused.remedy().unwrap(), "name one of desk");
     assert!(matches!(
-        world.core.answer(None, Vec::new(), world.now),
+        world.core.answer(None, AnswerOptions::default(), world.now),
         Err(Error::NoCall(_))
     ));
     assert!(matches!(
-        world.core.hang_up(None, None, Vec::new(), world.now),
+        world.core.hang_up(None, EndOptions::default(), world.now),
         Err(Error::NoCall(_))
     ));
     let call = world.invited();
@@ -323,7 +336,9 @@ fn requests_are_refused_with_what_to_do() {
         Err(Error::Digit('x'))
     ));
     assert!(matches!(
-        world.core.answer(Some(&call), Vec::new(), world.now),
+        world
+            .core
+            .answer(Some(&call), AnswerOptions::default(), world.now),
         Err(Error::WrongState { .. })
     ));
     assert!(matches!(
@@ -336,9 +351,8 @@ fn requests_are_refused_with_what_to_do() {
         call: second,
         caller,
         sdp: Some(String::new()),
-        headers: Vec::new(),
-        client_state: None,
-        variables: Vec::new(),
+        said: Box::default(),
+        ids: Box::default(),
     });
     assert!(
         matches!(&world.commands()[..], [Command::Bye { cause: Some(cause), .. }] if *cause == Cause::USER_BUSY)
@@ -374,7 +388,10 @@ fn mute_is_told_once_and_holds_for_a_call_that_is_answered_later() {
     let call = world.incoming(Some("offer"));
     world.core.mute(&call, true, world.now).unwrap();
     world.core.mute(&call, true, world.now).unwrap();
-    world.core.answer(None, Vec::new(), world.now).unwrap();
+    world
+        .core
+        .answer(None, AnswerOptions::default(), world.now)
+        .unwrap();
     assert!(
         world
             .media_commands()
@@ -448,11 +465,14 @@ fn every_event_carries_the_time_since_its_call_began() {
     world.pass(Duration::from_secs(100));
     let call = world.invited();
     world.pass(Duration::from_millis(250));
-    world.signal(Event::Ringing { call });
+    world.signal(Event::Ringing {
+        call,
+        said: Box::default(),
+    });
     let ringing = world
         .events
         .iter()
-        .find(|event| matches!(event.kind, EventKind::Ringing))
+        .find(|event| matches!(event.kind, EventKind::Ringing(_)))
         .unwrap();
     assert_eq!(ringing.at, Duration::from_millis(250));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
-use offhook_engine::request::{Message, ServerCommand};
+use offhook_engine::request::{AnswerOptions, Message, ServerCommand};
 use offhook_engine::status::CallState;
 use offhook_engine::vocabulary::RingbackTone;
 use offhook_media::driver::event::CallEvent;
@@ -84,6 +84,8 @@ fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
         sdp: "new offer".into(),
         known: true,
         remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
     });
     let commands = world.media_commands();
     assert!(
@@ -105,7 +107,10 @@ fn switching_answers_one_call_and_holds_the_other() {
     let mut world = World::ready();
     let first = world.answered();
     let second = world.incoming(Some("their offer"));
-    world.core.switch(None, world.now).unwrap();
+    world
+        .core
+        .switch(None, AnswerOptions::default(), world.now)
+        .unwrap();
     assert_eq!(
         world.commands(),
         [Command::Hold {
@@ -125,7 +130,10 @@ fn switching_answers_one_call_and_holds_the_other() {
     });
     world.commands();
     // And back again.
-    world.core.switch(None, world.now).unwrap();
+    world
+        .core
+        .switch(None, AnswerOptions::default(), world.now)
+        .unwrap();
     assert_eq!(
         world.commands(),
         [
@@ -215,6 +223,8 @@ fn a_call_of_an_earlier_process_is_taken_up() {
             name: String::new(),
             number: "9196".into(),
         },
+        said: Box::default(),
+        ids: Box::default(),
     });
     let media = world.media_commands();
     assert!(
@@ -247,6 +257,8 @@ fn a_server_that_offers_an_unknown_call_later_opens_no_microphone() {
         sdp: "their offer".into(),
         known: false,
         remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
     });
     assert_eq!(world.media_commands(), []);
     assert!(matches!(&world.commands()[..], [Command::Bye { call: named, .. }] if *named == call));
@@ -329,18 +341,29 @@ fn server_commands_need_leave() {
     );
 }
 
+fn headers(headers: Vec<(String, String)>) -> AnswerOptions {
+    AnswerOptions {
+        headers,
+        ..AnswerOptions::default()
+    }
+}
+
 #[test]
 fn header_fields_are_checked_before_they_travel() {
     let mut world = World::ready();
     let call = world.incoming(Some("their offer"));
     for (name, value) in [("X Site", "a"), ("", "a"), ("X-Site", "a\r\nVia: b")] {
-        let refused = world
-            .core
-            .answer(None, vec![(name.into(), value.into())], world.now);
+        let refused =
+            world
+                .core
+                .answer(None, headers(vec![(name.into(), value.into())]), world.now);
         assert!(matches!(refused, Err(Error::Unsendable { .. })), "{name}");
     }
     let fields = vec![("X-Site".to_owned(), "north".to_owned())];
-    world.core.answer(None, fields.clone(), world.now).unwrap();
+    world
+        .core
+        .answer(None, headers(fields.clone()), world.now)
+        .unwrap();
     world.media(CallEvent::LocalAnswer {
         sdp: "our answer".into(),
     });
@@ -376,14 +399,16 @@ fn a_caller_hears_the_far_end_ring_until_something_else_can_be_heard() {
         assert_eq!(tones(&mut world), [], "once is enough");
         let sdp = "theirs".to_owned();
         world.signal(if early {
-            Event::EarlyMedia { call, sdp }
+            Event::EarlyMedia {
+                call,
+                sdp,
+                said: Box::default(),
+            }
         } else {
             Event::Answered {
                 call,
                 sdp: Some(sdp),
-                client_state: None,
-                headers: Vec::new(),
-                variables: Vec::new(),
+                said: Box::default(),
             }
         });
         assert_eq!(tones(&mut world), [None]);
@@ -396,7 +421,10 @@ fn a_server_that_tells_of_ringing_is_waited_for() {
     let call = world.invited();
     world.signal(Event::Trying { call: call.clone() });
     assert_eq!(tones(&mut world), []);
-    world.signal(Event::Ringing { call });
+    world.signal(Event::Ringing {
+        call,
+        said: Box::default(),
+    });
     assert_eq!(tones(&mut world), [Some(RingbackTone::Europe)]);
 }
 
@@ -419,6 +447,8 @@ fn silence_right_after_an_attach_is_healed_by_an_offer_of_ours() {
         call,
         sdp: "their new offer".to_owned(),
         remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
         known: true,
     });
     world.media(CallEvent::LocalAnswer {

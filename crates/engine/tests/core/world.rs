@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_engine::account::Profile;
+use offhook_engine::account::{Carries, Profile};
 use offhook_engine::core::machine::{Core, CoreConfig};
 use offhook_engine::ended::Ended;
 use offhook_engine::event::{Event, EventKind};
@@ -20,6 +20,13 @@ use offhook_signaling::event::{Event as SignalingEvent, Party};
 
 /// The account's key.
 const DESK: AccountKey = AccountKey(0);
+
+/// What a server of Telnyx's carries.
+const EVERYTHING: Carries = Carries {
+    headers: true,
+    sip_status: true,
+    number_variables: true,
+};
 
 /// A core and what came out of it.
 pub(crate) struct World {
@@ -46,6 +53,27 @@ impl World {
     /// A core whose account is ready and hangs up calls of an earlier process.
     pub(crate) fn without_adoption() -> Self {
         let mut world = Self::with_profile(Dtmf::Info, 10, |profile| profile.adopts_calls = false);
+        world.make_ready();
+        world
+    }
+
+    /// A core at a server that carries nothing beside calls but text and flags as variables.
+    pub(crate) fn at_bare_server() -> Self {
+        let change = |profile: &mut Profile| {
+            profile.carries = Carries {
+                headers: false,
+                sip_status: false,
+                number_variables: false,
+            };
+        };
+        let mut world = Self::with_profile(Dtmf::Info, 10, change);
+        world.make_ready();
+        world
+    }
+
+    /// A core whose account's calls begin muted.
+    pub(crate) fn starting_muted() -> Self {
+        let mut world = Self::with_profile(Dtmf::Info, 10, |profile| profile.start_muted = true);
         world.make_ready();
         world
     }
@@ -90,6 +118,8 @@ impl World {
             server: Arc::from("ws://pbx"),
             caller_name: None,
             caller_number: None,
+            carries: EVERYTHING,
+            start_muted: false,
             login: LoginKind::Token,
             tells_ringing: false,
             silence_means_loss: false,
@@ -199,9 +229,7 @@ impl World {
         self.signal(SignalingEvent::Answered {
             call: call.clone(),
             sdp: Some("answer".into()),
-            client_state: None,
-            headers: Vec::new(),
-            variables: Vec::new(),
+            said: Box::default(),
         });
         self.forget_commands();
         call
@@ -217,9 +245,8 @@ impl World {
                 number: "200".into(),
             },
             sdp: sdp.map(str::to_owned),
-            headers: Vec::new(),
-            client_state: None,
-            variables: Vec::new(),
+            said: Box::default(),
+            ids: Box::default(),
         });
         call
     }
@@ -300,9 +327,9 @@ fn kind(kind: &EventKind) -> &'static str {
         EventKind::Account { .. } => "account",
         EventKind::Incoming { .. } => "incoming",
         EventKind::Invite { .. } => "invite",
-        EventKind::Ringing => "ringing",
-        EventKind::Early => "early",
-        EventKind::Answered => "answered",
+        EventKind::Ringing(_) => "ringing",
+        EventKind::Early(_) => "early",
+        EventKind::Answered(_) => "answered",
         EventKind::Muted { .. } => "muted",
         EventKind::TokenRefreshed => "token refreshed",
         EventKind::Recovering { .. } => "recovering",

@@ -9,6 +9,7 @@ use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::command::PreferredCodec;
 use crate::event::Party;
+use crate::variable::Variable;
 use crate::verto::dialect::differences::Dialect;
 use crate::verto::message::both::{Candidate, Chat};
 use crate::verto::message::client::{ClientBye, ClientCall, ClientInfo, Modify};
@@ -26,8 +27,8 @@ pub(crate) struct Speaker<'a> {
     /// Candidates follow our descriptions.
     pub(crate) trickle: bool,
     /// Of each call of the session.
-    pub(crate) user_variables: &'a BTreeMap<String, String>,
-    pub(crate) login_params: &'a BTreeMap<String, String>,
+    pub(crate) user_variables: &'a BTreeMap<String, Variable>,
+    pub(crate) login_params: &'a BTreeMap<String, Variable>,
 }
 
 /// What a login says beside the credentials.
@@ -49,7 +50,7 @@ pub(crate) struct Sides {
     pub(crate) own_number: Option<String>,
     /// What goes with our offer.
     pub(crate) extras: Extras,
-    pub(crate) bye_headers: Vec<(String, String)>,
+    pub(crate) bye: ByeExtras,
     pub(crate) remote: Party,
 }
 
@@ -59,7 +60,15 @@ pub(crate) struct Extras {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) client_state: Option<String>,
     pub(crate) codecs: Vec<PreferredCodec>,
-    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) variables: Vec<(String, Variable)>,
+}
+
+/// What an application says beside the cause of an end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ByeExtras {
+    pub(crate) headers: Vec<(String, String)>,
+    /// In place of the cause's usual one.
+    pub(crate) sip_code: Option<u16>,
 }
 
 /// A wish about a call.
@@ -78,7 +87,7 @@ pub(crate) enum Wish {
     },
     Bye {
         cause: Cause,
-        headers: Vec<(String, String)>,
+        extras: ByeExtras,
     },
     Dtmf {
         digits: String,
@@ -135,7 +144,7 @@ impl Speaker<'_> {
             data: self.user_agent.to_owned(),
         });
         // The gateway's readers expect these maps, also empty ones.
-        let map = |of: &BTreeMap<String, String>| {
+        let map = |of: &BTreeMap<String, Variable>| {
             let wanted = self.dialect.gateway_fields || !of.is_empty();
             wanted.then(|| variables(of.iter()))
         };
@@ -196,16 +205,19 @@ impl Speaker<'_> {
                 };
                 (Method::Attach, self.with_sdp(sdp, dialog_params))
             }
-            Wish::Bye { cause, headers } => {
+            Wish::Bye { cause, extras } => {
                 let dialog_params = DialogParams {
-                    custom_headers: self.headers(headers),
+                    custom_headers: self.headers(extras.headers),
                     ..only(call)
                 };
                 let bye = ClientBye {
                     sessid,
                     cause: Some(cause.name().to_owned()),
                     cause_code: Some(cause.code()),
-                    sip_code: cause.sip().filter(|_| self.dialect.gateway_fields),
+                    sip_code: extras
+                        .sip_code
+                        .or_else(|| cause.sip())
+                        .filter(|_| self.dialect.gateway_fields),
                     dialog_params,
                 };
                 (Method::Bye, write(&bye))
@@ -346,7 +358,7 @@ fn only(call: &CallId) -> DialogParams {
     }
 }
 
-fn variables<'a>(of: impl Iterator<Item = (&'a String, &'a String)>) -> Map<String, Value> {
+fn variables<'a>(of: impl Iterator<Item = (&'a String, &'a Variable)>) -> Map<String, Value> {
     of.map(|(name, value)| (name.clone(), value.clone().into()))
         .collect()
 }

@@ -21,6 +21,7 @@ fn ended(call: &CallId, by: EndedBy, cause: Cause) -> Event {
         client_state: None,
         elsewhere: false,
         headers: Vec::new(),
+        sip: Box::default(),
     }
 }
 
@@ -28,6 +29,7 @@ fn bye(call: &CallId) -> Command {
     Command::Bye {
         call: call.clone(),
         cause: None,
+        sip_code: None,
         headers: Vec::new(),
     }
 }
@@ -64,7 +66,13 @@ fn a_call_rings_and_is_answered() {
     let id = story.says("ringing", json!({"callID": "c-1"}));
     story.take_ack("ringing", id);
     story.says("ringing", json!({"callID": "c-1"}));
-    assert_eq!(story.event(), Event::Ringing { call: call.clone() });
+    assert_eq!(
+        story.event(),
+        Event::Ringing {
+            call: call.clone(),
+            said: Box::default()
+        }
+    );
     story.nothing_told();
     let id = story.says("answer", json!({"callID": "c-1", "sdp": ANSWER}));
     story.sent.pop_front();
@@ -74,9 +82,7 @@ fn a_call_rings_and_is_answered() {
         Event::Answered {
             call: call.clone(),
             sdp: Some(ANSWER.into()),
-            client_state: None,
-            headers: Vec::new(),
-            variables: Vec::new(),
+            said: Box::default(),
         }
     );
     let id = story.says(
@@ -123,7 +129,8 @@ fn early_media_brings_the_sdp_that_the_answer_then_lacks() {
         story.event(),
         Event::EarlyMedia {
             call: call.clone(),
-            sdp: ANSWER.into()
+            sdp: ANSWER.into(),
+            said: Box::default()
         }
     );
     assert_eq!(
@@ -131,9 +138,7 @@ fn early_media_brings_the_sdp_that_the_answer_then_lacks() {
         Event::Answered {
             call,
             sdp: None,
-            client_state: None,
-            headers: Vec::new(),
-            variables: Vec::new(),
+            said: Box::default(),
         }
     );
     story.nothing_told();
@@ -151,9 +156,7 @@ fn the_sdp_of_an_answer_after_early_media_is_dropped() {
         Event::Answered {
             call,
             sdp: None,
-            client_state: None,
-            headers: Vec::new(),
-            variables: Vec::new(),
+            said: Box::default(),
         }
     );
 }
@@ -198,6 +201,7 @@ fn a_refused_invite_says_the_specific_text_though_the_key_comes_twice() {
             client_state: None,
             elsewhere: false,
             headers: Vec::new(),
+            sip: Box::default(),
         }
     );
     story.pass(Duration::from_secs(15));
@@ -282,10 +286,7 @@ fn an_incoming_call_is_taken() {
     let mut story = Story::telnyx().ready();
     let call = offered(&mut story);
     let Event::Incoming {
-        caller,
-        sdp,
-        headers,
-        ..
+        caller, sdp, said, ..
     } = story.event()
     else {
         panic!()
@@ -297,7 +298,7 @@ fn an_incoming_call_is_taken() {
             number: "4711".into()
         }
     );
-    assert_eq!((sdp.as_deref(), headers.len()), (Some(OFFER), 1));
+    assert_eq!((sdp.as_deref(), said.headers.len()), (Some(OFFER), 1));
     story.command(Command::Answer {
         call: call.clone(),
         sdp: ANSWER.into(),
@@ -330,6 +331,7 @@ fn an_incoming_call_is_rejected_as_busy_or_as_the_user_says() {
         story.command(Command::Bye {
             call: call.clone(),
             cause,
+            sip_code: None,
             headers: Vec::new(),
         });
         assert_eq!(story.take_sent("bye")["params"]["causeCode"], code);

@@ -6,7 +6,7 @@ use offhook_signaling::auth::login::Login;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::{Command, ConversationItem, PreferredCodec};
 use offhook_signaling::error::Error;
-use offhook_signaling::event::{DisconnectCause, Event, Party};
+use offhook_signaling::event::{DisconnectCause, Event, Party, PlatformIds, Said, SipEnd};
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::session::{ConnectFailure, Input};
 use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
@@ -232,13 +232,17 @@ fn messages_go_both_ways_within_calls_and_without() {
 #[test]
 fn headers_state_codecs_and_variables_go_out_and_in() {
     let mut story = Story::with(Config {
-        user_variables: [("site".to_owned(), "north".to_owned())].into(),
+        user_variables: [
+            ("site".to_owned(), "north".into()),
+            ("push_when_active".to_owned(), false.into()),
+        ]
+        .into(),
         ..config(TELNYX, password())
     });
     story.opened();
     assert_eq!(
         story.sent[0]["params"]["userVariables"],
-        json!({"site": "north"})
+        json!({"site": "north", "push_when_active": false})
     );
     let mut story = Story::telnyx().ready();
     let call = CallId::from_wire("c-1").unwrap();
@@ -257,11 +261,18 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
         headers: vec![("X-A".into(), "1".into())],
         client_state: Some("c3RhdGU=".into()),
         codecs: vec![opus],
-        user_variables: vec![("room".into(), "7".into())],
+        user_variables: vec![
+            ("room".into(), "7".into()),
+            ("floor".into(), 3.into()),
+            ("vip".into(), true.into()),
+        ],
     });
     let dialog = story.take_sent("invite")["params"]["dialogParams"].clone();
     assert_eq!(dialog["clientState"], "c3RhdGU=");
-    assert_eq!(dialog["userVariables"], json!({"room": "7"}));
+    assert_eq!(
+        dialog["userVariables"],
+        json!({"room": "7", "floor": 3, "vip": true})
+    );
     assert_eq!(
         dialog["preferred_codecs"],
         json!([{"mimeType": "audio/opus", "clockRate": 48000, "channels": 2}])
@@ -279,9 +290,11 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
         story.event(),
         Event::CallIds {
             call: call.clone(),
-            session_id: Some("t-1".into()),
-            leg_id: Some("l-1".into()),
-            call_control_id: None
+            ids: Box::new(PlatformIds {
+                session: Some("t-1".into()),
+                leg: Some("l-1".into()),
+                call_control: None
+            })
         }
     );
     assert_eq!(
@@ -289,9 +302,11 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
         Event::Answered {
             call,
             sdp: Some(ANSWER.into()),
-            headers: vec![("X-B".into(), "2".into())],
-            client_state: Some("Yg==".into()),
-            variables: vec![("queue".into(), "sales".into())],
+            said: Box::new(Said {
+                headers: vec![("X-B".into(), "2".into())],
+                client_state: Some("Yg==".into()),
+                variables: vec![("queue".into(), "sales".into())],
+            })
         }
     );
     story.sent.clear();
@@ -299,16 +314,24 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
     story.says(
         "bye",
         json!({"callID": "c-1", "cause": "USER_BUSY", "clientState": "Yw==", "client_state": "Yw==",
+            "sipCode": 486, "sipReason": "Busy Here", "sip_call_id": "s-1@a",
             "dialogParams": {"custom_headers": [{"name": "X-C", "value": "3"}]}}),
     );
     let Event::Ended {
         headers,
         client_state,
+        sip,
         ..
     } = story.event()
     else {
         panic!()
     };
+    let said = SipEnd {
+        code: Some(486),
+        reason: Some("Busy Here".into()),
+        call_id: Some("s-1@a".into()),
+    };
+    assert_eq!(*sip, said);
     assert_eq!(headers, [("X-C".to_owned(), "3".to_owned())]);
     assert_eq!(client_state.as_deref(), Some("Yw=="));
     let mut story = Story::freeswitch().ready();
@@ -316,30 +339,10 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
         "invite",
         json!({"callID": "in-1", "sdp": OFFER, "verto_h_X-Id": "9", "display_direction": "outbound"}),
     );
-    let Event::Incoming { headers, .. } = story.event() else {
+    let Event::Incoming { said, .. } = story.event() else {
         panic!()
     };
-    assert_eq!(headers, [("X-Id".to_owned(), "9".to_owned())]);
-}
-
-#[test]
-fn bye_and_answer_carry_headers_where_the_dialect_does() {
-    for (mut story, carried) in [
-        (
-            Story::telnyx().ready(),
-            json!([{"name": "X-A", "value": "1"}]),
-        ),
-        (Story::freeswitch().ready(), json!(null)),
-    ] {
-        let call = story.answered("c-1");
-        story.command(Command::Bye {
-            call,
-            cause: None,
-            headers: vec![("X-A".into(), "1".into())],
-        });
-        let bye = story.take_sent("bye");
-        assert_eq!(bye["params"]["dialogParams"]["custom_headers"], carried);
-    }
+    assert_eq!(said.headers, [("X-Id".to_owned(), "9".to_owned())]);
 }
 
 #[test]
@@ -538,7 +541,15 @@ fn a_region_that_cannot_be_reached_gives_way_to_the_automatic_choice() {
 
 #[test]
 fn a_registration_lost_twice_is_not_fought_for() {
-    let mut story = Story::telnyx().ready();
+    registration_fight(config(TELNYX, password()));
+    // Nor by whoever never tries a refused login again.
+    let mut never = config(TELNYX, password());
+    never.timers.refused = Duration::ZERO;
+    registration_fight(never);
+}
+
+fn registration_fight(config: Config) {
+    let mut story = Story::with(config).ready();
     for round in 0..4 {
         story.says("gatewayState", json!({"state": "UNREGED"}));
         assert!(matches!(story.event(), Event::RegistrationConflict { .. }));
@@ -556,7 +567,10 @@ fn a_registration_lost_twice_is_not_fought_for() {
             }
         };
         if round == 0 {
-            assert!(rest.unwrap() <= Duration::from_secs(1), "{rest:?}");
+            assert!(
+                rest.is_some_and(|rest| rest <= Duration::from_secs(1)),
+                "{rest:?}"
+            );
         } else {
             assert_eq!(rest, Some(Duration::from_secs(900)), "{round}");
         }

@@ -449,6 +449,7 @@ fn a_bye_that_is_not_heard_after_all_logins_is_said_again_on_a_new_socket() {
     story.command(Command::Bye {
         call,
         cause: None,
+        sip_code: None,
         headers: Vec::new(),
     });
     for _ in 0..2 {

@@ -3,6 +3,7 @@
 mod calls;
 mod channels;
 mod features;
+mod fields;
 mod frames;
 mod liveness;
 mod login;

@@ -208,6 +208,7 @@ fn a_hang_up_without_a_connection_is_owed_to_the_server() {
     story.command(Command::Bye {
         call,
         cause: None,
+        sip_code: None,
         headers: Vec::new(),
     });
     assert!(matches!(

@@ -285,7 +285,10 @@ impl Story {
             sdp: OFFER.into(),
             caller_name: Some("Kiosk".into()),
             caller_number: Some("100".into()),
-            headers: vec![("X-Site".into(), "north".into())],
+            headers: match self.dialect.headers {
+                true => vec![("X-Site".into(), "north".into())],
+                false => Vec::new(),
+            },
             client_state: None,
             codecs: Vec::new(),
             user_variables: Vec::new(),

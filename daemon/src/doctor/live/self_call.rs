@@ -85,6 +85,7 @@ pub(crate) async fn check(
             let reject = Reject {
                 call: Some(incoming.clone()),
                 cause: None,
+                ..Reject::default()
             };
             end(client, &Request::Reject(reject)).await?;
             finish(client, vec![placed.call, incoming]).await?;
@@ -149,8 +150,8 @@ async fn follow(
             // Told right behind the call itself, so that nothing is waited for in vain.
             Event::ServerMedia { .. } if others && arrived.is_some() => break,
             Event::Ended(_) if others && arrived.is_some() => break,
-            Event::Ringing | Event::Early if ours => rang = true,
-            Event::Answered if ours && arrived.is_none() => {
+            Event::Ringing(_) | Event::Early(_) if ours => rang = true,
+            Event::Answered(_) if ours && arrived.is_none() => {
                 return Ok(Outcome::Elsewhere("somebody else answered it".to_owned()));
             }
             Event::Ended(ended) if ours && arrived.is_none() => {

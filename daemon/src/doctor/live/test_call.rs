@@ -98,7 +98,7 @@ async fn follow(
         }
         heard.note(&notice);
         match notice.event {
-            Event::Answered => {
+            Event::Answered(_) => {
                 answered = true;
                 deadline = Instant::now() + HEARD_WITHIN;
             }

@@ -252,7 +252,7 @@ impl Model {
             Event::Trying { call } => check(self.about(call.as_str())?.ours, || {
                 "trying a call of theirs".to_owned()
             }),
-            Event::Ringing { call } => {
+            Event::Ringing { call, .. } => {
                 let rings = self.rings;
                 let call = self.about(call.as_str())?;
                 check(rings && call.ours && !call.up, || {

@@ -56,6 +56,7 @@ impl World {
                 self.about(&call, |call| Command::Bye {
                     call,
                     cause: None,
+                    sip_code: None,
                     headers: Vec::new(),
                 })
             }
@@ -144,6 +145,7 @@ impl World {
             self.command(Command::Bye {
                 call,
                 cause: None,
+                sip_code: None,
                 headers: Vec::new(),
             })?;
         }
@@ -164,6 +166,7 @@ impl World {
             self.about(call, |call| Command::Bye {
                 call,
                 cause: None,
+                sip_code: None,
                 headers: Vec::new(),
             })
         }

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use crate::auth::login::LoginKind;
+use crate::command::Command;
+use crate::error::Error;
+use crate::variable::Variable;
 use crate::verto::method::Method;
 
 /// One server family, as a value. The flow asks it and never compares names.
@@ -23,6 +26,8 @@ pub struct Dialect {
     pub gateway_fields: bool,
     /// Whether extra headers reach the far side.
     pub headers: bool,
+    /// Whether variables may be numbers; otherwise the server drops them.
+    pub number_variables: bool,
     /// Whether the server says that the far end rings.
     pub tells_ringing: bool,
     /// Whether a far end from which nothing comes has lost its way: the server sends comfort noise otherwise.
@@ -90,7 +95,76 @@ pub enum PingReply {
     OwnPing,
 }
 
+/// What a command about a call says beside its purpose.
+#[derive(Debug, Default)]
+struct Beside {
+    headers: bool,
+    client_state: bool,
+    sip_code: bool,
+    numbers: bool,
+}
+
+impl Beside {
+    fn of(command: &Command) -> Option<Self> {
+        let number = |(_, value): &(String, Variable)| matches!(value, Variable::Number(_));
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "no other command says anything beside its purpose"
+        )]
+        match command {
+            Command::Invite {
+                headers,
+                client_state,
+                user_variables,
+                ..
+            } => Some(Self {
+                headers: !headers.is_empty(),
+                client_state: client_state.is_some(),
+                sip_code: false,
+                numbers: user_variables.iter().any(number),
+            }),
+            Command::Answer {
+                headers,
+                client_state,
+                ..
+            } => Some(Self {
+                headers: !headers.is_empty(),
+                client_state: client_state.is_some(),
+                ..Self::default()
+            }),
+            Command::Bye {
+                headers, sip_code, ..
+            } => Some(Self {
+                headers: !headers.is_empty(),
+                sip_code: sip_code.is_some(),
+                ..Self::default()
+            }),
+            _ => None,
+        }
+    }
+}
+
 impl Dialect {
+    /// What of a command about a call this server would drop without a word.
+    pub(crate) fn cannot_carry(&self, command: &Command) -> Option<Error> {
+        let says = Beside::of(command)?;
+        let command = if says.headers && !self.headers {
+            "header fields"
+        } else if says.client_state && !self.headers {
+            "a client state"
+        } else if says.sip_code && !self.gateway_fields {
+            "a SIP status"
+        } else if says.numbers && !self.number_variables {
+            "numbers as variables"
+        } else {
+            return None;
+        };
+        Some(Error::NotInDialect {
+            dialect: self.name,
+            command,
+        })
+    }
+
     /// A method as this dialect spells it.
     pub fn spell(&self, method: Method) -> String {
         method.on_wire(self.prefix)

@@ -15,6 +15,7 @@ pub const FREESWITCH: Dialect = Dialect {
     logins: &[LoginKind::Password],
     gateway_fields: false,
     headers: false,
+    number_variables: false,
     tells_ringing: false,
     silence_means_loss: false,
     trickle: false,

@@ -17,6 +17,7 @@ pub const TELNYX: Dialect = Dialect {
     logins: &[LoginKind::Password, LoginKind::Token, LoginKind::Anonymous],
     gateway_fields: true,
     headers: true,
+    number_variables: true,
     tells_ringing: true,
     silence_means_loss: true,
     trickle: true,

@@ -6,7 +6,7 @@ use crate::deadlines::Deadline;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
-use crate::verto::wording::{Extras, Wish};
+use crate::verto::wording::{ByeExtras, Extras, Wish};
 
 impl Dialog {
     pub(crate) fn answer(&mut self, sdp: String, extras: Extras, fx: &mut Effects) {
@@ -89,12 +89,12 @@ impl Dialog {
     pub(crate) fn bye(
         &mut self,
         cause: Option<Cause>,
-        headers: Vec<(String, String)>,
+        extras: ByeExtras,
         online: bool,
         fx: &mut Effects,
     ) {
         let cause = cause.unwrap_or_else(|| self.usual_cause());
-        self.sides.bye_headers = headers;
+        self.sides.bye = extras;
         self.leave(EndedBy::Local, cause, None, online, fx);
     }
 

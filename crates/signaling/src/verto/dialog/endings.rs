@@ -2,9 +2,17 @@
 
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
-use crate::event::{EndedBy, Event};
+use crate::event::{EndedBy, Event, SipEnd};
 use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
 use crate::verto::wording::Wish;
+
+/// What the server says beside the cause of an end.
+#[derive(Debug, Default)]
+pub(super) struct Farewell {
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) client_state: Option<String>,
+    pub(super) sip: Box<SipEnd>,
+}
 
 impl Dialog {
     /// A deadline of the call itself.
@@ -79,8 +87,8 @@ impl Dialog {
     /// A new socket is logged in and the server has shown which calls it offers again.
     pub(crate) fn on_socket_back(&mut self, fx: &mut Effects) {
         if let Phase::Leaving(cause) = &self.phase {
-            let (cause, headers) = (cause.clone(), self.sides.bye_headers.clone());
-            fx.push(Effect::Send(Wish::Bye { cause, headers }));
+            let (cause, extras) = (cause.clone(), self.sides.bye.clone());
+            fx.push(Effect::Send(Wish::Bye { cause, extras }));
         } else if self.adrift {
             fx.push(Effect::Start(Deadline::AttachDue));
         }
@@ -100,7 +108,7 @@ impl Dialog {
         detail: Option<String>,
         fx: &mut Effects,
     ) {
-        self.end_with(by, cause, detail, Vec::new(), None, fx);
+        self.end_with(by, cause, detail, Farewell::default(), fx);
     }
 
     /// The same, with what the server said beside the cause.
@@ -109,8 +117,7 @@ impl Dialog {
         by: EndedBy,
         cause: Cause,
         detail: Option<String>,
-        headers: Vec<(String, String)>,
-        client_state: Option<String>,
+        farewell: Farewell,
         fx: &mut Effects,
     ) {
         if self.is_live() {
@@ -122,8 +129,9 @@ impl Dialog {
                 cause,
                 detail,
                 elsewhere: undecided && taken,
-                headers,
-                client_state,
+                headers: farewell.headers,
+                client_state: farewell.client_state,
+                sip: farewell.sip,
             }));
         }
         self.phase = Phase::Over;
@@ -150,8 +158,8 @@ impl Dialog {
             fx.push(Effect::Stop(deadline));
         }
         if online {
-            let (cause, headers) = (cause.clone(), self.sides.bye_headers.clone());
-            fx.push(Effect::Send(Wish::Bye { cause, headers }));
+            let (cause, extras) = (cause.clone(), self.sides.bye.clone());
+            fx.push(Effect::Send(Wish::Bye { cause, extras }));
         }
         fx.push(Effect::Tell(Event::Ended {
             call: self.call.clone(),
@@ -161,6 +169,7 @@ impl Dialog {
             elsewhere: false,
             headers: Vec::new(),
             client_state: None,
+            sip: Box::default(),
         }));
         self.phase = Phase::Leaving(cause);
     }

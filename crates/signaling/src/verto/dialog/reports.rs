@@ -2,7 +2,8 @@
 
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
-use crate::event::{EndedBy, Event};
+use crate::event::{EndedBy, Event, Said};
+use crate::verto::dialog::endings::Farewell;
 use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
 use crate::verto::message::server::{ServerBye, ServerCall};
 
@@ -16,19 +17,21 @@ impl Dialog {
         }
     }
 
-    pub(crate) fn on_ringing(&mut self, fx: &mut Effects) {
+    pub(crate) fn on_ringing(&mut self, said: Box<Said>, fx: &mut Effects) {
         if let Phase::Calling(calling) = &mut self.phase
             && !calling.rang
         {
             calling.rang = true;
             fx.push(Effect::Tell(Event::Ringing {
                 call: self.call.clone(),
+                said,
             }));
         }
     }
 
     /// Early media. A repeated one has no SDP with FreeSWITCH; with SDP it is the same call's, which stays as it is.
     pub(crate) fn on_media(&mut self, media: ServerCall, fx: &mut Effects) {
+        let said = media.said();
         if let (Phase::Calling(calling), Some(sdp)) = (&mut self.phase, media.sdp)
             && !calling.has_media
         {
@@ -36,6 +39,7 @@ impl Dialog {
             fx.push(Effect::Tell(Event::EarlyMedia {
                 call: self.call.clone(),
                 sdp,
+                said,
             }));
         }
     }
@@ -65,9 +69,7 @@ impl Dialog {
         fx.push(Effect::Tell(Event::Answered {
             call: self.call.clone(),
             sdp,
-            headers: answer.headers(),
-            client_state: answer.client_state.clone(),
-            variables: answer.told_variables(),
+            said: answer.said(),
         }));
     }
 
@@ -85,10 +87,11 @@ impl Dialog {
     }
 
     /// New media offered, after a lost socket or by itself. A newer offer replaces an older one.
-    pub(crate) fn on_attach(&mut self, sdp: String, fx: &mut Effects) {
-        if !self.is_live() {
-            return; // the bye is under way, or will be after the login
-        }
+    pub(crate) fn on_attach(&mut self, attach: ServerCall, fx: &mut Effects) {
+        let said = attach.said();
+        let Some(sdp) = attach.sdp.filter(|_| self.is_live()) else {
+            return; // nothing to answer; or the bye is under way, or will be after the login
+        };
         for deadline in [Deadline::Unanswered, Deadline::Untaken] {
             fx.push(Effect::Stop(deadline));
         }
@@ -99,6 +102,8 @@ impl Dialog {
             sdp,
             known: true,
             remote,
+            said,
+            ids: self.ids.clone(),
         }));
         self.phase = Phase::AttachOffered;
     }
@@ -111,7 +116,11 @@ impl Dialog {
                 .clone()
                 .or_else(|| bye.client_state_too.clone()),
         );
-        let detail = bye.sip_reason;
-        self.end_with(EndedBy::Remote, cause, detail, headers, client_state, fx);
+        let farewell = Farewell {
+            headers,
+            client_state,
+            sip: bye.sip(),
+        };
+        self.end_with(EndedBy::Remote, cause, bye.sip_reason, farewell, fx);
     }
 }

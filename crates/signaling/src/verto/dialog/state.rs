@@ -3,9 +3,9 @@
 use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
-use crate::event::Event;
+use crate::event::{Event, PlatformIds};
 use crate::verto::message::server::ServerCall;
-use crate::verto::wording::{Sides, Wish};
+use crate::verto::wording::{ByeExtras, Sides, Wish};
 
 /// What a step wants done, in this order.
 #[derive(Debug)]
@@ -29,15 +29,7 @@ pub(crate) struct Dialog {
     pub(super) adrift: bool,
     /// The server holds it, as far as it has told us.
     pub(super) held: bool,
-    pub(super) ids: Ids,
-}
-
-/// The platform's own names of a call.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ids {
-    session: Option<String>,
-    leg: Option<String>,
-    control: Option<String>,
+    pub(super) ids: Box<PlatformIds>,
 }
 
 /// `Over` is the only phase without a way out: the session forgets the dialog.
@@ -77,13 +69,13 @@ impl Dialog {
             phase: Phase::Calling(Calling::default()),
             adrift: false,
             held: false,
-            ids: Ids::default(),
+            ids: Box::default(),
         }
     }
 
     /// Somebody calls us.
     pub(crate) fn incoming(call: CallId, invite: ServerCall, fx: &mut Effects) -> Self {
-        let (caller, headers) = (invite.remote(), invite.headers());
+        let caller = invite.remote();
         let sides = Sides {
             remote: caller.clone(),
             ..Sides::default()
@@ -93,9 +85,8 @@ impl Dialog {
             call: call.clone(),
             caller,
             sdp: invite.sdp.clone(),
-            headers,
-            client_state: invite.client_state.clone(),
-            variables: invite.told_variables(),
+            said: invite.said(),
+            ids: invite.ids(),
         }));
         let mut dialog = Self {
             call,
@@ -103,7 +94,7 @@ impl Dialog {
             phase: Phase::Offered,
             adrift: false,
             held: false,
-            ids: Ids::default(),
+            ids: Box::default(),
         };
         dialog.on_ids(&invite, fx);
         dialog
@@ -122,6 +113,8 @@ impl Dialog {
             sdp,
             known: false,
             remote,
+            said: attach.said(),
+            ids: attach.ids(),
         }));
         let mut dialog = Self {
             call,
@@ -129,7 +122,7 @@ impl Dialog {
             phase: Phase::AttachOffered,
             adrift: false,
             held: false,
-            ids: Ids::default(),
+            ids: Box::default(),
         };
         dialog.on_ids(&attach, fx);
         dialog
@@ -141,7 +134,7 @@ impl Dialog {
         if online {
             fx.push(Effect::Send(Wish::Bye {
                 cause: cause.clone(),
-                headers: Vec::new(),
+                extras: ByeExtras::default(),
             }));
         }
         let sides = Sides::default();
@@ -151,7 +144,7 @@ impl Dialog {
             phase: Phase::Leaving(cause),
             adrift: false,
             held: false,
-            ids: Ids::default(),
+            ids: Box::default(),
         }
     }
 
@@ -159,19 +152,17 @@ impl Dialog {
     pub(crate) fn on_ids(&mut self, message: &ServerCall, fx: &mut Effects) {
         let known =
             |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
-        let ids = Ids {
+        let ids = Box::new(PlatformIds {
             session: known(&message.telnyx_session_id, &self.ids.session),
             leg: known(&message.telnyx_leg_id, &self.ids.leg),
-            control: known(&message.telnyx_call_control_id, &self.ids.control),
-        };
+            call_control: known(&message.telnyx_call_control_id, &self.ids.call_control),
+        });
         if ids == self.ids || !self.is_live() {
             return;
         }
         fx.push(Effect::Tell(Event::CallIds {
             call: self.call.clone(),
-            session_id: ids.session.clone(),
-            leg_id: ids.leg.clone(),
-            call_control_id: ids.control.clone(),
+            ids: ids.clone(),
         }));
         self.ids = ids;
     }

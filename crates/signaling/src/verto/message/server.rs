@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::event::Party;
+use crate::event::{Party, PlatformIds, Said, SipEnd};
 use crate::verto::lenient;
 use crate::verto::message::both::Chat;
 use crate::verto::message::dialog_params::DialogParams;
@@ -165,6 +165,24 @@ impl ServerCall {
         }
     }
 
+    /// What the message says beside its purpose.
+    pub fn said(&self) -> Box<Said> {
+        Box::new(Said {
+            headers: self.headers(),
+            client_state: self.client_state.clone(),
+            variables: self.told_variables(),
+        })
+    }
+
+    /// How the platform names the call, as far as this message says.
+    pub fn ids(&self) -> Box<PlatformIds> {
+        Box::new(PlatformIds {
+            session: self.telnyx_session_id.clone(),
+            leg: self.telnyx_leg_id.clone(),
+            call_control: self.telnyx_call_control_id.clone(),
+        })
+    }
+
     /// The extra headers as pairs.
     pub fn headers(&self) -> Vec<(String, String)> {
         let headers = self
@@ -219,6 +237,12 @@ pub struct ServerBye {
         skip_serializing_if = "Option::is_none"
     )]
     pub sip_reason: Option<String>,
+    /// SIP `Call-ID` of the leg behind the gateway (Telnyx).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sip_call_id: Option<String>,
     /// Opaque state of the application, base64 (Telnyx).
     #[serde(
         deserialize_with = "lenient::text",
@@ -242,6 +266,15 @@ pub struct ServerBye {
 }
 
 impl ServerBye {
+    /// How the SIP leg behind the gateway ended.
+    pub fn sip(&self) -> Box<SipEnd> {
+        Box::new(SipEnd {
+            code: self.sip_code,
+            reason: self.sip_reason.clone(),
+            call_id: self.sip_call_id.clone(),
+        })
+    }
+
     /// The extra headers as pairs.
     pub fn headers(&self) -> Vec<(String, String)> {
         let params = self.dialog_params.as_ref();

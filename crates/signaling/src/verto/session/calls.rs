@@ -16,7 +16,7 @@ use crate::verto::requests::{Pending, Purpose};
 use crate::verto::rpc::Request;
 use crate::verto::session::errands::check_message;
 use crate::verto::session::machine::{Session, State};
-use crate::verto::wording::{Extras, Sides, Wish};
+use crate::verto::wording::{ByeExtras, Extras, Sides, Wish};
 
 /// Calls that one session may have; more incoming ones are turned away as a switch under overload would.
 const MOST_CALLS: usize = 256;
@@ -32,6 +32,9 @@ impl Session {
 
     pub(super) fn on_call_command(&mut self, command: Command, now: Instant) {
         let (online, name) = (self.is_open(), command.name());
+        if let Some(error) = self.config.dialect.cannot_carry(&command) {
+            return self.refuse_command(command, error);
+        }
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "the others are about no call"
@@ -71,10 +74,14 @@ impl Session {
             Command::Bye {
                 call,
                 cause,
+                sip_code,
                 headers,
-            } => self.command(&call, name, now, |dialog, fx| {
-                dialog.bye(cause, headers, online, fx)
-            }),
+            } => {
+                let extras = ByeExtras { headers, sip_code };
+                self.command(&call, name, now, |dialog, fx| {
+                    dialog.bye(cause, extras, online, fx)
+                });
+            }
             Command::Attach { .. } if matches!(self.state, State::AwaitingReady(_)) => {
                 self.hold(command)
             }
@@ -134,6 +141,26 @@ impl Session {
             Command::EndOfCandidates { call } => self.candidate(call, None, name, now),
             _ => {}
         }
+    }
+
+    /// Nothing of a command that says what the dialect cannot carry is done.
+    fn refuse_command(&mut self, command: Command, error: Error) {
+        let Some(call) = command.call().cloned() else {
+            return;
+        };
+        if !matches!(command, Command::Invite { .. }) || self.dialogs.contains_key(&call) {
+            return self.tell(Event::CommandFailed { call, error });
+        }
+        self.tell(Event::Ended {
+            call,
+            by: EndedBy::Local,
+            cause: Cause::FACILITY_NOT_IMPLEMENTED,
+            detail: Some(error.to_string()),
+            elsewhere: false,
+            headers: Vec::new(),
+            client_state: None,
+            sip: Box::default(),
+        });
     }
 
     fn replace(&mut self, call: CallId, with: CallId, name: &'static str, now: Instant) {
@@ -199,6 +226,7 @@ impl Session {
                 elsewhere: false,
                 headers: Vec::new(),
                 client_state: None,
+                sip: Box::default(),
             });
         }
         let mut fx = Effects::new();
@@ -281,15 +309,11 @@ impl Session {
                 reason = "the rest is acknowledged and otherwise ignored"
             )]
             match method {
-                Method::Ringing => dialog.on_ringing(fx),
+                Method::Ringing => dialog.on_ringing(message.said(), fx),
                 Method::Media => dialog.on_media(message, fx),
                 Method::Answer => dialog.on_answer(message, online, fx),
                 Method::Display => dialog.on_display(message, fx),
-                Method::Attach => {
-                    if let Some(sdp) = message.sdp {
-                        dialog.on_attach(sdp, fx);
-                    }
-                }
+                Method::Attach => dialog.on_attach(message, fx),
                 _ => {}
             }
         });
@@ -326,8 +350,8 @@ impl Session {
         if self.dialogs.len() >= MOST_CALLS {
             if self.is_open() {
                 let cause = Cause::NORMAL_TEMPORARY_FAILURE;
-                let headers = Vec::new();
-                self.wish(&call, &Sides::default(), Wish::Bye { cause, headers }, now);
+                let extras = ByeExtras::default();
+                self.wish(&call, &Sides::default(), Wish::Bye { cause, extras }, now);
             }
             return;
         }

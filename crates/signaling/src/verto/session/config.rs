@@ -1,6 +1,7 @@
 //! What a session needs to know for its whole life.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use crate::auth::login::Login;
@@ -8,7 +9,17 @@ use crate::auth::refresh::TokenRefresh;
 use crate::backoff::Backoff;
 use crate::deadlines::Timers;
 use crate::remembered::Remembered;
+use crate::variable::Variable;
 use crate::verto::dialect::differences::Dialect;
+
+/// Where the gateway's proxy is to send a client (`rtc_ip` and `rtc_port` of the URL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyTarget {
+    /// `rtc_ip`.
+    pub ip: IpAddr,
+    /// `rtc_port`.
+    pub port: u16,
+}
 
 /// What a session needs to know for its whole life.
 #[derive(Clone, Debug)]
@@ -38,12 +49,18 @@ pub struct Config {
     pub region: Option<String>,
     /// Never ask for the instance of the gateway that we were at last (Telnyx).
     pub skip_instance: bool,
+    /// Where the gateway's proxy is to send us; then neither an instance is asked for nor the canary (Telnyx).
+    pub proxy_target: Option<ProxyTarget>,
+    /// Use the instances that get new releases first (Telnyx).
+    pub canary: bool,
+    /// Have the gateway's proxy skip its look-up of who we are (Telnyx).
+    pub skip_trailing: bool,
     /// Offers and answers are sent before all candidates are known, and these follow (Telnyx).
     pub trickle: bool,
     /// Variables of each call of this session.
-    pub user_variables: BTreeMap<String, String>,
+    pub user_variables: BTreeMap<String, Variable>,
     /// Facts for the server's directory.
-    pub login_params: BTreeMap<String, String>,
+    pub login_params: BTreeMap<String, Variable>,
 }
 
 impl Config {
@@ -61,6 +78,9 @@ impl Config {
             token_refresh: None,
             region: None,
             skip_instance: false,
+            proxy_target: None,
+            canary: false,
+            skip_trailing: false,
             trickle: false,
             user_variables: BTreeMap::new(),
             login_params: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::auth::jwt::Lifetime;
 use crate::auth::login::Login;
-use crate::deadlines::{Deadline, Owner};
+use crate::deadlines::{Deadline, Owner, Timers};
 use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::{CloseReason, Output};
@@ -12,6 +12,7 @@ use crate::verto::address::{with_query, with_region};
 use crate::verto::dialog::state::Effects;
 use crate::verto::requests::Purpose;
 use crate::verto::session::machine::{Session, State};
+use crate::verto::wording::ByeExtras;
 
 /// A session that was ready for this long has shown that the server is well; failures count from zero again.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -49,20 +50,32 @@ impl Session {
     }
 
     fn url(&self) -> String {
+        let gateway = self.config.dialect.gateway_fields;
+        let target = self.config.proxy_target.filter(|_| gateway);
+        let target = target.map(|target| (target.ip.to_string(), target.port.to_string()));
+        let canary = self.config.canary && gateway && target.is_none();
         let mut parameters = Vec::new();
-        let token = self
-            .memory
-            .voice_sdk_id
-            .as_deref()
-            .filter(|_| self.config.dialect.gateway_fields);
-        if let Some(token) = token {
+        // Whoever names the place to go, or wants to see the canary first, does not go where it was last.
+        let free = target.is_none() && (!canary || self.memory.canary_seen);
+        let token = self.memory.voice_sdk_id.as_deref();
+        if let Some(token) = token.filter(|_| gateway && free) {
             parameters.push(("voice_sdk_id", token));
             if self.memory.skip_instance || self.config.skip_instance {
                 parameters.push(("skip_last_voice_sdk_id", "true"));
             }
         }
+        if let Some((ip, port)) = &target {
+            parameters.push(("rtc_ip", ip));
+            parameters.push(("rtc_port", port));
+        }
+        if canary {
+            parameters.push(("canary", "true"));
+        }
+        if self.config.skip_trailing && gateway {
+            parameters.push(("skip_trailing", "true"));
+        }
         let region = self.config.region.as_deref();
-        match region.filter(|_| self.config.dialect.gateway_fields && !self.memory.region_failed) {
+        match region.filter(|_| gateway && !self.memory.region_failed) {
             Some(region) => with_query(&with_region(&self.config.server, region), &parameters),
             None => with_query(&self.config.server, &parameters),
         }
@@ -136,7 +149,11 @@ impl Session {
                 Some(rest) => rest,
                 None => return self.park(cause, now),
             },
-            DisconnectCause::NotRegistered if self.tries.duel => self.config.timers.refused,
+            // Whoever never tries a refused login again still rests from a fight, and then comes back.
+            DisconnectCause::NotRegistered if self.tries.duel => match self.config.timers.refused {
+                Duration::ZERO => Timers::default().refused,
+                rest => rest,
+            },
             DisconnectCause::Asked => Duration::ZERO,
             DisconnectCause::Connect(_)
             | DisconnectCause::Closed(_)
@@ -243,7 +260,9 @@ impl Session {
         if self.state == State::Stopping {
             return;
         }
-        self.step_all(now, |dialog, fx| dialog.bye(None, Vec::new(), online, fx));
+        self.step_all(now, |dialog, fx| {
+            dialog.bye(None, ByeExtras::default(), online, fx)
+        });
         if !online {
             return self.stop();
         }

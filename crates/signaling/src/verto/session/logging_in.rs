@@ -102,6 +102,7 @@ impl Session {
             self.memory.sessid = Some(sessid);
         }
         self.memory.heard = Some(now);
+        self.memory.canary_seen = self.config.canary;
         self.tell(Event::LoggedIn {
             sessid: self.memory.sessid.clone().unwrap_or_default(),
         });

@@ -102,6 +102,8 @@ pub(super) struct Memory {
     pub(super) voice_sdk_id: Option<String>,
     /// The last instance of the gateway failed us: ask for another.
     pub(super) skip_instance: bool,
+    /// An instance that gets new releases first has taken our login.
+    pub(super) canary_seen: bool,
     /// The region could not be reached: the next attempt leaves the choice to the server.
     pub(super) region_failed: bool,
     /// `call_report_id` told last.

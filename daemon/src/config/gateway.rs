@@ -1,0 +1,202 @@
+//! Reads what an account says of the gateway behind its server: environment, routing, and the rest after a refused login.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use offhook_engine::config::AccountConfig;
+use offhook_engine::ice::{Environment, IceServers};
+use offhook_engine::vocabulary::{Dialect, ProxyTarget, Variable};
+use toml::Spanned;
+
+use crate::config::account::Blame;
+use crate::config::checked::{choice, duration, value};
+use crate::config::error::Fault;
+use crate::config::raw::{RawAccount, RawVariables, Text};
+
+/// `environment`, which only Telnyx has.
+pub(crate) fn environment(
+    raw: &RawAccount,
+    dialect: Dialect,
+) -> Result<Option<Environment>, Blame> {
+    let Some(text) = &raw.environment else {
+        return Ok(None);
+    };
+    let wanted = match text.get_ref().as_str() {
+        "production" => Environment::Production,
+        "development" => Environment::Development,
+        _ => {
+            return Err(choice(
+                "environment",
+                text,
+                &["production", "development"],
+                "\"production\" or \"development\"",
+            ));
+        }
+    };
+    only_gateway("environment", text.get_ref(), text.span().start, dialect)?;
+    Ok(Some(wanted))
+}
+
+/// The rest; `environment` has been read before, since the server's URL may follow from it.
+pub(crate) fn read(
+    raw: &RawAccount,
+    environment: Option<Environment>,
+    account: &mut AccountConfig,
+) -> Result<(), Blame> {
+    let dialect = account.dialect;
+    if let (Some(environment), None) = (environment, &raw.ice_servers) {
+        account.ice.servers = IceServers::Environment(environment);
+    }
+    let flag = |key: &'static str, wanted: &Option<Spanned<bool>>| match wanted {
+        Some(wanted) if *wanted.get_ref() => {
+            only_gateway(key, "true", wanted.span().start, dialect).map(|()| true)
+        }
+        Some(_) | None => Ok(false),
+    };
+    account.skip_instance = flag("skip_last_voice_sdk_id", &raw.skip_last_voice_sdk_id)?;
+    account.canary = flag("canary", &raw.canary)?;
+    account.skip_trailing = flag("skip_trailing", &raw.skip_trailing)?;
+    account.proxy_target = proxy_target(raw, dialect)?;
+    if let (Some(wanted), true, Some(_)) = (&raw.canary, account.canary, account.proxy_target) {
+        let why = "`rtc_ip` names the place to go, and the gateway then looks for no canary";
+        let fault = value("canary", "true", why.to_owned(), "one of the two");
+        return Err((Some(wanted.span().start), fault));
+    }
+    if let Some(text) = &raw.origin {
+        account.connect.origin = Some(origin(text)?);
+    }
+    if let Some(pause) = &raw.refused_retry {
+        account.refused_retry = duration("refused_retry", pause)?;
+        account.refused_cap = account.refused_cap.max(account.refused_retry);
+    }
+    if let Some(pause) = &raw.refused_retry_max {
+        account.refused_cap = duration("refused_retry_max", pause)?;
+        if account.refused_cap < account.refused_retry {
+            let fault = value(
+                "refused_retry_max",
+                &pause.get_ref().written(),
+                format!(
+                    "it is shorter than `refused_retry` ({} s)",
+                    account.refused_retry.as_secs()
+                ),
+                "the longest pause after refused logins, such as \"1h\" in seconds: 3600",
+            );
+            return Err((Some(pause.span().start), fault));
+        }
+    }
+    account.user_variables = variables("user_variables", &raw.user_variables, dialect)?;
+    account.login_params = variables("login_params", &raw.login_params, dialect)?;
+    account.start_muted = raw.start_muted.unwrap_or_default();
+    Ok(())
+}
+
+fn proxy_target(raw: &RawAccount, dialect: Dialect) -> Result<Option<ProxyTarget>, Blame> {
+    let missing = |key, present: &'static str, start: usize| {
+        let fault = Fault::Missing {
+            key,
+            table: format!("an account with `{present}`"),
+            meaning: "the gateway's proxy takes both or none",
+        };
+        (Some(start), fault)
+    };
+    let (text, port) = match (&raw.rtc_ip, &raw.rtc_port) {
+        (None, None) => return Ok(None),
+        (Some(text), Some(port)) => (text, port),
+        (Some(text), None) => return Err(missing("rtc_port", "rtc_ip", text.span().start)),
+        (None, Some(port)) => return Err(missing("rtc_ip", "rtc_port", port.span().start)),
+    };
+    only_gateway("rtc_ip", text.get_ref(), text.span().start, dialect)?;
+    let ip: IpAddr = text.get_ref().parse().map_err(|_| {
+        let why = "it is no IP address".to_owned();
+        let fault = value(
+            "rtc_ip",
+            text.get_ref(),
+            why,
+            "an address such as \"192.0.2.7\"",
+        );
+        (Some(text.span().start), fault)
+    })?;
+    let number = *port.get_ref();
+    match u16::try_from(number) {
+        Ok(port) if port > 0 => Ok(Some(ProxyTarget { ip, port })),
+        _ => {
+            let why = "it is no port".to_owned();
+            let fault = value("rtc_port", &number.to_string(), why, "1 to 65535");
+            Err((Some(port.span().start), fault))
+        }
+    }
+}
+
+/// An origin as browsers send it (RFC 6454, section 6.1): scheme, host, perhaps a port.
+fn origin(text: &Text) -> Result<String, Blame> {
+    let written = text.get_ref();
+    let rest = written
+        .strip_prefix("https://")
+        .or_else(|| written.strip_prefix("http://"));
+    let host = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+    if rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(host)) {
+        return Ok(written.clone());
+    }
+    let why = "it is no scheme with a host".to_owned();
+    let fault = value(
+        "origin",
+        written,
+        why,
+        "an origin such as \"https://kiosk.example\"",
+    );
+    Err((Some(text.span().start), fault))
+}
+
+fn variables(
+    key: &'static str,
+    raw: &RawVariables,
+    dialect: Dialect,
+) -> Result<BTreeMap<String, Variable>, Blame> {
+    raw.iter()
+        .map(
+            |(name, written)| match variable(written.get_ref(), dialect) {
+                Ok(value) => Ok((name.clone(), value)),
+                Err(why) => {
+                    let shown = format!("{name} = ...");
+                    let expected = "single values: text, true, false, or (Telnyx) numbers";
+                    Err((
+                        Some(written.span().start),
+                        value(key, &shown, why, expected),
+                    ))
+                }
+            },
+        )
+        .collect()
+}
+
+fn variable(written: &toml::Value, dialect: Dialect) -> Result<Variable, String> {
+    let number = match written {
+        toml::Value::String(text) => return Ok(text.clone().into()),
+        toml::Value::Boolean(flag) => return Ok((*flag).into()),
+        toml::Value::Integer(number) => Some((*number).into()),
+        toml::Value::Float(number) => serde_json::Number::from_f64(*number),
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
+    };
+    match number {
+        Some(number) if dialect.number_variables => Ok(Variable::Number(number)),
+        Some(_) => Err(format!(
+            "a {} server drops numbers without a word, so write it as text",
+            dialect.name
+        )),
+        None => Err("it is no single value".to_owned()),
+    }
+}
+
+fn only_gateway(
+    key: &'static str,
+    written: &str,
+    start: usize,
+    dialect: Dialect,
+) -> Result<(), Blame> {
+    if dialect.gateway_fields {
+        return Ok(());
+    }
+    let why = format!("a {} server has no such thing", dialect.name);
+    let expected = "it in an account at Telnyx only";
+    Err((Some(start), value(key, written, why, expected)))
+}
