@@ -265,11 +265,16 @@ fn ringing_only_by_180_and_early_media_by_each_fork() {
     let early = |sdp: &str| Event::EarlyMedia {
         call: call.clone(),
         sdp: sdp.to_owned(),
+        said: Box::default(),
     };
     let trying = Event::Trying { call: call.clone() };
     assert_eq!(world.take_events(), [trying, early("early one")]);
     world.say(FLOW, &tagged(&request, 180, "two", &[CONTACT]).to_text());
-    assert_eq!(world.take_events(), [Event::Ringing { call: call.clone() }]);
+    let rings = world.take_events();
+    assert!(
+        matches!(rings.as_slice(), [Event::Ringing { .. }]),
+        "{rings:?}"
+    );
     world.say(
         FLOW,
         &with_sdp(tagged(&request, 183, "two", &[CONTACT]), "early two"),

@@ -284,6 +284,7 @@ pub(crate) fn bye(call: &CallId) -> Command {
     Command::Bye {
         call: call.clone(),
         cause: None,
+        sip_code: None,
         headers: Vec::new(),
     }
 }

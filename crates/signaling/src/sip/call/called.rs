@@ -8,7 +8,9 @@ use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::event::{EndedBy, Event, Party};
 use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
+use crate::sip::call::reason;
 use crate::sip::call::session_timer::{self, SessionTimer};
 use crate::sip::call::state::{Call, Called, Phase, Unacked, Up};
 use crate::sip::config::{Config, Reliable};
@@ -55,12 +57,14 @@ impl Call {
             // RFC 3262, 3: from 1 to 2^31 - 1; low enough to count up from.
             last_rseq: core.rng.random_range(1..=0x3fff_ffff),
             unacked: None,
+            refusal: None,
             replaces,
         };
         let mut call = Self {
             id: id.clone(),
             flow,
             auth: Authorization::default(),
+            sip_call_id: request.ids.call_id.clone(),
             least_session: session_timer::LEAST,
             phase: Phase::Called(Box::new(called)),
         };
@@ -74,9 +78,8 @@ impl Call {
             call: id,
             caller,
             sdp,
-            headers: request.headers.others(),
-            client_state: None,
-            variables: Vec::new(),
+            said: reason::said(&request.headers),
+            ids: Box::default(),
         });
         Some(call)
     }
@@ -181,7 +184,7 @@ impl Call {
             EndedBy::Timeout,
             Cause::RECOVERY_ON_TIMER_EXPIRE,
             Some("the caller did not acknowledge the ringing".to_owned()),
-            Vec::new(),
+            Over::default(),
             core,
         );
     }

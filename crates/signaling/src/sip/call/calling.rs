@@ -6,8 +6,9 @@ use std::time::Instant;
 use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::error::Error;
-use crate::event::{EndedBy, Event};
+use crate::event::{EndedBy, Event, SipEnd};
 use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
 use crate::sip::call::reason;
 use crate::sip::call::requests::{answer_ack, stray_bye};
@@ -92,6 +93,7 @@ impl Call {
             id: wish.id,
             flow,
             auth: Authorization::default(),
+            sip_call_id: draft.call_id.clone(),
             least_session: session_timer::LEAST,
             phase: Phase::Over,
         };
@@ -140,7 +142,7 @@ impl Call {
             return;
         }
         if tag.is_empty() {
-            return self.on_ringing(response.status, core);
+            return self.on_ringing(response, core);
         }
         let known = calling
             .forks
@@ -175,7 +177,7 @@ impl Call {
             calling.forks.insert(at, fork);
         }
         if taken {
-            self.on_ringing(response.status, core);
+            self.on_ringing(response, core);
         }
     }
 
@@ -215,19 +217,21 @@ impl Call {
             core.tell(Event::EarlyMedia {
                 call: self.id.clone(),
                 sdp,
+                said: reason::said(&response.headers),
             });
         }
         true
     }
 
     /// Only 180 rings (RFC 3960, 3.2).
-    fn on_ringing(&mut self, status: u16, core: &mut Core) {
+    fn on_ringing(&mut self, response: &Response, core: &mut Core) {
         let Phase::Calling(calling) = &mut self.phase else {
             return;
         };
-        if status == 180 && !std::mem::replace(&mut calling.rang, true) {
+        if response.status == 180 && !std::mem::replace(&mut calling.rang, true) {
             core.tell(Event::Ringing {
                 call: self.id.clone(),
+                said: reason::said(&response.headers),
             });
         }
     }
@@ -276,9 +280,7 @@ impl Call {
         let answered = |sdp| Event::Answered {
             call: id.clone(),
             sdp,
-            headers: response.headers.others(),
-            client_state: None,
-            variables: Vec::new(),
+            said: reason::said(&response.headers),
         };
         let shown = fork.as_ref().and_then(|fork| fork.answer.clone());
         let reliable = fork.as_ref().is_some_and(|fork| fork.reliable);
@@ -410,7 +412,18 @@ impl Call {
             .or(words)
             .unwrap_or_else(|| format!("{} {reason}", response.status));
         let by = reason::refuser(response.status);
-        self.end(by, cause, Some(detail), response.headers.others(), core);
+        let sip = SipEnd {
+            code: Some(response.status),
+            reason: Some(reason),
+            call_id: None,
+        };
+        self.end(
+            by,
+            cause,
+            Some(detail),
+            Over::by(&response.headers, sip),
+            core,
+        );
     }
 
     /// No answer at all within the transaction's time, or its connection is gone.
@@ -423,7 +436,7 @@ impl Call {
                     (EndedBy::Timeout, "the server did not answer the INVITE")
                 };
                 let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
-                self.end(by, cause, Some(detail.to_owned()), Vec::new(), core);
+                self.end(by, cause, Some(detail.to_owned()), Over::default(), core);
             }
             Phase::Leaving(leaving) => {
                 leaving.invite = None;

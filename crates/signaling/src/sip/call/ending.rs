@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::cause::Cause;
-use crate::event::{EndedBy, Event};
+use crate::event::{EndedBy, Event, SipEnd};
 use crate::sip::call::reason;
 use crate::sip::call::state::{Call, Leaving, Phase, Up};
 use crate::sip::deadline::{Deadline, TRANSACTION};
@@ -14,6 +14,22 @@ use crate::sip::session::core::Core;
 use crate::sip::session::owner::{InCall, Owner};
 use crate::sip::transaction::draft;
 
+/// What the last message of a call said.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sip) struct Over {
+    headers: Vec<(String, String)>,
+    sip: SipEnd,
+}
+
+impl Over {
+    pub(in crate::sip) fn by(headers: &crate::sip::message::headers::Headers, sip: SipEnd) -> Self {
+        Self {
+            headers: headers.others(),
+            sip,
+        }
+    }
+}
+
 impl Call {
     /// Tells the end. What is still under way goes on in [`Phase::Leaving`] where the caller put it there before.
     pub(in crate::sip) fn end(
@@ -21,10 +37,10 @@ impl Call {
         by: EndedBy,
         cause: Cause,
         detail: Option<String>,
-        headers: Vec<(String, String)>,
+        over: Over,
         core: &mut Core,
     ) {
-        self.tell_end(by, cause, detail, false, headers, core);
+        self.tell_end(by, cause, detail, false, over, core);
         self.phase = Phase::Over;
     }
 
@@ -34,7 +50,7 @@ impl Call {
         cause: Cause,
         detail: Option<String>,
         elsewhere: bool,
-        headers: Vec<(String, String)>,
+        over: Over,
         core: &mut Core,
     ) {
         core.deadlines.clear_owner(&Owner::Call(self.id.clone()));
@@ -44,8 +60,12 @@ impl Call {
             cause,
             detail,
             elsewhere,
-            headers,
+            headers: over.headers,
             client_state: None,
+            sip: Box::new(SipEnd {
+                call_id: Some(self.sip_call_id.clone()),
+                ..over.sip
+            }),
         });
     }
 
@@ -71,6 +91,7 @@ impl Call {
     pub(in crate::sip) fn hang_up(
         &mut self,
         cause: Option<Cause>,
+        sip_code: Option<u16>,
         headers: &[(String, String)],
         core: &mut Core,
         now: Instant,
@@ -80,7 +101,12 @@ impl Call {
             Phase::Called(_) => Cause::CALL_REJECTED,
             Phase::Up(_) | Phase::Leaving(_) | Phase::Over => Cause::NORMAL_CLEARING,
         };
-        let cause = cause.unwrap_or(usual);
+        let cause = cause
+            .or_else(|| sip_code.and_then(Cause::from_sip))
+            .unwrap_or(usual);
+        if let (Phase::Called(called), Some(status)) = (&mut self.phase, sip_code) {
+            called.refusal = Some(status);
+        }
         self.close(EndedBy::Local, cause, None, headers, core, now);
     }
 
@@ -96,7 +122,7 @@ impl Call {
     ) {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Calling(calling) => {
-                self.tell_end(by, cause.clone(), detail, false, Vec::new(), core);
+                self.tell_end(by, cause.clone(), detail, false, Over::default(), core);
                 let mut leaving = Leaving {
                     invite: Some(calling.branch),
                     reason: reason::write(&cause),
@@ -106,8 +132,8 @@ impl Call {
                 self.phase = Phase::Leaving(leaving);
             }
             Phase::Called(called) => {
-                self.tell_end(by, cause.clone(), detail, false, Vec::new(), core);
-                let status = reason::status(&cause);
+                self.tell_end(by, cause.clone(), detail, false, Over::default(), core);
+                let status = called.refusal.unwrap_or_else(|| reason::status(&cause));
                 if let Some(bare) = core
                     .servers
                     .get(&called.key)
@@ -124,7 +150,7 @@ impl Call {
             }
             Phase::Up(mut up) => {
                 self.refuse_their_offer(&mut up, core, now);
-                self.tell_end(by, cause.clone(), detail, false, Vec::new(), core);
+                self.tell_end(by, cause.clone(), detail, false, Over::default(), core);
                 // RFC 3261, 15: the callee sends no BYE before the ACK.
                 if up.unacked.is_some() {
                     up.bye_after_ack = Some(cause);
@@ -234,7 +260,7 @@ impl Call {
             cause,
             said.text,
             said.elsewhere,
-            Vec::new(),
+            Over::default(),
             core,
         );
         self.phase = Phase::Over;
@@ -262,7 +288,7 @@ impl Call {
                     cause,
                     said.text,
                     said.elsewhere,
-                    headers.others(),
+                    Over::by(headers, SipEnd::default()),
                     core,
                 );
             }
@@ -277,7 +303,7 @@ impl Call {
                     core.answer(&called.key, OutgoingResponse::to(&bare, 487, &tag), now);
                 }
                 let cause = Cause::ORIGINATOR_CANCEL;
-                self.tell_end(EndedBy::Remote, cause, None, false, Vec::new(), core);
+                self.tell_end(EndedBy::Remote, cause, None, false, Over::default(), core);
             }
             Phase::Leaving(_) => core.deadlines.clear_owner(&Owner::Call(self.id.clone())),
             calling @ (Phase::Calling(_) | Phase::Over) => self.phase = calling,

@@ -1,7 +1,7 @@
 //! Why a call ended, in the words of SIP: status codes and Reason (RFC 3326).
 
 use crate::cause::Cause;
-use crate::event::EndedBy;
+use crate::event::{EndedBy, Said as EventSaid};
 use crate::sip::message::HeaderName;
 use crate::sip::message::headers::Headers;
 use crate::sip::message::params::Params;
@@ -75,4 +75,13 @@ pub(in crate::sip) fn of_refusal(status: u16, headers: &Headers) -> (Cause, Opti
         .or_else(|| Cause::from_sip(status))
         .unwrap_or(Cause::NORMAL_TEMPORARY_FAILURE);
     (cause, said.text)
+}
+
+/// What a message says beside its purpose.
+pub(in crate::sip) fn said(headers: &Headers) -> Box<EventSaid> {
+    Box::new(EventSaid {
+        headers: headers.others(),
+        client_state: None,
+        variables: Vec::new(),
+    })
 }

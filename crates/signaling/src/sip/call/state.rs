@@ -18,6 +18,8 @@ pub(in crate::sip) struct Call {
     pub(in crate::sip) id: CallId,
     pub(in crate::sip) flow: FlowId,
     pub(in crate::sip) auth: Authorization,
+    /// Call-ID on the wire.
+    pub(in crate::sip) sip_call_id: String,
     /// Smallest session interval that the way allows (RFC 4028, 7.4).
     pub(in crate::sip) least_session: Duration,
     pub(in crate::sip) phase: Phase,
@@ -76,6 +78,8 @@ pub(in crate::sip) struct Called {
     pub(in crate::sip) last_rseq: u32,
     /// A reliable provisional answer waits for its PRACK.
     pub(in crate::sip) unacked: Option<Unacked>,
+    /// Status that the user refuses it with.
+    pub(in crate::sip) refusal: Option<u16>,
     /// The call that this one is to replace (RFC 3891).
     pub(in crate::sip) replaces: Option<CallId>,
 }

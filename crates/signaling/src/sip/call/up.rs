@@ -6,6 +6,7 @@ use crate::cause::Cause;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::sip::call::calling::target;
+use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
 use crate::sip::call::offers::{core_answer, core_answer_with, ends_dialog};
 use crate::sip::call::state::{Call, Phase, Referral};
@@ -435,7 +436,7 @@ impl Call {
             Phase::Up(_) => {
                 let detail = Some("no connection came back in time".to_owned());
                 let cause = Cause::NETWORK_OUT_OF_ORDER;
-                self.end(EndedBy::Network, cause, detail, Vec::new(), core);
+                self.end(EndedBy::Network, cause, detail, Over::default(), core);
             }
             Phase::Leaving(_) => self.phase = Phase::Over,
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => {}

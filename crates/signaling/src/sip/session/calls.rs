@@ -90,8 +90,16 @@ impl Session {
             reason = "what SIP has no word for is refused below"
         )]
         match command {
-            Command::Bye { cause, headers, .. } => {
-                self.with_call(id, |call, core| call.hang_up(cause, &headers, core, now));
+            Command::Bye {
+                cause,
+                sip_code,
+                headers,
+                ..
+            } => {
+                let status = sip_code.filter(|code| (400..700).contains(code));
+                self.with_call(id, |call, core| {
+                    call.hang_up(cause, status, &headers, core, now);
+                });
             }
             Command::Answer { sdp, headers, .. } if rings => {
                 let replaced = self
@@ -203,6 +211,7 @@ impl Session {
                 elsewhere: false,
                 headers: Vec::new(),
                 client_state: None,
+                sip: Box::default(),
             }),
         }
     }

@@ -186,7 +186,7 @@ impl Session {
             .set(Deadline::Stopping, Owner::Session, now + limit);
         let ids: Vec<_> = self.calls.keys().cloned().collect();
         for id in ids {
-            self.with_call(&id, |call, core| call.hang_up(None, &[], core, now));
+            self.with_call(&id, |call, core| call.hang_up(None, None, &[], core, now));
         }
         let ids: Vec<_> = self.core.flows.iter().map(|flow| flow.id).collect();
         for id in ids {
