@@ -37,6 +37,14 @@ if [ "$purpose" = test ]; then
 	want pulseaudio-utils have pactl
 	want libasound2-plugins sh -c 'ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so'
 	want coturn have turnserver
+	PATH=$PATH:/usr/sbin:/usr/local/sbin
+	want kamailio have kamailio
+	for module in websocket tls outbound presence extra utils; do
+		want kamailio-$module-modules dpkg -s kamailio-$module-modules
+	done
+	want rtpengine-daemon have rtpengine
+	want baresip-core have baresip
+	want python3 have python3
 	want iproute2 sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v ip'
 fi
 if [ -n "$packages" ]; then
