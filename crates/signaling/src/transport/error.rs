@@ -1,5 +1,6 @@
 //! Why a connection did not come about: the stage, the peer, one sentence, and what a person can do.
 
+use crate::transport::{fingerprint::CertificateFingerprint, verify::RSA_BITS};
 use std::{error::Error, fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The steps of a connection attempt, in their order.
@@ -49,6 +50,8 @@ pub struct ConnectError {
     pub server: String,
     /// `host:port` of the proxy that the attempt went through.
     pub proxy: Option<String>,
+    /// The certificate that was refused, if one was: who has compared it with the server's own may pin it.
+    pub certificate: Option<CertificateFingerprint>,
     /// What happened.
     pub fault: Fault,
 }
@@ -210,6 +213,35 @@ pub enum Fault {
     /// The server shows a CA certificate as its own.
     #[error("it shows a CA certificate as its own, which no client may accept")]
     CaAsServer,
+    /// The certificate is none of those that were pinned.
+    #[error(
+        "its certificate has the SHA-256 fingerprint {presented}, and `certificate_sha256` names {}",
+        Fingerprints(expected)
+    )]
+    OtherCertificate {
+        /// The fingerprints that were pinned.
+        expected: Vec<CertificateFingerprint>,
+        /// That of the certificate that the server shows.
+        presented: CertificateFingerprint,
+    },
+    /// A certificate of X.509 version 1: no chain of it is checked anywhere here.
+    #[error(
+        "its certificate is of X.509 version 1, as FreeSWITCH makes it by itself, which the TLS library does not read"
+    )]
+    OldCertificate,
+    /// The certificate's key is too short or too long.
+    #[error(
+        "the RSA key of its certificate has {bits} bits, and the TLS library takes only {} to {}",
+        RSA_BITS.start(),
+        RSA_BITS.end()
+    )]
+    KeyLength {
+        /// Length of its modulus.
+        bits: usize,
+    },
+    /// The handshake was not signed with the certificate's key.
+    #[error("it shows a certificate whose private key it does not have")]
+    ForeignKey,
     /// The certificate is refused for another reason.
     #[error("its certificate was refused: {0}")]
     Certificate(#[source] rustls::Error),
@@ -412,7 +444,8 @@ impl Fault {
             }
             Self::ProxyNotHttp => "check host and port in the proxy URL",
             Self::UnknownCa { ca_file: None } => {
-                "if the server has a CA of its own, set ca_file to the PEM file of that CA"
+                "if the server has a CA of its own, set ca_file to the PEM file of that CA; if it made its certificate itself, \
+                 pin that: certificate_sha256 with the fingerprint that `offhook doctor --live` shows"
             }
             Self::UnknownCa {
                 ca_file: Some(path),
@@ -435,6 +468,23 @@ impl Fault {
                 "give the server a certificate signed by its CA instead of the CA certificate itself"
             }
             Self::Certificate(_) => "give the server a certificate that fits",
+            Self::OtherCertificate { presented, .. } => {
+                return format!(
+                    "compare with what the server itself says (`openssl x509 -noout -fingerprint -sha256 -in wss.pem` there): if \
+                     its certificate was renewed, write {presented} into certificate_sha256; if not, somebody is in between, and \
+                     a login would hand them the password"
+                );
+            }
+            Self::OldCertificate => {
+                "pin it: certificate_sha256 with the fingerprint that `offhook doctor --live` shows, once it was compared with the \
+                 server's own; or give the server a certificate of version 3 with its name (subject alternative name)"
+            }
+            Self::KeyLength { .. } => {
+                "make a new key of 2048 bits or more for the server; no setting here can take this one"
+            }
+            Self::ForeignKey => {
+                "give the server the key that belongs to its certificate; if it has it, somebody else answers here in its name"
+            }
             Self::NotTls => {
                 "use ws:// if the server means this port to be unencrypted, or correct the port"
             }
@@ -532,6 +582,19 @@ impl fmt::Display for Names<'_> {
         }
         if self.0.len() > SHOWN {
             write!(f, " and {} more", self.0.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// Fingerprints as one clause.
+struct Fingerprints<'a>(&'a [CertificateFingerprint]);
+
+impl fmt::Display for Fingerprints<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fingerprint) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " and " };
+            write!(f, "{separator}{fingerprint}")?;
         }
         Ok(())
     }
