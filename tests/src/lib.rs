@@ -7,6 +7,7 @@ pub mod authority;
 pub mod browser;
 pub mod control;
 pub mod daemon;
+pub mod own_certificate;
 pub mod program;
 pub mod rest;
 pub mod rivals;

@@ -1,6 +1,7 @@
 //! What a person may get wrong in a configuration, and the sentence that each mistake gets.
 
 mod anonymous;
+mod trust;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

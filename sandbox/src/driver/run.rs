@@ -88,7 +88,13 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
 
     let plain = listen(settings.listen).await?;
     let tls = match settings.listen_tls {
-        Some(address) => Some((listen(address).await?, Tls::generate(address.ip())?)),
+        Some(address) => {
+            let tls = match &settings.tls_files {
+                Some((certificate, key)) => Tls::load(certificate, key)?,
+                None => Tls::generate(address.ip())?,
+            };
+            Some((listen(address).await?, tls))
+        }
         None => None,
     };
     let local = match settings.listen.ip() {
