@@ -26,6 +26,7 @@ use crate::switch::cause::{SYSTEM_SHUTDOWN, cause};
 use crate::switch::exchange::{Effect, Exchange, OwnCall};
 use crate::switch::leg::LegId;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice};
+use crate::verto::conference::Conferences;
 use crate::verto::frames::{INVALID_METHOD, INVALID_REQUEST};
 use crate::verto::line::Item;
 use crate::verto::mishaps::LateOffer;
@@ -111,6 +112,7 @@ pub(crate) struct Gateway {
     /// What is to go wrong.
     pub(super) wishes: Wishes,
     pub(super) late_offers: BTreeMap<Instant, Vec<LateOffer>>,
+    pub(super) conferences: Conferences,
     deadlines: BTreeSet<(Instant, SocketId)>,
     pub(super) outputs: VecDeque<Output>,
     rng: StdRng,
@@ -135,6 +137,7 @@ impl Gateway {
             names: BTreeMap::new(),
             legs: BTreeMap::new(),
             late_offers: BTreeMap::new(),
+            conferences: Conferences::default(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
             rng,
