@@ -122,6 +122,9 @@ pub(crate) struct Args {
     /// A file of faults, one a line; `#` begins a comment.
     #[arg(long, value_name = "FILE")]
     fault_plan: Vec<FaultFile>,
+    /// A method that the directory of the FreeSWITCH allows to nobody, such as verto.invite; may be given several times.
+    #[arg(long, value_name = "METHOD")]
+    deny: Vec<String>,
     /// What becomes of a user's older client when the same user logs in once more.
     #[arg(long, value_enum, default_value_t = SecondLogin::Usual)]
     second_login: SecondLogin,
@@ -182,6 +185,8 @@ pub(crate) struct Settings {
     pub(crate) faults: Wishes,
     /// What a second login does to the first.
     pub(crate) second_login: SecondLogin,
+    /// Methods that a FreeSWITCH allows to nobody.
+    pub(crate) denied: Vec<String>,
     /// How the assistant behaves.
     pub(crate) assistant: AssistantSettings,
 }
@@ -233,6 +238,7 @@ impl Args {
             },
             faults: faults.gateway,
             second_login: self.second_login,
+            denied: self.deny,
         }
     }
 }

@@ -194,6 +194,7 @@ impl Desk {
             rest: settings.rest.clone(),
             faults: settings.faults.clone(),
             second_login: settings.second_login,
+            denied: settings.denied.clone(),
             assistant: settings.assistant.clone(),
             wall: SystemTime::now(),
         };

@@ -42,6 +42,8 @@ pub(crate) struct GatewayConfig {
     pub(crate) rest: RestSettings,
     pub(crate) faults: Wishes,
     pub(crate) second_login: SecondLogin,
+    /// Methods that a FreeSWITCH allows to nobody.
+    pub(crate) denied: Vec<String>,
     pub(crate) assistant: AssistantSettings,
     /// The time of day at the start: tokens expire by it.
     pub(crate) wall: SystemTime,
@@ -258,11 +260,18 @@ impl Gateway {
         match (session, method) {
             (None, _) => self.on_first_request(id, face, request, method, now),
             (Some(session), _) if login => self.log_in_again(id, session, request, method, now),
+            (Some(_), Some(_)) if face.has_features && self.denies(&request.method) => {
+                self.refuse_method(id, request.id);
+            }
             (Some(session), Some(method)) => {
                 self.on_session_request(id, session, method, request, now);
             }
             (Some(_), None) => self.on_unknown_method(id, &request),
         }
+    }
+
+    fn denies(&self, method: &str) -> bool {
+        self.config.denied.iter().any(|denied| denied == method)
     }
 
     /// Which server the client takes us for, by its first request.

@@ -1,5 +1,7 @@
 //! Commands of the server: behind a permission of the configuration, and behind the server's own.
 
+use offhook_control::notice::Event;
+use offhook_tests::sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::phone::{Phone, server};
@@ -24,6 +26,7 @@ fn commands_run_where_configuration_and_server_allow_it() {
     ] {
         let why = may.refused(command);
         assert!(why.contains("Permission Denied"), "{why}");
+        assert!(why.contains("jsonrpc-allowed-jsapi"), "{why}");
     }
     let why = may.refused(&["fsapi", "nonsense"]);
     assert!(why.contains("INVALID CALL"), "{why}");
@@ -34,4 +37,30 @@ fn commands_run_where_configuration_and_server_allow_it() {
         let why = may_not.refused(&command);
         assert!(why.contains("server_commands"), "{why}");
     }
+}
+
+#[test]
+fn a_method_that_the_directory_does_not_allow_names_the_servers_setting() {
+    let denied = [
+        "--dialect",
+        "freeswitch",
+        "--deny",
+        "verto.invite",
+        "--deny",
+        "verto.info",
+    ];
+    let sandbox = Sandbox::start(&denied);
+    let mut phone = Phone::new(&sandbox, "demo-1");
+    let call = phone.control.call("9196");
+    let ended = phone.ended(&call);
+    assert!(
+        ended.reason.contains("jsonrpc-allowed-methods"),
+        "{ended:?}"
+    );
+    phone.run(&["message", "--to", "demo-2", "hello"]);
+    let remedy = phone.hear("the refusal", |event| match event {
+        Event::RequestFailed { remedy, .. } => remedy.clone(),
+        _ => None,
+    });
+    assert!(remedy.contains("jsonrpc-allowed-methods"), "{remedy}");
 }

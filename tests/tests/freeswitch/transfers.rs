@@ -91,12 +91,12 @@ fn a_transfer_that_fails_leaves_the_call_as_it_was() {
     // An echo has no partner that could be sent anywhere.
     let call = desk.call("9196");
     desk.run(&["transfer", "--to", "9197", &call]);
-    let failed =
-        |phone: &mut Phone, call: &str, words: &str| {
-            phone.wait_for(call, "the failure", |event| {
-            matches!(event, Event::RequestFailed { reason, .. } if reason.contains(words))
+    let failed = |phone: &mut Phone, call: &str, words: &str| {
+        phone.wait_for(call, "the failure", |event| {
+            matches!(event, Event::RequestFailed { reason, remedy: Some(remedy) }
+                if reason.contains(words) && remedy.contains("an announcement"))
         });
-        };
+    };
     failed(&mut desk, &call, "call is not bridged");
     desk.hears(&call);
     let other = desk.call("9197");
