@@ -20,6 +20,7 @@ pub mod no_proxy;
 pub mod options;
 pub mod outbox;
 pub mod proxy;
+mod remedy;
 mod socket;
 mod target;
 mod tcp;
