@@ -118,7 +118,7 @@ fn serve(config: Config, level: LogLevel) -> Result<(), Failure> {
 }
 
 /// Where systemd lets the service keep its state (`StateDirectory=`).
-fn usual_state_file() -> Option<PathBuf> {
+pub(crate) fn usual_state_file() -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os("STATE_DIRECTORY")?);
     Some(folder.join("offhookd.json"))
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -34,7 +35,7 @@ Faults of the REST API:
   rest-429=N, rest-500=N   every N-th request fails
   rest-lost=N              every N-th POST is carried out and not answered
 While it runs, a line on standard input makes something go wrong:
-  {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt or cut-frame; without user for all
+  {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt, cut-frame or lose-row; without user for all
   {\"fault\":\"refuse-login=-32001:2\"}           one more fault; {\"fault\":\"none\"} ends all of them, or a user's
   {\"state\":\"UNREGED\",\"user\":\"demo-1\"}         the gateway tells this state unasked";
 
@@ -58,6 +59,12 @@ pub(crate) struct Args {
     /// Port of the TLS listener; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0, requires = "tls")]
     tls_port: u16,
+    /// PEM file of a certificate to show in place of one made for this run.
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "tls_key"])]
+    tls_certificate: Option<PathBuf>,
+    /// PEM file of its key.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Which server to resemble; `auto` goes by the first message of each connection.
     #[arg(long, value_enum, default_value_t = DialectChoice::Auto)]
     dialect: DialectChoice,
@@ -115,6 +122,9 @@ pub(crate) struct Args {
     /// A file of faults, one a line; `#` begins a comment.
     #[arg(long, value_name = "FILE")]
     fault_plan: Vec<FaultFile>,
+    /// A method that the directory of the FreeSWITCH allows to nobody, such as verto.invite; may be given several times.
+    #[arg(long, value_name = "METHOD")]
+    deny: Vec<String>,
     /// What becomes of a user's older client when the same user logs in once more.
     #[arg(long, value_enum, default_value_t = SecondLogin::Usual)]
     second_login: SecondLogin,
@@ -157,6 +167,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Where the TLS listener goes, if there is one.
     pub(crate) listen_tls: Option<SocketAddr>,
+    /// Certificate and key for it, if they are not to be made.
+    pub(crate) tls_files: Option<(PathBuf, PathBuf)>,
     /// Which dialects are spoken.
     pub(crate) dialect: DialectChoice,
     /// Echo and sounds send silence.
@@ -173,6 +185,8 @@ pub(crate) struct Settings {
     pub(crate) faults: Wishes,
     /// What a second login does to the first.
     pub(crate) second_login: SecondLogin,
+    /// Methods that a FreeSWITCH allows to nobody.
+    pub(crate) denied: Vec<String>,
     /// How the assistant behaves.
     pub(crate) assistant: AssistantSettings,
 }
@@ -199,6 +213,7 @@ impl Args {
             listen_tls: self
                 .tls
                 .then(|| SocketAddr::new(self.listen.ip(), self.tls_port)),
+            tls_files: self.tls_certificate.zip(self.tls_key),
             dialect: self.dialect,
             mute_return: self.mute_return,
             log: self.log,
@@ -223,6 +238,7 @@ impl Args {
             },
             faults: faults.gateway,
             second_login: self.second_login,
+            denied: self.deny,
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Face {
     pub(crate) detached_for: Duration,
     /// A call counts as answered only when its media is up; before, losing the socket ends it.
     pub(crate) answered_means_connected: bool,
+    /// Transfers, chat, event channels, conferences, prompts and commands.
+    pub(crate) has_features: bool,
     /// Code of the cause that an unknown number ends with.
     pub(crate) unknown_number: u16,
     /// DTLS certificate, SRTP profile and form of the SDP.
@@ -66,6 +68,7 @@ pub(crate) static TELNYX: Face = Face {
     silence_limit: Some(Duration::from_secs(60)),
     detached_for: Duration::from_secs(90),
     answered_means_connected: false,
+    has_features: false,
     unknown_number: UNALLOCATED_NUMBER,
     media: MediaFace::Telnyx,
 };
@@ -86,6 +89,7 @@ pub(crate) static FREESWITCH: Face = Face {
     silence_limit: None,
     detached_for: Duration::from_secs(120),
     answered_means_connected: true,
+    has_features: true,
     unknown_number: NO_ROUTE_DESTINATION,
     media: MediaFace::FreeSwitch,
 };

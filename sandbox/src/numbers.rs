@@ -88,6 +88,12 @@ pub(crate) fn destination(dialled: &str) -> Destination {
         if name.starts_with(CREDENTIAL) && name.len() > CREDENTIAL.len() {
             return Destination::User(name.to_owned());
         }
+        if conference(dialled).is_some() {
+            return Destination::Script(vec![Answer(Sound::Speech)]);
+        }
+        if Question::asked_at(dialled).is_some() {
+            return Destination::Script(vec![Ring, Answer(Sound::Silence)]);
+        }
         if let Some(seconds) = digits_after("917", dialled, 1) {
             return Destination::Script(vec![
                 Ring,
@@ -105,6 +111,31 @@ pub(crate) fn destination(dialled: &str) -> Destination {
             return Destination::Script(vec![HangUp(known)]);
         }
         Destination::Unknown
+    }
+}
+
+/// The conference behind a number, as the usual dialplan of a FreeSWITCH has them.
+pub(crate) fn conference(dialled: &str) -> Option<&str> {
+    digits_after("30", dialled, 2).map(|_| dialled)
+}
+
+/// What the far end of a number asks its caller (FreeSWITCH).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Four digits.
+    Digits,
+    /// A line of text.
+    Text,
+}
+
+impl Question {
+    /// By the number.
+    pub(crate) fn asked_at(dialled: &str) -> Option<Self> {
+        match dialled {
+            "9186" => Some(Self::Digits),
+            "9187" => Some(Self::Text),
+            _ => None,
+        }
     }
 }
 

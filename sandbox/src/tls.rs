@@ -11,7 +11,11 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use tempfile::TempDir;
 
 /// Name of the CA's file in its folder.
@@ -23,7 +27,7 @@ pub(crate) struct Tls {
     pub(crate) server: Arc<ServerConfig>,
     ca: PathBuf,
     /// Removed with all it holds when dropped.
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 /// Why TLS could not be set up.
@@ -35,6 +39,10 @@ pub(crate) enum TlsError {
         "the CA could not be written to {path}: {source}; make the folder writable or set TMPDIR"
     )]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} cannot be used: {source}; it is to be PEM, and the key RSA of 2048 bits or more, or ECDSA"
+    )]
+    Read { path: PathBuf, source: pem::Error },
     #[error("TLS refused its own certificate: {0}")]
     Rustls(#[from] rustls::Error),
 }
@@ -66,13 +74,47 @@ impl Tls {
         Ok(Self {
             server: Arc::new(server),
             ca,
-            _folder: folder,
+            _folder: Some(folder),
+        })
+    }
+
+    /// Shows a certificate that was made elsewhere, whatever is wrong with it.
+    pub(crate) fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let read = |path: &Path, source| TlsError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect)
+            .map_err(|source| read(certificate, source));
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|source| read(key, source))?;
+        let shown = CertifiedKey::new(chain?, any_supported_type(&key)?);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        // Not through `with_single_cert`, which refuses what a FreeSWITCH shows.
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Shown(Arc::new(shown))));
+        Ok(Self {
+            server: Arc::new(server),
+            ca: certificate.to_owned(),
+            _folder: None,
         })
     }
 
     /// Path of the CA's certificate in PEM.
     pub(crate) fn ca(&self) -> &Path {
         &self.ca
+    }
+}
+
+/// One certificate for everybody.
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
     }
 }
 

@@ -108,6 +108,13 @@ impl Config {
         self
     }
 
+    /// Lets the daemon keep its sessions over a restart.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        let file = self.folder().join("state.json");
+        self.with(&format!("[state]\nfile = {file:?}"))
+    }
+
     /// The whole text.
     pub fn text(&self) -> String {
         format!(

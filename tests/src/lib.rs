@@ -8,6 +8,7 @@ pub mod browser;
 pub mod control;
 pub mod daemon;
 pub mod kamailio;
+pub mod own_certificate;
 pub mod program;
 pub mod rest;
 pub mod rivals;

@@ -132,7 +132,7 @@ fn words(event: &Event) -> String {
             format!("watching {}", channels.join(", "))
         }
         Event::Watching { channels, refused } => format!(
-            "watching {}; refused: {}",
+            "watching {}; refused: {} (the server's operator allows channels by `jsonrpc-allowed-event-channels`)",
             channels.join(", "),
             refused.join(", ")
         ),

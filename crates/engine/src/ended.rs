@@ -1,5 +1,6 @@
 //! How a call ended: who, why, what to do, and how it had been.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,6 +92,14 @@ pub enum EndReason {
     /// Media failed.
     #[error(transparent)]
     Media(MediaError),
+    /// No path was found, and the server names only addresses of a private network.
+    #[error("{error}; the server says that its media is at {}, an address of a private network", list(.addresses))]
+    PrivateMedia {
+        /// How it failed.
+        error: MediaError,
+        /// Where the server says that its media is.
+        addresses: Vec<IpAddr>,
+    },
     /// Both sides have nothing in common, or the far end's description makes no sense.
     #[error("the far end's media cannot be used: {0}")]
     MediaRefused(String),
@@ -137,6 +146,7 @@ impl EndReason {
             Self::ConnectionLost { .. }
             | Self::TimeLimit { .. }
             | Self::Media(_)
+            | Self::PrivateMedia { .. }
             | Self::MediaRefused(_)
             | Self::NoSocket(_)
             | Self::MediaLost => EndedBy::Network,
@@ -153,6 +163,7 @@ impl EndReason {
             | Self::TimeLimit { cause, .. } => {
                 Some(cause.remedy()).filter(|_| *cause != Cause::NORMAL_CLEARING)
             }
+            Self::PrivateMedia { .. } => Some(PUBLIC_ADDRESS),
             Self::MediaRefused(_) => Some(Cause::INCOMPATIBLE_DESTINATION.remedy()),
             Self::ConnectionLost { .. } => Some("call again when the account is ready"),
             Self::MediaLost => {
@@ -161,6 +172,15 @@ impl EndReason {
             Self::NoOffer | Self::NoAnswerDescription => Some("ask the operator of the server"),
         }
     }
+}
+
+/// The remedy that only the operator of a server behind a NAT has.
+const PUBLIC_ADDRESS: &str = "unless this machine is in that network, let the server's operator name its public address: for FreeSWITCH \
+                              `ext-rtp-ip` in the profile of mod_verto (`verto.conf.xml`)";
+
+fn list(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 fn words(detail: &Option<String>) -> String {

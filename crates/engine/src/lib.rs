@@ -59,6 +59,7 @@ pub mod error;
 pub mod event;
 pub mod ice;
 pub mod output;
+pub mod private_address;
 pub mod quality;
 pub mod request;
 pub mod status;

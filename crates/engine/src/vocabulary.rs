@@ -18,6 +18,7 @@ pub use offhook_signaling::event::{
 pub use offhook_signaling::secret::Secret;
 pub use offhook_signaling::transport::connect::ConnectTimings;
 pub use offhook_signaling::transport::error::{ConnectError, Fault as ConnectFault, Stage};
+pub use offhook_signaling::transport::fingerprint::CertificateFingerprint;
 pub use offhook_signaling::transport::no_proxy::NoProxy;
 pub use offhook_signaling::transport::options::ConnectOptions;
 pub use offhook_signaling::transport::proxy::Proxy;

@@ -41,7 +41,8 @@ const NUMBER: &str = "check the number";
 const LATER: &str = "try again later";
 const OPERATOR: &str = "ask the operator of the server";
 const NOTHING: &str = "nothing to be done";
-const CODECS: &str = "compare the codecs and media settings of both sides";
+const CODECS: &str = "compare the codecs and media settings of both sides; a FreeSWITCH also ends a call so when it takes none of this \
+                      machine's addresses (`apply-candidate-acl` in its profile of mod_verto; without one it refuses private ones)";
 const ACCOUNT: &str = "check that the account may place this call";
 
 /// ITU-T Q.850 up to 127, FreeSWITCH's own above. SIP codes as FreeSWITCH and Telnyx map them.

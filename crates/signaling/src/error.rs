@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::auth::jwt::Malformed;
 use crate::auth::login::LoginKind;
 use crate::deadlines::Deadline;
+use crate::verto::dialect::refusals::ServerSetting;
 
 /// Failure of a session or of a command. Texts name the server and never hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +23,8 @@ pub enum Error {
         code: Option<i64>,
         /// The server's words.
         reason: String,
+        /// What decides about it at the server, where that is known.
+        setting: Option<ServerSetting>,
     },
     /// The server refused a token, and by our clock it is too old.
     #[error("{server} refused the token: it expired {} ago by this machine's clock", Span(*.since))]
@@ -140,6 +143,8 @@ pub enum Error {
         code: Option<i64>,
         /// The server's words.
         reason: String,
+        /// What decides about it at the server, where that is known.
+        setting: Option<ServerSetting>,
     },
     /// The server sent something that its protocol does not allow.
     #[error("{server} broke the protocol in {method}: {fault}")]
@@ -209,6 +214,8 @@ pub enum Remedy {
     OneClient,
     /// The server's operator must look at it.
     Operator,
+    /// It is known what decides about it at the server.
+    Server(ServerSetting),
 }
 
 impl Remedy {
@@ -224,6 +231,7 @@ impl Remedy {
             Self::OtherLogin => "use an account with a token or a password for that",
             Self::OneClient => "give each client its own credentials, then reconnect",
             Self::Operator => "ask the operator of the server",
+            Self::Server(setting) => setting.text(),
         }
     }
 }
@@ -238,6 +246,14 @@ impl Error {
     /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
+            Self::LoginRejected {
+                setting: Some(setting),
+                ..
+            }
+            | Self::Refused {
+                setting: Some(setting),
+                ..
+            } => Remedy::Server(*setting),
             Self::LoginRejected { .. } | Self::TokenMalformed { .. } => Remedy::NewCredentials,
             Self::TokenExpired { .. } | Self::TokenNotYetValid { .. } => Remedy::Clock,
             Self::LoginUnsupported { .. } => Remedy::Configuration,
@@ -292,6 +308,7 @@ mod tests {
             user: "1000".into(),
             code: Some(-32001),
             reason: "Authentication Failure".into(),
+            setting: None,
         };
         assert_eq!(
             rejected.to_string(),

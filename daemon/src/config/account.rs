@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use offhook_engine::config::AccountConfig;
 use offhook_engine::token_source::TokenSource;
 use offhook_engine::vocabulary::{
-    Dialect, FREESWITCH, Login, LoginKind, NoProxy, Proxy, Secret, TELNYX, Trust,
+    Dialect, FREESWITCH, Login, LoginKind, NoProxy, Proxy, Secret, TELNYX,
 };
 use toml::Spanned;
 
@@ -16,7 +16,7 @@ use crate::config::gateway;
 use crate::config::ice;
 use crate::config::raw::{RawAccount, RawAnonymous, Text};
 use crate::config::secret_file::{self, Places};
-use crate::config::{token, tool};
+use crate::config::{token, tool, trust};
 
 /// Where the configuration stands.
 pub(crate) struct Surroundings<'a> {
@@ -32,7 +32,7 @@ pub(crate) type Blame = (Option<usize>, Fault);
 pub(crate) fn read(
     entry: &Spanned<RawAccount>,
     surroundings: &Surroundings<'_>,
-) -> Result<(AccountConfig, Option<String>), Blame> {
+) -> Result<(AccountConfig, Vec<String>), Blame> {
     let raw = entry.get_ref();
     let start = entry.span().start;
     let name = needed(
@@ -75,7 +75,10 @@ pub(crate) fn read(
     if login.kind() == LoginKind::Anonymous {
         refuse_inbound(raw, &name)?;
     }
-    let warning = read_profile(raw, &name, &login)?;
+    let warnings = [
+        read_profile(raw, &name, &login)?,
+        trust::in_clear(&name, server, &login),
+    ];
     let tools = tool::read_all(&raw.tool, &name, dialect)?;
     let mut account = AccountConfig::new(name, dialect, server, login);
     account.token_source = token_source;
@@ -105,9 +108,7 @@ pub(crate) fn read(
         .caller_number
         .as_ref()
         .map(|text| text.get_ref().clone());
-    if let Some(file) = &raw.ca_file {
-        account.connect.trust = Trust::with_ca_file(readable("ca_file", file, surroundings)?);
-    }
+    account.connect.trust = trust::read(raw, surroundings)?;
     account.connect.proxy = read_proxy(raw, surroundings)?;
     if let Some(base) = &raw.backoff_base {
         account.backoff.base = duration("backoff_base", base)?;
@@ -115,7 +116,7 @@ pub(crate) fn read(
     if let Some(cap) = &raw.backoff_max {
         account.backoff.cap = duration("backoff_max", cap)?;
     }
-    Ok((account, warning))
+    Ok((account, warnings.into_iter().flatten().collect()))
 }
 
 /// Refuses what would say how calls that come in are answered: without an identity none can.
@@ -152,6 +153,7 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         anonymous: _,
         tool: _,
         ca_file: _,
+        certificate_sha256: _,
         proxy: _,
         proxy_credentials_file: _,
         no_proxy: _,

@@ -77,8 +77,8 @@ pub(crate) fn check(
     let mut accounts: Vec<AccountConfig> = Vec::new();
     let mut warnings = Vec::new();
     for entry in &raw.account {
-        let (account, warning) = account::read(entry, surroundings)?;
-        warnings.extend(warning);
+        let (account, told) = account::read(entry, surroundings)?;
+        warnings.extend(told);
         if !names.insert(account.name.clone()) {
             return Err((
                 Some(entry.span().start),

@@ -13,6 +13,7 @@ pub(crate) mod raw;
 pub(crate) mod secret_file;
 mod token;
 mod tool;
+pub(crate) mod trust;
 
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,7 @@ pub(crate) struct RawAccount {
     #[serde(default)]
     pub(crate) tool: Vec<Spanned<RawTool>>,
     pub(crate) ca_file: Option<Text>,
+    pub(crate) certificate_sha256: Option<Spanned<RawPins>>,
     pub(crate) proxy: Option<Text>,
     pub(crate) proxy_credentials_file: Option<Text>,
     #[serde(default)]
@@ -99,6 +100,17 @@ pub(crate) struct RawRelay {
     pub(crate) url: String,
     pub(crate) username: Option<String>,
     pub(crate) password_file: Option<String>,
+}
+
+/// `certificate_sha256`: one fingerprint, or several while certificates are replaced.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "write a fingerprint such as \"AB:CD:...\", or a list of them"
+)]
+pub(crate) enum RawPins {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// `anonymous = {..}`: the target of a login without credentials.

@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod gateway;
+mod trust;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -59,6 +59,12 @@ codes! {
     /// A password in a production profile.
     PasswordInProduction "password_in_production" Warning
         "a password stays on the machine for good: whoever copies it registers in this account's place until it is changed";
+    /// A login that anybody on the way can read.
+    LoginInClear "login_in_clear" Warning "whoever is on the way reads it, and registers in this account's place";
+    /// No place for the name of the session.
+    SessionForgotten "session_forgotten" Warning
+        "a FreeSWITCH server knows a client again by that name alone: after a restart it does not get its calls back, and the old \
+         registration rings on until its socket is found dead";
     /// One credential, two clients.
     SharedCredential "shared_credential" Error
         "a server keeps the newest registration of a credential: the other client is no longer called, and nobody tells it";
@@ -106,6 +112,11 @@ codes! {
     CertificateExpired "certificate_expired" Error "an expired certificate proves nothing; no connection is made";
     /// A certificate whose time has not come.
     CertificateNotYetValid "certificate_not_yet_valid" Error "no connection is made; most often this machine's clock is wrong";
+    /// A certificate without the fingerprint that the configuration names.
+    CertificateNotPinned "certificate_not_pinned" Error
+        "either the server has a new certificate, or somebody is in between; no connection is made";
+    /// A certificate that no chain can hold.
+    CertificateOld "certificate_old" Error "a certificate of X.509 version 1 has no names that could be checked; no connection is made";
     /// TLS fails in another way.
     TlsFailed "tls_failed" Error "without TLS no connection is made";
     /// No WebSocket.

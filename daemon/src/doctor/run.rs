@@ -18,7 +18,7 @@ use crate::doctor::live::go::go;
 use crate::doctor::offline::examine::{Wish, examine};
 use crate::doctor::print;
 use crate::doctor::report::Report;
-use crate::run::{credentials_directory, default_socket};
+use crate::run::{credentials_directory, default_socket, usual_state_file};
 
 /// Why nothing could be looked at.
 const FAILED: u8 = 1;
@@ -58,6 +58,7 @@ fn offline(wish: &Doctor, descriptors: Option<u64>, report: &mut Report) {
         file: &wish.config,
         users: wish.users.as_deref(),
         credentials: credentials_directory(),
+        state_directory: usual_state_file().is_some(),
         now: SystemTime::now(),
         descriptors,
     };

@@ -88,7 +88,13 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
 
     let plain = listen(settings.listen).await?;
     let tls = match settings.listen_tls {
-        Some(address) => Some((listen(address).await?, Tls::generate(address.ip())?)),
+        Some(address) => {
+            let tls = match &settings.tls_files {
+                Some((certificate, key)) => Tls::load(certificate, key)?,
+                None => Tls::generate(address.ip())?,
+            };
+            Some((listen(address).await?, tls))
+        }
         None => None,
     };
     let local = match settings.listen.ip() {
@@ -188,6 +194,7 @@ impl Desk {
             rest: settings.rest.clone(),
             faults: settings.faults.clone(),
             second_login: settings.second_login,
+            denied: settings.denied.clone(),
             assistant: settings.assistant.clone(),
             wall: SystemTime::now(),
         };

@@ -72,6 +72,8 @@ pub(crate) enum Mishap {
     Punt,
     /// It is cut in the middle of a message.
     CutFrame,
+    /// The next change of a conference's list is lost on its way (FreeSWITCH).
+    LoseRow,
 }
 
 /// Which calls are forgotten.
@@ -118,6 +120,7 @@ impl FromStr for Mishap {
             "deaf" => Self::Deaf,
             "punt" => Self::Punt,
             "cut-frame" => Self::CutFrame,
+            "lose-row" => Self::LoseRow,
             _ => return Err(format!("nothing called {text:?} can happen to a socket")),
         })
     }

@@ -31,7 +31,7 @@ impl Order {
         if !fault.contains('=') {
             let mishap = fault.parse().map_err(|error| {
                 format!(
-                    "{error}; write drop, silent, deaf, punt, cut-frame, none, or NAME=VALUE as for --fault"
+                    "{error}; write drop, silent, deaf, punt, cut-frame, lose-row, none, or NAME=VALUE as for --fault"
                 )
             })?;
             return Ok(Self::Now { mishap, user });

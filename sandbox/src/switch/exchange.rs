@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use offhook_media::program::AudioCodec;
 
-use crate::numbers::{self, Destination, Step};
+use crate::numbers::{Destination, Step};
 use crate::switch::cause::{self, cause};
 use crate::switch::leg::{
     Endpoint, EndpointId, Leg, LegEvent, LegId, LegMedia, Party, RaceId, State,
@@ -112,20 +112,9 @@ impl Exchange {
 
     /// A client calls.
     pub(crate) fn call(&mut self, call: ClientCall, now: Instant) -> LegId {
-        let dialled = match call.script {
+        let destination = match call.script {
             Some(steps) => Destination::Script(steps),
-            None => numbers::destination(&call.dialled),
-        };
-        let destination = match dialled {
-            // Whoever logged in under a name of their own can be called by it.
-            Destination::Unknown => {
-                let name = numbers::user_part(&call.dialled);
-                match self.is_registered(name) {
-                    true => Destination::User(name.to_owned()),
-                    false => Destination::Unknown,
-                }
-            }
-            known @ (Destination::Script(_) | Destination::User(_)) => known,
+            None => self.destination(&call.dialled),
         };
         let unknown = call.endpoint.face.unknown_number;
         let id = LegId(self.next_serial());
@@ -255,7 +244,7 @@ impl Exchange {
         self.ring(user, &clients, &caller, &codecs, Sound::Nothing, Some(id));
     }
 
-    fn ring(
+    pub(super) fn ring(
         &mut self,
         user: &str,
         clients: &[Endpoint],
@@ -297,7 +286,7 @@ impl Exchange {
         }
     }
 
-    fn clients_of(&self, user: &str) -> Vec<Endpoint> {
+    pub(super) fn clients_of(&self, user: &str) -> Vec<Endpoint> {
         self.registered.get(user).cloned().unwrap_or_default()
     }
 

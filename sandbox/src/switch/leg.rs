@@ -63,6 +63,8 @@ pub(crate) enum LegEvent {
     Updated { sdp: String },
     /// The client's offer within the call cannot be used.
     UpdateRefused,
+    /// Somebody else is at the far end now.
+    Display(Party),
     /// The leg is gone.
     Ended { cause: Cause, by: EndedBy },
 }

@@ -11,3 +11,4 @@ mod reattach;
 mod release;
 mod script;
 mod timers;
+pub(crate) mod transfer;

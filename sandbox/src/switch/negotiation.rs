@@ -6,7 +6,7 @@ use offhook_signaling::cause::Cause;
 
 use crate::switch::cause::{self, cause};
 use crate::switch::exchange::{Exchange, NotNow};
-use crate::switch::leg::{LegEvent, LegId, State, Then};
+use crate::switch::leg::{Leg, LegEvent, LegId, State, Then};
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
 use crate::switch::timers::Timer;
 
@@ -172,6 +172,12 @@ impl Exchange {
                     leg.partner = Some(id);
                     // What the callee chose is the one codec that needs no transcoding.
                     leg.codecs = vec![codec];
+                }
+                let answered = |leg: &Leg| leg.state == State::Active;
+                if self.legs.get(&caller).is_some_and(answered) {
+                    // It was transferred here.
+                    self.play(id);
+                    return self.play(caller);
                 }
                 self.describe(caller, Sound::Nothing, Then::Answer);
             }

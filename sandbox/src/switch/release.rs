@@ -74,8 +74,8 @@ impl Exchange {
             }
             rings_on
         });
-        // A caller that gives up: whoever rings for it stops.
-        if matches!(leg.state, State::Forking { .. }) {
+        // A caller that gives up, transferred here or not: whoever rings for it stops.
+        if matches!(leg.state, State::Forking { .. }) || leg.partner.is_none() {
             for rival in self.ringing_for(id) {
                 if let Some(leg) = self.legs.get_mut(&rival) {
                     leg.partner = None;

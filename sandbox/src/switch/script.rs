@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::numbers::Step;
 use crate::switch::exchange::{Exchange, OwnCall};
-use crate::switch::leg::{LegEvent, LegId, Party, State, Then};
+use crate::switch::leg::{Leg, LegEvent, LegId, Party, State, Then};
 use crate::switch::media::{MediaCommand, Sound};
 use crate::switch::timers::Timer;
 
@@ -24,7 +24,12 @@ impl Exchange {
             .get_mut(&id)
             .and_then(|leg| leg.script.pop_front())
         {
+            let answered = |leg: &Leg| leg.state == State::Active;
+            let answered = self.legs.get(&id).is_some_and(answered);
             match step {
+                // A call that was transferred here is up already.
+                Step::Ring if answered => {}
+                Step::Early(sound) | Step::Answer(sound) if answered => self.let_hear(id, sound),
                 Step::Ring => self.tell(id, LegEvent::Ringing),
                 Step::Early(sound) => return self.describe(id, sound, Then::EarlyMedia),
                 Step::Answer(sound) => {
@@ -76,6 +81,13 @@ impl Exchange {
         if let Some(media) = self.open_media(id, sound) {
             self.ask_media(MediaCommand::AcceptOffer(media, offer));
         }
+    }
+
+    fn let_hear(&mut self, id: LegId, sound: Sound) {
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.sound = sound;
+        }
+        self.play(id);
     }
 
     /// Answers a call whose SDP the client already has; says whether it was one.

@@ -22,6 +22,7 @@ use crate::verto::mishaps::REGISTERED;
 use crate::verto::said::Said;
 use crate::verto::session::{Call, SessionId, TelnyxIds};
 use crate::verto::socket::SocketId;
+use crate::verto::transfers::Wanted;
 
 /// Text for a call that is not there, or not in a state for this.
 pub(super) const NO_CALL: &str = "CALL DOES NOT EXIST";
@@ -52,7 +53,7 @@ impl Gateway {
             Method::Answer => self.on_answer(socket, session, request, false),
             Method::Attach => self.on_answer(socket, session, request, true),
             Method::Bye => self.on_bye(socket, session, request),
-            Method::Modify => self.on_modify(socket, session, request),
+            Method::Modify => self.on_modify(socket, session, request, now),
             Method::Info => self.on_info(socket, session, request),
             Method::Ping => {
                 let pong = Pong {
@@ -85,6 +86,11 @@ impl Gateway {
                 );
             }
             Method::Conversation if telnyx => self.on_conversation(socket, session, &request),
+            Method::Subscribe if !telnyx => self.on_subscribe(socket, session, &request),
+            Method::Unsubscribe if !telnyx => self.on_unsubscribe(socket, &request),
+            Method::Broadcast if !telnyx => self.on_broadcast(socket, session, &request),
+            Method::JsApi if !telnyx => self.on_jsapi(socket, &request),
+            Method::FsApi if !telnyx => self.on_fsapi(socket, &request),
             Method::Subscribe => {
                 let channels = request.params.get("eventChannel").map(listed);
                 self.reply(socket, id, &json!({"subscribedChannels": channels}));
@@ -210,6 +216,7 @@ impl Gateway {
             callee,
             pending: None,
             held: false,
+            typed: String::new(),
             telnyx,
             said: Said::default(),
         };
@@ -269,15 +276,16 @@ impl Gateway {
         self.exchange.hang_up(leg, cause);
     }
 
-    fn on_modify(&mut self, socket: SocketId, session: SessionId, request: Request) {
+    fn on_modify(&mut self, socket: SocketId, session: SessionId, request: Request, now: Instant) {
         let id = request.id.clone();
         let Ok(modify) = request.read::<Modify>() else {
             return self.refuse_call(socket, id, None, "Dialog data missing");
         };
-        let Some(name) = modify.dialog_params.call_id.or(modify.call_id) else {
+        let named = modify.dialog_params.call_id.clone();
+        let Some(name) = named.or_else(|| modify.call_id.clone()) else {
             return self.refuse_call(socket, id, None, "CallID missing");
         };
-        let Some(action) = modify.action else {
+        let Some(action) = modify.action.clone() else {
             return self.refuse_call(socket, id, Some(&name), "action missing");
         };
         let Some(leg) = self.call_mut(session, &name).map(|call| call.leg) else {
@@ -292,7 +300,13 @@ impl Gateway {
             "toggleHold" => Some(HoldWish::Toggle),
             "updateMedia" => return self.on_update(socket, session, id, name, leg, modify.sdp),
             "transfer" | "replace" => {
-                return self.refuse_call(socket, id, Some(&name), "call is not bridged");
+                let wanted = Wanted {
+                    id,
+                    call: name,
+                    leg,
+                    modify,
+                };
+                return self.on_transfer(socket, session, wanted, now);
             }
             // mod_verto takes any other action and does nothing.
             _ => None,
@@ -343,10 +357,19 @@ impl Gateway {
         let name = info.dialog_params.call_id.unwrap_or_default();
         if info
             .msg
+            .as_ref()
             .is_some_and(|msg| msg.to.is_none() || msg.body.is_none())
         {
             let text = "INVALID MESSAGE to and body params required";
             return self.refuse(socket, id, SESSION_ERROR, text);
+        }
+        let able = self
+            .sessions
+            .get(&session)
+            .is_some_and(|known| known.face.has_features);
+        if let Some(chat) = info.msg.filter(|_| able) {
+            self.reply(socket, id, &json!({"message": "SENT"}));
+            return self.on_chat(session, &name, chat);
         }
         let Some(leg) = self.call_mut(session, &name).map(|call| call.leg) else {
             // Succeeds all the same, without a message: mod_verto does not look.
@@ -357,6 +380,7 @@ impl Gateway {
         }
         if let Some(digits) = info.dtmf {
             tracing::info!(socket = socket.0, digits = digits.len(), "DTMF");
+            self.on_answer_digits(session, &name, &digits);
             self.exchange.digits(leg, digits);
         }
         self.reply(socket, id, &json!({"message": "SENT"}));

@@ -26,6 +26,7 @@ use crate::switch::cause::{SYSTEM_SHUTDOWN, cause};
 use crate::switch::exchange::{Effect, Exchange, OwnCall};
 use crate::switch::leg::LegId;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice};
+use crate::verto::conference::Conferences;
 use crate::verto::frames::{INVALID_METHOD, INVALID_REQUEST};
 use crate::verto::line::Item;
 use crate::verto::mishaps::LateOffer;
@@ -41,6 +42,8 @@ pub(crate) struct GatewayConfig {
     pub(crate) rest: RestSettings,
     pub(crate) faults: Wishes,
     pub(crate) second_login: SecondLogin,
+    /// Methods that a FreeSWITCH allows to nobody.
+    pub(crate) denied: Vec<String>,
     pub(crate) assistant: AssistantSettings,
     /// The time of day at the start: tokens expire by it.
     pub(crate) wall: SystemTime,
@@ -111,6 +114,7 @@ pub(crate) struct Gateway {
     /// What is to go wrong.
     pub(super) wishes: Wishes,
     pub(super) late_offers: BTreeMap<Instant, Vec<LateOffer>>,
+    pub(super) conferences: Conferences,
     deadlines: BTreeSet<(Instant, SocketId)>,
     pub(super) outputs: VecDeque<Output>,
     rng: StdRng,
@@ -135,6 +139,7 @@ impl Gateway {
             names: BTreeMap::new(),
             legs: BTreeMap::new(),
             late_offers: BTreeMap::new(),
+            conferences: Conferences::default(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
             rng,
@@ -255,11 +260,18 @@ impl Gateway {
         match (session, method) {
             (None, _) => self.on_first_request(id, face, request, method, now),
             (Some(session), _) if login => self.log_in_again(id, session, request, method, now),
+            (Some(_), Some(_)) if face.has_features && self.denies(&request.method) => {
+                self.refuse_method(id, request.id);
+            }
             (Some(session), Some(method)) => {
                 self.on_session_request(id, session, method, request, now);
             }
             (Some(_), None) => self.on_unknown_method(id, &request),
         }
+    }
+
+    fn denies(&self, method: &str) -> bool {
+        self.config.denied.iter().any(|denied| denied == method)
     }
 
     /// Which server the client takes us for, by its first request.

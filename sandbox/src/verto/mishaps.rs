@@ -103,6 +103,7 @@ impl Gateway {
                 self.pump(id);
             }
             Mishap::Silent => socket.line.silence(),
+            Mishap::LoseRow => socket.loses_row = true,
             Mishap::Deaf => self.outputs.push_back(Output::Deafen { socket: id }),
             Mishap::Punt => {
                 if let Some(session) = socket.session {

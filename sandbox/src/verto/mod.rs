@@ -2,6 +2,10 @@
 
 mod assistants;
 mod calls;
+mod channels;
+mod chat;
+mod commands;
+mod conference;
 mod credentials;
 mod frames;
 pub(crate) mod gateway;
@@ -15,3 +19,4 @@ mod session;
 pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
+mod transfers;

@@ -73,8 +73,23 @@ impl Gateway {
             LegEvent::EarlyMedia { sdp } => {
                 self.report(session, &name, Method::Media, Some(sdp));
             }
-            LegEvent::Answered { sdp } => self.report(session, &name, Method::Answer, sdp),
+            LegEvent::Answered { sdp } => {
+                self.report(session, &name, Method::Answer, sdp);
+                self.tell_presence(session, "ACTIVE");
+                self.ask(session, &name);
+                self.enter_conference(session, &name);
+            }
+            LegEvent::Display(party) => {
+                let display = ServerCall {
+                    call_id: Some(name),
+                    display_name: Some(party.name),
+                    display_number: Some(party.number),
+                    ..ServerCall::default()
+                };
+                self.request(session, Method::Display, &display);
+            }
             LegEvent::AnswerAccepted => {
+                self.tell_presence(session, "ACTIVE");
                 if let Some((socket, id)) = self.take_pending(session, &name) {
                     let telnyx = self
                         .sessions
@@ -137,11 +152,13 @@ impl Gateway {
             };
             self.request(session, Method::Bye, &bye);
         }
+        self.leave_conference(session, name);
         self.legs.remove(&leg);
         if let Some(known) = self.sessions.get_mut(&session) {
             known.calls.remove(name);
             known.reattached.retain(|call| call != name);
         }
+        self.tell_presence(session, "HANGUP");
         self.offer_made(session, leg);
         self.forget_if_idle(session);
     }

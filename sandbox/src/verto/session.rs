@@ -65,6 +65,8 @@ pub(super) struct Call {
     /// The request of the client that waits for the media side.
     pub(super) pending: Option<Option<Id>>,
     pub(super) held: bool,
+    /// Digits that its client sent, where the far end asked for some.
+    pub(super) typed: String,
     pub(super) telnyx: TelnyxIds,
     pub(super) said: Said,
 }

@@ -1,6 +1,6 @@
 //! One client's connection: who it is, what waits to be written, when it must be looked at.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::face::Face;
@@ -45,6 +45,10 @@ pub(super) struct Socket {
     pub(super) line: Line,
     /// What is to happen to it, and when.
     pub(super) mishaps: Vec<(Instant, Mishap)>,
+    /// Channels that it listens to, and the number of the next event of each.
+    pub(super) listens: BTreeMap<String, u64>,
+    /// The next change of a conference is lost on its way.
+    pub(super) loses_row: bool,
     queue: VecDeque<String>,
     /// When the queue goes out, if the client stays quiet until then.
     flush_at: Option<Instant>,
@@ -69,6 +73,8 @@ impl Socket {
             closing: false,
             line: Line::default(),
             mishaps: Vec::new(),
+            listens: BTreeMap::new(),
+            loses_row: false,
             queue: VecDeque::new(),
             flush_at: None,
             login_by: now + login_within,

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use offhook_control::notice::Event;
 use offhook_control::reply::AccountState;
 use offhook_tests::daemon::{Config, Daemon};
+use offhook_tests::own_certificate::OwnCertificate;
 use offhook_tests::sandbox::Sandbox;
+use offhook_tests::skip;
 use offhook_tests::tamper::{Tamper, Way, change_description};
 use offhook_tests::tls_server::TlsServer;
 use serde_json::Value;
@@ -18,7 +20,9 @@ use crate::tokens::token;
 const DIALECTS: [&str; 2] = ["telnyx", "freeswitch"];
 
 fn desk(dialect: &str, server: &str) -> Config {
-    Config::new().account("desk", dialect, server, "demo-1", "sandbox")
+    Config::new()
+        .account("desk", dialect, server, "demo-1", "sandbox")
+        .remembering()
 }
 
 /// The stages that were walked for an account, in their order.
@@ -65,7 +69,9 @@ fn a_good_way_is_silent_and_every_stage_is_timed() {
             "login = \"demo-1\"\npassword_file = {password:?}\nca_file = {:?}\n",
             sandbox.ready.ca.as_ref().expect("its CA")
         );
-        let config = config.account_with("desk", dialect, url, &keys);
+        let config = config
+            .account_with("desk", dialect, url, &keys)
+            .remembering();
         let found = examine(&config, &["--live", "--number", "9196"]);
         found.is_well();
         let walked = [
@@ -154,13 +160,92 @@ fn certificates_are_told_apart() {
 }
 
 #[test]
+fn a_certificate_that_no_chain_holds_is_shown_and_can_be_pinned() {
+    if !skip::have(&["openssl"]) {
+        return;
+    }
+    let own = OwnCertificate::new();
+    let sandbox = Sandbox::start(&own.arguments());
+    let url = sandbox
+        .ready
+        .verto_tls
+        .as_deref()
+        .expect("its TLS listener");
+    let found = examine_live(&desk("freeswitch", url));
+    let finding = only(&found, "certificate_old");
+    let remedy = finding["remedy"].as_str().expect("a text");
+    for part in [
+        format!("certificate_sha256 = \"{}\"", own.fingerprint()),
+        "openssl x509".to_owned(),
+        "somebody in between".to_owned(),
+    ] {
+        assert!(remedy.contains(&part), "{part} is missing in {remedy}");
+    }
+    // What it says is what helps, beside the certificate that is to come; another one alone does not.
+    let next = "00".repeat(32);
+    let pinned = |pins: &str| {
+        let config = Config::new();
+        let password = config.secret("password", "sandbox");
+        let keys = format!(
+            "login = \"demo-1\"\npassword_file = {password:?}\ncertificate_sha256 = {pins}\n"
+        );
+        config
+            .account_with("desk", "freeswitch", url, &keys)
+            .remembering()
+    };
+    examine_live(&pinned(&format!("[{:?}, {next:?}]", own.fingerprint()))).is_well();
+    let found = examine_live(&pinned(&format!("{next:?}")));
+    let finding = only(&found, "certificate_not_pinned");
+    let what = finding["what"].as_str().expect("a text");
+    assert!(
+        what.contains(&own.fingerprint()) && what.contains("00:00:00"),
+        "{what}"
+    );
+    assert!(
+        finding["remedy"].to_string().contains("was renewed"),
+        "{finding}"
+    );
+}
+
+#[test]
+fn a_proxy_that_does_not_let_through_is_named() {
+    for (answer, words) in [
+        (
+            &b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"[..],
+            "403 Forbidden",
+        ),
+        (
+            b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "user name and a password",
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "does not speak HTTP"),
+    ] {
+        let proxy = answering(answer).replace("ws://", "http://");
+        let config = Config::new();
+        let password = config.secret("password", "sandbox");
+        let keys = format!(
+            "login = \"demo-1\"\npassword_file = {password:?}\nproxy = {:?}\n",
+            proxy.trim_end_matches('/')
+        );
+        let config = config.account_with("desk", "telnyx", "wss://rtc.example", &keys);
+        let found = examine_live(&config);
+        let finding = only(&found, "proxy_failed");
+        assert!(finding["what"].to_string().contains(words), "{finding}");
+        // The proxy is where it failed, not the server behind it.
+        let at = proxy.trim_start_matches("http://").trim_end_matches('/');
+        assert_eq!(finding["where"]["server"], at);
+        assert_eq!(stages(&found), ["proxy"]);
+    }
+}
+
+#[test]
 fn the_stage_that_fails_names_the_finding() {
     let refusing = answering(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
     let no_tls = closed().replace("ws://", "wss://");
     for (server, code, words) in [
         (closed(), "tcp_failed", "refuses connections"),
         (no_tls, "tcp_failed", "refuses connections"),
-        ("ws://pbx.invalid/".to_owned(), "dns_failed", "pbx.invalid"),
+        ("wss://pbx.invalid/".to_owned(), "dns_failed", "pbx.invalid"),
         (refusing, "websocket_refused", "403 Forbidden"),
         (
             answering(b"SSH-2.0-OpenSSH_9.2\r\n"),
@@ -184,8 +269,9 @@ fn the_stage_that_fails_names_the_finding() {
 fn a_refused_login_is_named_for_both_ways_to_ask() {
     for dialect in DIALECTS {
         let sandbox = Sandbox::start(&[]);
-        let config =
-            Config::new().account("desk", dialect, &sandbox.ready.verto, "demo-1", "wrong-one");
+        let config = Config::new()
+            .account("desk", dialect, &sandbox.ready.verto, "demo-1", "wrong-one")
+            .remembering();
         let found = examine_live(&config);
         let finding = only(&found, "login_refused");
         assert!(finding["what"].to_string().contains("demo-1"), "{finding}");

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use offhook_tests::daemon::Config;
 use offhook_tests::program::path_of;
 
-use crate::clinic::{examine, examine_file, write};
+use crate::clinic::{examine, examine_file, examine_within, write};
 use crate::tokens::token;
 
 /// In the form that Telnyx's keys have.
@@ -61,7 +61,8 @@ fn a_good_configuration_is_silent() {
             "1001",
             "hunter3",
         )
-        .account_with("lobby", "telnyx", SERVER, &source);
+        .account_with("lobby", "telnyx", SERVER, &source)
+        .remembering();
     examine(&config, &[]).is_well();
     // The command line program runs the same.
     let file = write(&config);
@@ -103,10 +104,48 @@ fn a_password_in_production_is_a_warning() {
 }
 
 #[test]
+fn a_login_over_an_unencrypted_way_to_another_machine_is_a_warning() {
+    let at = |server: &str| Config::new().account("desk", "telnyx", server, "1000", "hunter2");
+    let config = at("ws://pbx.example:8081");
+    let found = examine(&config, &[]);
+    found.has_only("login_in_clear", &config, "desk", "server = ");
+    assert_eq!(found.code, Some(4));
+    assert!(found.text.contains("wss://"), "{}", found.text);
+    for well in [
+        "ws://localhost:8081",
+        "ws://[::1]:8081",
+        "wss://pbx.example:8082",
+    ] {
+        examine(&at(well), &[]).is_well();
+    }
+    // Without a secret there is nothing to read.
+    let target = "anonymous = { target_type = \"ai_assistant\", target_id = \"a-1\" }\n";
+    let config = Config::new().account_with("lobby", "telnyx", "ws://rtc.example", target);
+    examine(&config, &[]).is_well();
+}
+
+#[test]
+fn a_freeswitch_account_whose_session_name_is_kept_nowhere_is_a_warning() {
+    let config = Config::new().account("desk", "freeswitch", SERVER, "1000", "hunter2");
+    let found = examine(&config, &[]);
+    found.has_only("session_forgotten", &config, "desk", "dialect = ");
+    assert_eq!(found.code, Some(4));
+    let remedy = found.finding("session_forgotten")["remedy"].to_string();
+    assert!(
+        remedy.contains("[state]") && remedy.contains("file = "),
+        "{remedy}"
+    );
+    // systemd gives the service a folder.
+    let folder = config.folder().to_owned();
+    examine_within(&config, &[], &[("STATE_DIRECTORY", &folder)]).is_well();
+    examine(&config.remembering(), &[]).is_well();
+}
+
+#[test]
 fn one_credential_in_two_accounts_is_named_with_both() {
     let config = Config::new()
-        .account("desk", "freeswitch", SERVER, "1000", "hunter2")
-        .account("door", "freeswitch", SERVER, "1000", "hunter2");
+        .account("desk", "telnyx", SERVER, "1000", "hunter2")
+        .account("door", "telnyx", SERVER, "1000", "hunter2");
     let found = examine(&config, &[]);
     found.has_only("shared_credential", &config, "door", "[[account]]");
     let what = found.finding("shared_credential")["what"].to_string();
@@ -225,7 +264,7 @@ fn secrets_in_the_configuration_itself_are_found_and_never_shown() {
 
 #[test]
 fn a_secret_file_that_others_read_is_named() {
-    let config = Config::new().account("desk", "freeswitch", SERVER, "1000", "hunter2");
+    let config = Config::new().account("desk", "telnyx", SERVER, "1000", "hunter2");
     mode(&config.folder().join("desk.password"), 0o644);
     let found = examine(&config, &[]);
     found.has_only("secret_readable", &config, "desk", "password_file");
@@ -276,7 +315,7 @@ fn an_api_key_within_reach_of_a_client_is_named() {
 #[test]
 fn a_sound_device_that_is_not_there_is_named() {
     let config = Config::new()
-        .account("desk", "freeswitch", SERVER, "1000", "hunter2")
+        .account("desk", "telnyx", SERVER, "1000", "hunter2")
         .audio("device:No Such Microphone", "file:nowhere/{call}.wav");
     let found = examine(&config, &[]);
     assert_eq!(found.codes(), ["sound_unavailable"; 2], "{}", found.text);
@@ -289,7 +328,7 @@ fn a_sound_device_that_is_not_there_is_named() {
 fn what_the_config_check_refuses_is_a_finding() {
     let config = Config::new().account_with(
         "desk",
-        "freeswitch",
+        "telnyx",
         SERVER,
         "login = \"1000\"\npasword_file = \"x\"\n",
     );
@@ -341,7 +380,7 @@ fn several_faults_are_all_told_at_once() {
 
 #[test]
 fn too_few_descriptors_are_counted() {
-    let config = Config::new().account("desk", "freeswitch", SERVER, "1000", "hunter2");
+    let config = Config::new().account("desk", "telnyx", SERVER, "1000", "hunter2");
     let file = write(&config);
     let said = Command::new("sh")
         .arg("-c")

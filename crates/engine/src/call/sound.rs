@@ -1,12 +1,15 @@
 //! The media side of a call: descriptions that come and go, figures, faults, and what they mean for the call.
 
 use std::mem;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use offhook_media::driver::event::CallEvent;
+use offhook_media::media_transport::event::IceFailure;
 use offhook_media::program::{AudioCodec, ProgramCommand, ProgramEvent};
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::Hold;
+use offhook_media::session::error::MediaError;
 use offhook_media::session::event::MediaEvent;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
@@ -16,6 +19,7 @@ use crate::call::state::{Effects, Heard, State};
 use crate::ended::EndReason;
 use crate::event::{EventKind, IceEnd};
 use crate::output::MediaCommand;
+use crate::private_address::are_private;
 use crate::quality::Quality;
 use crate::status::Direction;
 
@@ -33,6 +37,25 @@ pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
 }
 
 impl Call {
+    /// Where the server says that its media is.
+    pub(crate) fn note_server_addresses(&mut self, addresses: &[IpAddr]) {
+        self.sound.server_addresses = addresses.to_vec();
+    }
+
+    /// A server behind a NAT may name an address that nobody else can reach.
+    fn media_failed(&self, error: MediaError) -> EndReason {
+        let addresses = &self.sound.server_addresses;
+        let never = matches!(
+            error,
+            MediaError::IceFailed(IceFailure::NeverConnected { .. })
+        );
+        if never && are_private(addresses) {
+            let addresses = addresses.clone();
+            return EndReason::PrivateMedia { error, addresses };
+        }
+        EndReason::Media(error)
+    }
+
     pub(crate) fn on_media(&mut self, event: CallEvent, fx: &mut Effects<'_>) {
         match event {
             CallEvent::OpenFailed(error) => {
@@ -57,7 +80,7 @@ impl Call {
             CallEvent::Closed { error, statistics } => {
                 self.take_figures(&statistics);
                 self.sound.open = false;
-                let reason = error.map_or(EndReason::MediaLost, EndReason::Media);
+                let reason = error.map_or(EndReason::MediaLost, |error| self.media_failed(error));
                 self.end(reason, Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
                 self.finish(fx);
             }
@@ -207,7 +230,8 @@ impl Call {
                 }
             }
             MediaEvent::Failed(error) => {
-                self.end(EndReason::Media(error), Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
+                let reason = self.media_failed(error);
+                self.end(reason, Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
             }
             // The end of a call is signalling's to tell.
             MediaEvent::ClosedByPeer | _ => {}

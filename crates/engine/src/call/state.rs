@@ -118,6 +118,8 @@ pub(super) struct Ending {
 /// What the call has of media.
 #[derive(Debug, Default)]
 pub(super) struct Sound {
+    /// Where the server says that its media is.
+    pub(super) server_addresses: Vec<std::net::IpAddr>,
     pub(super) open: bool,
     /// Offer and answer were complete at least once.
     pub(super) agreed: bool,

@@ -193,8 +193,9 @@ impl Core {
             && let Some(call) = self
                 .names
                 .get(&(account, id.clone()))
-                .and_then(|key| self.calls.get(key))
+                .and_then(|key| self.calls.get_mut(key))
         {
+            call.note_server_addresses(&addresses);
             let status = call.status(now);
             self.outbox.push_back(Output::Event(Event {
                 account: status.account,

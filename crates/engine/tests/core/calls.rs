@@ -9,6 +9,7 @@ use offhook_engine::output::{AccountKey, CallMedia, MediaCommand};
 use offhook_engine::request::{AnswerOptions, CallRequest, Dtmf, EndOptions};
 use offhook_engine::status::{AccountState, CallState};
 use offhook_media::driver::event::CallEvent;
+use offhook_media::media_transport::event::IceFailure;
 use offhook_media::program::ProgramCommand;
 use offhook_media::session::error::MediaError;
 use offhook_media::session::event::MediaEvent;
@@ -434,6 +435,7 @@ fn an_account_says_why_it_is_not_ready_until_it_is() {
         user: "1000".into(),
         code: Some(-32001),
         reason: "Authentication Failure".into(),
+        setting: None,
     };
     world.signal(Event::LoginFailed(error));
     world.signal(Event::Disconnected {
@@ -475,4 +477,35 @@ fn every_event_carries_the_time_since_its_call_began() {
         .find(|event| matches!(event.kind, EventKind::Ringing(_)))
         .unwrap();
     assert_eq!(ringing.at, Duration::from_millis(250));
+}
+
+#[test]
+fn a_path_that_is_never_found_to_a_private_address_names_the_operators_setting() {
+    let described = |address: &str| format!("v=0\r\nc=IN IP4 {address}\r\n");
+    let failed = |sdp: String| {
+        let mut world = World::ready();
+        let call = world.invited();
+        let sdp = Some(sdp);
+        world.signal(Event::Answered {
+            call,
+            sdp,
+            client_state: None,
+            headers: Vec::new(),
+            variables: Vec::new(),
+        });
+        let error = MediaError::IceFailed(IceFailure::NeverConnected { candidates: 1 });
+        world.media(CallEvent::Media(MediaEvent::Failed(error)));
+        world.media(World::closed());
+        world.ended().reason
+    };
+    let private = failed(described("10.0.0.5"));
+    assert!(private.to_string().contains("10.0.0.5"), "{private}");
+    assert!(
+        private
+            .remedy()
+            .is_some_and(|remedy| remedy.contains("ext-rtp-ip"))
+    );
+    // A path that was there and is gone, or a server in the open, has other reasons.
+    let public = failed(described("203.0.113.5"));
+    assert!(matches!(public, EndReason::Media(_)), "{public:?}");
 }

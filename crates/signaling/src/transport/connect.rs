@@ -2,12 +2,13 @@
 
 use crate::transport::{
     error::{ConnectError, Fault, Stage},
+    fingerprint::CertificateFingerprint,
     options::ConnectOptions,
     proxy::{Proxy, tunnel},
     socket::Socket,
     target::Target,
     tcp::{dial, lookup},
-    tls::handshake,
+    tls::{Failed, handshake},
     upgrade::{check_headers, upgrade},
     websocket::Connection,
 };
@@ -53,6 +54,7 @@ pub async fn connect(
         stage: Stage::Setup,
         server: "the server".to_owned(),
         proxy: None,
+        certificate: None,
         fault: Fault::Url(fault),
     })?;
     let proxy = options
@@ -61,20 +63,34 @@ pub async fn connect(
         .filter(|proxy| proxy.applies_to(&target.authority));
     walk(&target, proxy, options)
         .await
-        .map_err(|(stage, fault)| ConnectError {
-            stage,
+        .map_err(|failure| ConnectError {
+            stage: failure.stage,
             server: target.authority.to_string(),
             proxy: proxy.map(|proxy| proxy.authority().to_string()),
-            fault,
+            certificate: failure.certificate,
+            fault: failure.fault,
         })
+}
+
+/// A stage that failed.
+struct Failure {
+    stage: Stage,
+    fault: Fault,
+    certificate: Option<CertificateFingerprint>,
 }
 
 async fn walk(
     target: &Target,
     proxy: Option<&Proxy>,
     options: &ConnectOptions,
-) -> Result<(Connection, ConnectTimings), (Stage, Fault)> {
-    let at = |stage: Stage| move |fault: Fault| (stage, fault);
+) -> Result<(Connection, ConnectTimings), Failure> {
+    let at = |stage: Stage| {
+        move |fault: Fault| Failure {
+            stage,
+            fault,
+            certificate: None,
+        }
+    };
     let limits = &options.limits;
 
     check_headers(options).map_err(at(Stage::Setup))?;
@@ -82,7 +98,7 @@ async fn walk(
         true => Some(
             options
                 .trust
-                .client_config()
+                .server_config()
                 .await
                 .map_err(at(Stage::Setup))?,
         ),
@@ -132,7 +148,14 @@ async fn walk(
                 config,
                 options.trust.ca_file(),
             );
-            let (stream, took) = timed(limits.tls, shaken).await.map_err(at(Stage::Tls))?;
+            let (stream, took) =
+                timed(limits.tls, shaken)
+                    .await
+                    .map_err(|Failed { fault, certificate }| Failure {
+                        stage: Stage::Tls,
+                        fault,
+                        certificate,
+                    })?;
             (Socket::Tls(Box::new(stream)), Some(took))
         }
         None => (Socket::Plain(tcp_stream), None),
@@ -158,13 +181,13 @@ async fn walk(
 }
 
 /// Runs one stage within its limit and says how long it took.
-async fn timed<T>(
+async fn timed<T, E: From<Fault>>(
     limit: Duration,
-    stage: impl Future<Output = Result<T, Fault>>,
-) -> Result<(T, Duration), Fault> {
+    stage: impl Future<Output = Result<T, E>>,
+) -> Result<(T, Duration), E> {
     let begun = Instant::now();
     match timeout(limit, pin!(stage)).await {
         Ok(outcome) => outcome.map(|value| (value, begun.elapsed())),
-        Err(_) => Err(Fault::Silent { limit }),
+        Err(_) => Err(Fault::Silent { limit }.into()),
     }
 }

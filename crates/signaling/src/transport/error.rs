@@ -1,5 +1,6 @@
 //! Why a connection did not come about: the stage, the peer, one sentence, and what a person can do.
 
+use crate::transport::{fingerprint::CertificateFingerprint, verify::RSA_BITS};
 use std::{error::Error, fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The steps of a connection attempt, in their order.
@@ -49,6 +50,8 @@ pub struct ConnectError {
     pub server: String,
     /// `host:port` of the proxy that the attempt went through.
     pub proxy: Option<String>,
+    /// The certificate that was refused, if one was: who has compared it with the server's own may pin it.
+    pub certificate: Option<CertificateFingerprint>,
     /// What happened.
     pub fault: Fault,
 }
@@ -210,6 +213,35 @@ pub enum Fault {
     /// The server shows a CA certificate as its own.
     #[error("it shows a CA certificate as its own, which no client may accept")]
     CaAsServer,
+    /// The certificate is none of those that were pinned.
+    #[error(
+        "its certificate has the SHA-256 fingerprint {presented}, and `certificate_sha256` names {}",
+        Fingerprints(expected)
+    )]
+    OtherCertificate {
+        /// The fingerprints that were pinned.
+        expected: Vec<CertificateFingerprint>,
+        /// That of the certificate that the server shows.
+        presented: CertificateFingerprint,
+    },
+    /// A certificate of X.509 version 1: no chain of it is checked anywhere here.
+    #[error(
+        "its certificate is of X.509 version 1, as FreeSWITCH makes it by itself, which the TLS library does not read"
+    )]
+    OldCertificate,
+    /// The certificate's key is too short or too long.
+    #[error(
+        "the RSA key of its certificate has {bits} bits, and the TLS library takes only {} to {}",
+        RSA_BITS.start(),
+        RSA_BITS.end()
+    )]
+    KeyLength {
+        /// Length of its modulus.
+        bits: usize,
+    },
+    /// The handshake was not signed with the certificate's key.
+    #[error("it shows a certificate whose private key it does not have")]
+    ForeignKey,
     /// The certificate is refused for another reason.
     #[error("its certificate was refused: {0}")]
     Certificate(#[source] rustls::Error),
@@ -350,117 +382,8 @@ impl fmt::Display for HttpStatus {
     }
 }
 
-impl Fault {
-    /// What a person can do about it, as the end of a sentence.
-    fn remedy(&self, stage: Stage) -> String {
-        let fixed = match self {
-            Self::Url(_) => "write it as wss://host:port/path or ws://host:port/path",
-            Self::Header { .. } => "take line breaks and control characters out of it",
-            Self::CaFileUnreadable { .. } => {
-                "check the path in ca_file and the permissions of the file"
-            }
-            Self::CaFileEmpty { .. } => {
-                "put the PEM certificate of the CA into the file that ca_file names"
-            }
-            Self::NoCaCertificates => {
-                "install the package ca-certificates, or set ca_file to the PEM file of the server's CA"
-            }
-            Self::ProxyCredentials { fault, .. } => match fault {
-                CredentialsFault::Unreadable(_) => "check its path and permissions",
-                CredentialsFault::OpenToAll { .. } => {
-                    "take the rights of others away (chmod o-rwx)"
-                }
-                CredentialsFault::Malformed => {
-                    "write the user name, a colon and the password into its first line"
-                }
-            },
-            Self::Silent { .. } => match stage {
-                Stage::Dns => "check the network and the name servers of this machine",
-                Stage::Tcp => "check address and port, and whether a firewall drops the packets",
-                Stage::Proxy => "check that this is an HTTP proxy and that it reaches the server",
-                Stage::Tls => "check that this port speaks TLS and that the server is healthy",
-                Stage::Setup | Stage::Upgrade => {
-                    "check that this port speaks WebSocket and that the server is healthy"
-                }
-            },
-            Self::Broken(_) | Self::ClosedEarly => match stage {
-                Stage::Tls => {
-                    "check that this port speaks TLS and that the server lets this address in"
-                }
-                Stage::Proxy => "check that this is an HTTP proxy that lets this address in",
-                Stage::Setup | Stage::Dns | Stage::Tcp | Stage::Upgrade => {
-                    "check that the server lets this address in and see its log"
-                }
-            },
-            Self::NameUnknown { .. } => {
-                "check the spelling, the network and the name servers of this machine"
-            }
-            Self::NoAddress { .. } => "check the name, and the local address if one is set",
-            Self::Unreachable { attempts, .. } => {
-                if attempts.iter().any(FailedAttempt::is_refusal) {
-                    "check the port and that the server runs"
-                } else {
-                    "check the network of this machine, the address and the firewall"
-                }
-            }
-            Self::ProxyWantsCredentials => "name a file with user:password as its credentials file",
-            Self::ProxyRefusedCredentials { .. } => {
-                "correct the user name or the password in that file"
-            }
-            Self::ProxyRefused { .. } => {
-                "ask for this host and port to be allowed on the proxy, or add it to no_proxy"
-            }
-            Self::ProxyNotHttp => "check host and port in the proxy URL",
-            Self::UnknownCa { ca_file: None } => {
-                "if the server has a CA of its own, set ca_file to the PEM file of that CA"
-            }
-            Self::UnknownCa {
-                ca_file: Some(path),
-            } => {
-                return format!(
-                    "put the PEM certificate of the server's CA into {} (ca_file)",
-                    path.display()
-                );
-            }
-            Self::WrongName { .. } => {
-                "use one of its names in the URL, or get a certificate with this name for the server"
-            }
-            Self::Expired { .. } => {
-                "renew the certificate on the server, or set this machine's clock if it is wrong"
-            }
-            Self::NotYetValid { .. } => {
-                "set this machine's clock if it is wrong, and see that time synchronisation runs"
-            }
-            Self::CaAsServer => {
-                "give the server a certificate signed by its CA instead of the CA certificate itself"
-            }
-            Self::Certificate(_) => "give the server a certificate that fits",
-            Self::NotTls => {
-                "use ws:// if the server means this port to be unencrypted, or correct the port"
-            }
-            Self::Handshake(_) => {
-                "see the server's log; it may be set to other TLS versions or ask for a client certificate"
-            }
-            Self::NotHttp => "check the port, and use wss:// if this port speaks TLS",
-            Self::NoWebSocket { .. } => "check path and port of the URL",
-            Self::Redirected { .. } => "put the address that it names into the URL",
-            Self::Refused { .. } => {
-                "check that the server lets this client in (address lists, Origin, path)"
-            }
-            Self::Busy { .. } => "nothing: it will be tried again",
-            Self::BadUpgrade(UpgradeFault::SubProtocol) => {
-                "check that this is the right kind of server and path"
-            }
-            Self::BadUpgrade(_) => {
-                "check for a proxy or load balancer in between that does not know WebSocket"
-            }
-        };
-        fixed.to_owned()
-    }
-}
-
 impl FailedAttempt {
-    fn is_refusal(&self) -> bool {
+    pub(super) fn is_refusal(&self) -> bool {
         self.error
             .as_ref()
             .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
@@ -532,6 +455,19 @@ impl fmt::Display for Names<'_> {
         }
         if self.0.len() > SHOWN {
             write!(f, " and {} more", self.0.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// Fingerprints as one clause.
+struct Fingerprints<'a>(&'a [CertificateFingerprint]);
+
+impl fmt::Display for Fingerprints<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fingerprint) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " and " };
+            write!(f, "{separator}{fingerprint}")?;
         }
         Ok(())
     }

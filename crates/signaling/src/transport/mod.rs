@@ -9,8 +9,10 @@
 //! *Invariant:* no secret is logged here, and none stands in an error or a `Debug`. The library below writes whole frames to the `log` crate
 //! at its trace level, so a program that forwards `log` records must leave out the target `tungstenite`.
 
+mod certificate;
 pub mod connect;
 pub mod error;
+pub mod fingerprint;
 pub mod happy_eyeballs;
 mod http;
 mod http_date;
@@ -18,11 +20,13 @@ pub mod no_proxy;
 pub mod options;
 pub mod outbox;
 pub mod proxy;
+mod remedy;
 mod socket;
 mod target;
 mod tcp;
 pub mod tls;
 mod upgrade;
+mod verify;
 pub mod websocket;
 
 pub use connect::{ConnectTimings, connect};

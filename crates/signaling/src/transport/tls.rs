@@ -2,20 +2,26 @@
 
 use crate::transport::{
     error::Fault,
+    fingerprint::CertificateFingerprint,
     target::{Authority, TargetHost},
+    verify::{Check, Refused, Verifier, Why},
 };
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{
+    CertificateError, ClientConfig, RootCertStore, client::WebPkiServerVerifier,
+    client::danger::ServerCertVerifier, crypto::CryptoProvider,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::SystemTime,
 };
 use tokio::{net::TcpStream, sync::Mutex, task::spawn_blocking};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// The system's CA certificates and, if named, those of one PEM file more. Cheap to clone; clones share what was loaded.
+/// The system's CA certificates and, if named, those of one PEM file more; or the server's own certificate, by its fingerprint.
+/// Cheap to clone; clones share what was loaded.
 ///
 /// Loading happens at the first connection, so that a file which appears late is no error at start. A changed CA file is read again.
 #[derive(Clone, Default)]
@@ -24,7 +30,9 @@ pub struct Trust(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     ca_file: Option<PathBuf>,
+    pins: Vec<CertificateFingerprint>,
     loaded: Mutex<Option<Loaded>>,
+    pinned: OnceLock<Arc<ClientConfig>>,
 }
 
 struct Loaded {
@@ -43,10 +51,25 @@ impl Trust {
     /// Trusts the system's CA certificates and those in `ca_file`.
     #[must_use]
     pub fn with_ca_file(ca_file: PathBuf) -> Self {
+        Self::new(Some(ca_file), Vec::new())
+    }
+
+    /// Trusts a Verto server that shows a certificate with one of these fingerprints, and no other: neither its issuer nor its
+    /// names nor its time are looked at then. With no fingerprint at all the chain is checked. `ca_file` goes on to count for
+    /// whatever else is asked over TLS, such as TURN servers.
+    #[must_use]
+    pub fn new(ca_file: Option<PathBuf>, pins: Vec<CertificateFingerprint>) -> Self {
         Self(Arc::new(Inner {
-            ca_file: Some(ca_file),
-            loaded: Mutex::new(None),
+            ca_file,
+            pins,
+            ..Inner::default()
         }))
+    }
+
+    /// The fingerprints of the server's certificate.
+    #[must_use]
+    pub fn pins(&self) -> &[CertificateFingerprint] {
+        &self.0.pins
     }
 
     /// The extra CA file.
@@ -55,7 +78,20 @@ impl Trust {
         self.0.ca_file.as_deref()
     }
 
-    /// Loads what is to be loaded. Many connections that begin at once wait for one of them to do it.
+    /// What checks the Verto server.
+    pub(super) async fn server_config(&self) -> Result<Arc<ClientConfig>, Fault> {
+        if self.0.pins.is_empty() {
+            return self.client_config().await;
+        }
+        if let Some(config) = self.0.pinned.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(configured(|_| Ok(Check::Pins(self.0.pins.clone())))?);
+        // Another connection that began at once has made the same.
+        Ok(Arc::clone(self.0.pinned.get_or_init(|| config)))
+    }
+
+    /// Loads what is to be loaded to check a chain. Many connections that begin at once wait for one of them to do it.
     ///
     /// # Errors
     /// The CA file cannot be read or used, or there is no CA certificate at all.
@@ -84,7 +120,8 @@ impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trust")
             .field("ca_file", &self.0.ca_file)
-            .finish()
+            .field("pins", &self.0.pins)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,15 +160,50 @@ fn load(ca_file: Option<&Path>) -> Result<ClientConfig, Fault> {
     if roots.is_empty() {
         return Err(Fault::NoCaCertificates);
     }
+    configured(|provider| {
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .build()
+            .map(Check::Chain)
+            // The only reason left is a store without roots, and this one has some.
+            .map_err(|_| Fault::NoCaCertificates)
+    })
+}
+
+/// A configuration whose servers are checked in this way.
+fn configured(
+    check: impl FnOnce(&Arc<CryptoProvider>) -> Result<Check, Fault>,
+) -> Result<ClientConfig, Fault> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Verifier {
+        check: check(&provider)?,
+        algorithms: provider.signature_verification_algorithms,
+    });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(Fault::Handshake)?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     // A WebSocket starts as HTTP/1.1; a server that also speaks HTTP/2 must not choose that.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// A handshake that failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) fault: Fault,
+    /// The certificate that was refused.
+    pub(super) certificate: Option<CertificateFingerprint>,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            certificate: None,
+        }
+    }
 }
 
 /// Shakes hands with `server` over an open connection.
@@ -140,7 +212,7 @@ pub(super) async fn handshake(
     server: &Authority,
     config: Arc<ClientConfig>,
     ca_file: Option<&Path>,
-) -> Result<TlsStream<TcpStream>, Fault> {
+) -> Result<TlsStream<TcpStream>, Failed> {
     let name = match &server.host {
         TargetHost::Address(address) => ServerName::from(*address),
         TargetHost::Name(_) => {
@@ -156,58 +228,89 @@ pub(super) async fn handshake(
 }
 
 /// Turns the error of a handshake into the fault it stands for.
-fn explain(error: io::Error, server: &Authority, ca_file: Option<&Path>) -> Fault {
+fn explain(error: io::Error, server: &Authority, ca_file: Option<&Path>) -> Failed {
     let Some(tls) = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
     else {
-        return if error.kind() == io::ErrorKind::UnexpectedEof {
+        let early = error.kind() == io::ErrorKind::UnexpectedEof;
+        return Failed::from(if early {
             Fault::ClosedEarly
         } else {
             Fault::Broken(error)
+        });
+    };
+    if let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = tls
+        && let Some(Refused { certificate, why }) = other.0.downcast_ref::<Refused>().cloned()
+    {
+        return Failed {
+            fault: refusal(why, certificate, server, ca_file),
+            certificate: Some(certificate),
         };
+    }
+    Failed::from(if let rustls::Error::InvalidMessage(_) = tls {
+        Fault::NotTls
+    } else {
+        Fault::Handshake(tls.clone())
+    })
+}
+
+/// What a refused certificate means.
+fn refusal(
+    why: Why,
+    presented: CertificateFingerprint,
+    server: &Authority,
+    ca_file: Option<&Path>,
+) -> Fault {
+    let why = match why {
+        Why::Library(why) => why,
+        Why::Version1 => return Fault::OldCertificate,
+        Why::Pins(expected) => {
+            return Fault::OtherCertificate {
+                expected,
+                presented,
+            };
+        }
+        Why::Key(bits) => return Fault::KeyLength { bits },
+        Why::Signature => return Fault::ForeignKey,
     };
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "foreign enums that grow; what has no sentence of its own keeps the library's"
+        reason = "a foreign enum that grows; what has no sentence of its own keeps the library's"
     )]
-    match tls.clone() {
-        rustls::Error::InvalidCertificate(refusal) => match refusal {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Fault::UnknownCa {
-                ca_file: ca_file.map(Path::to_owned),
-            },
-            CertificateError::NotValidForNameContext { presented, .. } => Fault::WrongName {
-                expected: server.host.without_root(),
-                presented: presented.iter().map(|name| plain_name(name)).collect(),
-            },
-            CertificateError::NotValidForName => Fault::WrongName {
-                expected: server.host.without_root(),
-                presented: Vec::new(),
-            },
-            CertificateError::ExpiredContext { time, not_after } => Fault::Expired {
-                not_after: Some(utc(not_after)),
-                clock: Some(utc(time)),
-            },
-            CertificateError::Expired => Fault::Expired {
-                not_after: None,
-                clock: None,
-            },
-            CertificateError::NotValidYetContext { time, not_before } => Fault::NotYetValid {
-                not_before: Some(utc(not_before)),
-                clock: Some(utc(time)),
-            },
-            CertificateError::NotValidYet => Fault::NotYetValid {
-                not_before: None,
-                clock: None,
-            },
-            // The verifier's own error type is not reachable from here; its text is its variant's name.
-            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                Fault::CaAsServer
-            }
-            refusal => Fault::Certificate(rustls::Error::InvalidCertificate(refusal)),
+    match why {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Fault::UnknownCa {
+            ca_file: ca_file.map(Path::to_owned),
         },
-        rustls::Error::InvalidMessage(_) => Fault::NotTls,
-        tls => Fault::Handshake(tls),
+        CertificateError::NotValidForNameContext { presented, .. } => Fault::WrongName {
+            expected: server.host.without_root(),
+            presented: presented.iter().map(|name| plain_name(name)).collect(),
+        },
+        CertificateError::NotValidForName => Fault::WrongName {
+            expected: server.host.without_root(),
+            presented: Vec::new(),
+        },
+        CertificateError::ExpiredContext { time, not_after } => Fault::Expired {
+            not_after: Some(utc(not_after)),
+            clock: Some(utc(time)),
+        },
+        CertificateError::Expired => Fault::Expired {
+            not_after: None,
+            clock: None,
+        },
+        CertificateError::NotValidYetContext { time, not_before } => Fault::NotYetValid {
+            not_before: Some(utc(not_before)),
+            clock: Some(utc(time)),
+        },
+        CertificateError::NotValidYet => Fault::NotYetValid {
+            not_before: None,
+            clock: None,
+        },
+        // The verifier's own error type is not reachable from here; its text is its variant's name.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            Fault::CaAsServer
+        }
+        refusal => Fault::Certificate(rustls::Error::InvalidCertificate(refusal)),
     }
 }
 

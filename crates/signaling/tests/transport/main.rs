@@ -6,6 +6,8 @@
 )]
 
 mod connection;
+mod openssl;
+mod pins;
 mod proxy;
 mod server;
 mod stages;

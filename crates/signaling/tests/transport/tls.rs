@@ -151,8 +151,8 @@ async fn a_port_without_tls_is_told() {
     let error = refused(talkative, &trusting(&ca)).await;
     assert!(
         error.to_string().ends_with(
-            "it does not speak TLS on this port (stage: TLS); use ws:// if the server means this port to be unencrypted, or \
-             correct the port"
+            "it does not speak TLS on this port (stage: TLS); correct the port, or use ws:// if the server means this one to be \
+             unencrypted; a FreeSWITCH does so unasked when its certificate files are missing: give it its wss.pem then"
         ),
         "{error}"
     );

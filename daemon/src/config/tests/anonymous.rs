@@ -19,7 +19,7 @@ fn an_account_that_nobody_can_call_has_no_setting_for_calls_that_come_in() {
     // All there is today. None of these says how a call that comes in is answered; one that did would be refused here.
     let known = "known here are name, dialect, server, login, password_file, token_file, token, refresh_before, profile, \
                  region, environment, skip_last_voice_sdk_id, rtc_ip, rtc_port, canary, skip_trailing, origin, \
-                 refused_retry, refused_retry_max, user_variables, login_params, start_muted, server_commands, recover_calls, anonymous, tool, ca_file, proxy, \
+                 refused_retry, refused_retry_max, user_variables, login_params, start_muted, server_commands, recover_calls, anonymous, tool, ca_file, certificate_sha256, proxy, \
                  proxy_credentials_file, no_proxy, caller_name, caller_number, backoff_base, backoff_max, ice_servers, ice_policy, trickle_ice, call_reports";
     assert!(told.ends_with(known), "{told}");
     for key in ["answer = true", "auto_answer = true", "inbound = \"allow\""] {

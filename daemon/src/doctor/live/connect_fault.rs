@@ -1,6 +1,6 @@
 //! What a failed connection is called.
 
-use offhook_engine::vocabulary::{ConnectError, ConnectFault, Stage};
+use offhook_engine::vocabulary::{CertificateFingerprint, ConnectError, ConnectFault, Stage};
 
 use crate::doctor::code::Code;
 use crate::doctor::finding::{Finding, Place};
@@ -15,7 +15,21 @@ pub(crate) fn finding(error: &ConnectError, place: Place) -> Finding {
         Some(proxy) if error.stage == Stage::Proxy => place.at_server(proxy),
         Some(_) | None => place,
     };
-    Finding::new(code(error), place, &what, &error.remedy())
+    let remedy = match error.certificate {
+        Some(shown) => format!("{}. {}", error.remedy(), pin(&shown)),
+        None => error.remedy(),
+    };
+    Finding::new(code(error), place, &what, &remedy)
+}
+
+/// How a certificate is trusted that fails every check, and what that risks.
+fn pin(shown: &CertificateFingerprint) -> String {
+    format!(
+        "The certificate that was shown has the SHA-256 fingerprint {shown}. Only when the server itself says the same (there: \
+         `openssl x509 -noout -fingerprint -sha256 -in FILE`, for FreeSWITCH FILE is `wss.pem` in its folder for certificates), \
+         `certificate_sha256 = \"{shown}\"` in the account trusts this certificate and no other. Written down unchecked it may be \
+         that of somebody in between, who then reads the password and hears the calls"
+    )
 }
 
 /// The name of the stage at which it failed.
@@ -40,6 +54,8 @@ const fn code(error: &ConnectError) -> Code {
         ConnectFault::WrongName { .. } => Code::CertificateWrongName,
         ConnectFault::Expired { .. } => Code::CertificateExpired,
         ConnectFault::NotYetValid { .. } => Code::CertificateNotYetValid,
+        ConnectFault::OtherCertificate { .. } => Code::CertificateNotPinned,
+        ConnectFault::OldCertificate => Code::CertificateOld,
         _ => match error.stage {
             Stage::Setup => Code::ConfigRefused,
             Stage::Dns => Code::DnsFailed,

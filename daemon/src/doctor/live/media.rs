@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use offhook_control::notice::{Event, Notice};
+use offhook_engine::private_address::is_private;
 
 use crate::doctor::code::Code;
 use crate::doctor::finding::{Finding, Place};
@@ -79,22 +80,6 @@ impl Heard {
             ),
             OPERATOR,
         )
-    }
-}
-
-/// RFC 1918, RFC 6598, link-local, RFC 4193.
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            address.is_private()
-                || address.is_link_local()
-                || (first == 100 && (64..128).contains(&second))
-        }
-        IpAddr::V6(address) => {
-            let first = address.segments()[0];
-            first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use crate::doctor::code::Code;
 use crate::doctor::finding::{Finding, Place};
 use crate::doctor::offline::scene::Scene;
 use crate::doctor::offline::{
-    api_keys, descriptors, literals, profile, refusals, secret_files, shared, sound, tokens, users,
+    api_keys, connection, descriptors, literals, profile, refusals, secret_files, shared, sound,
+    tokens, users,
 };
 use crate::doctor::report::Report;
 
@@ -20,6 +21,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) users: Option<&'a Path>,
     /// `$CREDENTIALS_DIRECTORY`.
     pub(crate) credentials: Option<PathBuf>,
+    /// Whether the service has a folder for its state (`$STATE_DIRECTORY`).
+    pub(crate) state_directory: bool,
     /// This machine's clock.
     pub(crate) now: SystemTime,
     /// How many files the daemon may open, where that is known.
@@ -50,6 +53,8 @@ pub(crate) fn examine(wish: Wish<'_>, report: &mut Report) {
     report.extend(secret_files::check(&scene));
     report.extend(api_keys::check(&scene));
     report.extend(profile::check(&scene));
+    report.extend(connection::in_clear(&scene));
+    report.extend(connection::forgotten(&scene, wish.state_directory));
     report.extend(shared::check(&scene));
     report.extend(tokens::check(&scene));
     report.extend(sound::check(&scene));

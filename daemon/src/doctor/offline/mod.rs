@@ -1,6 +1,7 @@
 //! What can be known from files alone; one file a kind of knowledge, all of them called by [`examine`].
 
 mod api_keys;
+mod connection;
 mod descriptors;
 pub(crate) mod examine;
 mod literals;

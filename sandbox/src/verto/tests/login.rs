@@ -139,9 +139,9 @@ fn a_freeswitch_takes_the_login_from_any_first_request() {
     let mut world = World::new();
     let socket = world.open();
     let mut params = Kind::FreeSwitch.login("demo-1", "sandbox");
-    params["eventChannel"] = json!("x");
+    params["eventChannel"] = json!("demo.x");
     let reply = world.ask(socket, "verto.subscribe", params);
-    assert_eq!(reply["result"]["subscribedChannels"], json!(["x"]));
+    assert_eq!(reply["result"]["subscribedChannels"], json!(["demo.x"]));
     world.expect(socket, "verto.clientReady");
 }
 

@@ -3,6 +3,7 @@
 mod assistant;
 mod attach;
 mod call;
+mod features;
 mod login;
 mod mishaps;
 mod rest;

@@ -113,6 +113,7 @@ impl World {
             rest: RestSettings::default(),
             faults,
             second_login,
+            denied: Vec::new(),
             assistant,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
         };

@@ -253,6 +253,7 @@ impl Call {
                 call: self.id.clone(),
                 error: Error::Refused {
                     server: core.server_name(self.flow),
+                    setting: None,
                     method: "INVITE",
                     code: Some(response.status.into()),
                     reason: response.reason.clone(),

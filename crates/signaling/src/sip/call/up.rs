@@ -153,6 +153,7 @@ impl Call {
             call: call.id.clone(),
             error: Error::Refused {
                 server: core.server_name(call.flow),
+                setting: None,
                 method,
                 code: Some(response.status.into()),
                 reason: response.reason.clone(),
@@ -368,6 +369,7 @@ impl Call {
                     call: self.id.clone(),
                     error: Error::Refused {
                         server: core.server_name(self.flow),
+                        setting: None,
                         method: "REFER",
                         code: status.map(i64::from),
                         reason: body.lines().next().unwrap_or_default().to_owned(),

@@ -162,6 +162,7 @@ impl Session {
     fn on_refused(&mut self, id: FlowId, reason: String, code: Option<u16>, now: Instant) {
         let error = Error::LoginRejected {
             server: self.core.server_name(id),
+            setting: None,
             user: self.core.config.login.who(),
             code: code.map(i64::from),
             reason,
@@ -195,6 +196,7 @@ impl Session {
             .any(|flow| flow.id != id && flow.is_ready(&self.core.config));
         let error = Error::Refused {
             server: self.core.server_name(id),
+            setting: None,
             method: "REGISTER",
             code: response.map(|response| response.status.into()),
             reason: response.map(words).unwrap_or_default(),

@@ -6,6 +6,7 @@ use crate::auth::login::LoginKind;
 use crate::command::Command;
 use crate::error::Error;
 use crate::variable::Variable;
+use crate::verto::dialect::refusals::{self, KnownRefusal, ServerSetting};
 use crate::verto::method::Method;
 
 /// One server family, as a value. The flow asks it and never compares names.
@@ -38,6 +39,8 @@ pub struct Dialect {
     pub commands: bool,
     /// Whether there are assistants to talk with.
     pub assistants: bool,
+    /// Refusals of which it is known what decides about them.
+    pub refusals: &'static [KnownRefusal],
     /// How we find out whether the server lives.
     pub probes: Probes,
     /// How a ping of the server is answered.
@@ -168,6 +171,11 @@ impl Dialect {
     /// A method as this dialect spells it.
     pub fn spell(&self, method: Method) -> String {
         method.on_wire(self.prefix)
+    }
+
+    /// What decides about a request that was refused so.
+    pub fn setting(&self, code: Option<i64>, words: &str) -> Option<ServerSetting> {
+        refusals::setting(self.refusals, code, words)
     }
 
     /// Reads a method; `None` for one we do not know.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::auth::login::LoginKind;
 use crate::verto::dialect::differences::{Dialect, PingReply, Probes, Readiness, SessidRule};
+use crate::verto::dialect::refusals;
 use crate::verto::method::Method;
 
 /// FreeSWITCH.
@@ -21,6 +22,7 @@ pub const FREESWITCH: Dialect = Dialect {
     trickle: false,
     commands: true,
     assistants: false,
+    refusals: refusals::FREESWITCH,
     // The server pings only after 30 s of our silence and never looks at the answer; pings of ours every 20 s keep
     // address translations open and show that it lives, so both limits are the same.
     probes: Probes {

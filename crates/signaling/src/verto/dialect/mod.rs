@@ -3,5 +3,6 @@
 pub mod differences;
 #[cfg(feature = "freeswitch")]
 pub mod freeswitch;
+pub mod refusals;
 #[cfg(feature = "telnyx")]
 pub mod telnyx;

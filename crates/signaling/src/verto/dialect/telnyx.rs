@@ -23,6 +23,7 @@ pub const TELNYX: Dialect = Dialect {
     trickle: true,
     commands: false,
     assistants: true,
+    refusals: &[],
     // Figures of the browser SDK. The server pings every 15 to 30 s, so silence of 20 s is already unusual.
     probes: Probes {
         after_silence: Duration::from_secs(20),

@@ -3,6 +3,7 @@
 use crate::cause::Cause;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
+use crate::verto::dialect::refusals::ServerSetting;
 use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
 use crate::verto::message::client::ModifyResult;
 use crate::verto::requests::CallRequest;
@@ -77,6 +78,7 @@ impl Dialog {
         &mut self,
         request: CallRequest,
         error: ErrorObject,
+        setting: Option<ServerSetting>,
         server: &str,
         online: bool,
         fx: &mut Effects,
@@ -87,7 +89,8 @@ impl Dialog {
             (_, Phase::Leaving(_) | Phase::Over) => {}
             (CallRequest::Invite, Phase::Calling(_)) => {
                 let cause = said_cause(&error).unwrap_or(Cause::NORMAL_TEMPORARY_FAILURE);
-                self.end(EndedBy::Server, cause, error.message, fx);
+                let detail = advised(error.message, setting);
+                self.end(EndedBy::Server, cause, detail, fx);
             }
             // The caller gave up; his bye may still be on its way.
             (CallRequest::Answer, Phase::Answering) if unknown => {
@@ -97,7 +100,8 @@ impl Dialog {
                 if !unknown =>
             {
                 let cause = said_cause(&error).unwrap_or(Cause::INCOMPATIBLE_DESTINATION);
-                self.leave(EndedBy::Server, cause, error.message, online, fx);
+                let detail = advised(error.message, setting);
+                self.leave(EndedBy::Server, cause, detail, online, fx);
             }
             (CallRequest::Invite | CallRequest::Answer | CallRequest::Attach, _) if !unknown => {}
             // Candidates are a help, never a condition: the descriptions hold what is needed.
@@ -120,6 +124,7 @@ impl Dialog {
                     method: request.name(),
                     code: error.code,
                     reason,
+                    setting,
                 };
                 fx.push(Effect::Tell(Event::CommandFailed {
                     call: self.call.clone(),
@@ -159,6 +164,14 @@ impl Dialog {
                 error,
             })),
         }
+    }
+}
+
+/// The server's words with what decides about them: a call that ends has no other place for it.
+fn advised(words: Option<String>, setting: Option<ServerSetting>) -> Option<String> {
+    match (words, setting) {
+        (Some(words), Some(setting)) => Some(format!("{words}: {}", setting.text())),
+        (words, _) => words,
     }
 }
 

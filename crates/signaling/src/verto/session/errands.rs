@@ -295,6 +295,7 @@ impl Session {
                 server: self.server.clone(),
                 method: method.name(),
                 code: None,
+                setting: self.config.dialect.setting(None, &text),
                 reason: text,
             }),
             text => Ok(text.unwrap_or(Value::Null)),
@@ -325,6 +326,7 @@ impl Session {
                 server: self.server.clone(),
                 method: errand.name(),
                 code: error.code,
+                setting: self.config.dialect.setting(error.code, &reason),
                 reason,
             }
         };

@@ -219,14 +219,16 @@ impl Session {
                 let (server, online) = (self.server.clone(), self.is_open());
                 let error = explained(error, &server);
                 self.step(&call, now, |dialog, fx| {
-                    dialog.on_refused(CallRequest::Invite, error, &server, online, fx)
+                    dialog.on_refused(CallRequest::Invite, error, None, &server, online, fx)
                 });
             }
             // A bye has to reach the server: it is said again on the next socket.
             Purpose::Call(call, request) if !(login_wanted && request == CallRequest::Bye) => {
                 let (server, online) = (self.server.clone(), self.is_open());
+                let words = error.message.as_deref().unwrap_or_default();
+                let setting = self.config.dialect.setting(error.code, words);
                 self.step(&call, now, |dialog, fx| {
-                    dialog.on_refused(request, error, &server, online, fx)
+                    dialog.on_refused(request, error, setting, &server, online, fx)
                 });
             }
             // A server that knows no ping, or denies it to this user, has answered all the same.
@@ -247,6 +249,7 @@ impl Session {
                     server,
                     method,
                     code: error.code,
+                    setting: self.config.dialect.setting(error.code, &reason),
                     reason,
                 }));
                 self.lose(DisconnectCause::LoginForgotten, now);

@@ -208,6 +208,7 @@ impl Session {
             server,
             user: self.config.login.who(),
             code: error.code,
+            setting: self.config.dialect.setting(error.code, &reason),
             reason,
         }
     }
