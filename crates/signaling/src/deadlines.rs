@@ -37,13 +37,14 @@ pub enum Deadline {
     Untaken,
     /// No reply to our answer.
     AnswerReply,
-    /// The server did not offer a call again after a new login.
+    /// The server neither listed a call after a new login nor offered it again.
     AttachDue,
     /// Our user did not answer the server's offer of an attach.
     AttachUntaken,
     /// No reply to our attach.
     AttachReply,
-    /// A call without a connection: the server has given it up by now; length by the dialect.
+    /// A call without a connection, or listed by the server and not yet offered again: the server has given it up by now;
+    /// length by the dialect.
     Detached,
     /// No reply to a bye.
     ByeReply,

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The names, for messages.
 pub(super) const NAMES: &str = "drop-after=SECONDS, drop-after-messages=N, silent-after=SECONDS, deaf-after=SECONDS, \
      punt-after=SECONDS, cut-frame=N, stall=MS, refuse-login=CODE, attach-late=MS|never, forget-calls=all|one, \
-     gateway-state=STATE";
+     list-calls=none, gateway-state=STATE";
 
 /// Every state that a gateway of Telnyx is known to tell.
 pub(crate) const STATES: [&str; 12] = [
@@ -55,6 +55,8 @@ pub(crate) enum GatewayFault {
     AttachNever,
     /// `forget-calls=all`, `forget-calls=one`: calls are not there any more when their client comes back.
     Forget(Forgotten),
+    /// `list-calls=none`: `clientReady` names none of them, though they are offered.
+    ListNone,
     /// `gateway-state=STATE`: the answer to a question for the gateway's state.
     State(State),
 }
@@ -185,6 +187,8 @@ impl GatewayFault {
                 "one" => Ok(Self::Forget(Forgotten::One)),
                 _ => Err("forget-calls wants \"all\" or \"one\"".to_owned()),
             },
+            "list-calls" if value == "none" => Ok(Self::ListNone),
+            "list-calls" => Err("list-calls wants \"none\"".to_owned()),
             "gateway-state" => value.parse().map(Self::State),
             _ => return None,
         })
@@ -241,6 +245,7 @@ impl Wishes {
             | GatewayFault::AttachLate(_)
             | GatewayFault::AttachNever
             | GatewayFault::Forget(_)
+            | GatewayFault::ListNone
             | GatewayFault::State(_) => false,
         });
         concerning

@@ -87,6 +87,7 @@ impl Gateway {
                 | GatewayFault::AttachLate(_)
                 | GatewayFault::AttachNever
                 | GatewayFault::Forget(_)
+                | GatewayFault::ListNone
                 | GatewayFault::State(_) => {}
             }
         }
@@ -256,6 +257,11 @@ fn forgotten(fault: GatewayFault) -> Option<Forgotten> {
     } else {
         None
     }
+}
+
+/// Whether nothing is to be listed.
+pub(super) fn lists_none(fault: GatewayFault) -> Option<()> {
+    (fault == GatewayFault::ListNone).then_some(())
 }
 
 /// The code that a login is to be refused with.

@@ -12,19 +12,25 @@ use crate::world::{PATIENCE, Scene, World, both};
 #[test]
 fn an_attach_that_comes_late_is_in_time() {
     both(|scene| {
-        let mut world = scene.ready(&["attach-late=2500"]);
-        let call = world.talk();
-        world.scene.fault("drop");
-        world.comes_back(&call);
-        world.check_told();
+        for faults in [
+            &["attach-late=2500:1", "list-calls=none:1"][..],
+            // One that the server lists may come much later.
+            &["attach-late=9000:1"],
+        ] {
+            let mut world = scene.ready(faults);
+            let call = world.talk();
+            world.scene.fault("drop");
+            world.comes_back(&call);
+            world.check_told();
+        }
     });
 }
 
 #[test]
-fn an_attach_that_never_comes_or_comes_too_late_ends_the_call_with_its_reason() {
+fn an_unlisted_call_whose_attach_comes_too_late_or_never_ends_with_its_reason() {
     both(|scene| {
         for fault in ["attach-late=never:1", "attach-late=7000:1"] {
-            let mut world = scene.ready(&[fault]);
+            let mut world = scene.ready(&[fault, "list-calls=none:1"]);
             let call = world.talk();
             world.scene.fault("drop");
             let ended = world.ended(&call);

@@ -140,6 +140,7 @@ fn calls_are_offered_late_or_never_or_forgotten() {
         for (fault, kept, offered) in [
             ("attach-late=3000", &both, vec!["c-1", "c-2"]),
             ("attach-late=never", &both, vec![]),
+            ("list-calls=none", &json!([]), vec!["c-1", "c-2"]),
             ("forget-calls=all", &json!([]), vec![]),
             ("forget-calls=one", &json!(["c-2"]), vec!["c-2"]),
         ] {

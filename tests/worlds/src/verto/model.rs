@@ -223,13 +223,15 @@ impl Model {
             }
             Event::Disconnected { cause, retry_in } => {
                 let was_up = self.link != Link::Down || *cause == DisconnectCause::LoginRefused;
+                let met = matches!(self.link, Link::LoggedIn | Link::Ready);
                 self.link = Link::Down;
                 self.changed = now;
                 self.channels.clear();
                 self.parked = retry_in.is_none();
                 self.paused = *retry_in;
                 for call in self.calls.values_mut() {
-                    call.adrift = call.adrift.or(Some(now));
+                    // The server may have said meanwhile that it still has the call.
+                    call.adrift = call.adrift.filter(|_| !met).or(Some(now));
                 }
                 check(was_up, || "disconnected twice".to_owned())
             }

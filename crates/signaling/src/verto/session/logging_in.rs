@@ -120,8 +120,8 @@ impl Session {
             Owner::Session,
             now + self.config.timers.client_ready,
         );
-        if early.client_ready {
-            self.on_client_ready(ClientReady::default(), now);
+        if let Some(ready) = early.client_ready {
+            self.on_client_ready(ready, now);
         }
     }
 
@@ -217,14 +217,11 @@ impl Session {
 
     pub(super) fn on_client_ready(&mut self, message: ClientReady, now: Instant) {
         match &mut self.state {
-            State::LoggingIn(early) => {
-                early.client_ready = true;
-                early.gateway = message.state.or_else(|| early.gateway.take());
-            }
+            State::LoggingIn(early) => early.client_ready = Some(message),
             State::AwaitingReady(awaiting) => {
                 let mut awaiting = std::mem::take(awaiting);
                 awaiting.gateway = message.state.or(awaiting.gateway);
-                self.open(awaiting, now);
+                self.open(awaiting, &message.reattached_sessions, now);
             }
             // A second one, after a login on the live socket: whatever its list says, no call was lost.
             State::Registering(_) | State::Ready | State::Doubting(_) => {
@@ -237,14 +234,14 @@ impl Session {
         }
     }
 
-    /// From here on requests may be sent.
-    fn open(&mut self, awaiting: AwaitingReady, now: Instant) {
+    /// From here on requests may be sent. `kept`: the calls that the server says it has, as far as it says so.
+    fn open(&mut self, awaiting: AwaitingReady, kept: &[String], now: Instant) {
         self.deadlines.clear(Deadline::ClientReady, &Owner::Session);
         self.liveness = Liveness::new(now);
         self.state = State::Registering(Registering::default());
         self.outbox
             .extend(awaiting.acks.into_iter().map(Output::Send));
-        self.step_all(now, |dialog, fx| dialog.on_socket_back(fx));
+        self.step_all(now, |dialog, fx| dialog.on_socket_back(kept, fx));
         self.listen_again(now);
         for command in awaiting.commands {
             self.on_call_command(command, now);

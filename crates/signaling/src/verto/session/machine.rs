@@ -19,6 +19,7 @@ use crate::verto::conference::Conference;
 use crate::verto::dialect::differences::SessidRule;
 use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
+use crate::verto::message::login::ClientReady;
 use crate::verto::registration::Registering;
 use crate::verto::requests::{Pending, Purpose, Requests};
 use crate::verto::rpc::{Frame, Id, Request};
@@ -81,7 +82,7 @@ pub(super) enum State {
 /// What came before its turn.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Early {
-    pub(super) client_ready: bool,
+    pub(super) client_ready: Option<ClientReady>,
     pub(super) gateway: Option<String>,
 }
 
