@@ -458,7 +458,15 @@ pub enum Event {
         /// Why.
         error: Error,
     },
-    /// A command about a call could not be carried out; the call itself lives on.
+    /// The server did not take the new media of a `Command::UpdateMedia`; the call itself lives on, on the old path. After an
+    /// [`Error::NotReady`] the server is gone and will offer media of its own.
+    MediaUpdateFailed {
+        /// The call.
+        call: CallId,
+        /// Why.
+        error: Error,
+    },
+    /// Another command about a call could not be carried out; the call itself lives on.
     CommandFailed {
         /// The call.
         call: CallId,

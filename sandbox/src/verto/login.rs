@@ -266,7 +266,12 @@ impl Gateway {
         known.socket = Some(socket);
         known.reattached = known.calls.keys().cloned().collect();
         let listed = !known.reattached.is_empty();
-        if listed && self.wishes.take(known.identity.name(), lists_none).is_some() {
+        if listed
+            && self
+                .wishes
+                .take(known.identity.name(), lists_none)
+                .is_some()
+        {
             known.reattached.clear();
         }
         let legs: Vec<LegId> = known.calls.values().map(|call| call.leg).collect();

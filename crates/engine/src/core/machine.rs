@@ -327,6 +327,7 @@ impl Core {
             | SignalingEvent::DtmfSent { .. }
             | SignalingEvent::Ended { .. }
             | SignalingEvent::CommandFailed { .. }
+            | SignalingEvent::MediaUpdateFailed { .. }
             | _) => return self.on_call_event(account, event, now),
         };
         self.tell(account, events, now);
@@ -564,6 +565,7 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::Prompt { call, .. }
         | SignalingEvent::RemoteCandidate { call, .. }
         | SignalingEvent::RemoteEndOfCandidates { call }
+        | SignalingEvent::MediaUpdateFailed { call, .. }
         | SignalingEvent::CommandFailed { call, .. } => Some(call),
         SignalingEvent::Message { call, .. } | SignalingEvent::Assistant { call, .. } => {
             call.as_ref()

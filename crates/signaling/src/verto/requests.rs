@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::call_id::CallId;
 use crate::deadlines::Deadline;
+use crate::error::Error;
+use crate::event::Event;
 use crate::verto::method::Method;
 
 /// What a request about a call was for.
@@ -51,6 +53,15 @@ impl CallRequest {
         }
     }
 
+    /// That it failed, for its user.
+    pub(crate) fn failed(self, call: CallId, error: Error) -> Event {
+        if self == Self::UpdateMedia {
+            Event::MediaUpdateFailed { call, error }
+        } else {
+            Event::CommandFailed { call, error }
+        }
+    }
+
     pub(crate) fn deadline(self) -> Deadline {
         match self {
             Self::Invite => Deadline::InviteReply,
@@ -58,8 +69,8 @@ impl CallRequest {
             Self::Attach => Deadline::AttachReply,
             Self::Bye => Deadline::ByeReply,
             Self::Dtmf | Self::Message | Self::Candidate => Deadline::InfoReply,
-            Self::UpdateMedia | Self::Hold => Deadline::ModifyReply,
-            Self::Transfer | Self::Replace => Deadline::ModifyReply,
+            Self::UpdateMedia => Deadline::MediaUpdateReply,
+            Self::Hold | Self::Transfer | Self::Replace => Deadline::ModifyReply,
         }
     }
 }

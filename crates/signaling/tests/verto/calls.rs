@@ -557,8 +557,18 @@ fn new_media_is_offered_by_update_media() {
     story.reply(&modify, json!({"callID": "c-1", "action": "updateMedia"}));
     assert!(matches!(
         story.event(),
-        Event::CommandFailed {
+        Event::MediaUpdateFailed {
             error: Error::PeerMisbehaved { .. },
+            ..
+        }
+    ));
+    story.command(update.clone());
+    let modify = story.take_sent("modify");
+    story.refuse(&modify, -32002, "CODEC ERROR");
+    assert!(matches!(
+        story.event(),
+        Event::MediaUpdateFailed {
+            error: Error::Refused { .. },
             ..
         }
     ));

@@ -6,6 +6,7 @@ use crate::deadlines::Deadline;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::requests::CallRequest;
 use crate::verto::wording::{Extras, Wish};
 
 impl Dialog {
@@ -42,8 +43,10 @@ impl Dialog {
 
     pub(crate) fn update_media(&mut self, sdp: String, fx: &mut Effects) {
         // With FreeSWITCH the same request on an unanswered call hangs it up.
-        if !matches!(self.phase, Phase::Up) || self.adrift {
-            return self.refuse("media update", fx);
+        if !self.is_up() {
+            let request = CallRequest::UpdateMedia;
+            let failed = request.failed(self.call.clone(), self.wrong_state(request.name()));
+            return fx.push(Effect::Tell(failed));
         }
         fx.push(Effect::Send(Wish::UpdateMedia { sdp }));
     }
@@ -111,13 +114,16 @@ impl Dialog {
     }
 
     pub(super) fn refuse(&self, command: &'static str, fx: &mut Effects) {
-        let error = Error::WrongState {
-            command,
-            state: self.state(),
-        };
         fx.push(Effect::Tell(Event::CommandFailed {
             call: self.call.clone(),
-            error,
+            error: self.wrong_state(command),
         }));
+    }
+
+    fn wrong_state(&self, command: &'static str) -> Error {
+        Error::WrongState {
+            command,
+            state: self.state(),
+        }
     }
 }

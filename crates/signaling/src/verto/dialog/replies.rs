@@ -38,7 +38,7 @@ impl Dialog {
             CallRequest::Dtmf => fx.push(Effect::Tell(Event::DtmfSent { call })),
             CallRequest::UpdateMedia => match result.sdp {
                 Some(sdp) => fx.push(Effect::Tell(Event::MediaUpdated { call, sdp })),
-                None => self.misread(server, "the reply to updateMedia holds no SDP", fx),
+                None => self.misread(request, server, "the reply to updateMedia holds no SDP", fx),
             },
             CallRequest::Hold => match result.hold_state.as_deref() {
                 // Whatever is not active counts as held, as in the browser SDK.
@@ -47,7 +47,7 @@ impl Dialog {
                     let held = self.held;
                     fx.push(Effect::Tell(Event::HoldState { call, held }));
                 }
-                None => self.misread(server, "the reply to hold names no state", fx),
+                None => self.misread(request, server, "the reply to hold names no state", fx),
             },
             CallRequest::Transfer | CallRequest::Replace => {
                 fx.push(Effect::Tell(Event::Transferred { call }));
@@ -62,15 +62,13 @@ impl Dialog {
         }));
     }
 
-    fn misread(&self, server: &str, fault: &'static str, fx: &mut Effects) {
-        fx.push(Effect::Tell(Event::CommandFailed {
-            call: self.call.clone(),
-            error: Error::PeerMisbehaved {
-                server: server.to_owned(),
-                method: "modify",
-                fault,
-            },
-        }));
+    fn misread(&self, request: CallRequest, server: &str, fault: &'static str, fx: &mut Effects) {
+        let error = Error::PeerMisbehaved {
+            server: server.to_owned(),
+            method: "modify",
+            fault,
+        };
+        fx.push(Effect::Tell(request.failed(self.call.clone(), error)));
     }
 
     pub(crate) fn on_refused(
@@ -121,10 +119,7 @@ impl Dialog {
                     code: error.code,
                     reason,
                 };
-                fx.push(Effect::Tell(Event::CommandFailed {
-                    call: self.call.clone(),
-                    error,
-                }));
+                fx.push(Effect::Tell(request.failed(self.call.clone(), error)));
             }
         }
     }
@@ -154,10 +149,7 @@ impl Dialog {
             }
             (CallRequest::Invite | CallRequest::Answer | CallRequest::Attach, _) => {}
             (CallRequest::Candidate, _) => {}
-            (_, _) => fx.push(Effect::Tell(Event::CommandFailed {
-                call: self.call.clone(),
-                error,
-            })),
+            (_, _) => fx.push(Effect::Tell(request.failed(self.call.clone(), error))),
         }
     }
 }

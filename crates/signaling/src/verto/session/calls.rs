@@ -12,7 +12,7 @@ use crate::verto::dialog::state::{Dialog, Effect, Effects};
 use crate::verto::message::both::Chat;
 use crate::verto::message::server::{ServerBye, ServerCall};
 use crate::verto::method::Method;
-use crate::verto::requests::{Pending, Purpose};
+use crate::verto::requests::{CallRequest, Pending, Purpose};
 use crate::verto::rpc::Request;
 use crate::verto::session::errands::check_message;
 use crate::verto::session::machine::{Session, State};
@@ -100,9 +100,7 @@ impl Session {
                     dialog.answer(sdp, extras, fx)
                 });
             }
-            Command::UpdateMedia { call, sdp } => {
-                self.command(&call, name, now, |dialog, fx| dialog.update_media(sdp, fx));
-            }
+            Command::UpdateMedia { call, sdp } => self.renew_media(call, sdp, now),
             Command::Dtmf { call, digits } => match check_digits(&digits) {
                 Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.dtmf(digits, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
@@ -217,10 +215,7 @@ impl Session {
         let error = match self.dialogs.get(call).map(Dialog::is_live) {
             // A bye counts at once, also without a connection: it is owed to the server.
             Some(true) if online || name == "hang up" => return self.step(call, now, step),
-            Some(true) => Error::NotReady {
-                server: self.server.clone(),
-                command: name,
-            },
+            Some(true) => self.not_ready(name),
             Some(false) | None => Error::UnknownCall {
                 call: call.to_string(),
             },
@@ -229,6 +224,53 @@ impl Session {
             call: call.clone(),
             error,
         });
+    }
+
+    /// New media is of use only with a server that is there. Where that is not known, a probe asks first: a dead socket is
+    /// then found in the time of a probe, and not in that of a media update.
+    fn renew_media(&mut self, call: CallId, sdp: String, now: Instant) {
+        let up = self.dialogs.get(&call).is_some_and(Dialog::is_up);
+        if up && self.is_open() && self.liveness.is_doubtful(&self.config.dialect.probes, now) {
+            self.unproven.retain(|(other, _)| *other != call);
+            self.unproven.push((call, sdp));
+            return self.probe_once(now);
+        }
+        self.update_media(call, sdp, now);
+    }
+
+    fn update_media(&mut self, call: CallId, sdp: String, now: Instant) {
+        let error = match self.dialogs.get(&call).map(Dialog::is_live) {
+            Some(true) if self.is_open() => {
+                return self.step(&call, now, |dialog, fx| dialog.update_media(sdp, fx));
+            }
+            Some(true) => self.not_ready(CallRequest::UpdateMedia.name()),
+            Some(false) | None => Error::UnknownCall {
+                call: call.to_string(),
+            },
+        };
+        self.tell(CallRequest::UpdateMedia.failed(call, error));
+    }
+
+    /// The server answered a probe: it hears what waited for that.
+    pub(super) fn on_proof(&mut self, now: Instant) {
+        for (call, sdp) in std::mem::take(&mut self.unproven) {
+            self.update_media(call, sdp, now);
+        }
+    }
+
+    /// The socket is gone: it will not hear what waited.
+    pub(super) fn on_no_proof(&mut self) {
+        for (call, _) in std::mem::take(&mut self.unproven) {
+            let error = self.not_ready(CallRequest::UpdateMedia.name());
+            self.tell(CallRequest::UpdateMedia.failed(call, error));
+        }
+    }
+
+    fn not_ready(&self, command: &'static str) -> Error {
+        Error::NotReady {
+            server: self.server.clone(),
+            command,
+        }
     }
 
     fn hold(&mut self, command: Command) {
@@ -389,6 +431,7 @@ impl Session {
                         self.ended.truncate(MOST_ENDED - 1);
                         self.ended.push_front(call.clone());
                         self.conferences.remove(&call);
+                        self.unproven.retain(|(waiting, _)| *waiting != call);
                     }
                     self.tell(event);
                 }

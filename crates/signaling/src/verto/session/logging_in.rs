@@ -18,14 +18,15 @@ use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
 use crate::verto::message::login::{ClientReady, LoginResult};
 use crate::verto::method::Method;
-use crate::verto::registration::{MOST_QUESTIONS, Registering, Verdict, judge};
+use crate::verto::registration::{MOST_QUESTIONS, Registering, Verdict, is_served, judge};
 use crate::verto::requests::{CallRequest, Pending, Purpose};
 use crate::verto::rpc::ErrorObject;
 use crate::verto::session::machine::{AwaitingReady, Early, Memory, Session, State};
 use crate::verto::wording::{LoginFacts, Speaker};
 
-/// Pause between two questions for the gateway's state, as in the browser SDK.
-const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
+/// Pause between two questions for the gateway's state, and before a failed gateway is left for another one, as in the
+/// browser SDK.
+pub(super) const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
 
 /// Registrations lost twice within this span are fought over. It is longer than the rest that follows: where both sides rest and
 /// come back by turns, each loss is part of the same fight.
@@ -380,6 +381,9 @@ impl Session {
             .last
             .clone()
             .unwrap_or_else(|| "unknown".to_owned());
+        if is_served(&state) {
+            return self.on_registered(now);
+        }
         self.memory.skip_instance = true;
         self.tell(Event::Failed(Error::NotRegistered {
             server: self.server.clone(),

@@ -53,6 +53,8 @@ pub struct Session {
     pub(super) early: VecDeque<EarlyCandidate>,
     /// Refused with "authentication required": to be said again after the login under way.
     pub(super) unheard: Vec<Pending>,
+    /// New media of ours that waits for the word of a server which has not been heard for a while.
+    pub(super) unproven: Vec<(CallId, String)>,
     /// The last calls whose end has been told: a late offer of one is not a new call.
     pub(super) ended: VecDeque<CallId>,
 }
@@ -172,6 +174,7 @@ impl Session {
             conferences: BTreeMap::new(),
             early: VecDeque::new(),
             unheard: Vec::new(),
+            unproven: Vec::new(),
             ended: VecDeque::new(),
         };
         session.on_credentials(now);
@@ -373,6 +376,7 @@ impl Session {
             Deadline::Detached => self.config.dialect.detach_limit,
             Deadline::ByeReply => timers.bye_reply,
             Deadline::ModifyReply => timers.modify_reply,
+            Deadline::MediaUpdateReply => timers.media_update_reply,
             Deadline::Stopping => timers.stopping,
             Deadline::ApiReply => timers.api_reply,
             _ => timers.reply,
