@@ -9,6 +9,7 @@ use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
+use offhook_signaling::error::Error as SignalingError;
 use offhook_signaling::event::{Event as SignalingEvent, Party};
 
 use crate::call::sound::codec_name;
@@ -87,6 +88,7 @@ impl Call {
         let state = State::Active { since: fx.now };
         let mut call = Self::new(identity, remote, state, fx.now);
         call.recovering = true;
+        call.sound.secured = true;
         call.tell(EventKind::Recovering { on: true }, fx);
         call.open_media(fx);
         call.on_new_offer(sdp, fx);
@@ -311,8 +313,12 @@ impl Call {
             SignalingEvent::Confirmed { .. } => self.on_confirmed(fx),
             SignalingEvent::Attach { sdp, .. } => self.on_new_offer(sdp, fx),
             SignalingEvent::MediaUpdated { sdp, .. } => {
-                self.sound.restarting = false;
+                self.media_updated(fx);
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
+            }
+            SignalingEvent::MediaUpdateFailed { error, .. } => {
+                self.failed(&error, fx);
+                self.media_not_updated(&error, fx);
             }
             SignalingEvent::RemoteCandidate { candidate, .. } => {
                 if self.sound.open {
@@ -337,18 +343,7 @@ impl Call {
                     }
                 }
             }
-            SignalingEvent::CommandFailed { error, .. } => {
-                // If it was the media update, the next lost path may ask for another.
-                self.sound.restarting = false;
-                let remedy = Some(error.remedy().to_string());
-                self.tell(
-                    EventKind::RequestFailed {
-                        reason: error.to_string(),
-                        remedy,
-                    },
-                    fx,
-                );
-            }
+            SignalingEvent::CommandFailed { error, .. } => self.failed(&error, fx),
             // About the account, nothing that a person could see, or of a later protocol.
             SignalingEvent::Trying { .. }
             | SignalingEvent::DtmfSent { .. }
@@ -363,6 +358,11 @@ impl Call {
             | SignalingEvent::Stopped
             | _ => {}
         }
+    }
+
+    fn failed(&self, error: &SignalingError, fx: &mut Effects<'_>) {
+        let (reason, remedy) = (error.to_string(), Some(error.remedy().to_string()));
+        self.tell(EventKind::RequestFailed { reason, remedy }, fx);
     }
 
     fn on_display(&mut self, remote: Party, fx: &mut Effects<'_>) {
@@ -441,7 +441,10 @@ impl Call {
                 self.state = State::Active { since: fx.now };
                 self.tell(EventKind::Answered, fx);
             }
-            State::Active { .. } => self.connection_back(fx),
+            State::Active { .. } => {
+                self.remedy_begins(fx);
+                self.connection_back(fx);
+            }
             State::Offering(_)
             | State::Inviting(_)
             | State::Offered(_)

@@ -34,6 +34,8 @@ pub(crate) struct Identity {
     pub(crate) direction: Direction,
     /// See [`Profile`](crate::account::Profile).
     pub(crate) silence_means_loss: bool,
+    /// The same.
+    pub(crate) answered_when_secured: bool,
 }
 
 /// What an incoming call brings.
@@ -102,6 +104,19 @@ pub(super) struct Ending {
     pub(super) headers: Vec<Header>,
 }
 
+/// Media that is bad, until packets come again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loss {
+    /// When it began, or when the last remedy was there to work.
+    pub(super) since: Instant,
+    /// Packets received until then.
+    pub(super) heard: u64,
+    /// New paths asked for on this connection.
+    pub(super) restarts: u8,
+    /// Connections given up for it.
+    pub(super) reconnects: u8,
+}
+
 /// What the call has of media.
 #[derive(Debug, Default)]
 pub(super) struct Sound {
@@ -112,6 +127,10 @@ pub(super) struct Sound {
     pub(super) renewing: bool,
     /// An offer of ours with new ICE credentials is being made or waits for its answer.
     pub(super) restarting: bool,
+    /// Media was secured once, so the server counts the call as answered.
+    pub(super) secured: bool,
+    /// Nothing comes through, and what was tried.
+    pub(super) loss: Option<Loss>,
     pub(super) muted: bool,
     pub(super) ringback: Ringback,
     /// When media was offered anew last.

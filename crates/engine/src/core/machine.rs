@@ -453,6 +453,7 @@ impl Core {
         self.next_key += 1;
         let profile = self.accounts.get(account.0).map(|entry| &entry.profile);
         let silence_means_loss = profile.is_some_and(|profile| profile.silence_means_loss);
+        let answered_when_secured = profile.is_some_and(|profile| profile.answered_when_secured);
         Identity {
             key,
             id,
@@ -460,6 +461,7 @@ impl Core {
             account_name,
             direction,
             silence_means_loss,
+            answered_when_secured,
         }
     }
 

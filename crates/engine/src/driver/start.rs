@@ -138,6 +138,7 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         login: account.login.kind(),
         tells_ringing: account.dialect.tells_ringing,
         silence_means_loss: account.dialect.silence_means_loss,
+        answered_when_secured: account.dialect.answered_when_secured,
         has_token_source: account.token_source.is_some(),
         server_commands: account.server_commands,
         tools: account.tools.iter().map(|tool| tool.name.clone()).collect(),

@@ -8,4 +8,5 @@
 mod assistants;
 mod calls;
 mod features;
+mod lost_media;
 mod world;

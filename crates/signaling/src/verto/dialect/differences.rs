@@ -27,6 +27,9 @@ pub struct Dialect {
     pub tells_ringing: bool,
     /// Whether a far end from which nothing comes has lost its way: the server sends comfort noise otherwise.
     pub silence_means_loss: bool,
+    /// Whether the server counts a call as answered only when its media is secured, and until then hangs it up instead of
+    /// taking new media of ours.
+    pub answered_when_secured: bool,
     /// Whether candidates may follow a description.
     pub trickle: bool,
     /// Whether the server runs commands for us.

@@ -17,6 +17,7 @@ pub const FREESWITCH: Dialect = Dialect {
     headers: false,
     tells_ringing: false,
     silence_means_loss: false,
+    answered_when_secured: true,
     trickle: false,
     commands: true,
     assistants: false,

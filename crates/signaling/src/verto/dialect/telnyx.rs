@@ -19,6 +19,7 @@ pub const TELNYX: Dialect = Dialect {
     headers: true,
     tells_ringing: true,
     silence_means_loss: true,
+    answered_when_secured: false,
     trickle: true,
     commands: false,
     assistants: true,
