@@ -141,6 +141,7 @@ impl Exchange {
             codecs: call.codecs,
             sound: Sound::Nothing,
             held: false,
+            silent: None,
             updating: false,
             state: State::Proceeding { offer: call.offer },
             partner: None,
@@ -280,6 +281,7 @@ impl Exchange {
                 codecs: codecs.to_vec(),
                 sound,
                 held: false,
+                silent: None,
                 updating: false,
                 state: State::Offering,
                 partner,
@@ -340,7 +342,7 @@ impl Exchange {
         let media = media.id;
         let partner = leg.partner.and_then(|partner| self.legs.get(&partner));
         let sound = match partner {
-            _ if leg.held => Sound::Nothing,
+            _ if leg.held || leg.silent.is_some() => Sound::Nothing,
             None => leg.sound,
             // The far end put us on hold: something to listen to.
             Some(partner) if partner.held => Sound::Speech,

@@ -123,3 +123,29 @@ fn a_restarted_server_gets_its_clients_back_and_their_calls_end_with_a_reason() 
         world.check_told();
     }
 }
+
+#[test]
+fn a_call_that_comes_back_silent_is_healed_by_new_media_or_by_another_connection() {
+    both(|scene| {
+        let name = |event: &Event| matches!(event, Event::Recovering { on: true });
+        for (faults, connections) in [
+            // What a server does that lost the call's media when its socket was taken over.
+            (&["attach-silent=update:1"][..], 1),
+            // New media is refused, or answered without any: another connection is left.
+            (&["attach-silent=update:1", "update-media=refuse:1"], 2),
+            (&["attach-silent=update:1", "update-media=bare:1"], 2),
+        ] {
+            let mut world = scene.ready(faults);
+            let call = world.talk();
+            world.scene.fault("drop");
+            let before = world.recovers(&call);
+            world.hear_after(&call, before);
+            assert_eq!(
+                world.call(&call).expect("the call").state,
+                CallState::Active
+            );
+            assert_eq!(world.count(name), connections, "{faults:?}");
+            world.check_told();
+        }
+    });
+}
