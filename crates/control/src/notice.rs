@@ -303,6 +303,18 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pattern: Option<String>,
     },
+    /// What the server said beside a ringing, early media or a new offer.
+    Beside {
+        /// `ringing`, `early` or `attach`.
+        with: String,
+        /// Header fields and variables.
+        headers: Vec<Header>,
+    },
+    /// The server said something that has no notice of its own.
+    Info {
+        /// As it came.
+        data: Value,
+    },
     /// The server's operator says something to everybody.
     Announcement {
         /// The text.

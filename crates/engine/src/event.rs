@@ -251,6 +251,18 @@ pub enum EventKind {
         /// What an answer must look like, a regular expression.
         pattern: Option<String>,
     },
+    /// What the server said beside a ringing, early media or a new offer.
+    Beside {
+        /// `ringing`, `early` or `attach`.
+        with: &'static str,
+        /// Header fields and variables.
+        headers: Vec<Header>,
+    },
+    /// The server said something that has no event of its own; text as it is typed stands in `txt`.
+    Info {
+        /// As it came.
+        data: Value,
+    },
     /// The server's operator says something to everybody.
     Announcement {
         /// The text.

@@ -36,6 +36,18 @@ pub enum EndedBy {
     Timeout,
 }
 
+/// What a server said something beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Occasion {
+    /// The far end rings.
+    Ringing,
+    /// Early media.
+    EarlyMedia,
+    /// New media offered for a call.
+    Attach,
+}
+
 /// Why there is no usable connection any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -371,6 +383,22 @@ pub enum Event {
     RegistrationConflict {
         /// How it shows.
         detail: String,
+    },
+    /// What the server says beside a ringing, early media or a new offer, right behind the event of that.
+    Beside {
+        /// The call.
+        call: CallId,
+        /// What it came with.
+        with: Occasion,
+        /// Extra headers, and the variables that are meant for us.
+        headers: Vec<(String, String)>,
+    },
+    /// The server says something that has no event of its own: text while it is typed (`txt`), or whatever a platform tells.
+    Info {
+        /// `Some`: about this call.
+        call: Option<CallId>,
+        /// All of it.
+        data: Value,
     },
     /// The platform's own names of a call (Telnyx). Told when they are first known and when they change.
     CallIds {

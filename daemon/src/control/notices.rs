@@ -197,6 +197,11 @@ fn kind(kind: &EventKind) -> wire::Event {
             text: text.clone(),
             pattern: pattern.clone(),
         },
+        EventKind::Beside { with, headers } => wire::Event::Beside {
+            with: (*with).to_owned(),
+            headers: fields(headers),
+        },
+        EventKind::Info { data } => wire::Event::Info { data: data.clone() },
         EventKind::Announcement { text } => wire::Event::Announcement { text: text.clone() },
         EventKind::Muted { on } => wire::Event::Muted { on: *on },
         EventKind::Recovering { on } => wire::Event::Recovering { on: *on },

@@ -7,7 +7,7 @@ use offhook_control::rpc::{RequestId, write_result};
 use offhook_engine::driver::events::Events;
 use offhook_engine::error::Error;
 use offhook_engine::request::{CallRequest, Message, ServerCommand};
-use offhook_engine::vocabulary::{CallId, Cause, Secret};
+use offhook_engine::vocabulary::{CallId, Cause, InfoItem, Secret};
 use tracing::level_filters::LevelFilter;
 
 use crate::control::replies;
@@ -205,6 +205,15 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
                 .map(done)
                 .map_err(refused)
         }
+        Request::Info(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            let item = match (wish.text, wish.data) {
+                (Some(text), None) => InfoItem::Text(text),
+                (None, Some(data)) => InfoItem::Command(data),
+                (Some(_), Some(_)) | (None, None) => return Err(one_of("text", "data")),
+            };
+            engine.info(call, item).await.map(done).map_err(refused)
+        }
         Request::Dtmf(dtmf) => {
             let call = call_id(&dtmf.call)?;
             engine
@@ -255,6 +264,12 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
 
 fn any_call(text: Option<&str>) -> Result<Option<CallId>, RpcError> {
     text.map(call_id).transpose()
+}
+
+/// Exactly one of two parameters has to be there.
+fn one_of(one: &str, other: &str) -> RpcError {
+    let message = format!("name {one} or {other}, and not both");
+    RpcError::new(Code::InvalidParams, message)
 }
 
 fn fields(headers: Vec<Header>) -> Vec<(String, String)> {

@@ -203,6 +203,14 @@ impl Exchange {
         };
         if let (State::Active, Some(_), Some(media)) = (&leg.state, leg.partner, &leg.media) {
             let media = media.id;
+            // `12@250+3`: groups with lengths, which ours does not have; a flash is no tone.
+            let groups = digits
+                .split('+')
+                .filter_map(|group| group.split('@').next());
+            let digits = groups
+                .flat_map(str::chars)
+                .filter(|digit| *digit != 'F')
+                .collect();
             self.ask_media(MediaCommand::Digits(media, digits));
         }
     }

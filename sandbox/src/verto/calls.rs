@@ -19,8 +19,7 @@ use crate::switch::leg::{Direction, Endpoint, LegId, Party};
 use crate::switch::offered;
 use crate::verto::frames::{PERMISSION_DENIED, SESSION_ERROR, empty};
 use crate::verto::gateway::{Gateway, cause_of_bye};
-use crate::verto::mishaps::REGISTERED;
-use crate::verto::mishaps::no_update;
+use crate::verto::mishaps::{REGISTERED, no_update};
 use crate::verto::session::{Call, SessionId, TelnyxIds};
 use crate::verto::socket::SocketId;
 
@@ -357,6 +356,17 @@ impl Gateway {
         if let Some(digits) = info.dtmf {
             tracing::info!(socket = socket.0, digits = digits.len(), "DTMF");
             self.exchange.digits(leg, digits);
+        }
+        // The far ends here say typed text back.
+        let types = self.sessions.get(&session);
+        if let Some(typed) = info.txt
+            && types.is_some_and(|known| !known.face.telnyx_ids)
+        {
+            self.request(
+                session,
+                Method::Info,
+                &json!({"callID": name, "txt": typed}),
+            );
         }
         self.reply(socket, id, &json!({"message": "SENT"}));
     }

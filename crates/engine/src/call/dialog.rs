@@ -10,7 +10,7 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::error::Error as SignalingError;
-use offhook_signaling::event::{Event as SignalingEvent, Party};
+use offhook_signaling::event::{Event as SignalingEvent, Occasion, Party};
 
 use crate::call::sound::codec_name;
 use crate::call::state::{
@@ -326,6 +326,15 @@ impl Call {
                 }
             }
             SignalingEvent::Display { remote, .. } => self.on_display(remote, fx),
+            SignalingEvent::Beside { with, headers, .. } => {
+                let with = match with {
+                    Occasion::Ringing => "ringing",
+                    Occasion::EarlyMedia => "early",
+                    Occasion::Attach | _ => "attach",
+                };
+                self.tell(EventKind::Beside { with, headers }, fx);
+            }
+            SignalingEvent::Info { data, .. } => self.tell(EventKind::Info { data }, fx),
             SignalingEvent::Ended {
                 by,
                 cause,

@@ -291,6 +291,7 @@ impl Core {
                     remedy: Some(error.remedy().to_string()),
                 }]
             }
+            SignalingEvent::Info { call: None, data } => vec![EventKind::Info { data }],
             SignalingEvent::Message {
                 call: None,
                 from,
@@ -569,9 +570,10 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::RemoteEndOfCandidates { call }
         | SignalingEvent::MediaUpdateFailed { call, .. }
         | SignalingEvent::CommandFailed { call, .. } => Some(call),
-        SignalingEvent::Message { call, .. } | SignalingEvent::Assistant { call, .. } => {
-            call.as_ref()
-        }
+        SignalingEvent::Beside { call, .. } => Some(call),
+        SignalingEvent::Message { call, .. }
+        | SignalingEvent::Info { call, .. }
+        | SignalingEvent::Assistant { call, .. } => call.as_ref(),
         // About the account, or of a later protocol.
         SignalingEvent::Connecting { .. }
         | SignalingEvent::Connected

@@ -23,6 +23,7 @@ pub(crate) enum CallRequest {
     Transfer,
     Replace,
     Message,
+    Info,
     Candidate,
 }
 
@@ -40,6 +41,7 @@ impl CallRequest {
             Self::Transfer => "transfer",
             Self::Replace => "attended transfer",
             Self::Message => "message",
+            Self::Info => "info",
             Self::Candidate => "candidate",
         }
     }
@@ -48,7 +50,7 @@ impl CallRequest {
     pub(crate) fn is_wish(self) -> bool {
         match self {
             Self::Invite | Self::Answer | Self::Attach | Self::Bye | Self::Candidate => false,
-            Self::Dtmf | Self::UpdateMedia | Self::Hold | Self::Message => true,
+            Self::Dtmf | Self::UpdateMedia | Self::Hold | Self::Message | Self::Info => true,
             Self::Transfer | Self::Replace => true,
         }
     }
@@ -68,7 +70,7 @@ impl CallRequest {
             Self::Answer => Deadline::AnswerReply,
             Self::Attach => Deadline::AttachReply,
             Self::Bye => Deadline::ByeReply,
-            Self::Dtmf | Self::Message | Self::Candidate => Deadline::InfoReply,
+            Self::Dtmf | Self::Message | Self::Info | Self::Candidate => Deadline::InfoReply,
             Self::UpdateMedia => Deadline::MediaUpdateReply,
             Self::Hold | Self::Transfer | Self::Replace => Deadline::ModifyReply,
         }

@@ -10,3 +10,4 @@ mod recovery;
 mod shutdown;
 mod story;
 mod tokens;
+mod words;

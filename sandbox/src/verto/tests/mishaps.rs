@@ -261,7 +261,7 @@ fn a_call_that_comes_back_stays_silent_until_its_remedy() {
             let (socket, sessid) = with_calls(&mut world, kind, &["c-1"]);
             world.close(socket);
             let params = json!({"sdp": "v=0", "dialogParams": {"callID": "c-1"}});
-            let mut attach = |world: &mut World| {
+            let attach = |world: &mut World| {
                 let (socket, _) = log_in(world, kind, "demo-1", Some(&sessid));
                 world.expect(socket, &kind.method("attach"));
                 let reply = world.ask(socket, &kind.method("attach"), params.clone());
@@ -269,7 +269,10 @@ fn a_call_that_comes_back_stays_silent_until_its_remedy() {
                 socket
             };
             let socket = attach(&mut world);
-            assert_eq!(world.playing.values().collect::<Vec<_>>(), [&Sound::Nothing]);
+            assert_eq!(
+                world.playing.values().collect::<Vec<_>>(),
+                [&Sound::Nothing]
+            );
             let mut update = params.clone();
             update["action"] = json!("updateMedia");
             let reply = world.ask(socket, &kind.method("modify"), update);
@@ -288,7 +291,8 @@ fn new_media_of_a_client_is_refused_or_answered_without_any() {
         let faults = ["update-media=refuse:1", "update-media=bare:1"];
         let mut world = World::with_faults(&faults);
         let (socket, _) = with_calls(&mut world, kind, &["c-1"]);
-        let update = json!({"sdp": "v=0", "action": "updateMedia", "dialogParams": {"callID": "c-1"}});
+        let update =
+            json!({"sdp": "v=0", "action": "updateMedia", "dialogParams": {"callID": "c-1"}});
         let modify = kind.method("modify");
         let mut ask = || world.ask(socket, &modify, update.clone());
         assert_eq!(ask()["error"]["message"], "CODEC ERROR");

@@ -32,7 +32,9 @@ pub struct Dialect {
     pub answered_when_secured: bool,
     /// Whether candidates may follow a description.
     pub trickle: bool,
-    /// Whether the server runs commands for us.
+    /// Whether DTMF may be a flash (`F`), and go in groups (`+`) with a length in milliseconds (`@`).
+    pub timed_digits: bool,
+    /// Whether the server runs commands for us, and takes commands and typed text on a call's channel.
     pub commands: bool,
     /// Whether there are assistants to talk with.
     pub assistants: bool,

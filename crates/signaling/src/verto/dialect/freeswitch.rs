@@ -19,6 +19,7 @@ pub const FREESWITCH: Dialect = Dialect {
     silence_means_loss: false,
     answered_when_secured: true,
     trickle: false,
+    timed_digits: true,
     commands: true,
     assistants: false,
     // The server pings only after 30 s of our silence and never looks at the answer; pings of ours every 20 s keep

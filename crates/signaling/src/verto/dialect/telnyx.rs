@@ -21,6 +21,7 @@ pub const TELNYX: Dialect = Dialect {
     silence_means_loss: true,
     answered_when_secured: false,
     trickle: true,
+    timed_digits: false,
     commands: false,
     assistants: true,
     // Figures of the browser SDK. The server pings every 15 to 30 s, so silence of 20 s is already unusual.

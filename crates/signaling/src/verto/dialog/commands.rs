@@ -2,6 +2,7 @@
 
 use crate::call_id::CallId;
 use crate::cause::Cause;
+use crate::command::InfoItem;
 use crate::deadlines::Deadline;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
@@ -77,6 +78,13 @@ impl Dialog {
             return self.refuse("message", fx);
         }
         fx.push(Effect::Send(Wish::Message { to, body }));
+    }
+
+    pub(crate) fn info(&mut self, item: InfoItem, fx: &mut Effects) {
+        if !self.is_up() {
+            return self.refuse("info", fx);
+        }
+        fx.push(Effect::Send(Wish::Info { item }));
     }
 
     /// A candidate of ours, or with `None` the end of them. Without a connection there is nobody to tell, and the next

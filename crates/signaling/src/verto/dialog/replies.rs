@@ -33,7 +33,7 @@ impl Dialog {
             CallRequest::Bye => self.phase = Phase::Over,
             // A reply that comes when the call has moved on, or that says nothing new.
             CallRequest::Invite | CallRequest::Answer | CallRequest::Attach => {}
-            CallRequest::Message | CallRequest::Candidate => {}
+            CallRequest::Message | CallRequest::Info | CallRequest::Candidate => {}
             _ if !self.is_live() => {}
             CallRequest::Dtmf => fx.push(Effect::Tell(Event::DtmfSent { call })),
             CallRequest::UpdateMedia => match result.sdp {

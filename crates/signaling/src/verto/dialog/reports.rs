@@ -2,7 +2,7 @@
 
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
-use crate::event::{EndedBy, Event};
+use crate::event::{EndedBy, Event, Occasion};
 use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
 use crate::verto::message::server::{ServerBye, ServerCall};
 
@@ -16,7 +16,23 @@ impl Dialog {
         }
     }
 
-    pub(crate) fn on_ringing(&mut self, fx: &mut Effects) {
+    pub(super) fn tell_beside(
+        &self,
+        with: Occasion,
+        headers: Vec<(String, String)>,
+        fx: &mut Effects,
+    ) {
+        if !headers.is_empty() {
+            let call = self.call.clone();
+            fx.push(Effect::Tell(Event::Beside {
+                call,
+                with,
+                headers,
+            }));
+        }
+    }
+
+    pub(crate) fn on_ringing(&mut self, ringing: &ServerCall, fx: &mut Effects) {
         if let Phase::Calling(calling) = &mut self.phase
             && !calling.rang
         {
@@ -24,11 +40,13 @@ impl Dialog {
             fx.push(Effect::Tell(Event::Ringing {
                 call: self.call.clone(),
             }));
+            self.tell_beside(Occasion::Ringing, ringing.told(), fx);
         }
     }
 
     /// Early media. A repeated one has no SDP with FreeSWITCH; with SDP it is the same call's, which stays as it is.
     pub(crate) fn on_media(&mut self, media: ServerCall, fx: &mut Effects) {
+        let headers = media.told();
         if let (Phase::Calling(calling), Some(sdp)) = (&mut self.phase, media.sdp)
             && !calling.has_media
         {
@@ -37,6 +55,7 @@ impl Dialog {
                 call: self.call.clone(),
                 sdp,
             }));
+            self.tell_beside(Occasion::EarlyMedia, headers, fx);
         }
     }
 
@@ -85,7 +104,12 @@ impl Dialog {
     }
 
     /// New media offered, after a lost socket or by itself. A newer offer replaces an older one.
-    pub(crate) fn on_attach(&mut self, sdp: String, fx: &mut Effects) {
+    pub(crate) fn on_attach(
+        &mut self,
+        sdp: String,
+        headers: Vec<(String, String)>,
+        fx: &mut Effects,
+    ) {
         if !self.is_live() {
             return; // the bye is under way, or will be after the login
         }
@@ -100,6 +124,7 @@ impl Dialog {
             known: true,
             remote,
         }));
+        self.tell_beside(Occasion::Attach, headers, fx);
         self.phase = Phase::AttachOffered;
     }
 

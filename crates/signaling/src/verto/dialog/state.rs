@@ -3,7 +3,7 @@
 use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
-use crate::event::Event;
+use crate::event::{Event, Occasion};
 use crate::verto::message::server::ServerCall;
 use crate::verto::wording::{Sides, Wish};
 
@@ -131,6 +131,7 @@ impl Dialog {
             held: false,
             ids: Ids::default(),
         };
+        dialog.tell_beside(Occasion::Attach, attach.told(), fx);
         dialog.on_ids(&attach, fx);
         dialog
     }

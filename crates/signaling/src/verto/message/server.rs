@@ -151,6 +151,13 @@ impl ServerCall {
         .collect()
     }
 
+    /// Headers and variables together.
+    pub fn told(&self) -> Vec<(String, String)> {
+        let mut told = self.headers();
+        told.extend(self.told_variables());
+        told
+    }
+
     /// The far side, by the rule of `display_direction`.
     pub fn remote(&self) -> Party {
         let inbound = self.display_direction.as_deref() == Some("inbound");

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use crate::call_id::CallId;
 use crate::cause::Cause;
-use crate::command::Command;
+use crate::command::{Command, InfoItem};
 use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{EndedBy, Event, Party};
@@ -14,7 +16,7 @@ use crate::verto::message::server::{ServerBye, ServerCall};
 use crate::verto::method::Method;
 use crate::verto::requests::{CallRequest, Pending, Purpose};
 use crate::verto::rpc::Request;
-use crate::verto::session::errands::check_message;
+use crate::verto::session::errands::{check_message, check_size};
 use crate::verto::session::machine::{Session, State};
 use crate::verto::wording::{Extras, Sides, Wish};
 
@@ -26,6 +28,8 @@ const MOST_ENDED: usize = 64;
 const LONGEST_NUMBER: usize = 256;
 /// Digits in one command.
 const MOST_DIGITS: usize = 64;
+/// How long a digit may last, in FreeSWITCH.
+const DIGIT_MS: std::ops::RangeInclusive<u32> = 50..=24_000;
 
 impl Session {
     // ---- commands ----
@@ -101,7 +105,7 @@ impl Session {
                 });
             }
             Command::UpdateMedia { call, sdp } => self.renew_media(call, sdp, now),
-            Command::Dtmf { call, digits } => match check_digits(&digits) {
+            Command::Dtmf { call, digits } => match self.check_digits(&digits) {
                 Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.dtmf(digits, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
@@ -126,6 +130,10 @@ impl Session {
                 Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.message(to, body, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
+            Command::Info { call, item } => match self.check_info(name, &item) {
+                Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.info(item, fx)),
+                Err(error) => self.tell(Event::CommandFailed { call, error }),
+            },
             Command::Candidate { call, candidate } => {
                 self.candidate(call, Some(candidate), name, now)
             }
@@ -145,6 +153,31 @@ impl Session {
             return self.tell(Event::CommandFailed { call, error });
         }
         self.command(&call, name, now, |dialog, fx| dialog.replace(with, fx));
+    }
+
+    fn check_digits(&self, digits: &str) -> Result<(), Error> {
+        let count = digits.chars().count();
+        if count == 0 || count > MOST_DIGITS {
+            return Err(Error::DtmfLength(count));
+        }
+        if !self.config.dialect.timed_digits {
+            return check_group(digits, false);
+        }
+        digits
+            .split('+')
+            .try_for_each(|group| check_group(group, true))
+    }
+
+    fn check_info(&self, command: &'static str, item: &InfoItem) -> Result<(), Error> {
+        if !self.config.dialect.commands {
+            let dialect = self.config.dialect.name;
+            return Err(Error::NotInDialect { dialect, command });
+        }
+        let size = match item {
+            InfoItem::Text(text) => text.len(),
+            InfoItem::Command(data) => data.to_string().len(),
+        };
+        check_size(command, size)
     }
 
     fn candidate(
@@ -304,8 +337,11 @@ impl Session {
             return;
         };
         message.keep_beside(&params);
-        if let Some(chat) = message.msg.take().filter(|_| method == Method::Info) {
-            self.on_chat(message.call_id.as_deref(), chat);
+        if method == Method::Info {
+            match message.msg.take() {
+                Some(chat) => self.on_chat(message.call_id.as_deref(), chat),
+                None => self.on_info(params),
+            }
         }
         let Some(call) = message.call_id.as_deref().and_then(CallId::from_wire) else {
             return;
@@ -323,13 +359,14 @@ impl Session {
                 reason = "the rest is acknowledged and otherwise ignored"
             )]
             match method {
-                Method::Ringing => dialog.on_ringing(fx),
+                Method::Ringing => dialog.on_ringing(&message, fx),
                 Method::Media => dialog.on_media(message, fx),
                 Method::Answer => dialog.on_answer(message, online, fx),
                 Method::Display => dialog.on_display(message, fx),
                 Method::Attach => {
+                    let headers = message.told();
                     if let Some(sdp) = message.sdp {
-                        dialog.on_attach(sdp, fx);
+                        dialog.on_attach(sdp, headers, fx);
                     }
                 }
                 _ => {}
@@ -347,6 +384,18 @@ impl Session {
         let name = chat.from_msg_name.unwrap_or_default();
         let from = Party { name, number };
         self.tell(Event::Message { call, from, body });
+    }
+
+    fn on_info(&mut self, data: Value) {
+        let named = data.get("callID").filter(|named| !named.is_null());
+        let call = named
+            .and_then(Value::as_str)
+            .and_then(CallId::from_wire)
+            .filter(|call| self.dialogs.get(call).is_some_and(Dialog::is_live));
+        // One about a call that is not ours is nothing to us.
+        if call.is_some() || named.is_none() {
+            self.tell(Event::Info { call, data });
+        }
     }
 
     fn on_new_call(
@@ -473,15 +522,27 @@ impl Session {
     }
 }
 
-fn check_digits(digits: &str) -> Result<(), Error> {
-    let count = digits.chars().count();
-    if count == 0 || count > MOST_DIGITS {
-        return Err(Error::DtmfLength(count));
+/// Digits of one group, such as `12` or, where `timed`, `12@250`. A server skips what it cannot read and says that all is
+/// well, so it is read here.
+fn check_group(group: &str, timed: bool) -> Result<(), Error> {
+    let (digits, length) = match group.split_once('@') {
+        Some((digits, length)) if timed => (digits, Some(length)),
+        Some(_) | None => (group, None),
+    };
+    let is_digit = |digit: &char| match digit {
+        '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d' | 'w' | 'W' => true,
+        'F' => timed,
+        _ => false,
+    };
+    if let Some(fault) = digits.chars().find(|digit| !is_digit(digit)) {
+        return Err(Error::NotDtmf(fault));
     }
-    let is_digit =
-        |digit: &char| matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d' | 'w' | 'W');
-    digits
-        .chars()
-        .find(|digit| !is_digit(digit))
-        .map_or(Ok(()), |digit| Err(Error::NotDtmf(digit)))
+    let length = length.map(|length| length.parse().is_ok_and(|ms| DIGIT_MS.contains(&ms)));
+    if digits.is_empty() || length == Some(false) {
+        return Err(Error::Unsayable {
+            command: "DTMF",
+            fault: "a group needs digits, and a length from 50 to 24000 ms if one is given, as in 12@250+3",
+        });
+    }
+    Ok(())
 }
