@@ -218,6 +218,22 @@ fn a_listed_call_that_is_offered_late_goes_on() {
 }
 
 #[test]
+fn an_attach_that_offers_nothing_brings_no_call_back() {
+    let mut story = Story::telnyx().ready();
+    story.answered("c-1");
+    story.closed();
+    story.come_back(&[]);
+    story.register();
+    story.says("attach", json!({"callID": "c-1"}));
+    story.events.clear();
+    assert_eq!(story.next_deadline(), Deadline::AttachDue);
+    assert_eq!(
+        ended_ids(&mut story),
+        [("c-1".to_owned(), EndedBy::Network)]
+    );
+}
+
+#[test]
 fn names_that_are_no_calls_of_ours_say_nothing() {
     let mut story = Story::freeswitch().ready();
     story.answered("c-1");

@@ -352,7 +352,10 @@ impl Session {
         self.acknowledge(method, id);
         let online = self.is_open();
         self.step(&call, now, |dialog, fx| {
-            dialog.heard(fx);
+            // An attach that offers nothing brings nothing back.
+            if method != Method::Attach || message.sdp.is_some() {
+                dialog.heard(fx);
+            }
             dialog.on_ids(&message, fx);
             #[expect(
                 clippy::wildcard_enum_match_arm,
