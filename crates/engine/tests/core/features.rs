@@ -14,8 +14,9 @@ use offhook_media::session::config::Hold;
 use offhook_media::session::event::MediaEvent;
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::command::{Command, ConversationItem};
-use offhook_signaling::event::{Event, Party};
+use offhook_signaling::event::{Event, Occasion, Party};
 use offhook_signaling::secret::Secret;
+use serde_json::json;
 
 use crate::world::World;
 
@@ -460,4 +461,37 @@ fn whoever_is_at_the_far_end_now_is_told_once() {
     let name = Some("Bob".to_owned());
     let number = "300".to_owned();
     assert_eq!(displays, [EventKind::Display { number, name }]);
+}
+
+#[test]
+fn what_the_server_says_beside_a_call_or_without_one_is_told() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.events.clear();
+    let headers = vec![("X-Queue".to_owned(), "sales".to_owned())];
+    for (with, word) in [
+        (Occasion::Ringing, "ringing"),
+        (Occasion::EarlyMedia, "early"),
+        (Occasion::Attach, "attach"),
+    ] {
+        let (call, headers) = (call.clone(), headers.clone());
+        world.signal(Event::Beside {
+            call: call.clone(),
+            with,
+            headers: headers.clone(),
+        });
+        let told = world.events.pop().expect("an event");
+        assert_eq!(told.call, Some(call));
+        let with = word;
+        assert_eq!(told.kind, EventKind::Beside { with, headers });
+    }
+    for about in [None, Some(call)] {
+        let data = json!({"txt": {"chars": "h"}});
+        world.signal(Event::Info {
+            call: about.clone(),
+            data: data.clone(),
+        });
+        let told = world.events.pop().expect("an event");
+        assert_eq!((told.call, told.kind), (about, EventKind::Info { data }));
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::call_id::CallId;
 use crate::cause::Cause;
-use crate::command::{Command, InfoItem};
+use crate::command::Command;
 use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
 use crate::event::{EndedBy, Event, Party};
@@ -14,22 +14,18 @@ use crate::verto::dialog::state::{Dialog, Effect, Effects};
 use crate::verto::message::both::Chat;
 use crate::verto::message::server::{ServerBye, ServerCall};
 use crate::verto::method::Method;
-use crate::verto::requests::{CallRequest, Pending, Purpose};
+use crate::verto::requests::{Pending, Purpose};
 use crate::verto::rpc::Request;
-use crate::verto::session::errands::{check_message, check_size};
+use crate::verto::session::errands::check_message;
 use crate::verto::session::machine::{Session, State};
 use crate::verto::wording::{Extras, Sides, Wish};
 
 /// Calls that one session may have; more incoming ones are turned away as a switch under overload would.
-const MOST_CALLS: usize = 256;
+pub(super) const MOST_CALLS: usize = 256;
 /// Ended calls that are remembered.
 const MOST_ENDED: usize = 64;
 /// Longest number to transfer to.
 const LONGEST_NUMBER: usize = 256;
-/// Digits in one command.
-const MOST_DIGITS: usize = 64;
-/// How long a digit may last, in FreeSWITCH.
-const DIGIT_MS: std::ops::RangeInclusive<u32> = 50..=24_000;
 
 impl Session {
     // ---- commands ----
@@ -155,31 +151,6 @@ impl Session {
         self.command(&call, name, now, |dialog, fx| dialog.replace(with, fx));
     }
 
-    fn check_digits(&self, digits: &str) -> Result<(), Error> {
-        let count = digits.chars().count();
-        if count == 0 || count > MOST_DIGITS {
-            return Err(Error::DtmfLength(count));
-        }
-        if !self.config.dialect.timed_digits {
-            return check_group(digits, false);
-        }
-        digits
-            .split('+')
-            .try_for_each(|group| check_group(group, true))
-    }
-
-    fn check_info(&self, command: &'static str, item: &InfoItem) -> Result<(), Error> {
-        if !self.config.dialect.commands {
-            let dialect = self.config.dialect.name;
-            return Err(Error::NotInDialect { dialect, command });
-        }
-        let size = match item {
-            InfoItem::Text(text) => text.len(),
-            InfoItem::Command(data) => data.to_string().len(),
-        };
-        check_size(command, size)
-    }
-
     fn candidate(
         &mut self,
         call: CallId,
@@ -259,47 +230,7 @@ impl Session {
         });
     }
 
-    /// New media is of use only with a server that is there. Where that is not known, a probe asks first: a dead socket is
-    /// then found in the time of a probe, and not in that of a media update.
-    fn renew_media(&mut self, call: CallId, sdp: String, now: Instant) {
-        let up = self.dialogs.get(&call).is_some_and(Dialog::is_up);
-        if up && self.is_open() && self.liveness.is_doubtful(&self.config.dialect.probes, now) {
-            self.unproven.retain(|(other, _)| *other != call);
-            self.unproven.push((call, sdp));
-            return self.probe_once(now);
-        }
-        self.update_media(call, sdp, now);
-    }
-
-    fn update_media(&mut self, call: CallId, sdp: String, now: Instant) {
-        let error = match self.dialogs.get(&call).map(Dialog::is_live) {
-            Some(true) if self.is_open() => {
-                return self.step(&call, now, |dialog, fx| dialog.update_media(sdp, fx));
-            }
-            Some(true) => self.not_ready(CallRequest::UpdateMedia.name()),
-            Some(false) | None => Error::UnknownCall {
-                call: call.to_string(),
-            },
-        };
-        self.tell(CallRequest::UpdateMedia.failed(call, error));
-    }
-
-    /// The server answered a probe: it hears what waited for that.
-    pub(super) fn on_proof(&mut self, now: Instant) {
-        for (call, sdp) in std::mem::take(&mut self.unproven) {
-            self.update_media(call, sdp, now);
-        }
-    }
-
-    /// The socket is gone: it will not hear what waited.
-    pub(super) fn on_no_proof(&mut self) {
-        for (call, _) in std::mem::take(&mut self.unproven) {
-            let error = self.not_ready(CallRequest::UpdateMedia.name());
-            self.tell(CallRequest::UpdateMedia.failed(call, error));
-        }
-    }
-
-    fn not_ready(&self, command: &'static str) -> Error {
+    pub(super) fn not_ready(&self, command: &'static str) -> Error {
         Error::NotReady {
             server: self.server.clone(),
             command,
@@ -523,29 +454,4 @@ impl Session {
         };
         self.ask(pending, params, within, now);
     }
-}
-
-/// Digits of one group, such as `12` or, where `timed`, `12@250`. A server skips what it cannot read and says that all is
-/// well, so it is read here.
-fn check_group(group: &str, timed: bool) -> Result<(), Error> {
-    let (digits, length) = match group.split_once('@') {
-        Some((digits, length)) if timed => (digits, Some(length)),
-        Some(_) | None => (group, None),
-    };
-    let is_digit = |digit: &char| match digit {
-        '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d' | 'w' | 'W' => true,
-        'F' => timed,
-        _ => false,
-    };
-    if let Some(fault) = digits.chars().find(|digit| !is_digit(digit)) {
-        return Err(Error::NotDtmf(fault));
-    }
-    let length = length.map(|length| length.parse().is_ok_and(|ms| DIGIT_MS.contains(&ms)));
-    if digits.is_empty() || length == Some(false) {
-        return Err(Error::Unsayable {
-            command: "DTMF",
-            fault: "a group needs digits, and a length from 50 to 24000 ms if one is given, as in 12@250+3",
-        });
-    }
-    Ok(())
 }
