@@ -294,10 +294,10 @@ impl Call {
     }
 
     /// The server did not take our new media. While what there is serves, that changes nothing; without it, the server shall
-    /// offer media of its own on a new connection, unless it is about to.
+    /// offer media of its own on a new connection. Where it never heard of ours, it is about to do so anyway.
     pub(super) fn media_not_updated(&mut self, error: &Error, fx: &mut Effects<'_>) {
         self.sound.restarting = false;
-        if !matches!(error, Error::NotReady { .. }) {
+        if let Error::Refused { .. } | Error::PeerMisbehaved { .. } | Error::Silent { .. } = error {
             self.reconnect(fx);
         }
     }

@@ -209,6 +209,7 @@ fn seed() -> Result<[u8; 32], BuildError> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "freeswitch")]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;

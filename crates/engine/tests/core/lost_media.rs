@@ -101,6 +101,15 @@ fn a_refused_new_path_changes_nothing_when_media_came_back_or_the_connection_is_
         server: "pbx".into(),
         command: "media update",
     };
+    let name = call.clone();
+    world.signal(Event::MediaUpdateFailed { call: name, error });
+    assert_eq!(world.commands(), []);
+    // The server was quicker with an offer of its own.
+    lose_the_path(&mut world);
+    let error = Error::WrongState {
+        command: "media update",
+        state: "offered again",
+    };
     world.signal(Event::MediaUpdateFailed { call, error });
     assert_eq!(world.commands(), []);
 }

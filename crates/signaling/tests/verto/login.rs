@@ -444,6 +444,7 @@ fn a_new_login_on_the_live_socket_drops_no_call() {
     assert_eq!(login["params"]["sessid"], "s-1");
     story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
     story.client_ready(&[]);
+    story.client_ready(&["somebody-elses"]);
     assert_eq!(
         story.event(),
         Event::LoggedIn {
