@@ -200,11 +200,24 @@ pub(crate) enum Order {
         #[arg(long)]
         call: Option<String>,
     },
+    /// Say something on a call's channel (FreeSWITCH): text as it is typed, or a command for whatever listens there
+    #[command(group = clap::ArgGroup::new("what").required(true))]
+    Info {
+        /// A piece of a text
+        #[arg(long, group = "what")]
+        text: Option<String>,
+        /// A command, as JSON
+        #[arg(long, value_name = "JSON", value_parser = read_json, group = "what")]
+        data: Option<Value>,
+        /// The call; may be left out when only one is answered
+        #[arg(long)]
+        call: Option<String>,
+    },
     /// Send DTMF digits
     Dtmf {
         /// The call
         call: String,
-        /// 0-9 * # A-D; w waits 0.5 s, W 1 s
+        /// 0-9 * # A-D; w waits 0.5 s, W 1 s; with FreeSWITCH also F (flash) and lengths in ms, 12@250+3
         digits: String,
     },
     /// Send silence instead of sound, or sound again

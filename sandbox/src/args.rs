@@ -29,6 +29,10 @@ login of a socket and count from there.
   refuse-login=CODE        refuse a good login
   attach-late=MS|never     offer the calls of a client that comes back late, or never
   forget-calls=all|one     forget calls before their client comes back
+  attach-silent=update|socket
+                           send nothing to a client that came back until it offers new media, or comes back again
+  update-media=refuse|bare refuse new media of a client, or answer it without SDP
+  list-calls=none          name no calls when their client comes back, though they are offered
   gateway-state=STATE      answer questions for the gateway's state (Telnyx)
 Faults of the REST API:
   rest-slow=MS             each answer comes so much later

@@ -139,6 +139,7 @@ fn words(event: &Event) -> String {
         Event::Channel { channel, data, .. } => format!("{channel}: {data}"),
         Event::Conference { change, data } => format!("conference {change}: {data}"),
         Event::Prompt { text, .. } => format!("the server asks: {text}"),
+        Event::Info { data } => format!("the server says {data}"),
         Event::Announcement { text } => format!("the operator says: {text}"),
         Event::Muted { on } => if *on { "muted" } else { "no longer muted" }.to_owned(),
         Event::Recovering { on } => if *on {

@@ -12,8 +12,8 @@ use crate::{
 use offhook_control::{
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Jsapi, LogLevel, Message,
-        Moderate, Mute, OfAccount, OfCall, Reject, Request, Token, ToolAnswer, Transfer,
+        Answer, Broadcast, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Info, Jsapi, LogLevel,
+        Message, Moderate, Mute, OfAccount, OfCall, Reject, Request, Token, ToolAnswer, Transfer,
     },
     rpc::read_result,
 };
@@ -163,6 +163,14 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
                 text: text.clone(),
             }),
             "writing to the conference".to_owned(),
+        ),
+        Order::Info { text, data, call } => (
+            Request::Info(Info {
+                call: call.clone(),
+                text: text.clone(),
+                data: data.clone(),
+            }),
+            "telling the server".to_owned(),
         ),
         Order::Dtmf { call, digits } => (
             Request::Dtmf(Dtmf {

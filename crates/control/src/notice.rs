@@ -298,6 +298,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pattern: Option<String>,
     },
+    /// The server said something that has no notice of its own.
+    Info {
+        /// As it came.
+        data: Value,
+    },
     /// The server's operator says something to everybody.
     Announcement {
         /// The text.

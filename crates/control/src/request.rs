@@ -60,6 +60,8 @@ pub enum Request {
     Moderate(Moderate),
     /// A text to everybody in a conference. Reply: [`Done`](crate::reply::Done).
     ConferenceChat(ConferenceChat),
+    /// Text as it is typed, or a command, on a call's channel. Reply: [`Done`](crate::reply::Done).
+    Info(Info),
     /// The calls that live now. Reply: [`Calls`](crate::reply::Calls).
     Calls,
     /// Notices from now on. Reply: [`Subscribed`](crate::reply::Subscribed) with a snapshot, so that nothing falls in between.
@@ -69,7 +71,7 @@ pub enum Request {
 }
 
 /// Every method's name, as it stands in `method` and in [`Hello::capabilities`](crate::hello::Hello::capabilities).
-pub const METHODS: [&str; 26] = [
+pub const METHODS: [&str; 27] = [
     "status",
     "call",
     "answer",
@@ -93,6 +95,7 @@ pub const METHODS: [&str; 26] = [
     "fsapi",
     "moderate",
     "conference_chat",
+    "info",
     "calls",
     "subscribe",
     "log_level",
@@ -346,6 +349,21 @@ pub struct ConferenceChat {
     pub call: Option<String>,
     /// The text.
     pub text: String,
+}
+
+/// Parameters of `info`: one of `text` and `data`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Info {
+    /// The call; may be left out when just one is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// A piece of a text as it is typed, for the far end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// A command for whatever listens on the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
 }
 
 /// Parameters of `hangup`.

@@ -265,9 +265,9 @@ mod tests {
     use crate::notice::Event;
     use crate::reply::{CallIds, Done, Quality};
     use crate::request::{
-        Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Header, Jsapi,
-        Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Reject, Token, ToolAnswer,
-        Transfer,
+        Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Header, Info,
+        Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Reject, Token,
+        ToolAnswer, Transfer,
     };
 
     fn every_request() -> Vec<Request> {
@@ -348,6 +348,10 @@ mod tests {
             Request::ConferenceChat(ConferenceChat {
                 call: None,
                 text: "hello".into(),
+            }),
+            Request::Info(Info {
+                text: Some("h".into()),
+                ..Info::default()
             }),
             Request::Calls,
             Request::Subscribe,

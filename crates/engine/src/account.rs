@@ -37,6 +37,8 @@ pub struct Profile {
     pub tells_ringing: bool,
     /// A far end from which nothing comes has lost its way.
     pub silence_means_loss: bool,
+    /// The server hangs up a call that offers new media before its first media is secured.
+    pub answered_when_secured: bool,
     /// A source can be asked for its tokens.
     pub has_token_source: bool,
     /// Users may send commands to its server.

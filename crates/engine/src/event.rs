@@ -285,6 +285,11 @@ pub enum EventKind {
         /// What an answer must look like, a regular expression.
         pattern: Option<String>,
     },
+    /// The server said something that has no event of its own; text as it is typed stands in `txt`.
+    Info {
+        /// As it came.
+        data: Value,
+    },
     /// The server's operator says something to everybody.
     Announcement {
         /// The text.

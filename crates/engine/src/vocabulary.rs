@@ -12,6 +12,7 @@ pub use offhook_signaling::auth::login::{Login, LoginKind};
 pub use offhook_signaling::backoff::Backoff;
 pub use offhook_signaling::call_id::CallId;
 pub use offhook_signaling::cause::Cause;
+pub use offhook_signaling::command::InfoItem;
 pub use offhook_signaling::event::{
     AssistantEvent, ConferenceChange, Member, Party, PlatformIds, SipEnd,
 };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Longest unknown name kept from a server.
 const LONGEST: usize = 64;
@@ -132,8 +133,24 @@ const TABLE: &[Row] = &[
     row("REJECT_ALL", 825, None, "all calls are rejected there", NOTHING),
 ];
 
-/// FreeSWITCH's numbers before June 2022 that Telnyx still sends.
-const OLD_NUMBERS: &[(u16, u16)] = &[(602, 802), (608, 808)];
+/// What a SIP code means where several causes share it, as Telnyx reads it.
+#[rustfmt::skip] // one row a line, like the table it comes from
+const BY_SIP: &[(u16, &str)] = &[
+    (403, "CALL_REJECTED"),
+    (404, "UNALLOCATED_NUMBER"),
+    (408, "RECOVERY_ON_TIMER_EXPIRE"),
+    (480, "NO_ANSWER"),
+    (486, "USER_BUSY"),
+    (487, "ORIGINATOR_CANCEL"),
+    (488, "INCOMPATIBLE_DESTINATION"),
+    (503, "NORMAL_TEMPORARY_FAILURE"),
+    (603, "CALL_REJECTED"),
+    (606, "INCOMPATIBLE_DESTINATION"),
+];
+
+/// FreeSWITCH's own numbers before June 2022, which older servers and Telnyx still send: each stood 200 below that of today.
+const OLD_NUMBERS: [RangeInclusive<u16>; 2] = [500..=503, 600..=625];
+const MOVED_BY: u16 = 200;
 
 const fn known(name: &'static str, code: u16) -> Cause {
     Cause {
@@ -187,19 +204,21 @@ impl Cause {
 
     /// The cause of that Q.850 or FreeSWITCH number.
     pub fn from_code(code: u16) -> Option<Self> {
-        let code = OLD_NUMBERS
-            .iter()
-            .find(|(old, _)| *old == code)
-            .map_or(code, |(_, new)| *new);
+        let old = OLD_NUMBERS.iter().any(|numbers| numbers.contains(&code));
+        let code = if old { code + MOVED_BY } else { code };
         find(|row| row.code == code)
     }
 
-    /// The first cause whose usual SIP code this is.
+    /// What a SIP status means: by the platform's table, else the first cause whose usual code it is.
     pub fn from_sip(status: u16) -> Option<Self> {
-        find(|row| row.sip == Some(status))
+        let told = BY_SIP.iter().find(|(sip, _)| *sip == status);
+        match told {
+            Some((_, name)) => Self::from_name(name),
+            None => find(|row| row.sip == Some(status)),
+        }
     }
 
-    /// Reads what a server said: a known name, else a known number, else its own words, else the SIP code.
+    /// Reads what a server said: a name, known or its own, else a known number, else the SIP code.
     pub fn from_wire(name: Option<&str>, code: Option<u16>, sip: Option<u16>) -> Self {
         let name = name.map(str::trim).filter(|name| !name.is_empty());
         if let Some(known) = name.and_then(Self::from_name) {
@@ -328,6 +347,62 @@ mod tests {
             ("LOSE_RACE", 502)
         );
         assert_eq!(old_numbering.text(), "answered elsewhere");
+    }
+
+    #[test]
+    fn sip_codes_mean_what_the_platform_says() {
+        for (sip, name, code) in [
+            (403, "CALL_REJECTED", 21),
+            (404, "UNALLOCATED_NUMBER", 1),
+            (408, "RECOVERY_ON_TIMER_EXPIRE", 102),
+            (480, "NO_ANSWER", 19),
+            (486, "USER_BUSY", 17),
+            (487, "ORIGINATOR_CANCEL", 487),
+            (488, "INCOMPATIBLE_DESTINATION", 88),
+            (502, "DESTINATION_OUT_OF_ORDER", 27),
+            (503, "NORMAL_TEMPORARY_FAILURE", 41),
+            (600, "BUSY_EVERYWHERE", 815),
+            (603, "CALL_REJECTED", 21),
+            (606, "INCOMPATIBLE_DESTINATION", 88),
+        ] {
+            let cause = Cause::from_sip(sip).expect("a row");
+            assert_eq!((cause.name(), cause.code()), (name, code), "{sip}");
+        }
+        assert_eq!(Cause::from_sip(299), None);
+        // The other way round: what a bye says beside its cause.
+        for (name, sip) in [
+            ("UNALLOCATED_NUMBER", Some(404)),
+            ("NORMAL_CLEARING", None),
+            ("USER_BUSY", Some(486)),
+            ("NO_ANSWER", Some(480)),
+            ("CALL_REJECTED", Some(603)),
+            ("NORMAL_TEMPORARY_FAILURE", Some(503)),
+            ("INCOMPATIBLE_DESTINATION", Some(488)),
+            ("MANDATORY_IE_MISSING", None),
+            ("RECOVERY_ON_TIMER_EXPIRE", Some(408)),
+            ("ORIGINATOR_CANCEL", Some(487)),
+        ] {
+            assert_eq!(Cause::from_name(name).expect("a row").sip(), sip, "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_older_servers_mean_the_same_as_those_of_today() {
+        for (old, name) in [
+            (500, "CRASH"),
+            (502, "LOSE_RACE"),
+            (602, "ALLOTTED_TIMEOUT"),
+            (605, "PICKED_OFF"),
+            (608, "INVALID_GATEWAY"),
+            (609, "GATEWAY_DOWN"),
+            (625, "REJECT_ALL"),
+        ] {
+            assert_eq!(
+                Cause::from_wire(None, Some(old), None).name(),
+                name,
+                "{old}"
+            );
+        }
     }
 
     #[test]

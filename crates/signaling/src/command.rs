@@ -42,9 +42,19 @@ pub enum ConversationItem {
     SubscribeAudio,
 }
 
+/// Something said on a call's channel (FreeSWITCH).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum InfoItem {
+    /// A piece of a text as it is typed, for the far end.
+    Text(String),
+    /// Anything, for whatever listens on the server.
+    Command(Value),
+}
+
 /// One wish. A wish that cannot be met comes back as [`crate::event::Event::CommandFailed`] or, for a call that never came
 /// to be, as [`crate::event::Event::Ended`]; never as silence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
     /// Place a call. Exactly one `Ended` follows, sooner or later, also when nothing could be sent.
@@ -119,6 +129,13 @@ pub enum Command {
         to: String,
         /// Text.
         body: String,
+    },
+    /// Say something on a call's channel.
+    Info {
+        /// The call.
+        call: CallId,
+        /// What to say.
+        item: InfoItem,
     },
     /// Say something to the assistant of an anonymous login.
     Converse {
@@ -248,6 +265,7 @@ impl Command {
             Self::Transfer { .. } => "transfer",
             Self::Replace { .. } => "attended transfer",
             Self::Message { .. } => "message",
+            Self::Info { .. } => "info",
             Self::Converse { .. } => "conversation",
             Self::Subscribe { .. } => "subscribe",
             Self::Unsubscribe { .. } => "unsubscribe",
@@ -283,6 +301,7 @@ impl Command {
             | Self::Hold { call, .. }
             | Self::Transfer { call, .. }
             | Self::Replace { call, .. }
+            | Self::Info { call, .. }
             | Self::Moderate { call, .. }
             | Self::ConferenceChat { call, .. }
             | Self::Candidate { call, .. }

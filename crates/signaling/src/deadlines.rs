@@ -21,7 +21,8 @@ pub enum Deadline {
     GatewayAsk,
     /// No reply to the question for the gateway's state.
     GatewayReply,
-    /// The gateway never registered us.
+    /// The gateway never registered us. One that stays at `REGISTER` until then, or through five questions, is taken for
+    /// ready as the browser SDK takes it; any other state that stays is an error.
     Registration,
     /// A login had to wait so that there are never more than six a minute.
     LoginPace,
@@ -37,20 +38,23 @@ pub enum Deadline {
     Untaken,
     /// No reply to our answer.
     AnswerReply,
-    /// The server did not offer a call again after a new login.
+    /// The server neither listed a call after a new login nor offered it again.
     AttachDue,
     /// Our user did not answer the server's offer of an attach.
     AttachUntaken,
     /// No reply to our attach.
     AttachReply,
-    /// A call without a connection: the server has given it up by now; length by the dialect.
+    /// A call without a connection, or listed by the server and not yet offered again: the server has given it up by now;
+    /// length by the dialect.
     Detached,
     /// No reply to a bye.
     ByeReply,
     /// No reply to an `info`.
     InfoReply,
-    /// No reply to a `modify`.
+    /// No reply to a hold or a transfer.
     ModifyReply,
+    /// No reply to new media of ours.
+    MediaUpdateReply,
     /// Byes without replies during a shutdown.
     Stopping,
     /// Time to ask for a fresh token; length by [`crate::auth::refresh::TokenRefresh`].
@@ -92,7 +96,8 @@ impl fmt::Display for Deadline {
             Self::Detached => "new connection for the call",
             Self::ByeReply => "reply to the bye",
             Self::InfoReply => "reply to the info",
-            Self::ModifyReply => "reply to the media update",
+            Self::ModifyReply => "reply to the hold or transfer",
+            Self::MediaUpdateReply => "reply to the media update",
             Self::Stopping => "end of the calls",
             Self::TokenRefresh => "next question for a token",
             Self::TokenReply => "answer of the token source",
@@ -128,8 +133,10 @@ pub struct Timers {
     pub attach_untaken: Duration,
     /// [`Deadline::ByeReply`]: 5 s, as in the browser SDK.
     pub bye_reply: Duration,
-    /// [`Deadline::ModifyReply`]: 15 s, as the browser SDK gives an ICE restart.
+    /// [`Deadline::ModifyReply`]: 10 s, as in the browser SDK.
     pub modify_reply: Duration,
+    /// [`Deadline::MediaUpdateReply`]: 15 s, as the browser SDK gives an ICE restart.
+    pub media_update_reply: Duration,
     /// [`Deadline::Stopping`]: 3 s, so that a service ends within 5 s of its signal.
     pub stopping: Duration,
     /// [`Deadline::TokenReply`]: 60 s.
@@ -160,7 +167,8 @@ impl Default for Timers {
             attach_due: seconds(5),
             attach_untaken: seconds(30),
             bye_reply: seconds(5),
-            modify_reply: seconds(15),
+            modify_reply: seconds(10),
+            media_update_reply: seconds(15),
             stopping: seconds(3),
             token_reply: seconds(60),
             api_reply: seconds(30),

@@ -424,6 +424,13 @@ pub enum Event {
         /// How it shows.
         detail: String,
     },
+    /// The server says something that has no event of its own: text while it is typed (`txt`), or whatever a platform tells.
+    Info {
+        /// `Some`: about this call.
+        call: Option<CallId>,
+        /// All of it.
+        data: Value,
+    },
     /// The platform's own names of a call (Telnyx). Told when they are first known and when they change.
     CallIds {
         /// The call.
@@ -506,7 +513,15 @@ pub enum Event {
         /// Why.
         error: Error,
     },
-    /// A command about a call could not be carried out; the call itself lives on.
+    /// The server did not take the new media of a `Command::UpdateMedia`; the call itself lives on, on the old path. After an
+    /// [`Error::NotReady`] the server is gone and will offer media of its own.
+    MediaUpdateFailed {
+        /// The call.
+        call: CallId,
+        /// Why.
+        error: Error,
+    },
+    /// Another command about a call could not be carried out; the call itself lives on.
     CommandFailed {
         /// The call.
         call: CallId,

@@ -77,7 +77,7 @@ pub(crate) fn read(
     }
     let warnings = [
         read_profile(raw, &name, &login)?,
-        trust::in_clear(&name, server, &login),
+        trust::in_clear(&name, &server, &login),
     ];
     let tools = tool::read_all(&raw.tool, &name, dialect)?;
     let mut account = AccountConfig::new(name, dialect, server, login);

@@ -52,7 +52,7 @@ fn pins(raw: &RawAccount) -> Result<Vec<CertificateFingerprint>, Blame> {
 }
 
 /// A sentence for an account whose secret anybody on the way can read.
-pub(crate) fn in_clear(account: &str, server: &Text, login: &Login) -> Option<String> {
+pub(crate) fn in_clear(account: &str, server: &str, login: &Login) -> Option<String> {
     if login.kind() == LoginKind::Anonymous || !leaves_in_clear(server) {
         return None;
     }
@@ -63,8 +63,8 @@ pub(crate) fn in_clear(account: &str, server: &Text, login: &Login) -> Option<St
 }
 
 /// Whether what is sent to this URL leaves this machine unencrypted.
-pub(crate) fn leaves_in_clear(server: &Text) -> bool {
-    is_plain(server) && !is_loopback(server.get_ref())
+pub(crate) fn leaves_in_clear(server: &str) -> bool {
+    server.starts_with("ws://") && !is_loopback(server)
 }
 
 fn is_plain(server: &Text) -> bool {

@@ -201,6 +201,7 @@ fn kind(kind: &EventKind) -> wire::Event {
             text: text.clone(),
             pattern: pattern.clone(),
         },
+        EventKind::Info { data } => wire::Event::Info { data: data.clone() },
         EventKind::Announcement { text } => wire::Event::Announcement { text: text.clone() },
         EventKind::Muted { on } => wire::Event::Muted { on: *on },
         EventKind::Recovering { on } => wire::Event::Recovering { on: *on },

@@ -7,7 +7,7 @@ use offhook_control::rpc::{RequestId, write_result};
 use offhook_engine::driver::events::Events;
 use offhook_engine::error::Error;
 use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions, Message, ServerCommand};
-use offhook_engine::vocabulary::{AudioCodec, CallId, Cause, Secret, Variable};
+use offhook_engine::vocabulary::{AudioCodec, CallId, Cause, InfoItem, Secret, Variable};
 use serde_json::Value;
 use toml::Spanned;
 use tracing::level_filters::LevelFilter;
@@ -206,6 +206,15 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
                 .map(done)
                 .map_err(refused)
         }
+        Request::Info(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            let item = match (wish.text, wish.data) {
+                (Some(text), None) => InfoItem::Text(text),
+                (None, Some(data)) => InfoItem::Command(data),
+                (Some(_), Some(_)) | (None, None) => return Err(one_of("text", "data")),
+            };
+            engine.info(call, item).await.map(done).map_err(refused)
+        }
         Request::Dtmf(dtmf) => {
             let call = call_id(&dtmf.call)?;
             engine
@@ -319,6 +328,12 @@ fn ending(
         sip_code,
         headers: fields(headers),
     })
+}
+
+/// Exactly one of two parameters has to be there.
+fn one_of(one: &str, other: &str) -> RpcError {
+    let message = format!("name {one} or {other}, and not both");
+    RpcError::new(Code::InvalidParams, message)
 }
 
 fn fields(headers: Vec<Header>) -> Vec<(String, String)> {

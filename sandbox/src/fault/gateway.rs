@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The names, for messages.
 pub(super) const NAMES: &str = "drop-after=SECONDS, drop-after-messages=N, silent-after=SECONDS, deaf-after=SECONDS, \
      punt-after=SECONDS, cut-frame=N, stall=MS, refuse-login=CODE, attach-late=MS|never, forget-calls=all|one, \
-     gateway-state=STATE";
+     list-calls=none, attach-silent=update|socket, update-media=refuse|bare, gateway-state=STATE";
 
 /// Every state that a gateway of Telnyx is known to tell.
 pub(crate) const STATES: [&str; 12] = [
@@ -55,6 +55,13 @@ pub(crate) enum GatewayFault {
     AttachNever,
     /// `forget-calls=all`, `forget-calls=one`: calls are not there any more when their client comes back.
     Forget(Forgotten),
+    /// `attach-silent=update`, `attach-silent=socket`: the answer to such an offer is taken, and nothing is sent until the
+    /// client offers media anew, or comes back once more.
+    AttachSilent(Remedy),
+    /// `update-media=refuse`, `update-media=bare`: media that a client offers anew is refused, or answered without SDP.
+    UpdateMedia(NoUpdate),
+    /// `list-calls=none`: `clientReady` names none of them, though they are offered.
+    ListNone,
     /// `gateway-state=STATE`: the answer to a question for the gateway's state.
     State(State),
 }
@@ -74,6 +81,24 @@ pub(crate) enum Mishap {
     CutFrame,
     /// The next change of a conference's list is lost on its way (FreeSWITCH).
     LoseRow,
+}
+
+/// What ends the silence of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// New media of the client, or another socket.
+    Update,
+    /// Another socket only.
+    Socket,
+}
+
+/// How new media of a client fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoUpdate {
+    /// With an error.
+    Refuse,
+    /// With a reply that holds no SDP.
+    Bare,
 }
 
 /// Which calls are forgotten.
@@ -188,6 +213,18 @@ impl GatewayFault {
                 "one" => Ok(Self::Forget(Forgotten::One)),
                 _ => Err("forget-calls wants \"all\" or \"one\"".to_owned()),
             },
+            "attach-silent" => match value {
+                "update" => Ok(Self::AttachSilent(Remedy::Update)),
+                "socket" => Ok(Self::AttachSilent(Remedy::Socket)),
+                _ => Err("attach-silent wants \"update\" or \"socket\"".to_owned()),
+            },
+            "update-media" => match value {
+                "refuse" => Ok(Self::UpdateMedia(NoUpdate::Refuse)),
+                "bare" => Ok(Self::UpdateMedia(NoUpdate::Bare)),
+                _ => Err("update-media wants \"refuse\" or \"bare\"".to_owned()),
+            },
+            "list-calls" if value == "none" => Ok(Self::ListNone),
+            "list-calls" => Err("list-calls wants \"none\"".to_owned()),
             "gateway-state" => value.parse().map(Self::State),
             _ => return None,
         })
@@ -244,6 +281,9 @@ impl Wishes {
             | GatewayFault::AttachLate(_)
             | GatewayFault::AttachNever
             | GatewayFault::Forget(_)
+            | GatewayFault::AttachSilent(_)
+            | GatewayFault::UpdateMedia(_)
+            | GatewayFault::ListNone
             | GatewayFault::State(_) => false,
         });
         concerning

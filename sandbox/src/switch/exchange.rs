@@ -130,6 +130,7 @@ impl Exchange {
             codecs: call.codecs,
             sound: Sound::Nothing,
             held: false,
+            silent: None,
             updating: false,
             state: State::Proceeding { offer: call.offer },
             partner: None,
@@ -191,6 +192,14 @@ impl Exchange {
         };
         if let (State::Active, Some(_), Some(media)) = (&leg.state, leg.partner, &leg.media) {
             let media = media.id;
+            // `12@250+3`: groups with lengths, which ours does not have; a flash is no tone.
+            let groups = digits
+                .split('+')
+                .filter_map(|group| group.split('@').next());
+            let digits = groups
+                .flat_map(str::chars)
+                .filter(|digit| *digit != 'F')
+                .collect();
             self.ask_media(MediaCommand::Digits(media, digits));
         }
     }
@@ -269,6 +278,7 @@ impl Exchange {
                 codecs: codecs.to_vec(),
                 sound,
                 held: false,
+                silent: None,
                 updating: false,
                 state: State::Offering,
                 partner,
@@ -329,7 +339,7 @@ impl Exchange {
         let media = media.id;
         let partner = leg.partner.and_then(|partner| self.legs.get(&partner));
         let sound = match partner {
-            _ if leg.held => Sound::Nothing,
+            _ if leg.held || leg.silent.is_some() => Sound::Nothing,
             None => leg.sound,
             // The far end put us on hold: something to listen to.
             Some(partner) if partner.held => Sound::Speech,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use offhook_media::program::AudioCodec;
 
 use crate::face::Face;
+use crate::fault::gateway::Remedy;
 use crate::numbers::Step;
 use crate::switch::media::{MediaId, Sound};
 use offhook_signaling::cause::Cause;
@@ -121,6 +122,8 @@ pub(super) struct Leg {
     /// What it hears when nothing stands against it.
     pub(super) sound: Sound,
     pub(super) held: bool,
+    /// Nothing is sent, on purpose, until then.
+    pub(super) silent: Option<Remedy>,
     pub(super) updating: bool,
     pub(super) state: State,
     /// The other leg of a bridge; for a client that rings, the leg that called it.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use offhook_signaling::cause::Cause;
 
+use crate::fault::gateway::Remedy;
 use crate::switch::cause::{self, cause};
 use crate::switch::exchange::{Exchange, NotNow};
 use crate::switch::leg::{Leg, LegEvent, LegId, State, Then};
@@ -123,6 +124,13 @@ impl Exchange {
         };
         if leg.updating {
             leg.updating = false;
+            if leg
+                .silent
+                .take_if(|until| *until == Remedy::Update)
+                .is_some()
+            {
+                self.play(id);
+            }
             return self.tell(id, LegEvent::Updated { sdp });
         }
         let State::Describing { then } = leg.state else {

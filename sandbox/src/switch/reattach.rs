@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use offhook_signaling::cause::Cause;
 
+use crate::fault::gateway::Remedy;
 use crate::switch::exchange::Exchange;
 use crate::switch::leg::{LegId, State};
 use crate::switch::media::{MediaCommand, Sound};
@@ -36,8 +37,9 @@ impl Exchange {
         true
     }
 
-    /// The leg's client is back: make it an offer.
-    pub(crate) fn attach(&mut self, id: LegId) {
+    /// The leg's client is back: make it an offer. `silent`: mod_verto may lose the call's media in a race between the old
+    /// socket and the new one, and send nothing until then.
+    pub(crate) fn attach(&mut self, id: LegId, silent: Option<Remedy>) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -45,6 +47,7 @@ impl Exchange {
             return;
         }
         leg.state = State::Reoffering;
+        leg.silent = silent;
         if let Some(media) = self.open_media(id, Sound::Nothing) {
             self.ask_media(MediaCommand::CreateOffer(media));
         }

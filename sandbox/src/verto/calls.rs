@@ -12,13 +12,14 @@ use offhook_signaling::verto::method::Method;
 use offhook_signaling::verto::rpc::{Id, Request};
 use serde_json::{Value, json};
 
+use crate::fault::gateway::NoUpdate;
 use crate::switch::cause::{SWITCH_CONGESTION, cause};
 use crate::switch::exchange::{ClientCall as NewCall, HoldWish};
 use crate::switch::leg::{Direction, Endpoint, LegId, Party};
 use crate::switch::offered;
 use crate::verto::frames::{PERMISSION_DENIED, SESSION_ERROR, empty};
 use crate::verto::gateway::{Gateway, cause_of_bye};
-use crate::verto::mishaps::REGISTERED;
+use crate::verto::mishaps::{REGISTERED, no_update};
 use crate::verto::said::Said;
 use crate::verto::session::{Call, SessionId, TelnyxIds};
 use crate::verto::socket::SocketId;
@@ -332,6 +333,18 @@ impl Gateway {
         let Some(sdp) = sdp else {
             return self.refuse_call(socket, id, Some(&name), "SDP missing");
         };
+        let known = self.sessions.get(&session);
+        let user = known.map(|known| known.identity.name().to_owned());
+        match user.and_then(|user| self.wishes.take(&user, no_update)) {
+            Some(NoUpdate::Refuse) => {
+                return self.refuse_call(socket, id, Some(&name), "CODEC ERROR");
+            }
+            Some(NoUpdate::Bare) => {
+                let result = modify_result(name, "updateMedia".to_owned(), false, None);
+                return self.reply(socket, id, &result);
+            }
+            None => {}
+        }
         let taken = self.exchange.update(leg, sdp);
         match (taken, self.call_mut(session, &name)) {
             (Ok(()), Some(call)) => call.pending = Some(id),
@@ -382,6 +395,17 @@ impl Gateway {
             tracing::info!(socket = socket.0, digits = digits.len(), "DTMF");
             self.on_answer_digits(session, &name, &digits);
             self.exchange.digits(leg, digits);
+        }
+        // The far ends here say typed text back.
+        let types = self.sessions.get(&session);
+        if let Some(typed) = info.txt
+            && types.is_some_and(|known| !known.face.telnyx_ids)
+        {
+            self.request(
+                session,
+                Method::Info,
+                &json!({"callID": name, "txt": typed}),
+            );
         }
         self.reply(socket, id, &json!({"message": "SENT"}));
     }

@@ -11,7 +11,7 @@ use crate::switch::leg::{Endpoint, LegId};
 use crate::verto::credentials::{self, Identity, LOGIN_REFUSED, Refused};
 use crate::verto::frames::empty;
 use crate::verto::gateway::Gateway;
-use crate::verto::mishaps::{Offering, refusal};
+use crate::verto::mishaps::{Offering, lists_none, refusal, silence};
 use crate::verto::session::{Session, SessionId};
 use crate::verto::socket::SocketId;
 
@@ -265,10 +265,21 @@ impl Gateway {
         };
         known.socket = Some(socket);
         known.reattached = known.calls.keys().cloned().collect();
+        let listed = !known.reattached.is_empty();
+        if listed
+            && self
+                .wishes
+                .take(known.identity.name(), lists_none)
+                .is_some()
+        {
+            known.reattached.clear();
+        }
         let legs: Vec<LegId> = known.calls.values().map(|call| call.leg).collect();
         known.offers_before_ready = legs.iter().copied().collect();
+        let user = known.identity.name().to_owned();
         for leg in legs {
-            self.exchange.attach(leg);
+            let silent = self.wishes.take(&user, silence);
+            self.exchange.attach(leg, silent);
         }
     }
 

@@ -8,7 +8,7 @@ use offhook_signaling::verto::message::both::Ping;
 use offhook_signaling::verto::message::login::GatewayState;
 use offhook_signaling::verto::method::Method;
 
-use crate::fault::gateway::{Forgotten, GatewayFault, Mishap, State};
+use crate::fault::gateway::{Forgotten, GatewayFault, Mishap, NoUpdate, Remedy, State};
 use crate::fault::order::Order;
 use crate::switch::leg::LegId;
 use crate::verto::gateway::{Gateway, Output};
@@ -87,6 +87,9 @@ impl Gateway {
                 | GatewayFault::AttachLate(_)
                 | GatewayFault::AttachNever
                 | GatewayFault::Forget(_)
+                | GatewayFault::AttachSilent(_)
+                | GatewayFault::UpdateMedia(_)
+                | GatewayFault::ListNone
                 | GatewayFault::State(_) => {}
             }
         }
@@ -257,6 +260,29 @@ fn forgotten(fault: GatewayFault) -> Option<Forgotten> {
     } else {
         None
     }
+}
+
+/// How a call that comes back is to stay silent.
+pub(super) fn silence(fault: GatewayFault) -> Option<Remedy> {
+    if let GatewayFault::AttachSilent(remedy) = fault {
+        Some(remedy)
+    } else {
+        None
+    }
+}
+
+/// How new media of a client is to fail.
+pub(super) fn no_update(fault: GatewayFault) -> Option<NoUpdate> {
+    if let GatewayFault::UpdateMedia(how) = fault {
+        Some(how)
+    } else {
+        None
+    }
+}
+
+/// Whether nothing is to be listed.
+pub(super) fn lists_none(fault: GatewayFault) -> Option<()> {
+    (fault == GatewayFault::ListNone).then_some(())
 }
 
 /// The code that a login is to be refused with.

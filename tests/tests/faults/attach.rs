@@ -12,19 +12,25 @@ use crate::world::{PATIENCE, Scene, World, both};
 #[test]
 fn an_attach_that_comes_late_is_in_time() {
     both(|scene| {
-        let mut world = scene.ready(&["attach-late=2500"]);
-        let call = world.talk();
-        world.scene.fault("drop");
-        world.comes_back(&call);
-        world.check_told();
+        for faults in [
+            &["attach-late=2500:1", "list-calls=none:1"][..],
+            // One that the server lists may come much later.
+            &["attach-late=9000:1"],
+        ] {
+            let mut world = scene.ready(faults);
+            let call = world.talk();
+            world.scene.fault("drop");
+            world.comes_back(&call);
+            world.check_told();
+        }
     });
 }
 
 #[test]
-fn an_attach_that_never_comes_or_comes_too_late_ends_the_call_with_its_reason() {
+fn an_unlisted_call_whose_attach_comes_too_late_or_never_ends_with_its_reason() {
     both(|scene| {
         for fault in ["attach-late=never:1", "attach-late=7000:1"] {
-            let mut world = scene.ready(&[fault]);
+            let mut world = scene.ready(&[fault, "list-calls=none:1"]);
             let call = world.talk();
             world.scene.fault("drop");
             let ended = world.ended(&call);
@@ -116,4 +122,30 @@ fn a_restarted_server_gets_its_clients_back_and_their_calls_end_with_a_reason() 
         world.talk();
         world.check_told();
     }
+}
+
+#[test]
+fn a_call_that_comes_back_silent_is_healed_by_new_media_or_by_another_connection() {
+    both(|scene| {
+        let name = |event: &Event| matches!(event, Event::Recovering { on: true });
+        for (faults, connections) in [
+            // What a server does that lost the call's media when its socket was taken over.
+            (&["attach-silent=update:1"][..], 1),
+            // New media is refused, or answered without any: another connection is left.
+            (&["attach-silent=update:1", "update-media=refuse:1"], 2),
+            (&["attach-silent=update:1", "update-media=bare:1"], 2),
+        ] {
+            let mut world = scene.ready(faults);
+            let call = world.talk();
+            world.scene.fault("drop");
+            let before = world.recovers(&call);
+            world.hear_after(&call, before);
+            assert_eq!(
+                world.call(&call).expect("the call").state,
+                CallState::Active
+            );
+            assert_eq!(world.count(name), connections, "{faults:?}");
+            world.check_told();
+        }
+    });
 }

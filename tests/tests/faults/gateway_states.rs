@@ -119,13 +119,14 @@ fn every_state_that_passes_leads_to_ready() {
 #[test]
 fn every_state_that_stays_is_told_as_an_error_of_its_own() {
     let (mut sandboxes, _daemon, mut control) = with_states("");
-    // Five questions, two to six seconds apart.
+    // Five questions, two to six seconds apart. A gateway that stays at REGISTER serves all the same.
     let seen = outcomes(&mut control, Duration::from_secs(40), |seen| {
         seen.len() == STATES.len()
     });
     for state in STATES {
         let outcome = &seen[state];
-        assert_eq!(outcome.ready, state == "REGED", "{state}: {outcome:?}");
+        let served = ["REGED", "REGISTER"].contains(&state);
+        assert_eq!(outcome.ready, served, "{state}: {outcome:?}");
         if let Some(trouble) = &outcome.trouble {
             assert!(trouble.reason.contains(state), "{state}: {trouble:?}");
             assert!(trouble.remedy.is_some(), "{state}: {trouble:?}");

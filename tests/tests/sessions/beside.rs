@@ -64,6 +64,33 @@ fn a_held_call_is_silent_and_comes_back() {
 }
 
 #[test]
+fn typed_text_goes_both_ways_with_freeswitch_and_is_refused_by_name_with_telnyx() {
+    each_dialect(|_, daemon, control| {
+        let call = control.call("9196");
+        wait_for(control, &call, "sound", |event| {
+            matches!(event, Event::FirstRtpReceived)
+        });
+        let (code, said, _) = daemon.cli(&["info", "--text", "h"]);
+        assert_eq!((code, said.as_str()), (Some(0), "telling the server\n"));
+        let back = control.wait("an answer", PATIENCE, |notice| match &notice.event {
+            Event::Info { data } => {
+                assert_eq!(notice.call.as_deref(), Some(call.as_str()));
+                Some(Ok(data["txt"]["chars"].clone()))
+            }
+            Event::RequestFailed { reason, .. } => Some(Err(reason.clone())),
+            _ => None,
+        });
+        match back {
+            Ok(text) => assert_eq!(text, "h"),
+            Err(reason) => assert!(reason.contains("telnyx"), "{reason}"),
+        }
+        // One of the two, and JSON.
+        assert_ne!(daemon.cli(&["info"]).0, Some(0));
+        assert_ne!(daemon.cli(&["info", "--data", "no json"]).0, Some(0));
+    });
+}
+
+#[test]
 fn a_second_caller_is_taken_while_the_first_waits() {
     each_dialect(|sandbox, _, control| {
         let first = control.call("9197");

@@ -6,5 +6,6 @@
 
 mod beside;
 mod recovery;
+mod regions;
 mod secrets;
 mod tokens;

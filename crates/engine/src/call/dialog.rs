@@ -9,6 +9,7 @@ use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
+use offhook_signaling::error::Error as SignalingError;
 use offhook_signaling::event::{Event as SignalingEvent, Party, PlatformIds, SipEnd};
 
 use crate::call::sound::codec_name;
@@ -92,6 +93,7 @@ impl Call {
         let mut call = Self::new(identity, offered.caller, state, fx.now);
         call.take_ids(offered.ids);
         call.recovering = true;
+        call.sound.secured = true;
         call.tell(EventKind::Recovering { on: true }, fx);
         call.on_attached(offered.said, fx);
         call.open_media(fx);
@@ -320,8 +322,12 @@ impl Call {
                 self.on_new_offer(sdp, fx);
             }
             SignalingEvent::MediaUpdated { sdp, .. } => {
-                self.sound.restarting = false;
+                self.media_updated(fx);
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
+            }
+            SignalingEvent::MediaUpdateFailed { error, .. } => {
+                self.failed(&error, fx);
+                self.media_not_updated(&error, fx);
             }
             SignalingEvent::RemoteCandidate { candidate, .. } => {
                 if self.sound.open {
@@ -329,6 +335,7 @@ impl Call {
                 }
             }
             SignalingEvent::Display { remote, .. } => self.on_display(remote, fx),
+            SignalingEvent::Info { data, .. } => self.tell(EventKind::Info { data }, fx),
             SignalingEvent::Ended {
                 by,
                 cause,
@@ -350,18 +357,7 @@ impl Call {
                     }
                 }
             }
-            SignalingEvent::CommandFailed { error, .. } => {
-                // If it was the media update, the next lost path may ask for another.
-                self.sound.restarting = false;
-                let remedy = Some(error.remedy().to_string());
-                self.tell(
-                    EventKind::RequestFailed {
-                        reason: error.to_string(),
-                        remedy,
-                    },
-                    fx,
-                );
-            }
+            SignalingEvent::CommandFailed { error, .. } => self.failed(&error, fx),
             // About the account, nothing that a person could see, or of a later protocol.
             SignalingEvent::Trying { .. }
             | SignalingEvent::DtmfSent { .. }
@@ -376,6 +372,11 @@ impl Call {
             | SignalingEvent::Stopped
             | _ => {}
         }
+    }
+
+    fn failed(&self, error: &SignalingError, fx: &mut Effects<'_>) {
+        let (reason, remedy) = (error.to_string(), Some(error.remedy().to_string()));
+        self.tell(EventKind::RequestFailed { reason, remedy }, fx);
     }
 
     fn on_display(&mut self, remote: Party, fx: &mut Effects<'_>) {
@@ -467,7 +468,10 @@ impl Call {
                 self.state = State::Active { since: fx.now };
                 self.tell(EventKind::Answered(Said::default()), fx);
             }
-            State::Active { .. } => self.connection_back(fx),
+            State::Active { .. } => {
+                self.remedy_begins(fx);
+                self.connection_back(fx);
+            }
             State::Offering(_)
             | State::Inviting(_)
             | State::Offered(_)

@@ -13,9 +13,10 @@ use offhook_media::session::error::MediaError;
 use offhook_media::session::event::MediaEvent;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
+use offhook_signaling::error::Error;
 
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, Heard, State};
+use crate::call::state::{Effects, Heard, Loss, State};
 use crate::ended::EndReason;
 use crate::event::{EventKind, IceEnd};
 use crate::output::MediaCommand;
@@ -26,6 +27,14 @@ use crate::status::Direction;
 /// A server that was taken over by another connection may have lost the media of a call (mod_verto does, in a race): silence
 /// within this time after an attach is taken for that, and healed by an offer of ours.
 const RENEWAL: Duration = Duration::from_secs(30);
+/// New paths asked for on one connection before it is taken for a part of the trouble.
+const MOST_RESTARTS: u8 = 2;
+/// Connections given up for media that does not come back; after these only the media time limit is left.
+const MOST_RECONNECTS: u8 = 2;
+/// Packets that come so soon after a loss were on their way before it.
+const STRAGGLERS: Duration = Duration::from_secs(2);
+/// How long a remedy may take to work.
+const REMEDY: Duration = Duration::from_secs(6);
 
 /// The name that SDP and webrtc-stats give a codec.
 pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
@@ -193,20 +202,21 @@ impl Call {
                 remote,
                 local_kind,
                 remote_kind,
-            } => self.tell(
-                EventKind::Ice {
-                    local: IceEnd {
-                        address: local,
-                        kind: local_kind,
-                    },
-                    remote: IceEnd {
-                        address: remote,
-                        kind: remote_kind,
-                    },
-                },
-                fx,
-            ),
-            MediaEvent::DtlsConnected { profile } => self.tell(EventKind::Dtls { profile }, fx),
+            } => {
+                // Whoever may be silent by right has shown enough with that.
+                self.sound
+                    .loss
+                    .take_if(|_| !self.identity.silence_means_loss);
+                self.remedy_begins(fx);
+                let (local, remote) = ((local, local_kind), (remote, remote_kind));
+                let end = |(address, kind)| IceEnd { address, kind };
+                let (local, remote) = (end(local), end(remote));
+                self.tell(EventKind::Ice { local, remote }, fx);
+            }
+            MediaEvent::DtlsConnected { profile } => {
+                self.sound.secured = true;
+                self.tell(EventKind::Dtls { profile }, fx);
+            }
             MediaEvent::FirstRtpSent => self.tell(EventKind::FirstRtpSent, fx),
             MediaEvent::FirstRtpReceived => self.tell(EventKind::FirstRtpReceived, fx),
             MediaEvent::NoMedia { silent_for } => {
@@ -214,17 +224,21 @@ impl Call {
                 let renewed = self.sound.renewed.take();
                 let just_renewed = renewed.is_some_and(|at| fx.now < at + RENEWAL);
                 if !self.sound.held && (just_renewed || self.identity.silence_means_loss) {
-                    self.restart_ice(fx);
+                    self.media_lost(fx);
                 }
             }
             MediaEvent::PathLost { given_up } => {
                 self.tell(EventKind::PathLost { given_up }, fx);
-                self.restart_ice(fx);
+                self.media_lost(fx);
             }
-            MediaEvent::MediaResumed => self.tell(EventKind::MediaResumed, fx),
+            MediaEvent::MediaResumed => {
+                self.sound.loss = None;
+                self.tell(EventKind::MediaResumed, fx);
+            }
             MediaEvent::Dtmf { digit } => self.tell(EventKind::Dtmf { digit }, fx),
             MediaEvent::Program(event) => self.on_program_event(event, fx),
             MediaEvent::Statistics(_) => {
+                self.look_at_loss(fx);
                 if let Some(quality) = self.sound.quality.clone() {
                     self.tell(EventKind::Quality(Box::new(quality)), fx);
                 }
@@ -265,15 +279,94 @@ impl Call {
         self.tell(EventKind::AudioFault { reason }, fx);
     }
 
-    /// Media is bad while signalling is well: a new path is asked for (RFC 8445 section 9). When signalling is gone too,
-    /// the server will offer one of its own.
+    /// Nothing comes through any more.
+    fn media_lost(&mut self, fx: &mut Effects<'_>) {
+        let loss = Loss {
+            since: fx.now,
+            heard: self.heard(),
+            restarts: 0,
+            reconnects: 0,
+        };
+        self.sound.loss.get_or_insert(loss);
+        self.restart_ice(fx);
+    }
+
+    /// Media is bad while signalling is well: a new path is asked for (RFC 8445 section 9), and after paths that were of no
+    /// use a new connection. When signalling is gone too, the server will offer a path of its own.
     fn restart_ice(&mut self, fx: &mut Effects<'_>) {
         let possible = matches!(self.state, State::Active { .. }) && !self.recovering;
-        if possible && !self.sound.renewing && !mem::replace(&mut self.sound.restarting, true) {
-            self.before_description(fx);
-            self.media(MediaCommand::RestartIce, fx);
-            self.await_description(fx);
+        let unanswered = self.identity.answered_when_secured && !self.sound.secured;
+        if !possible || self.sound.renewing || self.sound.restarting || unanswered {
+            return;
         }
+        if let Some(loss) = &mut self.sound.loss {
+            if loss.restarts >= MOST_RESTARTS {
+                return self.reconnect(fx);
+            }
+            loss.restarts += 1;
+        }
+        self.sound.restarting = true;
+        self.before_description(fx);
+        self.media(MediaCommand::RestartIce, fx);
+        self.await_description(fx);
+    }
+
+    /// The server took our new media.
+    pub(super) fn media_updated(&mut self, fx: &Effects<'_>) {
+        self.sound.restarting = false;
+        self.remedy_begins(fx);
+    }
+
+    /// The server did not take our new media. While what there is serves, that changes nothing; without it, the server shall
+    /// offer media of its own on a new connection. Where it never heard of ours, it is about to do so anyway.
+    pub(super) fn media_not_updated(&mut self, error: &Error, fx: &mut Effects<'_>) {
+        self.sound.restarting = false;
+        if let Error::Refused { .. } | Error::PeerMisbehaved { .. } | Error::Silent { .. } = error {
+            self.reconnect(fx);
+        }
+    }
+
+    /// The last remedy but the end of the call by its media time limit.
+    fn reconnect(&mut self, fx: &mut Effects<'_>) {
+        let possible = matches!(self.state, State::Active { .. }) && !self.recovering;
+        if let Some(loss) = self.sound.loss.as_mut().filter(|_| possible)
+            && loss.reconnects < MOST_RECONNECTS
+        {
+            loss.restarts = 0;
+            loss.reconnects += 1;
+            self.signal(Command::Reconnect, fx);
+        }
+    }
+
+    /// From now on it can be told whether a remedy works.
+    pub(super) fn remedy_begins(&mut self, fx: &Effects<'_>) {
+        let heard = self.heard();
+        if let Some(loss) = &mut self.sound.loss {
+            loss.since = fx.now;
+            loss.heard = heard;
+        }
+    }
+
+    /// Whether packets come again; where the server is never silent, their absence asks for the next remedy.
+    fn look_at_loss(&mut self, fx: &mut Effects<'_>) {
+        let heard = self.heard();
+        let Some(loss) = &mut self.sound.loss else {
+            return;
+        };
+        let lasted = fx.now.saturating_duration_since(loss.since);
+        if lasted < STRAGGLERS {
+            loss.heard = heard;
+        } else if heard > loss.heard {
+            self.sound.loss = None;
+        } else if lasted >= REMEDY && self.identity.silence_means_loss && !self.sound.held {
+            loss.since = fx.now;
+            self.restart_ice(fx);
+        }
+    }
+
+    fn heard(&self) -> u64 {
+        let quality = self.sound.quality.as_ref();
+        quality.map_or(0, |quality| quality.statistics.inbound.packets_received)
     }
 
     /// Hold is agreed with the server by requests of its own. A description that said it too would outlive the hold: resuming

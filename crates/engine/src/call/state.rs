@@ -36,6 +36,8 @@ pub(crate) struct Identity {
     pub(crate) direction: Direction,
     /// See [`Profile`](crate::account::Profile).
     pub(crate) silence_means_loss: bool,
+    /// The same.
+    pub(crate) answered_when_secured: bool,
 }
 
 /// What an incoming call brings.
@@ -115,6 +117,19 @@ pub(super) struct Ending {
     pub(super) sip: SipEnd,
 }
 
+/// Media that is bad, until packets come again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loss {
+    /// When it began, or when the last remedy was there to work.
+    pub(super) since: Instant,
+    /// Packets received until then.
+    pub(super) heard: u64,
+    /// New paths asked for on this connection.
+    pub(super) restarts: u8,
+    /// Connections given up for it.
+    pub(super) reconnects: u8,
+}
+
 /// What the call has of media.
 #[derive(Debug, Default)]
 pub(super) struct Sound {
@@ -127,6 +142,10 @@ pub(super) struct Sound {
     pub(super) renewing: bool,
     /// An offer of ours with new ICE credentials is being made or waits for its answer.
     pub(super) restarting: bool,
+    /// Media was secured once, so the server counts the call as answered.
+    pub(super) secured: bool,
+    /// Nothing comes through, and what was tried.
+    pub(super) loss: Option<Loss>,
     pub(super) muted: bool,
     pub(super) media: CallMedia,
     pub(super) ringback: Ringback,

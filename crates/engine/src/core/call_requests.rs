@@ -6,7 +6,7 @@ use std::time::Instant;
 use offhook_media::program::CallKey;
 use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::command::{Command, ConversationItem, InfoItem};
 use serde_json::Value;
 
 use crate::call::dialog::Call;
@@ -341,6 +341,26 @@ impl Core {
         })
     }
 
+    /// Says something on an answered call's channel (FreeSWITCH): text as it is typed, or a command for whatever listens there.
+    ///
+    /// # Errors
+    /// When there is no such call, or it is not answered.
+    pub fn info(
+        &mut self,
+        call: Option<&CallId>,
+        item: InfoItem,
+        now: Instant,
+    ) -> Result<CallId, Error> {
+        if let InfoItem::Text(text) = &item {
+            check_text(text)?;
+        }
+        let key = self.find_call(call, Wanted::Answered)?;
+        self.say(key, now, "told anything", |call| Command::Info {
+            call,
+            item,
+        })
+    }
+
     /// Gives a command about an answered call to its session.
     fn say(
         &mut self,
@@ -361,12 +381,13 @@ impl Core {
         .unwrap_or(Err(Error::Ended))
     }
 
-    /// Sends digits: `0`-`9`, `*`, `#`, `A`-`D`; `w` waits 0.5 s, `W` 1 s.
+    /// Sends digits: `0`-`9`, `*`, `#`, `A`-`D`; `w` waits 0.5 s, `W` 1 s. By way of a FreeSWITCH server also `F` for a flash, and
+    /// groups with a length in milliseconds, `12@250+3`.
     ///
     /// # Errors
     /// When the call is unknown or carries no audio yet, or a digit is none.
     pub fn dtmf(&mut self, call: &CallId, digits: &str, now: Instant) -> Result<(), Error> {
-        let digits = read_digits(digits)?;
+        let digits = read_digits(digits, self.dtmf == Dtmf::Info)?;
         let key = self.find_call(Some(call), Wanted::Any)?;
         let method = self.dtmf;
         self.with_call(key, now, |call, fx| {

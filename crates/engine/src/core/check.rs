@@ -131,7 +131,8 @@ pub(super) fn check_number(number: &str) -> Result<(), Error> {
     })
 }
 
-pub(super) fn read_digits(digits: &str) -> Result<String, Error> {
+/// `timed`: flashes, groups and their lengths are for the server to read.
+pub(super) fn read_digits(digits: &str, timed: bool) -> Result<String, Error> {
     if digits.is_empty() || digits.len() > MOST_DIGITS {
         return Err(Error::DigitCount { limit: MOST_DIGITS });
     }
@@ -140,6 +141,8 @@ pub(super) fn read_digits(digits: &str) -> Result<String, Error> {
         .map(|digit| match digit {
             '0'..='9' | '*' | '#' | 'A'..='D' | 'w' | 'W' => Ok(digit),
             'a'..='d' => Ok(digit.to_ascii_uppercase()),
+            'F' | 'f' if timed => Ok('F'),
+            '@' | '+' if timed => Ok(digit),
             _ => Err(Error::Digit(digit)),
         })
         .collect()

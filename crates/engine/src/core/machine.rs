@@ -292,6 +292,7 @@ impl Core {
                     remedy: Some(error.remedy().to_string()),
                 }]
             }
+            SignalingEvent::Info { call: None, data } => vec![EventKind::Info { data }],
             SignalingEvent::Message {
                 call: None,
                 from,
@@ -328,6 +329,7 @@ impl Core {
             | SignalingEvent::DtmfSent { .. }
             | SignalingEvent::Ended { .. }
             | SignalingEvent::CommandFailed { .. }
+            | SignalingEvent::MediaUpdateFailed { .. }
             | _) => return self.on_call_event(account, event, now),
         };
         self.tell(account, events, now);
@@ -466,6 +468,7 @@ impl Core {
         self.next_key += 1;
         let profile = self.accounts.get(account.0).map(|entry| &entry.profile);
         let silence_means_loss = profile.is_some_and(|profile| profile.silence_means_loss);
+        let answered_when_secured = profile.is_some_and(|profile| profile.answered_when_secured);
         Identity {
             key,
             id,
@@ -473,6 +476,7 @@ impl Core {
             account_name,
             direction,
             silence_means_loss,
+            answered_when_secured,
         }
     }
 
@@ -579,10 +583,11 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::Prompt { call, .. }
         | SignalingEvent::RemoteCandidate { call, .. }
         | SignalingEvent::RemoteEndOfCandidates { call }
+        | SignalingEvent::MediaUpdateFailed { call, .. }
         | SignalingEvent::CommandFailed { call, .. } => Some(call),
-        SignalingEvent::Message { call, .. } | SignalingEvent::Assistant { call, .. } => {
-            call.as_ref()
-        }
+        SignalingEvent::Message { call, .. }
+        | SignalingEvent::Info { call, .. }
+        | SignalingEvent::Assistant { call, .. } => call.as_ref(),
         // About the account, or of a later protocol.
         SignalingEvent::Connecting { .. }
         | SignalingEvent::Connected

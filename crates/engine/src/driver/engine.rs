@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::InfoItem;
 use offhook_signaling::secret::Secret;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -121,7 +122,8 @@ impl Engine {
             .await?
     }
 
-    /// Sends DTMF digits: `0`-`9`, `*`, `#`, `A`-`D`; `w` waits 0.5 s, `W` 1 s.
+    /// Sends DTMF digits: `0`-`9`, `*`, `#`, `A`-`D`; `w` waits 0.5 s, `W` 1 s. By way of a FreeSWITCH server also `F` for a flash,
+    /// and groups with a length in milliseconds, `12@250+3`.
     ///
     /// # Errors
     /// When the call is unknown or carries no audio yet, or a digit is none.
@@ -259,6 +261,15 @@ impl Engine {
         text: String,
     ) -> Result<CallId, Error> {
         self.core(move |core, now| core.conference_chat(call.as_ref(), text, now))
+            .await?
+    }
+
+    /// Says something on an answered call's channel (FreeSWITCH): text as it is typed, or a command for whatever listens there.
+    ///
+    /// # Errors
+    /// When there is no such call, or it is not answered.
+    pub async fn info(&self, call: Option<CallId>, item: InfoItem) -> Result<CallId, Error> {
+        self.core(move |core, now| core.info(call.as_ref(), item, now))
             .await?
     }
 

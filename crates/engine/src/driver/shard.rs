@@ -222,7 +222,7 @@ impl Shard {
             Some(()) = state.posts.next() => Next::Posted,
             () = written => Next::Written,
             () = files => Next::LookAtFiles,
-            changes = self.surroundings.addresses() => Next::Addresses(changes),
+            changes = self.surroundings.changes() => Next::Addresses(changes),
             () = timer => Next::Timeout,
         }
     }

@@ -28,7 +28,7 @@ use crate::driver::memory::Memory;
 #[cfg(feature = "call-reports")]
 use crate::driver::reporting::Reporting;
 use crate::driver::shard::{Moving, Shard};
-use crate::driver::surroundings::Surroundings;
+use crate::driver::surroundings::{SleepClock, Surroundings, slept};
 use crate::driver::token::files::Files;
 use crate::driver::tools::Tools;
 use crate::error::BuildError;
@@ -42,6 +42,11 @@ const MEDIA_EVENTS: usize = 8192;
 const SOURCES_AT_A_TIME: usize = 16;
 
 pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
+    start_asleep(builder, slept)
+}
+
+/// The same on a machine that sleeps as the clock says.
+fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildError> {
     let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
     let now = clock::now();
     let memory = builder.state_file.clone().map(Memory::load);
@@ -121,7 +126,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
         fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
         tools,
         memory,
-        surroundings: Surroundings::new(now),
+        surroundings: Surroundings::new(sleep, now),
         notices: broadcast::Sender::new(builder.limits.events.max(1)),
         state: Moving::default(),
     };
@@ -141,6 +146,7 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         login: account.login.kind(),
         tells_ringing: account.dialect.tells_ringing,
         silence_means_loss: account.dialect.silence_means_loss,
+        answered_when_secured: account.dialect.answered_when_secured,
         has_token_source: account.token_source.is_some(),
         server_commands: account.server_commands,
         tools: account.tools.iter().map(|tool| tool.name.clone()).collect(),
@@ -211,4 +217,87 @@ fn sink(queue: mpsc::Sender<(CallKey, CallEvent)>) -> impl FnMut(CallKey, CallEv
 
 fn seed() -> Result<[u8; 32], BuildError> {
     clock::seed().map_err(BuildError::NoEntropy)
+}
+
+#[cfg(test)]
+#[cfg(feature = "freeswitch")]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use futures_util::{SinkExt, StreamExt};
+    use offhook_signaling::auth::login::Login;
+    use offhook_signaling::secret::Secret;
+    use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
+    use serde_json::{Value, json};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::{WebSocketStream, accept_async};
+
+    use super::{Builder, Engine, start_asleep};
+    use crate::config::AccountConfig;
+    use crate::status::AccountState;
+
+    /// Much less than the 20 s after which a server would be probed, and the second that a lost connection pauses at first.
+    const AT_ONCE: Duration = Duration::from_secs(10);
+
+    /// A server that lets its one client log in.
+    async fn serve(listener: &TcpListener) -> WebSocketStream<TcpStream> {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = accept_async(stream).await.unwrap();
+        let Some(Ok(Message::Text(login))) = socket.next().await else {
+            panic!("no login")
+        };
+        let login: Value = serde_json::from_str(&login).unwrap();
+        let reply =
+            json!({"jsonrpc": "2.0", "id": login["id"], "result": {"message": "logged in"}});
+        let ready = json!({"jsonrpc": "2.0", "id": 1, "method": "verto.clientReady", "params": {}});
+        for frame in [reply, ready] {
+            let frame = Message::Text(frame.to_string().into());
+            socket.send(frame).await.unwrap();
+        }
+        socket
+    }
+
+    async fn until_ready(engine: &Engine) {
+        while engine.status().await.unwrap().accounts[0].state != AccountState::Ready {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_slept_opens_a_new_connection_at_once() {
+        static SLEPT: AtomicU64 = AtomicU64::new(7);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("ws://{}", listener.local_addr().unwrap());
+        let login = Login::Password {
+            user: "1000".into(),
+            password: Secret::new("secret"),
+        };
+        let account = AccountConfig::new("desk", FREESWITCH, server, login);
+        let clock = || Duration::from_secs(SLEPT.load(Ordering::Relaxed));
+        let engine = start_asleep(Builder::default().account(account), clock).unwrap();
+        let mut first = serve(&listener).await;
+        until_ready(&engine).await;
+
+        // A machine that only slept long before is awake: nothing happens.
+        for _ in 0..10 {
+            engine.status().await.unwrap();
+        }
+        let again = timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(again.is_err(), "a connection without a reason");
+
+        SLEPT.store(7 + 3600, Ordering::Relaxed);
+        // Whatever wakes it: the alarm of a machine that resumed, or here a question.
+        engine.status().await.unwrap();
+        let _second = timeout(AT_ONCE, serve(&listener)).await.expect("at once");
+        until_ready(&engine).await;
+        let ended = timeout(AT_ONCE, first.next()).await.expect("its end");
+        assert!(
+            !matches!(ended, Some(Ok(Message::Text(_)))),
+            "the old connection is of no use: {ended:?}"
+        );
+        engine.shut_down().await;
+    }
 }

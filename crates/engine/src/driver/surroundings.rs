@@ -1,6 +1,7 @@
 //! Notices what happens around the engine: addresses and links come and go, the machine slept, its clock was set.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,13 +10,18 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket,
 };
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId, clock_gettime};
 use tokio::net::UnixDatagram;
+use tokio::net::unix::pipe;
 
 use crate::driver::clock;
 
 /// A clock that moved by more than this against the other one was set, or stood still.
 const JUMP: Duration = Duration::from_secs(2);
+/// An instant of the year 2255, in seconds since 1970.
+const FAR: i64 = 9_000_000_000;
 /// Groups of rtnetlink(7): links (`RTMGRP_LINK`), addresses of IPv4 (`RTMGRP_IPV4_IFADDR`) and of IPv6 (`RTMGRP_IPV6_IFADDR`).
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 /// `RTM_NEWLINK` and `RTM_DELLINK` of rtnetlink(7).
@@ -50,9 +56,17 @@ pub(crate) struct Surroundings {
     netlink: Option<UnixDatagram>,
     /// Links that are down, by index: many a system tells of a link without anything having changed.
     down: BTreeSet<u32>,
+    /// Wakes whoever waits when the time of day was set or the machine resumed (timerfd_create(2)); `None` where the system
+    /// gives none, and then the next event of any kind does.
+    alarm: Option<pipe::Receiver>,
     wall: (Instant, SystemTime),
+    /// Tells how long the machine has slept since its start.
+    sleep: SleepClock,
     slept: Duration,
 }
+
+/// How long the machine has slept since its start.
+pub(crate) type SleepClock = fn() -> Duration;
 
 /// What the clocks tell since the last look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +78,8 @@ pub(crate) enum ClockChange {
 }
 
 impl Surroundings {
-    /// Begins to watch.
-    pub(crate) fn new(now: Instant) -> Self {
+    /// Begins to watch; `sleep` is [`slept`] but in tests.
+    pub(crate) fn new(sleep: SleepClock, now: Instant) -> Self {
         let netlink = open();
         if let Err(error) = &netlink {
             tracing::debug!(%error, "address changes are not told by this system");
@@ -73,34 +87,25 @@ impl Surroundings {
         Self {
             netlink: netlink.ok(),
             down: BTreeSet::new(),
+            alarm: alarm().ok(),
             wall: (now, clock::time_of_day()),
-            slept: slept(),
+            sleep,
+            slept: sleep(),
         }
     }
 
-    /// The next changes of addresses and links; waits for them.
-    pub(crate) async fn addresses(&mut self) -> Vec<Change> {
-        let Some(netlink) = &self.netlink else {
-            return std::future::pending().await;
-        };
-        let mut buffer = [0; 8192];
-        loop {
-            let changes = match netlink.recv(&mut buffer).await {
-                Ok(length) => read(buffer.get(..length).unwrap_or_default(), &mut self.down),
-                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
-                    vec![Change::Unknown]
-                }
-                Err(_) => return std::future::pending().await,
-            };
-            if !changes.is_empty() {
-                return changes;
-            }
+    /// The next changes of addresses and links; waits for them. None: it may be the clocks.
+    pub(crate) async fn changes(&mut self) -> Vec<Change> {
+        let alarm = &self.alarm;
+        tokio::select! {
+            changes = addresses(self.netlink.as_ref(), &mut self.down) => changes,
+            () = clock_was_set(alarm.as_ref()) => Vec::new(),
         }
     }
 
     /// Whether the machine slept or its clock was set since the last look.
     pub(crate) fn clocks(&mut self, now: Instant) -> Option<ClockChange> {
-        let (slept, wall) = (slept(), clock::time_of_day());
+        let (slept, wall) = ((self.sleep)(), clock::time_of_day());
         let (seen_at, seen) = self.wall;
         let expected = seen + now.saturating_duration_since(seen_at);
         let jump = wall
@@ -118,8 +123,52 @@ impl Surroundings {
     }
 }
 
+async fn addresses(netlink: Option<&UnixDatagram>, down: &mut BTreeSet<u32>) -> Vec<Change> {
+    let Some(netlink) = netlink else {
+        return std::future::pending().await;
+    };
+    let mut buffer = [0; 8192];
+    loop {
+        let changes = match netlink.recv(&mut buffer).await {
+            Ok(length) => read(buffer.get(..length).unwrap_or_default(), down),
+            Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
+                vec![Change::Unknown]
+            }
+            Err(_) => return std::future::pending().await,
+        };
+        if !changes.is_empty() {
+            return changes;
+        }
+    }
+}
+
+/// A timer that will not expire in our days, but is cancelled when the time of day jumps, as it does on resuming; in the type
+/// that the runtime has for whatever is read.
+fn alarm() -> std::io::Result<pipe::Receiver> {
+    let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+    let timer = TimerFd::new(timerfd::ClockId::CLOCK_REALTIME, flags)?;
+    let flags = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+    timer.set(Expiration::OneShot(TimeSpec::new(FAR, 0)), flags)?;
+    pipe::Receiver::from_owned_fd_unchecked(timer.into())
+}
+
+async fn clock_was_set(alarm: Option<&pipe::Receiver>) {
+    let Some(alarm) = alarm else {
+        return std::future::pending().await;
+    };
+    let mut count = [0; 8];
+    while alarm.readable().await.is_ok() {
+        match alarm.try_read(&mut count) {
+            Err(error) if error.raw_os_error() == Some(Errno::ECANCELED as i32) => return,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    std::future::pending().await
+}
+
 /// How long this machine has slept since its start: the one clock runs on meanwhile, the other does not (clock_gettime(2)).
-fn slept() -> Duration {
+pub(crate) fn slept() -> Duration {
     let of = |clock| clock_gettime(clock).map(Duration::from).unwrap_or_default();
     of(ClockId::CLOCK_BOOTTIME).saturating_sub(of(ClockId::CLOCK_MONOTONIC))
 }
@@ -279,9 +328,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_clock_that_goes_on_wakes_nobody() {
+        let surroundings = Surroundings::new(slept, clock::now());
+        assert!(surroundings.alarm.is_some());
+        let woken = clock_was_set(surroundings.alarm.as_ref());
+        let woken = tokio::time::timeout(Duration::from_millis(50), woken).await;
+        assert!(woken.is_err());
+    }
+
+    #[tokio::test]
     async fn a_clock_that_goes_on_is_no_news() {
         let now = clock::now();
-        let mut surroundings = Surroundings::new(now);
+        let mut surroundings = Surroundings::new(slept, now);
         assert_eq!(surroundings.clocks(clock::now()), None);
         // As if the time of day had been set back by a minute.
         surroundings.wall.1 += Duration::from_secs(60);

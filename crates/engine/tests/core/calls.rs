@@ -332,6 +332,20 @@ fn requests_are_refused_with_what_to_do() {
         world.core.dtmf(&call, "1", world.now),
         Err(Error::WrongState { .. })
     ));
+    // By RTP there are only the tones of a telephone; by the server, what the server reads.
+    for (way, possible) in [(Dtmf::Rfc4733, false), (Dtmf::Info, true)] {
+        let mut world = World::new(way, 10);
+        world.make_ready();
+        let call = world.answered();
+        let sent = world.core.dtmf(&call, "1f@250+a", world.now);
+        assert_eq!(sent.is_ok(), possible);
+        let digits = "1F@250+A".to_owned();
+        let commands = world.commands();
+        assert_eq!(
+            commands,
+            [Command::Dtmf { call, digits }][..usize::from(possible)]
+        );
+    }
     assert!(matches!(
         world.core.dtmf(&call, "x", world.now),
         Err(Error::Digit('x'))
@@ -489,9 +503,7 @@ fn a_path_that_is_never_found_to_a_private_address_names_the_operators_setting()
         world.signal(Event::Answered {
             call,
             sdp,
-            client_state: None,
-            headers: Vec::new(),
-            variables: Vec::new(),
+            said: Box::default(),
         });
         let error = MediaError::IceFailed(IceFailure::NeverConnected { candidates: 1 });
         world.media(CallEvent::Media(MediaEvent::Failed(error)));

@@ -16,6 +16,7 @@ use offhook_signaling::auth::login::Login;
 use offhook_signaling::command::{Command, ConversationItem};
 use offhook_signaling::event::{Event, Party};
 use offhook_signaling::secret::Secret;
+use serde_json::json;
 
 use crate::world::World;
 
@@ -490,4 +491,20 @@ fn whoever_is_at_the_far_end_now_is_told_once() {
     let name = Some("Bob".to_owned());
     let number = "300".to_owned();
     assert_eq!(displays, [EventKind::Display { number, name }]);
+}
+
+#[test]
+fn what_the_server_says_about_a_call_or_without_one_is_told() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.events.clear();
+    for about in [None, Some(call)] {
+        let data = json!({"txt": {"chars": "h"}});
+        world.signal(Event::Info {
+            call: about.clone(),
+            data: data.clone(),
+        });
+        let told = world.events.pop().expect("an event");
+        assert_eq!((told.call, told.kind), (about, EventKind::Info { data }));
+    }
 }

@@ -9,4 +9,5 @@ mod assistants;
 mod calls;
 mod features;
 mod fields;
+mod lost_media;
 mod world;

@@ -98,6 +98,14 @@ impl World {
         world
     }
 
+    /// A core at a server that counts calls as answered only with secured media.
+    pub(crate) fn at_mod_verto() -> Self {
+        let change = |profile: &mut Profile| profile.answered_when_secured = true;
+        let mut world = Self::with_profile(Dtmf::Info, 10, change);
+        world.make_ready();
+        world
+    }
+
     /// A core at a server that is never silent.
     pub(crate) fn at_noisy_server() -> Self {
         let change = |profile: &mut Profile| profile.silence_means_loss = true;
@@ -123,6 +131,7 @@ impl World {
             login: LoginKind::Token,
             tells_ringing: false,
             silence_means_loss: false,
+            answered_when_secured: false,
             has_token_source: true,
             server_commands: false,
             tools: vec!["get_weather".into()],

@@ -22,6 +22,8 @@ pub(crate) struct Channels {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lists {
     pub(crate) subscribed: Vec<String>,
+    /// Those of `subscribed` that the server heard of only now: their numbers begin anew.
+    pub(crate) fresh: Vec<String>,
     pub(crate) denied: Vec<String>,
     pub(crate) unsubscribed: Vec<String>,
 }
@@ -30,12 +32,14 @@ impl Lists {
     /// Reads a result, or the members of an error: a server that grants nothing answers with an error of lists.
     pub(crate) fn read(reply: &Value) -> Self {
         let list = |name: &str| names(reply.get(name));
-        let mut subscribed = list("subscribedChannels");
+        let fresh = list("subscribedChannels");
+        let mut subscribed = fresh.clone();
         subscribed.extend(list("alreadySubscribedChannels"));
         let mut unsubscribed = list("unsubscribedChannels");
         unsubscribed.extend(list("notSubscribedChannels"));
         Self {
             subscribed,
+            fresh,
             denied: list("unauthorizedChannels"),
             unsubscribed,
         }
@@ -85,7 +89,8 @@ impl Channels {
 
     pub(crate) fn on_lists(&mut self, lists: &Lists) {
         for name in &lists.subscribed {
-            if self.wanted.contains(name) && self.granted.insert(name.clone()) {
+            let new = self.wanted.contains(name) && self.granted.insert(name.clone());
+            if new || lists.fresh.contains(name) {
                 self.next.remove(name);
             }
         }

@@ -33,6 +33,11 @@ impl Liveness {
         self.replied = now;
     }
 
+    /// Whether it is not known that the server is there: it has said nothing for as long as it may take for a reply.
+    pub(crate) fn is_doubtful(&self, probes: &Probes, now: Instant) -> bool {
+        now > self.heard + probes.reply_within
+    }
+
     /// When the next probe is due.
     pub(crate) fn probe_at(&self, probes: &Probes) -> Instant {
         (self.heard + probes.after_silence).min(self.replied + probes.after_no_reply)

@@ -24,6 +24,12 @@ pub(crate) fn judge(state: &str) -> Verdict {
     }
 }
 
+/// Whether a gateway that never says more than this serves all the same. One that stays at `REGISTER` is ready for the
+/// browser SDK, whose users make calls there.
+pub(crate) fn is_served(state: &str) -> bool {
+    state == "REGISTER"
+}
+
 /// A gateway that is being asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registering {

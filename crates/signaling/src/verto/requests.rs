@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::call_id::CallId;
 use crate::deadlines::Deadline;
+use crate::error::Error;
+use crate::event::Event;
 use crate::verto::method::Method;
 
 /// What a request about a call was for.
@@ -21,6 +23,7 @@ pub(crate) enum CallRequest {
     Transfer,
     Replace,
     Message,
+    Info,
     Candidate,
 }
 
@@ -38,6 +41,7 @@ impl CallRequest {
             Self::Transfer => "transfer",
             Self::Replace => "attended transfer",
             Self::Message => "message",
+            Self::Info => "info",
             Self::Candidate => "candidate",
         }
     }
@@ -46,8 +50,17 @@ impl CallRequest {
     pub(crate) fn is_wish(self) -> bool {
         match self {
             Self::Invite | Self::Answer | Self::Attach | Self::Bye | Self::Candidate => false,
-            Self::Dtmf | Self::UpdateMedia | Self::Hold | Self::Message => true,
+            Self::Dtmf | Self::UpdateMedia | Self::Hold | Self::Message | Self::Info => true,
             Self::Transfer | Self::Replace => true,
+        }
+    }
+
+    /// That it failed, for its user.
+    pub(crate) fn failed(self, call: CallId, error: Error) -> Event {
+        if self == Self::UpdateMedia {
+            Event::MediaUpdateFailed { call, error }
+        } else {
+            Event::CommandFailed { call, error }
         }
     }
 
@@ -57,9 +70,9 @@ impl CallRequest {
             Self::Answer => Deadline::AnswerReply,
             Self::Attach => Deadline::AttachReply,
             Self::Bye => Deadline::ByeReply,
-            Self::Dtmf | Self::Message | Self::Candidate => Deadline::InfoReply,
-            Self::UpdateMedia | Self::Hold => Deadline::ModifyReply,
-            Self::Transfer | Self::Replace => Deadline::ModifyReply,
+            Self::Dtmf | Self::Message | Self::Info | Self::Candidate => Deadline::InfoReply,
+            Self::UpdateMedia => Deadline::MediaUpdateReply,
+            Self::Hold | Self::Transfer | Self::Replace => Deadline::ModifyReply,
         }
     }
 }

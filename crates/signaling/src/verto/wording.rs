@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::auth::login::Login;
 use crate::call_id::CallId;
 use crate::cause::Cause;
-use crate::command::PreferredCodec;
+use crate::command::{InfoItem, PreferredCodec};
 use crate::event::Party;
 use crate::variable::Variable;
 use crate::verto::dialect::differences::Dialect;
@@ -108,6 +108,9 @@ pub(crate) enum Wish {
         to: String,
         body: String,
     },
+    Info {
+        item: InfoItem,
+    },
     /// `None`: no more follow.
     Candidate {
         candidate: Option<String>,
@@ -127,6 +130,7 @@ impl Wish {
             Self::Transfer { .. } => CallRequest::Transfer,
             Self::Replace { .. } => CallRequest::Replace,
             Self::Message { .. } => CallRequest::Message,
+            Self::Info { .. } => CallRequest::Info,
             Self::Candidate { .. } => CallRequest::Candidate,
         }
     }
@@ -229,6 +233,18 @@ impl Speaker<'_> {
                     dialog_params: only(call),
                     ..ClientInfo::default()
                 };
+                (Method::Info, write(&info))
+            }
+            Wish::Info { item } => {
+                let mut info = ClientInfo {
+                    sessid,
+                    dialog_params: only(call),
+                    ..ClientInfo::default()
+                };
+                match item {
+                    InfoItem::Text(chars) => info.txt = Some(json!({"chars": chars})),
+                    InfoItem::Command(data) => info.command = Some(data),
+                }
                 (Method::Info, write(&info))
             }
             Wish::Message { to, body } => (Method::Info, self.message(Some(call), to, body)),

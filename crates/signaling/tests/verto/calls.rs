@@ -509,6 +509,46 @@ fn dtmf_goes_by_info_and_says_when_it_cannot() {
 }
 
 #[test]
+fn digits_may_have_a_length_and_be_a_flash_where_the_server_reads_that() {
+    let dtmf = |story: &mut Story, call: &CallId, digits: &str| {
+        let (call, digits) = (call.clone(), digits.to_owned());
+        story.command(Command::Dtmf { call, digits });
+    };
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    for digits in ["12@250+3", "F", "wF#@50", "1@24000"] {
+        dtmf(&mut story, &call, digits);
+        assert_eq!(story.take_sent("info")["params"]["dtmf"], digits);
+    }
+    for digits in [
+        "12@", "12@x", "@250", "1++2", "1@9", "1@25000", "1@2@3", "+",
+    ] {
+        dtmf(&mut story, &call, digits);
+        let event = story.event();
+        assert!(
+            matches!(
+                event,
+                Event::CommandFailed {
+                    error: Error::Unsayable { .. },
+                    ..
+                }
+            ),
+            "{digits}: {event:?}"
+        );
+        story.nothing_sent();
+    }
+    let mut story = Story::telnyx().ready();
+    let call = story.answered("c-1");
+    for (digits, fault) in [("1@250", '@'), ("1+2", '+'), ("F", 'F')] {
+        dtmf(&mut story, &call, digits);
+        let error = Error::NotDtmf(fault);
+        let call = call.clone();
+        assert_eq!(story.event(), Event::CommandFailed { call, error });
+        story.nothing_sent();
+    }
+}
+
+#[test]
 fn dtmf_before_there_is_anybody_to_hear_it_is_refused() {
     let mut story = Story::telnyx().ready();
     let (call, _) = story.place("c-1");
@@ -559,8 +599,18 @@ fn new_media_is_offered_by_update_media() {
     story.reply(&modify, json!({"callID": "c-1", "action": "updateMedia"}));
     assert!(matches!(
         story.event(),
-        Event::CommandFailed {
+        Event::MediaUpdateFailed {
             error: Error::PeerMisbehaved { .. },
+            ..
+        }
+    ));
+    story.command(update.clone());
+    let modify = story.take_sent("modify");
+    story.refuse(&modify, -32002, "CODEC ERROR");
+    assert!(matches!(
+        story.event(),
+        Event::MediaUpdateFailed {
+            error: Error::Refused { .. },
             ..
         }
     ));

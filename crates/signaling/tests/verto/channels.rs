@@ -84,6 +84,15 @@ fn a_server_that_had_forgotten_our_login_is_asked_for_the_channels_again() {
     });
     let subscribe = story.take_sent("subscribe");
     story.reply(&subscribe, json!({"subscribedChannels": ["a"]}));
+    let lost = |story: &mut Story, serial: u64| {
+        let params = json!({"eventChannel": "a", "subscribedChannel": "a", "eventSerno": serial, "data": {}});
+        story.says("event", params);
+        let Some(Event::ChannelEvent { lost, .. }) = story.events.pop_back() else {
+            panic!()
+        };
+        lost
+    };
+    assert_eq!(lost(&mut story, 0), 0);
     let (_, invite) = story.place("c-1");
     story.refuse(&invite, -32000, "Authentication Required");
     let login = story.take_sent("login");
@@ -91,6 +100,19 @@ fn a_server_that_had_forgotten_our_login_is_asked_for_the_channels_again() {
     story.take_sent("invite");
     let again = story.take_sent("subscribe");
     assert_eq!(again["params"]["eventChannel"], json!(["a"]));
+    // It had kept the subscription after all: what is missing was lost.
+    story.reply(&again, json!({"alreadySubscribedChannels": ["a"]}));
+    assert_eq!(lost(&mut story, 3), 2);
+    let (_, invite) = story.place("c-2");
+    story.refuse(&invite, -32000, "Authentication Required");
+    let login = story.take_sent("login");
+    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
+    story.take_sent("invite");
+    let again = story.take_sent("subscribe");
+    // A new one counts from wherever it begins; of the old one nothing was lost.
+    story.reply(&again, json!({"subscribedChannels": ["a"]}));
+    assert_eq!(lost(&mut story, 7), 0);
+    assert_eq!(lost(&mut story, 9), 1);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
+use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, Event};
 use serde_json::json;
 
@@ -85,6 +88,109 @@ fn a_server_that_refuses_pings_lives_all_the_same() {
         );
     }
     story.nothing_told();
+}
+
+/// New media that the engine offers, with the next frame of the server it may be sent.
+fn update(call: &CallId) -> Command {
+    Command::UpdateMedia {
+        call: call.clone(),
+        sdp: "new offer".into(),
+    }
+}
+
+#[test]
+fn a_server_not_heard_for_a_while_is_probed_before_new_media() {
+    for mut story in [Story::telnyx().ready(), Story::freeswitch().ready()] {
+        let call = story.answered("c-1");
+        // Heard a moment ago: at once.
+        story.command(update(&call));
+        let modify = story.take_sent("modify");
+        story.reply(&modify, json!({"sdp": "answer"}));
+        assert!(matches!(story.event(), Event::MediaUpdated { .. }));
+        // Not heard for a while: only when it has answered, and other words are no answer.
+        story.pass(Duration::from_secs(10));
+        story.command(update(&call));
+        let ping = story.take_sent("ping");
+        story.command(update(&call));
+        story.says("event", json!({"eventChannel": "x"}));
+        story.nothing_sent();
+        story.reply(&ping, json!({"message": "PONG"}));
+        for _ in 0..2 {
+            let modify = story.take_sent("modify");
+            assert_eq!(modify["params"]["action"], "updateMedia");
+        }
+        story.nothing_sent();
+        story.nothing_told();
+    }
+}
+
+#[test]
+fn new_media_for_a_server_that_is_gone_waits_for_no_more_than_a_probe() {
+    let mut story = Story::telnyx().ready();
+    let call = story.answered("c-1");
+    story.pass(Duration::from_secs(10));
+    story.command(update(&call));
+    let asked = story.now;
+    assert_eq!(story.next_deadline(), Deadline::ProbeReply);
+    assert_eq!(story.now - asked, Duration::from_secs(5));
+    assert!(matches!(
+        story.event(),
+        Event::MediaUpdateFailed {
+            error: Error::NotReady { .. },
+            ..
+        }
+    ));
+    assert!(matches!(
+        story.event(),
+        Event::Disconnected {
+            cause: DisconnectCause::Silent(Deadline::ProbeReply),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_request_about_no_call_that_gets_no_reply_starts_a_probe_too() {
+    let mut story = Story::freeswitch().ready();
+    story.command(Command::Message {
+        call: None,
+        to: "1001".into(),
+        body: "hi".into(),
+    });
+    story.take_sent("info");
+    // The server goes on talking, and answers nothing.
+    for _ in 0..2 {
+        story.pass(Duration::from_secs(4));
+        story.says("event", json!({"eventChannel": "x"}));
+    }
+    story.nothing_sent();
+    assert_eq!(story.next_deadline(), Deadline::InfoReply);
+    assert!(matches!(story.event(), Event::SessionCommandFailed { .. }));
+    story.take_sent("ping");
+}
+
+#[test]
+fn hold_and_transfer_wait_ten_seconds_and_new_media_fifteen() {
+    for (command, limit) in [(None, 15), (Some(true), 10), (Some(false), 10)] {
+        let mut story = Story::freeswitch().ready();
+        let call = story.answered("c-1");
+        story.command(match command {
+            None => update(&call),
+            Some(true) => Command::Hold { call, on: true },
+            Some(false) => Command::Transfer {
+                call,
+                to: "1002".into(),
+            },
+        });
+        let begun = story.now;
+        story.until(Duration::from_secs(20), |event| {
+            matches!(
+                event,
+                Event::CommandFailed { .. } | Event::MediaUpdateFailed { .. }
+            )
+        });
+        assert_eq!(story.now - begun, Duration::from_secs(limit));
+    }
 }
 
 #[test]

@@ -146,7 +146,6 @@ fn states_may_come_unasked_early_or_inside_client_ready() {
 #[test]
 fn every_gateway_state_leads_to_ready_or_a_typed_error_in_bounded_time() {
     let states = [
-        "REGISTER",
         "UNREGED",
         "NOREG",
         "TRYING",
@@ -185,11 +184,12 @@ fn every_gateway_state_leads_to_ready_or_a_typed_error_in_bounded_time() {
         );
         let Some(Event::Disconnected {
             cause: DisconnectCause::NotRegistered,
-            retry_in: Some(_),
+            retry_in: Some(retry_in),
         }) = story.events.back()
         else {
             panic!("{state}: {:?}", story.events)
         };
+        assert!((2..=30).contains(&retry_in.as_secs()), "{retry_in:?}");
         // The next socket asks for another instance of the gateway.
         story.connects.clear();
         story.events.clear();
@@ -201,6 +201,38 @@ fn every_gateway_state_leads_to_ready_or_a_typed_error_in_bounded_time() {
             ["wss://gateway.example/?voice_sdk_id=v-1&skip_last_voice_sdk_id=true"]
         );
     }
+}
+
+#[test]
+fn a_gateway_that_stays_at_register_is_ready_in_bounded_time_and_stays_so() {
+    let mut story = Story::telnyx();
+    story.log_in();
+    story.client_ready(&[]);
+    let begun = story.now;
+    let mut ready = None;
+    while story.now - begun < Duration::from_secs(3600) {
+        while let Some(request) = story.sent.pop_front() {
+            if request["method"] == "telnyx_rtc.gatewayState" {
+                story.reply(&request, json!({"params": {"state": "REGISTER"}}));
+            } else {
+                story.reply(&request, json!({"message": "PONG"}));
+            }
+        }
+        while let Some(event) = story.events.pop_front() {
+            if event == Event::Ready {
+                assert_eq!(ready.replace(story.now - begun), None, "twice");
+            }
+            assert!(!matches!(
+                event,
+                Event::Failed(_) | Event::Disconnected { .. }
+            ));
+        }
+        story.next_deadline();
+    }
+    assert!(ready.expect("ready") <= Duration::from_secs(30));
+    // Registered after all, it is no news.
+    story.says("gatewayState", json!({"state": "REGED"}));
+    story.nothing_told();
 }
 
 #[test]
@@ -412,6 +444,7 @@ fn a_new_login_on_the_live_socket_drops_no_call() {
     assert_eq!(login["params"]["sessid"], "s-1");
     story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
     story.client_ready(&[]);
+    story.client_ready(&["somebody-elses"]);
     assert_eq!(
         story.event(),
         Event::LoggedIn {

@@ -11,3 +11,4 @@ mod recovery;
 mod shutdown;
 mod story;
 mod tokens;
+mod words;

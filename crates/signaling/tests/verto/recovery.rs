@@ -140,6 +140,119 @@ fn a_call_that_the_server_has_forgotten_ends_and_the_other_goes_on() {
 }
 
 #[test]
+fn a_call_that_the_server_lists_is_waited_for_as_long_as_it_is_kept() {
+    for (mut story, limit) in [
+        (Story::telnyx().ready(), 90),
+        (Story::freeswitch().ready(), 120),
+    ] {
+        story.answered("c-1");
+        story.closed();
+        story.until(Duration::from_secs(60), |event| {
+            matches!(event, Event::Connecting { .. })
+        });
+        story.log_in();
+        story.client_ready(&["c-1"]);
+        let back = story.now;
+        story.register();
+        story.events.clear();
+        let pong = |story: &mut Story| {
+            while let Some(frame) = story.sent.pop_front() {
+                story.reply(&frame, json!({"message": "PONG"}));
+            }
+        };
+        // A late offer finds the call alive.
+        while story.now - back < Duration::from_secs(60) {
+            story.next_deadline();
+            pong(&mut story);
+        }
+        assert_eq!(ended_ids(&mut story), []);
+        // None at all: the call ends, and the server hears it.
+        let mut byes = 0;
+        while story.events.is_empty() {
+            story.next_deadline();
+            byes = story
+                .sent
+                .iter()
+                .filter(|frame| frame["method"].as_str().unwrap().ends_with(".bye"))
+                .count();
+            pong(&mut story);
+        }
+        assert_eq!(story.now - back, Duration::from_secs(limit));
+        assert_eq!(byes, 1);
+        let Event::Ended {
+            by: EndedBy::Network,
+            detail: Some(detail),
+            ..
+        } = story.event()
+        else {
+            panic!()
+        };
+        assert!(detail.contains("never offered it again"), "{detail}");
+    }
+}
+
+#[test]
+fn a_listed_call_that_is_offered_late_goes_on() {
+    let mut story = Story::telnyx().ready();
+    let call = story.answered("c-1");
+    story.closed();
+    story.until(Duration::from_secs(60), |event| {
+        matches!(event, Event::Connecting { .. })
+    });
+    // The gateway may be ready before its own reply to the login.
+    story.opened();
+    let login = story.take_sent("login");
+    story.client_ready(&["c-1"]);
+    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
+    story.register();
+    story.pass(Duration::from_secs(15));
+    story.events.clear();
+    story.says("attach", json!({"callID": "c-1", "sdp": OFFER}));
+    assert_eq!(attached(&story.event()), Some(("c-1", true)));
+    story.sent.clear();
+    story.command(Command::Attach {
+        call,
+        sdp: ANSWER.into(),
+    });
+    story.take_sent("attach");
+}
+
+#[test]
+fn an_attach_that_offers_nothing_brings_no_call_back() {
+    let mut story = Story::telnyx().ready();
+    story.answered("c-1");
+    story.closed();
+    story.come_back(&[]);
+    story.register();
+    story.says("attach", json!({"callID": "c-1"}));
+    story.events.clear();
+    assert_eq!(story.next_deadline(), Deadline::AttachDue);
+    assert_eq!(
+        ended_ids(&mut story),
+        [("c-1".to_owned(), EndedBy::Network)]
+    );
+}
+
+#[test]
+fn names_that_are_no_calls_of_ours_say_nothing() {
+    let mut story = Story::freeswitch().ready();
+    story.answered("c-1");
+    story.closed();
+    story.until(Duration::from_secs(60), |event| {
+        matches!(event, Event::Connecting { .. })
+    });
+    story.log_in();
+    // As FreeSWITCH did before May 2021: the session's own name, once for each call.
+    story.client_ready(&["s-1", "s-1"]);
+    story.events.clear();
+    assert_eq!(story.next_deadline(), Deadline::AttachDue);
+    assert_eq!(
+        ended_ids(&mut story),
+        [("c-1".to_owned(), EndedBy::Network)]
+    );
+}
+
+#[test]
 fn an_attach_that_comes_after_client_ready_is_in_time() {
     let mut story = Story::telnyx().ready();
     story.answered("c-1");

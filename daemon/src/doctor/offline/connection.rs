@@ -13,7 +13,7 @@ pub(crate) fn in_clear(scene: &Scene<'_>) -> Vec<Finding> {
     accounts
         .filter(|account| account.anonymous.is_none())
         .filter_map(|account| {
-            let server = account.server.as_ref().filter(|url| leaves_in_clear(url))?;
+            let server = account.server.as_ref().filter(|url| leaves_in_clear(url.get_ref()))?;
             Some(Finding::new(
                 Code::LoginInClear,
                 scene.value(server, account),

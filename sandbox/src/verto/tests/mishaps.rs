@@ -8,6 +8,7 @@ use super::world::{BOTH, Kind, World};
 use crate::fault::gateway::STATES;
 use crate::fault::order::Order;
 use crate::limits::Limits;
+use crate::switch::media::Sound;
 use crate::verto::gateway::Input;
 use crate::verto::second_login::SecondLogin;
 use crate::verto::socket::SocketId;
@@ -140,6 +141,7 @@ fn calls_are_offered_late_or_never_or_forgotten() {
         for (fault, kept, offered) in [
             ("attach-late=3000", &both, vec!["c-1", "c-2"]),
             ("attach-late=never", &both, vec![]),
+            ("list-calls=none", &json!([]), vec!["c-1", "c-2"]),
             ("forget-calls=all", &json!([]), vec![]),
             ("forget-calls=one", &json!(["c-2"]), vec!["c-2"]),
         ] {
@@ -245,5 +247,58 @@ fn a_second_login_does_to_the_first_what_was_chosen() {
     for (socket, state) in [(first, "UNREGED"), (second, "REGED")] {
         let reply = world.ask(socket, "telnyx_rtc.gatewayState", json!({}));
         assert_eq!(reply["result"]["params"]["state"], state);
+    }
+}
+
+#[test]
+fn a_call_that_comes_back_stays_silent_until_its_remedy() {
+    let echo = Sound::Echo {
+        delay: Duration::ZERO,
+    };
+    for kind in BOTH {
+        for (remedy, healed) in [("update", echo), ("socket", Sound::Nothing)] {
+            let mut world = World::with_faults(&[&format!("attach-silent={remedy}:1")]);
+            let (socket, sessid) = with_calls(&mut world, kind, &["c-1"]);
+            world.close(socket);
+            let params = json!({"sdp": "v=0", "dialogParams": {"callID": "c-1"}});
+            let attach = |world: &mut World| {
+                let (socket, _) = log_in(world, kind, "demo-1", Some(&sessid));
+                world.expect(socket, &kind.method("attach"));
+                let reply = world.ask(socket, &kind.method("attach"), params.clone());
+                assert!(reply.get("result").is_some(), "{reply}");
+                socket
+            };
+            let socket = attach(&mut world);
+            assert_eq!(
+                world.playing.values().collect::<Vec<_>>(),
+                [&Sound::Nothing]
+            );
+            let mut update = params.clone();
+            update["action"] = json!("updateMedia");
+            let reply = world.ask(socket, &kind.method("modify"), update);
+            assert!(reply["result"]["sdp"].is_string(), "{reply}");
+            assert_eq!(world.playing.values().collect::<Vec<_>>(), [&healed]);
+            world.close(socket);
+            attach(&mut world);
+            assert_eq!(world.playing.values().collect::<Vec<_>>(), [&echo]);
+        }
+    }
+}
+
+#[test]
+fn new_media_of_a_client_is_refused_or_answered_without_any() {
+    for kind in BOTH {
+        let faults = ["update-media=refuse:1", "update-media=bare:1"];
+        let mut world = World::with_faults(&faults);
+        let (socket, _) = with_calls(&mut world, kind, &["c-1"]);
+        let update =
+            json!({"sdp": "v=0", "action": "updateMedia", "dialogParams": {"callID": "c-1"}});
+        let modify = kind.method("modify");
+        let mut ask = || world.ask(socket, &modify, update.clone());
+        assert_eq!(ask()["error"]["message"], "CODEC ERROR");
+        let bare = ask();
+        assert!(bare["result"]["holdState"].is_string(), "{bare}");
+        assert_eq!(bare["result"]["sdp"], json!(null));
+        assert!(ask()["result"]["sdp"].is_string());
     }
 }

@@ -37,10 +37,16 @@ impl Gateway {
             Method::FsApi => self.reply(socket, id, &json!({"message": "UP"})),
             Method::Subscribe => {
                 let (granted, denied): (Vec<_>, Vec<_>) = names.iter().partition(allowed);
-                for name in &granted {
-                    self.channels.entry((*name).clone()).or_default();
+                let (already, fresh): (Vec<&String>, Vec<&String>) = granted
+                    .iter()
+                    .copied()
+                    .partition(|name| self.channels.contains_key(*name));
+                for name in &fresh {
+                    self.channels.entry(name.to_string()).or_default();
                 }
-                let lists = json!({"subscribedChannels": granted, "unauthorizedChannels": denied});
+                let lists = json!({
+                    "subscribedChannels": fresh, "alreadySubscribedChannels": already, "unauthorizedChannels": denied
+                });
                 if granted.is_empty() {
                     let id = serde_json::to_string(&id).unwrap_or_default();
                     let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{lists}}}"#);

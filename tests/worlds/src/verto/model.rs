@@ -63,8 +63,9 @@ type Verdict = Result<(), String>;
 
 /// Longest span that any stage short of ready may take: connection 45 s, registration 60 s, pace of logins 60 s.
 const LONGEST_STAGE: Duration = Duration::from_secs(61);
-/// Longest that a call may be without a connection: 120 s at the server, 5 s for the offer.
-const LONGEST_ADRIFT: Duration = Duration::from_secs(126);
+/// Longest that a call may be without a connection: 120 s at the server and 5 s for the offer (FreeSWITCH), or 90 s and once more
+/// as long where the server lists the call and never offers it (Telnyx).
+const LONGEST_ADRIFT: Duration = Duration::from_secs(181);
 /// Longest that a wish may wait for its outcome: two repeats, each behind a login that had to wait its turn.
 const LONGEST_OWED: Duration = Duration::from_secs(200);
 /// Longest that a call may be undecided: 180 s for an incoming one.
@@ -223,13 +224,15 @@ impl Model {
             }
             Event::Disconnected { cause, retry_in } => {
                 let was_up = self.link != Link::Down || *cause == DisconnectCause::LoginRefused;
+                let met = matches!(self.link, Link::LoggedIn | Link::Ready);
                 self.link = Link::Down;
                 self.changed = now;
                 self.channels.clear();
                 self.parked = retry_in.is_none();
                 self.paused = *retry_in;
                 for call in self.calls.values_mut() {
-                    call.adrift = call.adrift.or(Some(now));
+                    // The server may have said meanwhile that it still has the call.
+                    call.adrift = call.adrift.filter(|_| !met).or(Some(now));
                 }
                 check(was_up, || "disconnected twice".to_owned())
             }
@@ -282,7 +285,7 @@ impl Model {
             | Event::HoldState { call, .. }
             | Event::Transferred { call } => self.outcome(call.as_str()),
             Event::Display { call, .. } => self.about(call.as_str()).map(drop),
-            Event::CommandFailed { call, .. } => {
+            Event::CommandFailed { call, .. } | Event::MediaUpdateFailed { call, .. } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.owed.pop();
                 }

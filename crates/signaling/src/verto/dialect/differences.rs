@@ -33,9 +33,14 @@ pub struct Dialect {
     pub tells_ringing: bool,
     /// Whether a far end from which nothing comes has lost its way: the server sends comfort noise otherwise.
     pub silence_means_loss: bool,
+    /// Whether the server counts a call as answered only when its media is secured, and until then hangs it up instead of
+    /// taking new media of ours.
+    pub answered_when_secured: bool,
     /// Whether candidates may follow a description.
     pub trickle: bool,
-    /// Whether the server runs commands for us.
+    /// Whether DTMF may be a flash (`F`), and go in groups (`+`) with a length in milliseconds (`@`).
+    pub timed_digits: bool,
+    /// Whether the server runs commands for us, and takes commands and typed text on a call's channel.
     pub commands: bool,
     /// Whether there are assistants to talk with.
     pub assistants: bool,

@@ -2,10 +2,12 @@
 
 use crate::call_id::CallId;
 use crate::cause::Cause;
+use crate::command::InfoItem;
 use crate::deadlines::Deadline;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::requests::CallRequest;
 use crate::verto::wording::{ByeExtras, Extras, Wish};
 
 impl Dialog {
@@ -42,8 +44,10 @@ impl Dialog {
 
     pub(crate) fn update_media(&mut self, sdp: String, fx: &mut Effects) {
         // With FreeSWITCH the same request on an unanswered call hangs it up.
-        if !matches!(self.phase, Phase::Up) || self.adrift {
-            return self.refuse("media update", fx);
+        if !self.is_up() {
+            let request = CallRequest::UpdateMedia;
+            let failed = request.failed(self.call.clone(), self.wrong_state(request.name()));
+            return fx.push(Effect::Tell(failed));
         }
         fx.push(Effect::Send(Wish::UpdateMedia { sdp }));
     }
@@ -74,6 +78,13 @@ impl Dialog {
             return self.refuse("message", fx);
         }
         fx.push(Effect::Send(Wish::Message { to, body }));
+    }
+
+    pub(crate) fn info(&mut self, item: InfoItem, fx: &mut Effects) {
+        if !self.is_up() {
+            return self.refuse("info", fx);
+        }
+        fx.push(Effect::Send(Wish::Info { item }));
     }
 
     /// A candidate of ours, or with `None` the end of them. Without a connection there is nobody to tell, and the next
@@ -111,13 +122,16 @@ impl Dialog {
     }
 
     pub(super) fn refuse(&self, command: &'static str, fx: &mut Effects) {
-        let error = Error::WrongState {
-            command,
-            state: self.state(),
-        };
         fx.push(Effect::Tell(Event::CommandFailed {
             call: self.call.clone(),
-            error,
+            error: self.wrong_state(command),
         }));
+    }
+
+    fn wrong_state(&self, command: &'static str) -> Error {
+        Error::WrongState {
+            command,
+            state: self.state(),
+        }
     }
 }

@@ -45,6 +45,11 @@ impl Dialog {
                 timer,
                 "the server did not offer the call again after the connection was lost",
             ),
+            Deadline::Detached if online => (
+                EndedBy::Network,
+                timer,
+                "the server still had the call after the connection was lost, and never offered it again",
+            ),
             Deadline::Detached => {
                 return self.end(
                     EndedBy::Network,
@@ -84,11 +89,15 @@ impl Dialog {
         }
     }
 
-    /// A new socket is logged in and the server has shown which calls it offers again.
-    pub(crate) fn on_socket_back(&mut self, fx: &mut Effects) {
+    /// A new socket is logged in and the server has shown which calls it offers again; `kept` are those that it lists. A call
+    /// that stands there is waited for as long as the server keeps it. One that does not may come all the same: servers list
+    /// nothing, or other names (FreeSWITCH before May 2021), so only a moment's silence shows that it is forgotten.
+    pub(crate) fn on_socket_back(&mut self, kept: &[String], fx: &mut Effects) {
         if let Phase::Leaving(cause) = &self.phase {
             let (cause, extras) = (cause.clone(), self.sides.bye.clone());
             fx.push(Effect::Send(Wish::Bye { cause, extras }));
+        } else if self.adrift && kept.iter().any(|name| name == self.call.as_str()) {
+            fx.push(Effect::Start(Deadline::Detached));
         } else if self.adrift {
             fx.push(Effect::Start(Deadline::AttachDue));
         }

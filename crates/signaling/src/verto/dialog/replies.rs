@@ -34,12 +34,12 @@ impl Dialog {
             CallRequest::Bye => self.phase = Phase::Over,
             // A reply that comes when the call has moved on, or that says nothing new.
             CallRequest::Invite | CallRequest::Answer | CallRequest::Attach => {}
-            CallRequest::Message | CallRequest::Candidate => {}
+            CallRequest::Message | CallRequest::Info | CallRequest::Candidate => {}
             _ if !self.is_live() => {}
             CallRequest::Dtmf => fx.push(Effect::Tell(Event::DtmfSent { call })),
             CallRequest::UpdateMedia => match result.sdp {
                 Some(sdp) => fx.push(Effect::Tell(Event::MediaUpdated { call, sdp })),
-                None => self.misread(server, "the reply to updateMedia holds no SDP", fx),
+                None => self.misread(request, server, "the reply to updateMedia holds no SDP", fx),
             },
             CallRequest::Hold => match result.hold_state.as_deref() {
                 // Whatever is not active counts as held, as in the browser SDK.
@@ -48,7 +48,7 @@ impl Dialog {
                     let held = self.held;
                     fx.push(Effect::Tell(Event::HoldState { call, held }));
                 }
-                None => self.misread(server, "the reply to hold names no state", fx),
+                None => self.misread(request, server, "the reply to hold names no state", fx),
             },
             CallRequest::Transfer | CallRequest::Replace => {
                 fx.push(Effect::Tell(Event::Transferred { call }));
@@ -63,15 +63,13 @@ impl Dialog {
         }));
     }
 
-    fn misread(&self, server: &str, fault: &'static str, fx: &mut Effects) {
-        fx.push(Effect::Tell(Event::CommandFailed {
-            call: self.call.clone(),
-            error: Error::PeerMisbehaved {
-                server: server.to_owned(),
-                method: "modify",
-                fault,
-            },
-        }));
+    fn misread(&self, request: CallRequest, server: &str, fault: &'static str, fx: &mut Effects) {
+        let error = Error::PeerMisbehaved {
+            server: server.to_owned(),
+            method: "modify",
+            fault,
+        };
+        fx.push(Effect::Tell(request.failed(self.call.clone(), error)));
     }
 
     pub(crate) fn on_refused(
@@ -126,10 +124,7 @@ impl Dialog {
                     reason,
                     setting,
                 };
-                fx.push(Effect::Tell(Event::CommandFailed {
-                    call: self.call.clone(),
-                    error,
-                }));
+                fx.push(Effect::Tell(request.failed(self.call.clone(), error)));
             }
         }
     }
@@ -159,10 +154,7 @@ impl Dialog {
             }
             (CallRequest::Invite | CallRequest::Answer | CallRequest::Attach, _) => {}
             (CallRequest::Candidate, _) => {}
-            (_, _) => fx.push(Effect::Tell(Event::CommandFailed {
-                call: self.call.clone(),
-                error,
-            })),
+            (_, _) => fx.push(Effect::Tell(request.failed(self.call.clone(), error))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Messages about calls from client to server, and their results.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::verto::lenient;
 use crate::verto::message::both::Chat;
@@ -98,6 +99,12 @@ pub struct ClientInfo {
         skip_serializing_if = "Option::is_none"
     )]
     pub msg: Option<Chat>,
+    /// Text as it is typed: `{"chars": "..."}` (FreeSWITCH).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub txt: Option<Value>,
+    /// Anything, for the call's channel (FreeSWITCH).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Value>,
     /// The call.
     #[serde(rename = "dialogParams")]
     pub dialog_params: DialogParams,

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::command::Command;
@@ -19,13 +21,11 @@ use crate::verto::session::machine::{Session, State};
 use crate::verto::wording::{ByeExtras, Extras, Sides, Wish};
 
 /// Calls that one session may have; more incoming ones are turned away as a switch under overload would.
-const MOST_CALLS: usize = 256;
+pub(super) const MOST_CALLS: usize = 256;
 /// Ended calls that are remembered.
 const MOST_ENDED: usize = 64;
 /// Longest number to transfer to.
 const LONGEST_NUMBER: usize = 256;
-/// Digits in one command.
-const MOST_DIGITS: usize = 64;
 
 impl Session {
     // ---- commands ----
@@ -107,10 +107,8 @@ impl Session {
                     dialog.answer(sdp, extras, fx)
                 });
             }
-            Command::UpdateMedia { call, sdp } => {
-                self.command(&call, name, now, |dialog, fx| dialog.update_media(sdp, fx));
-            }
-            Command::Dtmf { call, digits } => match check_digits(&digits) {
+            Command::UpdateMedia { call, sdp } => self.renew_media(call, sdp, now),
+            Command::Dtmf { call, digits } => match self.check_digits(&digits) {
                 Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.dtmf(digits, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
@@ -133,6 +131,10 @@ impl Session {
                 body,
             } => match check_message(name, &to, &body) {
                 Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.message(to, body, fx)),
+                Err(error) => self.tell(Event::CommandFailed { call, error }),
+            },
+            Command::Info { call, item } => match self.check_info(name, &item) {
+                Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.info(item, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
             Command::Candidate { call, candidate } => {
@@ -245,10 +247,7 @@ impl Session {
         let error = match self.dialogs.get(call).map(Dialog::is_live) {
             // A bye counts at once, also without a connection: it is owed to the server.
             Some(true) if online || name == "hang up" => return self.step(call, now, step),
-            Some(true) => Error::NotReady {
-                server: self.server.clone(),
-                command: name,
-            },
+            Some(true) => self.not_ready(name),
             Some(false) | None => Error::UnknownCall {
                 call: call.to_string(),
             },
@@ -257,6 +256,13 @@ impl Session {
             call: call.clone(),
             error,
         });
+    }
+
+    pub(super) fn not_ready(&self, command: &'static str) -> Error {
+        Error::NotReady {
+            server: self.server.clone(),
+            command,
+        }
     }
 
     fn hold(&mut self, command: Command) {
@@ -290,8 +296,11 @@ impl Session {
             return;
         };
         message.keep_beside(&params);
-        if let Some(chat) = message.msg.take().filter(|_| method == Method::Info) {
-            self.on_chat(message.call_id.as_deref(), chat);
+        if method == Method::Info {
+            match message.msg.take() {
+                Some(chat) => self.on_chat(message.call_id.as_deref(), chat),
+                None => self.on_info(params),
+            }
         }
         let Some(call) = message.call_id.as_deref().and_then(CallId::from_wire) else {
             return;
@@ -302,7 +311,10 @@ impl Session {
         self.acknowledge(method, id);
         let online = self.is_open();
         self.step(&call, now, |dialog, fx| {
-            dialog.heard(fx);
+            // An attach that offers nothing brings nothing back.
+            if method != Method::Attach || message.sdp.is_some() {
+                dialog.heard(fx);
+            }
             dialog.on_ids(&message, fx);
             #[expect(
                 clippy::wildcard_enum_match_arm,
@@ -329,6 +341,18 @@ impl Session {
         let name = chat.from_msg_name.unwrap_or_default();
         let from = Party { name, number };
         self.tell(Event::Message { call, from, body });
+    }
+
+    fn on_info(&mut self, data: Value) {
+        let named = data.get("callID").filter(|named| !named.is_null());
+        let call = named
+            .and_then(Value::as_str)
+            .and_then(CallId::from_wire)
+            .filter(|call| self.dialogs.get(call).is_some_and(Dialog::is_live));
+        // One about a call that is not ours is nothing to us.
+        if call.is_some() || named.is_none() {
+            self.tell(Event::Info { call, data });
+        }
     }
 
     fn on_new_call(
@@ -413,6 +437,7 @@ impl Session {
                         self.ended.truncate(MOST_ENDED - 1);
                         self.ended.push_front(call.clone());
                         self.conferences.remove(&call);
+                        self.unproven.retain(|(waiting, _)| *waiting != call);
                     }
                     self.tell(event);
                 }
@@ -452,17 +477,4 @@ impl Session {
         };
         self.ask(pending, params, within, now);
     }
-}
-
-fn check_digits(digits: &str) -> Result<(), Error> {
-    let count = digits.chars().count();
-    if count == 0 || count > MOST_DIGITS {
-        return Err(Error::DtmfLength(count));
-    }
-    let is_digit =
-        |digit: &char| matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d' | 'w' | 'W');
-    digits
-        .chars()
-        .find(|digit| !is_digit(digit))
-        .map_or(Ok(()), |digit| Err(Error::NotDtmf(digit)))
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
+
 use crate::auth::jwt::Lifetime;
 use crate::auth::login::Login;
 use crate::deadlines::{Deadline, Owner, Timers};
@@ -11,6 +13,7 @@ use crate::session::{CloseReason, Output};
 use crate::verto::address::{with_query, with_region};
 use crate::verto::dialog::state::Effects;
 use crate::verto::requests::Purpose;
+use crate::verto::session::logging_in::GATEWAY_PAUSE_MS;
 use crate::verto::session::machine::{Session, State};
 use crate::verto::wording::ByeExtras;
 
@@ -155,20 +158,16 @@ impl Session {
                 rest => rest,
             },
             DisconnectCause::Asked => Duration::ZERO,
+            DisconnectCause::NotRegistered => {
+                let least = Duration::from_millis(self.rng.random_range(GATEWAY_PAUSE_MS));
+                self.back_off().max(least)
+            }
             DisconnectCause::Connect(_)
             | DisconnectCause::Closed(_)
             | DisconnectCause::Silent(_)
             | DisconnectCause::SessionInUse
             | DisconnectCause::LoginForgotten
-            | DisconnectCause::NotRegistered
-            | DisconnectCause::TakenOver => {
-                let delay = self
-                    .config
-                    .backoff
-                    .delay(self.tries.failures, &mut self.rng);
-                self.tries.failures = self.tries.failures.saturating_add(1);
-                delay
-            }
+            | DisconnectCause::TakenOver => self.back_off(),
         };
         // A login follows each connection, so this is where logins are kept apart.
         let at = self.logins.earliest(now + delay);
@@ -183,6 +182,13 @@ impl Session {
         });
         self.state = State::Waiting;
         self.deadlines.set(Deadline::Reconnect, Owner::Session, at);
+    }
+
+    /// The pause after one more failure.
+    fn back_off(&mut self) -> Duration {
+        let failures = self.tries.failures;
+        self.tries.failures = failures.saturating_add(1);
+        self.config.backoff.delay(failures, &mut self.rng)
     }
 
     /// The connection is of no use, and only a command changes that.
@@ -205,6 +211,7 @@ impl Session {
         self.state = State::Waiting;
         self.channels.on_socket_lost();
         self.early.clear();
+        self.on_no_proof();
         let mut lost = self.requests.take_all();
         lost.append(&mut self.unheard);
         for pending in lost {

@@ -369,7 +369,7 @@ impl Session {
     }
 }
 
-fn check_size(command: &'static str, size: usize) -> Result<(), Error> {
+pub(super) fn check_size(command: &'static str, size: usize) -> Result<(), Error> {
     let fault = "more than 256 KiB at once";
     if size > LONGEST {
         return Err(Error::Unsayable { command, fault });

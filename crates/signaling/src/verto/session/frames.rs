@@ -175,6 +175,7 @@ impl Session {
             Purpose::Probe => {
                 let pong: Pong = serde_json::from_value(reply.result).unwrap_or_default();
                 self.on_auth_expires(pong.auth_expires, false, now);
+                self.on_proof(now);
             }
             Purpose::Errand(errand) => {
                 self.on_errand_done(errand, pending.method, reply.result, now)
@@ -209,6 +210,7 @@ impl Session {
             Purpose::Call(call, request)
                 if self.is_anonymous()
                     && request.is_wish()
+                    && request != CallRequest::UpdateMedia
                     && error.message.as_deref() != Some("CALL DOES NOT EXIST") =>
             {
                 let command = request.name();
@@ -232,7 +234,7 @@ impl Session {
                 });
             }
             // A server that knows no ping, or denies it to this user, has answered all the same.
-            Purpose::Probe if !login_wanted => {}
+            Purpose::Probe if !login_wanted => self.on_proof(now),
             Purpose::GatewayState if !login_wanted => {
                 self.on_gateway_state("unknown".to_owned(), now)
             }
@@ -279,17 +281,22 @@ impl Session {
             Purpose::Errand(errand) => {
                 let error = self.silent(deadline);
                 self.on_errand_failed(errand, error);
+                self.probe_once(now);
             }
             Purpose::Call(call, request) => {
                 let (error, online) = (self.silent(deadline), self.is_open());
                 self.step(&call, now, |dialog, fx| {
                     dialog.on_silence(request, error, online, fx)
                 });
-                // Perhaps it is not only this request that gets no answer.
-                if self.requests.count(&Purpose::Probe) == 0 {
-                    self.probe(now);
-                }
+                self.probe_once(now);
             }
+        }
+    }
+
+    /// Perhaps it is not only one request that gets no answer.
+    pub(super) fn probe_once(&mut self, now: Instant) {
+        if self.requests.count(&Purpose::Probe) == 0 {
+            self.probe(now);
         }
     }
 

@@ -18,14 +18,15 @@ use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
 use crate::verto::message::login::{ClientReady, LoginResult};
 use crate::verto::method::Method;
-use crate::verto::registration::{MOST_QUESTIONS, Registering, Verdict, judge};
+use crate::verto::registration::{MOST_QUESTIONS, Registering, Verdict, is_served, judge};
 use crate::verto::requests::{CallRequest, Pending, Purpose};
 use crate::verto::rpc::ErrorObject;
 use crate::verto::session::machine::{AwaitingReady, Early, Memory, Session, State};
 use crate::verto::wording::{LoginFacts, Speaker};
 
-/// Pause between two questions for the gateway's state, as in the browser SDK.
-const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
+/// Pause between two questions for the gateway's state, and before a failed gateway is left for another one, as in the
+/// browser SDK.
+pub(super) const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000;
 
 /// Registrations lost twice within this span are fought over. It is longer than the rest that follows: where both sides rest and
 /// come back by turns, each loss is part of the same fight.
@@ -121,8 +122,8 @@ impl Session {
             Owner::Session,
             now + self.config.timers.client_ready,
         );
-        if early.client_ready {
-            self.on_client_ready(ClientReady::default(), now);
+        if let Some(ready) = early.client_ready {
+            self.on_client_ready(ready, now);
         }
     }
 
@@ -219,14 +220,11 @@ impl Session {
 
     pub(super) fn on_client_ready(&mut self, message: ClientReady, now: Instant) {
         match &mut self.state {
-            State::LoggingIn(early) => {
-                early.client_ready = true;
-                early.gateway = message.state.or_else(|| early.gateway.take());
-            }
+            State::LoggingIn(early) => early.client_ready = Some(message),
             State::AwaitingReady(awaiting) => {
                 let mut awaiting = std::mem::take(awaiting);
                 awaiting.gateway = message.state.or(awaiting.gateway);
-                self.open(awaiting, now);
+                self.open(awaiting, &message.reattached_sessions, now);
             }
             // A second one, after a login on the live socket: whatever its list says, no call was lost.
             State::Registering(_) | State::Ready | State::Doubting(_) => {
@@ -239,14 +237,14 @@ impl Session {
         }
     }
 
-    /// From here on requests may be sent.
-    fn open(&mut self, awaiting: AwaitingReady, now: Instant) {
+    /// From here on requests may be sent. `kept`: the calls that the server says it has, as far as it says so.
+    fn open(&mut self, awaiting: AwaitingReady, kept: &[String], now: Instant) {
         self.deadlines.clear(Deadline::ClientReady, &Owner::Session);
         self.liveness = Liveness::new(now);
         self.state = State::Registering(Registering::default());
         self.outbox
             .extend(awaiting.acks.into_iter().map(Output::Send));
-        self.step_all(now, |dialog, fx| dialog.on_socket_back(fx));
+        self.step_all(now, |dialog, fx| dialog.on_socket_back(kept, fx));
         self.listen_again(now);
         for command in awaiting.commands {
             self.on_call_command(command, now);
@@ -385,6 +383,9 @@ impl Session {
             .last
             .clone()
             .unwrap_or_else(|| "unknown".to_owned());
+        if is_served(&state) {
+            return self.on_registered(now);
+        }
         self.memory.skip_instance = true;
         self.tell(Event::Failed(Error::NotRegistered {
             server: self.server.clone(),

@@ -19,6 +19,7 @@ use crate::verto::conference::Conference;
 use crate::verto::dialect::differences::SessidRule;
 use crate::verto::dialog::state::Dialog;
 use crate::verto::liveness::Liveness;
+use crate::verto::message::login::ClientReady;
 use crate::verto::registration::Registering;
 use crate::verto::requests::{Pending, Purpose, Requests};
 use crate::verto::rpc::{Frame, Id, Request};
@@ -52,6 +53,8 @@ pub struct Session {
     pub(super) early: VecDeque<EarlyCandidate>,
     /// Refused with "authentication required": to be said again after the login under way.
     pub(super) unheard: Vec<Pending>,
+    /// New media of ours that waits for the word of a server which has not been heard for a while.
+    pub(super) unproven: Vec<(CallId, String)>,
     /// The last calls whose end has been told: a late offer of one is not a new call.
     pub(super) ended: VecDeque<CallId>,
 }
@@ -81,7 +84,7 @@ pub(super) enum State {
 /// What came before its turn.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Early {
-    pub(super) client_ready: bool,
+    pub(super) client_ready: Option<ClientReady>,
     pub(super) gateway: Option<String>,
 }
 
@@ -173,6 +176,7 @@ impl Session {
             conferences: BTreeMap::new(),
             early: VecDeque::new(),
             unheard: Vec::new(),
+            unproven: Vec::new(),
             ended: VecDeque::new(),
         };
         session.on_credentials(now);
@@ -374,6 +378,7 @@ impl Session {
             Deadline::Detached => self.config.dialect.detach_limit,
             Deadline::ByeReply => timers.bye_reply,
             Deadline::ModifyReply => timers.modify_reply,
+            Deadline::MediaUpdateReply => timers.media_update_reply,
             Deadline::Stopping => timers.stopping,
             Deadline::ApiReply => timers.api_reply,
             _ => timers.reply,

@@ -10,6 +10,8 @@ mod frames;
 mod logging_in;
 pub mod machine;
 mod memory;
+mod new_media;
+mod saying;
 mod tokens;
 
 pub use config::Config;
