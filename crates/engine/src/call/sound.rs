@@ -27,6 +27,7 @@ const RENEWAL: Duration = Duration::from_secs(30);
 pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
     match codec {
         AudioCodec::Opus => "opus",
+        AudioCodec::G722 => "G722",
         AudioCodec::Pcmu => "PCMU",
         AudioCodec::Pcma => "PCMA",
     }
