@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::ended::Ended;
 use crate::quality::Quality;
+use crate::quality_warning::QualityWarning;
 use crate::request::Header;
 use crate::status::{AccountState, Direction};
 
@@ -153,6 +154,8 @@ pub enum EventKind {
     },
     /// Figures of the call, each second.
     Quality(Box<Quality>),
+    /// Something about the call's quality is bad, still bad, or good again.
+    QualityWarning(QualityWarning),
     /// The call is on hold, or no longer.
     Held {
         /// Whether it is.

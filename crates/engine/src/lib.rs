@@ -60,6 +60,7 @@ pub mod event;
 pub mod ice;
 pub mod output;
 pub mod quality;
+pub mod quality_warning;
 pub mod request;
 pub mod status;
 pub mod token_source;

@@ -403,6 +403,10 @@ pub struct PlayoutStatistics {
     pub total_audio_energy: f64,
     /// Level of what was last sent: 0 (silence) to 1 (full scale), linear.
     pub source_audio_level: f64,
+    /// Energy of what was sent, in units of full scale squared times seconds.
+    pub source_total_audio_energy: f64,
+    /// What is sent comes from a sound card, so that silence may be a fault.
+    pub source_is_device: bool,
 }
 
 /// What a call does with its audio. The session calls it; it never waits, and does no I/O.

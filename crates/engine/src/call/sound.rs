@@ -17,6 +17,7 @@ use crate::ended::EndReason;
 use crate::event::{EventKind, IceEnd};
 use crate::output::MediaCommand;
 use crate::quality::Quality;
+use crate::quality_warning::Situation;
 use crate::status::Direction;
 
 /// A server that was taken over by another connection may have lost the media of a call (mod_verto does, in a race): silence
@@ -202,10 +203,11 @@ impl Call {
             MediaEvent::MediaResumed => self.tell(EventKind::MediaResumed, fx),
             MediaEvent::Dtmf { digit } => self.tell(EventKind::Dtmf { digit }, fx),
             MediaEvent::Program(event) => self.on_program_event(event, fx),
-            MediaEvent::Statistics(_) => {
+            MediaEvent::Statistics(statistics) => {
                 if let Some(quality) = self.sound.quality.clone() {
                     self.tell(EventKind::Quality(Box::new(quality)), fx);
                 }
+                self.watch_quality(&statistics, fx);
             }
             MediaEvent::Failed(error) => {
                 self.end(EndReason::Media(error), Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
@@ -287,6 +289,19 @@ impl Call {
             return;
         }
         self.sound.quality = Some(Quality::of(statistics, self.sound.codec));
+    }
+
+    fn watch_quality(&mut self, statistics: &Statistics, fx: &mut Effects<'_>) {
+        if !matches!(self.state, State::Active { .. }) || self.recovering {
+            return;
+        }
+        let situation = Situation {
+            muted: self.sound.muted,
+            held: self.sound.held,
+        };
+        for warning in self.sound.watch.interval(statistics, situation, fx.now) {
+            self.tell(EventKind::QualityWarning(warning), fx);
+        }
     }
 
     pub(super) fn open_media(&mut self, fx: &mut Effects<'_>) {

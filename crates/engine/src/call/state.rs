@@ -15,6 +15,7 @@ use offhook_signaling::event::Party;
 use crate::ended::EndReason;
 use crate::output::{AccountKey, Output};
 use crate::quality::Quality;
+use crate::quality_warning::Watch;
 use crate::request::Header;
 use crate::status::Direction;
 
@@ -122,5 +123,6 @@ pub(super) struct Sound {
     pub(super) held: bool,
     pub(super) codec: Option<AudioCodec>,
     pub(super) quality: Option<Quality>,
+    pub(super) watch: Watch,
     pub(super) recording: Option<PathBuf>,
 }

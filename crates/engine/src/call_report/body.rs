@@ -97,6 +97,15 @@ pub(crate) fn entry(kind: &EventKind, at: SystemTime) -> Option<Entry> {
         EventKind::AudioFault { .. } => ("warn", "audio fault".to_owned()),
         EventKind::AudioRestored { .. } => ("info", "audio restored".to_owned()),
         EventKind::IceServerFailed { .. } => ("warn", "ice server failed".to_owned()),
+        EventKind::QualityWarning(warning) => (
+            if warning.on { "warn" } else { "info" },
+            format!(
+                "{} ({}): {}",
+                warning.problem.name(),
+                warning.problem.code(),
+                warning.on
+            ),
+        ),
         EventKind::RequestFailed { .. } => ("warn", "request failed".to_owned()),
         EventKind::Transferred => ("info", "transferred".to_owned()),
         EventKind::Ended(ended) => ("info", format!("ended: {}", ended.cause.name())),
