@@ -32,6 +32,7 @@ login of a socket and count from there.
 Faults of the REST API:
   rest-slow=MS             each answer comes so much later
   rest-429=N, rest-500=N   every N-th request fails
+  rest-422=N               every N-th POST is refused
   rest-lost=N              every N-th POST is carried out and not answered
 While it runs, a line on standard input makes something go wrong:
   {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt or cut-frame; without user for all
