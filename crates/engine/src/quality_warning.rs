@@ -160,9 +160,10 @@ impl Watch {
                 (run.bad, run.good, run.since) = (0, 0, None);
                 continue;
             };
-            let patience = match problem {
-                Problem::LowLocalAudio => patience,
-                _ => Duration::ZERO,
+            let patience = if problem == Problem::LowLocalAudio {
+                patience
+            } else {
+                Duration::ZERO
             };
             if let Some(on) = run.take(problem.is_bad(value), patience, now) {
                 told.push(QualityWarning { problem, on, value });

@@ -19,6 +19,8 @@ use crate::serve::slot::{Held, Next, Slot};
 const UPSTREAM: usize = 16;
 /// A caller waits this long for the API.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Tokens that are fetched for one request.
+const FETCHES: u32 = 2;
 /// Between two tries to renew a token that is still good.
 const RENEW_AGAIN: Duration = Duration::from_secs(10);
 
@@ -118,6 +120,7 @@ impl Desk {
     /// Requests of one caller share one fetch. It goes on when all of them are gone, and nobody waits for it who can be
     /// given a token that is still good.
     async fn of_slot(self: &Arc<Self>, caller: usize) -> Result<Held, Refusal> {
+        let mut fetches = 0;
         loop {
             match self.step(caller).ok_or(Refusal::Unauthorized)? {
                 Step::Take(held) => {
@@ -125,7 +128,10 @@ impl Desk {
                     return Ok(held);
                 }
                 Step::Sleep(time) => sleep(time).await,
+                // What was fetched twice was over each time before it could be handed out.
+                Step::Await(_) if fetches >= FETCHES => return Err(Refusal::Upstream),
                 Step::Await(mut outcome) => {
+                    fetches += 1;
                     let told = outcome.wait_for(Option::is_some).await;
                     // A fetch that says nothing has panicked.
                     told.ok()

@@ -142,7 +142,7 @@ fn a_refusal_is_no_proof_that_a_credential_is_gone() {
 #[test]
 fn an_expired_credential_is_replaced_whatever_its_refusal_and_leaves_nothing_also_after_a_restart()
 {
-    for status in ["422", "404", "403"] {
+    for status in ["422", "403"] {
         let choice = format!("expired-status={status}");
         let world = World::new(&["--fresh-delay", "0", "--rest-choice", &choice]);
         kiosk(&world);
