@@ -28,6 +28,7 @@ login of a socket and count from there.
   refuse-login=CODE        refuse a good login
   attach-late=MS|never     offer the calls of a client that comes back late, or never
   forget-calls=all|one     forget calls before their client comes back
+  report-500=N             answer so many call reports with an error
   gateway-state=STATE      answer questions for the gateway's state (Telnyx)
 Faults of the REST API:
   rest-slow=MS             each answer comes so much later

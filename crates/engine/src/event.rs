@@ -78,6 +78,8 @@ pub enum EventKind {
         number: String,
         /// Who invited.
         direction: Direction,
+        /// The number that the callee is to see, where one was given.
+        caller_number: Option<String>,
     },
     /// Where the server says that its media is, for each description that it sends of a call.
     ServerMedia {

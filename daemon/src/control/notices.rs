@@ -75,6 +75,7 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::Invite {
             number,
             direction: who,
+            ..
         } => wire::Event::Invite {
             number: number.clone(),
             direction: direction(*who),

@@ -87,6 +87,7 @@ impl Gateway {
                 | GatewayFault::AttachLate(_)
                 | GatewayFault::AttachNever
                 | GatewayFault::Forget(_)
+                | GatewayFault::ReportFails
                 | GatewayFault::State(_) => {}
             }
         }

@@ -98,6 +98,7 @@ impl Call {
         let shown = mem::take(shown);
         self.deadline = None;
         self.state = State::Inviting(Heard::Nothing);
+        let caller_number = shown.number.clone();
         let invite = Command::Invite {
             call: self.identity.id.clone(),
             to: self.remote.number.clone(),
@@ -115,6 +116,7 @@ impl Call {
             EventKind::Invite {
                 number,
                 direction: Direction::Outbound,
+                caller_number,
             },
             fx,
         );
