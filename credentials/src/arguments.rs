@@ -48,6 +48,12 @@ impl Server {
     /// A client of it.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let key = api_key::find(self.api_key_file.as_deref(), &Surroundings::of_process())?;
+        let real = self.api_url.starts_with("https://api.telnyx.");
+        if real && !api_key::is_telnyx_key(&key) {
+            tracing::warn!(
+                "the API key does not begin with KEY as Telnyx's do; is it another secret?"
+            );
+        }
         let local = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
         let http = Http::new(&HttpConfig {
             ca_file: self.ca_file.clone(),
