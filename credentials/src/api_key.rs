@@ -47,6 +47,11 @@ impl Surroundings {
     }
 }
 
+/// Whether a key has the form of the real service's; one of another form is refused there.
+pub fn is_telnyx_key(key: &Secret) -> bool {
+    key.expose().starts_with("KEY")
+}
+
 /// The key: of the file if one is named, else of the environment, else of systemd.
 ///
 /// # Errors
@@ -75,6 +80,17 @@ pub fn find(file: Option<&Path>, around: &Surroundings) -> Result<Secret, KeyFau
 mod tests {
     use super::*;
     use crate::owner_file::replace;
+
+    #[test]
+    fn a_token_or_password_is_no_key_of_the_real_service() {
+        for (text, good) in [
+            ("KEY0123_abc", true),
+            ("eyJhbGci.x.y", false),
+            ("hunter2", false),
+        ] {
+            assert_eq!(is_telnyx_key(&Secret::new(text)), good, "{text}");
+        }
+    }
 
     #[test]
     fn the_file_comes_before_the_variable_and_that_before_systemd() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use offhook_credentials::api::client::{Client, TELNYX};
 use offhook_credentials::api::http::{Http, HttpConfig};
 use offhook_credentials::api_key::{self, Surroundings};
@@ -48,6 +48,12 @@ impl Server {
     /// A client of it.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let key = api_key::find(self.api_key_file.as_deref(), &Surroundings::of_process())?;
+        let real = self.api_url.starts_with("https://api.telnyx.");
+        if real && !api_key::is_telnyx_key(&key) {
+            tracing::warn!(
+                "the API key does not begin with KEY as Telnyx's do; is it another secret?"
+            );
+        }
         let local = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
         let http = Http::new(&HttpConfig {
             ca_file: self.ca_file.clone(),
@@ -81,9 +87,18 @@ pub(crate) enum Connections {
     Create(ConnectionCreate),
     /// List them.
     List {
-        /// Part of the name, at least 3 characters.
+        /// Part of the name.
         #[arg(long, value_name = "TEXT")]
         name: Option<String>,
+        /// Host name that its calls go to.
+        #[arg(long, value_name = "HOST")]
+        fqdn: Option<String>,
+        /// Its outbound voice profile.
+        #[arg(long, value_name = "ID")]
+        voice_profile: Option<String>,
+        /// In this order, or with `-` before it in the other; without it the newest first.
+        #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = ["created_at", "-created_at", "connection_name", "-connection_name", "active", "-active"])]
+        sort: Option<String>,
         /// One JSON object a line.
         #[arg(long)]
         json: bool,
@@ -139,10 +154,24 @@ pub(crate) enum Users {
     Delete(UsersDelete),
     /// Say whether a SIP user name is registered.
     Status {
-        /// gencred...
+        /// gencred..., or what --of asks for.
         #[arg(value_name = "SIP-USERNAME")]
         sip_username: String,
+        /// Whose name it is; with `external` it is the connection's id.
+        #[arg(long, value_enum, default_value_t = StatusOf::User)]
+        of: StatusOf,
     },
+}
+
+/// Whose registration is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusOf {
+    /// A user's.
+    User,
+    /// A connection's own login.
+    Connection,
+    /// A connection's login at another provider.
+    External,
 }
 
 /// Which users to make.
@@ -177,6 +206,9 @@ pub(crate) struct UsersDelete {
     /// The file that `users create` wrote.
     #[arg(long = "in", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// How long lists may not show new users; those that were made last are looked for when that is over.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration_or_zero)]
+    pub(crate) freshness: Duration,
     /// Requests at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,
@@ -287,6 +319,8 @@ mod tests {
         for line in [
             "--api-url https://api.telnyx.eu/v2 connections create --name desk --json",
             "connections list",
+            "connections list --fqdn pbx.example --sort -created_at",
+            "users status 15 --of external",
             "connections show 15 --api-key-file k",
             "connections delete 15",
             "users create --count 1000 --prefix load- --connection 15 --expires 24h --out users.toml",

@@ -96,7 +96,11 @@ pub fn create(
     let expires_at = timestamp::parse(&wanted.expires_at)
         .filter(|at| *at > wall)
         .ok_or_else(|| ProvisionFault::Over(wanted.expires_at.clone()))?;
-    let mut summary = reconcile(client, file)?;
+    // An earlier run may have been ended with a request on its way.
+    if file.is_continued() {
+        client.pause(work.freshness);
+    }
+    let mut summary = reconcile(client, file, work.freshness)?;
 
     let known: BTreeSet<String> = file.content.users.iter().map(|u| u.name.clone()).collect();
     let missing: Vec<usize> = (0..wanted.count)
@@ -109,11 +113,11 @@ pub fn create(
     let one = |number: &usize| -> Result<(), ProvisionFault> {
         let credential = client.create_credential(&NewCredential {
             connection_id: wanted.connection_id.clone(),
-            name: wanted.name(*number),
+            name: wanted.label(&wanted.name(*number)),
             tag: wanted.tag(*number),
             expires_at: Some(expires_at),
         })?;
-        let user = User::new(credential, &wanted)?;
+        let user = User::new(wanted.name(*number), credential, &wanted)?;
         let mut file = shared.lock().unwrap_or_else(PoisonError::into_inner);
         file.add(user)?;
         drop(file);
@@ -132,13 +136,12 @@ pub fn create(
         });
     }
     if summary.made > 0 {
-        let since = client.now();
+        // Until the gateway takes everybody and lists show everybody.
+        client.pause(work.freshness);
         // A request whose answer was lost may have arrived late, after it was looked up.
-        let late = reconcile(client, file)?;
+        let late = reconcile(client, file, work.freshness)?;
         summary.removed += late.removed;
         summary.adopted += late.adopted;
-        let passed = client.now().saturating_sub(since);
-        client.pause(work.freshness.saturating_sub(passed));
     }
     Ok(summary)
 }
@@ -148,7 +151,7 @@ pub fn create(
 /// # Errors
 /// See [`ProvisionFault`]; the same call goes on.
 pub fn delete(client: &Client, file: &OpenUsers, work: Work<'_>) -> Result<usize, ProvisionFault> {
-    let wanted = &file.content.wanted;
+    let began = client.now();
     let mut ids: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
     let users = file.content.users.iter().map(|user| &user.credential_id);
@@ -172,15 +175,26 @@ pub fn delete(client: &Client, file: &OpenUsers, work: Work<'_>) -> Result<usize
     if done < total {
         return Err(ProvisionFault::Stopped { done, of: total });
     }
+    // The run that made them may have been ended with a request on its way, which lists did not show yet.
+    let passed = client.now().saturating_sub(began);
+    client.pause(work.freshness.saturating_sub(passed));
     for late in tagged(client, file)? {
-        tracing::info!(name = late.name, prefix = wanted.prefix, "deleted late");
-        client.delete_credential(&late.id)?;
+        if client.delete_credential(&late.id)? {
+            tracing::info!(name = late.name, "deleted late");
+            there.fetch_add(1, Ordering::Relaxed);
+        }
     }
     Ok(there.into_inner())
 }
 
 /// Compares the file with the server: adopts who is wanted and not written down, deletes who is not wanted.
-fn reconcile(client: &Client, file: &mut OpenUsers) -> Result<Summary, ProvisionFault> {
+///
+/// A list may be behind: who is not in it, but in the file, is asked for by id before being called missing.
+fn reconcile(
+    client: &Client,
+    file: &mut OpenUsers,
+    freshness: Duration,
+) -> Result<Summary, ProvisionFault> {
     let wanted = file.content.wanted.clone();
     let mut summary = Summary::default();
     let names: BTreeSet<String> = (0..wanted.count).map(|n| wanted.name(n)).collect();
@@ -190,22 +204,28 @@ fn reconcile(client: &Client, file: &mut OpenUsers) -> Result<Summary, Provision
     }
     let there = tagged(client, file)?;
     let ids: BTreeSet<&str> = there.iter().map(|there| there.id.as_str()).collect();
-    let mut missing = known.iter().filter(|(_, id)| !ids.contains(id.as_str()));
-    if let Some((first, _)) = missing.next() {
-        return Err(ProvisionFault::Missing {
-            missing: missing.count() + 1,
-            first: first.clone(),
-        });
+    let unlisted: Vec<(&String, &String)> = known
+        .iter()
+        .filter(|(_, id)| !ids.contains(id.as_str()))
+        .collect();
+    for (name, id) in &unlisted {
+        if is_missing(client, id, freshness)? {
+            return Err(ProvisionFault::Missing {
+                missing: unlisted.len(),
+                first: (*name).clone(),
+            });
+        }
     }
     // The oldest first: of two with one name, the older one is kept.
     for credential in there.iter().rev() {
-        match known.get(&credential.name) {
+        let name = wanted.name_of(&credential.name).unwrap_or_default();
+        match known.get(name) {
             Some(id) if *id == credential.id => {}
-            None if names.contains(&credential.name) && !credential.expired => {
+            None if names.contains(name) && !credential.expired => {
                 // A list need not show the password.
                 let whole = client.credential(&credential.id)?;
-                known.insert(whole.name.clone(), whole.id.clone());
-                file.add(User::new(whole, &wanted)?)?;
+                known.insert(name.to_owned(), whole.id.clone());
+                file.add(User::new(name.to_owned(), whole, &wanted)?)?;
                 summary.adopted += 1;
             }
             _ => {
@@ -215,6 +235,20 @@ fn reconcile(client: &Client, file: &mut OpenUsers) -> Result<Summary, Provision
         }
     }
     Ok(summary)
+}
+
+/// Whether a credential is not there, even when it had its time to appear.
+fn is_missing(client: &Client, id: &str, freshness: Duration) -> Result<bool, Error> {
+    let gone = || match client.credential(id) {
+        Ok(_) => Ok(false),
+        Err(error) if error.is_not_found() => Ok(true),
+        Err(error) => Err(error),
+    };
+    if !gone()? {
+        return Ok(false);
+    }
+    client.pause(freshness);
+    gone()
 }
 
 /// Everything at the server with a tag of the file, the newest first.
@@ -227,8 +261,8 @@ fn tagged(client: &Client, file: &OpenUsers) -> Result<Vec<Credential>, Error> {
             connection_id: Some(wanted.connection_id.clone()),
             ..CredentialFilter::default()
         })?;
-        // A filter that the server dropped must not let us delete what is not ours.
-        let ours = |known: &Credential| known.name.starts_with(&wanted.prefix);
+        // A filter that the server dropped must not let us delete what is not ours, be it another file's with this prefix.
+        let ours = |known: &Credential| wanted.name_of(&known.name).is_some();
         all.extend(found.into_iter().filter(ours));
     }
     Ok(all)

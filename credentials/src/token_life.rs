@@ -13,20 +13,31 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+#[derive(Deserialize)]
+struct Claims {
+    exp: Option<f64>,
+    iat: Option<f64>,
+}
+
 /// When the token ends (`exp`); `None` when it is no token or does not say.
 pub fn expires_at(token: &str) -> Option<SystemTime> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: Option<f64>,
-    }
+    let seconds = Duration::try_from_secs_f64(claims(token)?.exp?).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(seconds)
+}
+
+/// How long it was made to live (`exp` less `iat`), whatever the time is; `None` when it does not say.
+pub fn length(token: &str) -> Option<Duration> {
+    let claims = claims(token)?;
+    Duration::try_from_secs_f64(claims.exp? - claims.iat?).ok()
+}
+
+fn claims(token: &str) -> Option<Claims> {
     let mut parts = token.trim().split('.');
     let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
         return None;
     }
-    let claims: Claims = serde_json::from_slice(&BASE64.decode(claims).ok()?).ok()?;
-    let seconds = Duration::try_from_secs_f64(claims.exp?).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(seconds)
+    serde_json::from_slice(&BASE64.decode(claims).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -42,6 +53,11 @@ mod tests {
             end,
             SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_600_800)
         );
+        assert_eq!(
+            length(&token(r#"{"exp":1795600800,"iat":1795600700}"#)),
+            Some(Duration::from_secs(100))
+        );
+        assert_eq!(length(&token(r#"{"exp":5,"iat":6}"#)), None);
         for rubbish in [
             "",
             "a.b",
@@ -58,7 +74,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,200}") {
-            let _ = expires_at(&text);
+            let _ = (expires_at(&text), length(&text));
         }
     }
 }

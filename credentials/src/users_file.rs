@@ -64,7 +64,7 @@ pub struct Wanted {
     pub prefix: String,
     /// When they end.
     pub expires_at: String,
-    /// Drawn for this file: makes its tags its own.
+    /// Drawn for this file: makes its tags and labels its own.
     pub run: String,
 }
 
@@ -72,6 +72,17 @@ impl Wanted {
     /// The name of the user with this number, from 0.
     pub fn name(&self, number: usize) -> String {
         format!("{}{:04}", self.prefix, number + 1)
+    }
+
+    /// What the server is told as the name of this user: nobody else's file uses it, whatever its prefix.
+    pub fn label(&self, name: &str) -> String {
+        format!("{name}.{}", self.run)
+    }
+
+    /// The name of the user whose label this is; `None` when it is not of this file.
+    pub fn name_of<'a>(&self, label: &'a str) -> Option<&'a str> {
+        let name = label.strip_suffix(self.run.as_str())?.strip_suffix('.')?;
+        name.starts_with(&self.prefix).then_some(name)
     }
 
     /// The tag of the user with this number, from 0.
@@ -116,9 +127,9 @@ impl User {
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn new(of: Credential, wanted: &Wanted) -> Result<Self, getrandom::Error> {
+    pub fn new(name: String, of: Credential, wanted: &Wanted) -> Result<Self, getrandom::Error> {
         Ok(Self {
-            name: of.name,
+            name,
             credential_id: of.id,
             sip_username: of.sip_username,
             sip_password: of.sip_password,
@@ -213,6 +224,7 @@ fn parse(text: &str, path: &Path) -> Result<Users, UsersFault> {
 pub struct OpenUsers {
     path: PathBuf,
     file: File,
+    continued: bool,
     /// What it holds.
     pub content: Users,
 }
@@ -231,6 +243,7 @@ impl OpenUsers {
         let mut open = Self {
             path: path.to_owned(),
             file,
+            continued: false,
             content,
         };
         open.lock()?;
@@ -274,8 +287,14 @@ impl OpenUsers {
         Ok(Self {
             path: path.to_owned(),
             file,
+            continued: true,
             content,
         })
+    }
+
+    /// Whether it was begun by an earlier run.
+    pub fn is_continued(&self) -> bool {
+        self.continued
     }
 
     /// Adds a user, who is on the disk when this returns.
@@ -397,6 +416,21 @@ pub(crate) mod tests {
         let error = Users::read(&path).unwrap_err().to_string();
         for word in ["load-0001", "load-0002", "credential_id"] {
             assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn labels_are_known_by_their_file_alone() {
+        let ours = wanted(2);
+        let label = ours.label(&ours.name(0));
+        assert_eq!(ours.name_of(&label), Some("load-0001"));
+        let other = Wanted {
+            run: "cd34".to_owned(),
+            ..wanted(2)
+        };
+        assert_eq!(other.name_of(&label), None);
+        for label in ["load-0001", ".ab12", "other-0001.ab12", "load-0001-ab12"] {
+            assert_eq!(ours.name_of(label), None, "{label}");
         }
     }
 

@@ -71,6 +71,14 @@ fn log(notice: &Notice) {
             tracing::info!(account, call, ?by, cause, reason, remedy, ?talked, "ended");
         }
         EventKind::Quality(_) => tracing::trace!(account, call, "figures"),
+        EventKind::QualityWarning(warning) => {
+            let (problem, value) = (warning.problem.name(), warning.value);
+            if warning.on {
+                tracing::warn!(account, call, problem, value, "bad quality");
+            } else {
+                tracing::info!(account, call, problem, value, "good quality again");
+            }
+        }
         kind => tracing::debug!(account, call, ?kind, "call"),
     }
 }

@@ -33,10 +33,12 @@ login of a socket and count from there.
                            send nothing to a client that came back until it offers new media, or comes back again
   update-media=refuse|bare refuse new media of a client, or answer it without SDP
   list-calls=none          name no calls when their client comes back, though they are offered
+  report-500=N             answer so many call reports with an error
   gateway-state=STATE      answer questions for the gateway's state (Telnyx)
 Faults of the REST API:
   rest-slow=MS             each answer comes so much later
   rest-429=N, rest-500=N   every N-th request fails
+  rest-422=N               every N-th POST is refused
   rest-lost=N              every N-th POST is carried out and not answered
 While it runs, a line on standard input makes something go wrong:
   {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt, cut-frame or lose-row; without user for all

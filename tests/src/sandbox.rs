@@ -87,6 +87,14 @@ impl Sandbox {
         self.order(&json!({ "call": user }));
     }
 
+    /// The same with these codecs alone on offer.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn call_in(&mut self, user: &str, codecs: &[&str]) {
+        self.order(&json!({ "call": user, "codecs": codecs, "sound": "tone" }));
+    }
+
     /// Makes something go wrong: at once, or from now on as a fault plan has it.
     ///
     /// # Panics

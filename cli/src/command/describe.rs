@@ -85,6 +85,16 @@ fn words(event: &Event) -> String {
             None => format!("request failed: {reason}"),
         },
         Event::Quality(quality) => words_of_quality(quality),
+        Event::QualityWarning {
+            problem,
+            on,
+            value,
+            threshold,
+        } => {
+            let state = if *on { "bad" } else { "good again" };
+            let problem = problem.replace('_', " ");
+            format!("quality is {state}: {problem} ({value}, limit {threshold})")
+        }
         Event::Held { on } => if *on { "on hold" } else { "no longer on hold" }.to_owned(),
         Event::Display { number, name } => match name {
             Some(name) => format!("the far end is {name} ({number}) now"),

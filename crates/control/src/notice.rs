@@ -167,6 +167,18 @@ pub enum Event {
     },
     /// Figures of the call, each second.
     Quality(Quality),
+    /// Something about the call's quality is bad, still bad, or good again.
+    QualityWarning {
+        /// `high_rtt`, `high_jitter`, `high_packet_loss`, `low_mos`, `low_local_audio`, `low_inbound_audio` or
+        /// `low_bytes_sent`.
+        problem: String,
+        /// False when it is over.
+        on: bool,
+        /// Of the last second: milliseconds, percent, MOS, mean level (0 to 1) or bytes.
+        value: f64,
+        /// Where it begins.
+        threshold: f64,
+    },
     /// The call is on hold, or no longer.
     Held {
         /// Whether it is.

@@ -189,7 +189,7 @@ impl Default for MediaConfig {
         Self {
             codecs: opus
                 .into_iter()
-                .chain([AudioCodec::Pcmu, AudioCodec::Pcma])
+                .chain([AudioCodec::G722, AudioCodec::Pcmu, AudioCodec::Pcma])
                 .collect(),
             no_media_after: NO_MEDIA_AFTER,
             media_timeout: MEDIA_TIMEOUT,
@@ -217,6 +217,7 @@ pub(crate) fn preferred(codecs: &[AudioCodec]) -> Vec<PreferredCodec> {
     let named = |codec: &AudioCodec| {
         let (mime_type, channels) = match codec {
             AudioCodec::Opus => ("audio/opus", Some(2)),
+            AudioCodec::G722 => ("audio/G722", None),
             AudioCodec::Pcmu => ("audio/PCMU", None),
             AudioCodec::Pcma => ("audio/PCMA", None),
         };

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::ended::Ended;
 use crate::quality::Quality;
+use crate::quality_warning::QualityWarning;
 use crate::request::Header;
 use crate::status::{AccountState, Direction};
 
@@ -109,6 +110,8 @@ pub enum EventKind {
         number: String,
         /// Who invited.
         direction: Direction,
+        /// The number that the callee is to see, where one was given.
+        caller_number: Option<String>,
     },
     /// Where the server says that its media is, for each description that it sends of a call.
     ServerMedia {
@@ -187,6 +190,8 @@ pub enum EventKind {
     },
     /// Figures of the call, each second.
     Quality(Box<Quality>),
+    /// Something about the call's quality is bad, still bad, or good again.
+    QualityWarning(QualityWarning),
     /// The call is on hold, or no longer.
     Held {
         /// Whether it is.

@@ -61,6 +61,7 @@ pub mod ice;
 pub mod output;
 pub mod private_address;
 pub mod quality;
+pub mod quality_warning;
 pub mod request;
 pub mod status;
 pub mod token_source;

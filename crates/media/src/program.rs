@@ -25,6 +25,8 @@ pub struct CallKey(pub u64);
 pub enum AudioCodec {
     /// Opus (RFC 6716, RFC 7587): clock 48 kHz whatever the encoder runs at.
     Opus,
+    /// G.722 at 64 kbit/s (RFC 3551 section 4.5.2, payload type 9): 16,000 samples a second under a clock of 8 kHz.
+    G722,
     /// G.711 mu-law (RFC 3551, payload type 0): clock 8 kHz.
     Pcmu,
     /// G.711 A-law (RFC 3551, payload type 8): clock 8 kHz.
@@ -37,7 +39,7 @@ impl AudioCodec {
     pub const fn clock_rate(self) -> u32 {
         match self {
             Self::Opus => 48_000,
-            Self::Pcmu | Self::Pcma => 8_000,
+            Self::G722 | Self::Pcmu | Self::Pcma => 8_000,
         }
     }
 
@@ -401,6 +403,10 @@ pub struct PlayoutStatistics {
     pub total_audio_energy: f64,
     /// Level of what was last sent: 0 (silence) to 1 (full scale), linear.
     pub source_audio_level: f64,
+    /// Energy of what was sent, in units of full scale squared times seconds.
+    pub source_total_audio_energy: f64,
+    /// What is sent comes from a sound card, so that silence may be a fault.
+    pub source_is_device: bool,
 }
 
 /// What a call does with its audio. The session calls it; it never waits, and does no I/O.

@@ -195,6 +195,7 @@ fn speaking(samples: &[f32]) -> Source {
 fn a_tone_comes_back_as_one_clean_line() {
     for (codec, least) in [
         (AudioCodec::Opus, 30.0),
+        (AudioCodec::G722, 30.0),
         (AudioCodec::Pcmu, 33.0),
         (AudioCodec::Pcma, 33.0),
     ] {
@@ -215,7 +216,7 @@ fn a_tone_comes_back_as_one_clean_line() {
 
 #[test]
 fn speech_is_recognised_through_jitter_and_its_delay_is_short() {
-    for codec in [AudioCodec::Opus, AudioCodec::Pcma] {
+    for codec in [AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcma] {
         let sent = voice(5);
         let mut call = Call::new(codec, speaking(&sent));
         let mut rng = StdRng::seed_from_u64(1);
@@ -266,7 +267,7 @@ fn muting_sends_silence_and_unmuting_sends_sound_again() {
 
 #[test]
 fn digits_go_out_as_events_in_place_of_sound() {
-    for codec in [AudioCodec::Opus, AudioCodec::Pcmu] {
+    for codec in [AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcmu] {
         let mut call = Call::new(codec, Source::tone(440.0));
         call.run(50, |_| Some(1_000));
         call.speaker.command(

@@ -202,7 +202,7 @@ fn packet(program: &mut AudioProgram, packet: &AudioPacket<'_>, now: Instant, ou
 
 #[test]
 fn a_call_in_steady_state_allocates_nothing() {
-    for codec in [AudioCodec::Opus, AudioCodec::Pcma] {
+    for codec in [AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcma] {
         let mut program = AudioProgram::new(
             OpusSettings::default(),
             Source::tone(440.0),

@@ -100,7 +100,7 @@ fn a_browser_gets_its_numbers_mid_and_group_back() {
             && sdp.contains("a=mid:0\r\n")
             && sdp.contains("a=rtcp-mux\r\n")
     );
-    assert!(sdp.contains(" UDP/TLS/RTP/SAVPF 111 0 8 110\r\n"));
+    assert!(sdp.contains(" UDP/TLS/RTP/SAVPF 111 9 0 8 110\r\n"));
     assert!(sdp.contains("a=setup:active\r\n"));
     assert_eq!(
         (agreed.codec.codec, agreed.codec.send_payload_type),
@@ -214,8 +214,8 @@ fn refusals_name_what_is_wrong() {
     assert_eq!(
         refusal("offer-nothing-in-common.sdp"),
         Refusal::NothingInCommon {
-            theirs: "G722/8000, G729/8000, AMR-WB/16000".into(),
-            ours: "opus/48000, PCMU/8000, PCMA/8000".into()
+            theirs: "G723/8000, G729/8000, AMR-WB/16000".into(),
+            ours: "opus/48000, G722/8000, PCMU/8000, PCMA/8000".into()
         }
     );
     assert_eq!(
@@ -319,7 +319,7 @@ fn our_offer_looks_like_a_browsers_or_like_a_media_servers() {
     let browser = offer(&local(Face::BROWSER), &mut Origin::new(1, 1));
     for line in [
         "a=group:BUNDLE 0",
-        "m=audio 40000 UDP/TLS/RTP/SAVPF 111 0 8 110 126",
+        "m=audio 40000 UDP/TLS/RTP/SAVPF 111 9 0 8 110 126",
         "c=IN IP4 198.51.100.7",
         "a=rtpmap:111 opus/48000/2",
         "a=fmtp:111 minptime=10;useinbandfec=1",
@@ -350,7 +350,7 @@ fn our_offer_looks_like_a_browsers_or_like_a_media_servers() {
         assert!(!server.contains(absent), "{absent} in\n{server}");
     }
     for line in [
-        "m=audio 40000 RTP/SAVPF 102 0 8",
+        "m=audio 40000 RTP/SAVPF 102 9 0 8",
         "a=candidate:1 2 udp 2130706430 198.51.100.7 40000 typ host generation 0",
         "a=silenceSupp:off - - - -",
         "a=msid-semantic: WMS stream",

@@ -23,8 +23,8 @@ pub const FRESHNESS: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Most pages of a list: 10,000 pages of 250.
 const MOST_PAGES: u64 = 10_000;
-/// Times that something whose making got no answer is looked up.
-const LOOKS: u32 = 4;
+/// Times that something is asked for whose making gets no answer.
+const MAKINGS: u32 = 4;
 /// What is asked for; the server may give less.
 const PAGE_SIZE: &str = "250";
 
@@ -35,6 +35,7 @@ pub struct Client {
     server: String,
     key: Secret,
     pace: Mutex<Pace>,
+    freshness: Duration,
 }
 
 impl std::fmt::Debug for Client {
@@ -121,7 +122,15 @@ impl Client {
             server,
             key,
             pace: Mutex::new(Pace::default()),
+            freshness: FRESHNESS,
         })
+    }
+
+    /// The same for a server whose lists show what is new after this time, in place of [`FRESHNESS`].
+    #[must_use]
+    pub fn with_freshness(mut self, freshness: Duration) -> Self {
+        self.freshness = freshness;
+        self
     }
 
     /// Host, and port if it is not the usual one.
@@ -156,15 +165,36 @@ impl Client {
                 Err(Failure::Uncertain(why)) => why,
             };
             failures += 1;
-            self.wire.pause(retry::pause(failures, self.wire.chance()));
-            if let Some(made) = look()? {
+            if let Some(made) = self.look_until_settled(&look)? {
                 tracing::info!(what = call.what(), "made without an answer; found");
                 return Ok(made);
             }
-            if failures >= LOOKS {
+            if failures >= MAKINGS {
                 return Err(self.uncertain(call, why));
             }
         }
+    }
+
+    /// Looks for what may have been made just now, for as long as a list may not show it yet.
+    fn look_until_settled<T>(
+        &self,
+        look: impl Fn() -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        let settled = self.wire.now() + self.freshness;
+        for looks in 1.. {
+            let pause = retry::pause(looks, self.wire.chance());
+            let left = settled.saturating_sub(self.wire.now());
+            let last = left <= pause;
+            self.wire
+                .pause(if looks > 1 && last { left } else { pause });
+            if let Some(found) = look()? {
+                return Ok(Some(found));
+            }
+            if last {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     /// Carries a request out, repeated where that is right; the answer has a status of success.

@@ -9,6 +9,8 @@ use crate::api::retry::Repeat;
 use crate::secret::Secret;
 
 const PATH: &str = "credential_connections";
+/// The server's filter takes no fewer characters.
+const SHORTEST_PART: usize = 3;
 
 /// A credential connection as the server has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,8 +53,10 @@ pub struct NewConnection {
 /// Which connections to list.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionFilter {
-    /// Part of the name, of at least 3 characters; case does not matter.
+    /// Part of the name; case does not matter. The server takes no fewer than 3 characters: for those all are asked for.
     pub name_contains: Option<String>,
+    /// A host name that its calls go to.
+    pub fqdn: Option<String>,
     /// Id of its outbound voice profile.
     pub outbound_voice_profile_id: Option<String>,
     /// `created_at`, `connection_name` or `active`, with `-` for the other direction.
@@ -65,8 +69,12 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub fn connections(&self, filter: &ConnectionFilter) -> Result<Vec<Connection>, Error> {
+        let part = filter.name_contains.as_deref().unwrap_or_default();
+        let long_enough = part.chars().count() >= SHORTEST_PART;
+        let contains = filter.name_contains.clone().filter(|_| long_enough);
         let filters: Vec<(&str, &str)> = [
-            ("filter[connection_name][contains]", &filter.name_contains),
+            ("filter[connection_name][contains]", &contains),
+            ("filter[fqdn]", &filter.fqdn),
             (
                 "filter[outbound_voice_profile_id]",
                 &filter.outbound_voice_profile_id,
@@ -76,7 +84,12 @@ impl Client {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))
         .collect();
-        self.all("GET connections", &[PATH], &filters)
+        let mut found: Vec<Connection> = self.all("GET connections", &[PATH], &filters)?;
+        if !long_enough {
+            let part = part.to_lowercase();
+            found.retain(|known| known.connection_name.to_lowercase().contains(&part));
+        }
+        Ok(found)
     }
 
     /// One connection.
@@ -104,8 +117,7 @@ impl Client {
         };
         self.make(&call, || {
             let found = self.connections(&ConnectionFilter {
-                // The filter takes no fewer than 3 characters.
-                name_contains: (wanted.name.chars().count() >= 3).then(|| wanted.name.clone()),
+                name_contains: Some(wanted.name.clone()),
                 ..ConnectionFilter::default()
             })?;
             let fits = |known: &Connection| known.user_name == wanted.user_name;

@@ -1,6 +1,7 @@
 //! Whether somebody is registered, by both calls that tell it.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::api::client::{Call, Client};
 use crate::api::error::Error;
@@ -17,6 +18,9 @@ pub struct ConnectionRegistration {
     /// Where it registered from.
     #[serde(default)]
     pub ip_address: Option<String>,
+    /// And from which port, as the server writes it: a number or text.
+    #[serde(default, deserialize_with = "port")]
+    pub port: Option<u16>,
     /// How it is connected.
     #[serde(default)]
     pub transport: Option<String>,
@@ -42,9 +46,46 @@ pub struct SipRegistration {
     /// The connection's id.
     #[serde(default)]
     pub connection_id: Option<String>,
+    /// And its label.
+    #[serde(default)]
+    pub connection_name: Option<String>,
     /// The last answer to a registration, such as `200 OK`.
     #[serde(default)]
     pub last_registration_response: Option<String>,
+    /// Of a registration that stands.
+    #[serde(default)]
+    pub sip_registration_details: Option<SipRegistrationDetails>,
+}
+
+/// The registration of a name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SipRegistrationDetails {
+    /// Seconds that it lasts.
+    #[serde(default)]
+    pub expires: Option<u64>,
+    /// How it is connected.
+    #[serde(default)]
+    pub transport: Option<String>,
+    /// Where it registered from.
+    #[serde(default)]
+    pub ua_ip: Option<String>,
+    /// And from which port.
+    #[serde(default, deserialize_with = "port")]
+    pub ua_port: Option<u16>,
+    /// When it last changed, as the server writes it.
+    #[serde(default)]
+    pub last_modified: Option<String>,
+}
+
+/// A number, or text that holds one; nothing where it is neither.
+fn port<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Number(number) => number
+            .as_u64()
+            .and_then(|number| u16::try_from(number).ok()),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    })
 }
 
 /// Whose name is asked about.
@@ -55,6 +96,8 @@ pub enum NameOf {
     TelephonyCredential,
     /// The login of a credential connection.
     CredentialConnection,
+    /// Another provider's login of a connection; it is named by the connection's id.
+    UacExternalCredential,
 }
 
 impl Client {
@@ -74,17 +117,18 @@ impl Client {
         reply::bare(&answer.body).map_err(|why| self.unreadable(&call, why))
     }
 
-    /// Whether a name is registered.
+    /// Whether a name is registered; `name` is the connection's id for [`NameOf::UacExternalCredential`].
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn sip_registration(&self, of: NameOf, username: &str) -> Result<SipRegistration, Error> {
-        let kind = match of {
-            NameOf::TelephonyCredential => "telephony_credential",
-            NameOf::CredentialConnection => "sip_credential_connection",
+    pub fn sip_registration(&self, of: NameOf, name: &str) -> Result<SipRegistration, Error> {
+        let (kind, key) = match of {
+            NameOf::TelephonyCredential => ("telephony_credential", "username"),
+            NameOf::CredentialConnection => ("sip_credential_connection", "username"),
+            NameOf::UacExternalCredential => ("uac_external_credential", "connection_id"),
         };
         let call = Call {
-            query: &[("credential_type", kind), ("username", username)],
+            query: &[("credential_type", kind), (key, name)],
             ..Call::new(
                 "GET",
                 "GET sip_registration_status",

@@ -60,7 +60,9 @@ impl Tries {
                     false => Verdict::Done,
                 };
             }
-            Outcome::Reply(reply) => matches!(reply.status, 408 | 409 | 500..) && says(reply),
+            Outcome::Reply(reply) => {
+                says(reply).unwrap_or(matches!(reply.status, 408 | 409 | 500..))
+            }
             Outcome::Fault(fault) => fault.may_pass,
         };
         // A 409 or 4xx was not carried out; a 5xx or a broken connection may have been.
@@ -79,9 +81,9 @@ impl Tries {
     }
 }
 
-/// `x-should-retry: false` forbids it.
-fn says(reply: &HttpReply) -> bool {
-    reply.header("x-should-retry") != Some("false")
+/// `x-should-retry` says whether a request is to be repeated, whatever its status.
+fn says(reply: &HttpReply) -> Option<bool> {
+    reply.header("x-should-retry")?.trim().parse().ok()
 }
 
 /// Doubles with each failure, up to a limit, less up to a quarter.
@@ -123,6 +125,18 @@ mod tests {
             };
             let judged = Tries::default().judge(Outcome::Fault(&fault), Repeat::Looked, 0.0);
             assert_eq!(judged, verdict);
+        }
+    }
+
+    #[test]
+    fn the_server_has_the_last_word_about_repeating() {
+        for (status, says, again) in [(503, "false", false), (400, "true", true)] {
+            let mut reply = reply(status);
+            reply
+                .headers
+                .push(("x-should-retry".to_owned(), says.to_owned()));
+            let judged = Tries::default().judge(Outcome::Reply(&reply), Repeat::Freely, 0.0);
+            assert_eq!(matches!(judged, Verdict::Again(_)), again, "{status}");
         }
     }
 

@@ -130,14 +130,33 @@ fn a_creation_without_an_answer_is_looked_up_and_found() {
 
 #[test]
 fn a_creation_that_did_not_happen_is_asked_for_again() {
+    let empty = || reply(200, &list(&[], 1, 0));
     let answers = vec![
         reply(500, ""),
-        reply(200, &list(&[], 1, 0)),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
         reply(201, &one("b")),
     ];
     let (client, wire) = client(answers);
     assert_eq!(client.create_credential(&wanted()).unwrap().id, "b");
-    assert_eq!(asked(&wire), [POST, LOOK, POST]);
+    assert_eq!(asked(&wire), [POST, LOOK, LOOK, LOOK, LOOK, POST]);
+    assert_eq!(wire.now(), Duration::from_secs(5), "until lists are fresh");
+}
+
+#[test]
+fn a_creation_that_the_list_shows_late_is_not_made_twice() {
+    let (client, wire) = client(vec![
+        lost(),
+        reply(200, &list(&[], 1, 0)),
+        reply(200, &list(&[], 1, 0)),
+        reply(200, &list(&["a"], 1, 1)),
+        reply(200, &one("a")),
+    ]);
+    assert_eq!(client.create_credential(&wanted()).unwrap().id, "a");
+    let asked = asked(&wire);
+    assert_eq!(asked.iter().filter(|line| *line == POST).count(), 1);
 }
 
 #[test]
@@ -147,6 +166,7 @@ fn a_creation_that_stays_unknown_ends_with_a_sentence() {
         answers.extend([lost(), reply(200, &list(&[], 1, 0))]);
     }
     let (client, _) = client(answers);
+    let client = client.with_freshness(Duration::ZERO);
     let error = client.create_credential(&wanted()).unwrap_err();
     assert!(matches!(error, Error::Uncertain { .. }), "{error}");
 }

@@ -29,10 +29,18 @@ struct Login {
 pub(crate) fn run(command: &Connections, client: &Client) -> Result<(), Failure> {
     match command {
         Connections::Create(create) => make(create, client),
-        Connections::List { name, json } => {
+        Connections::List {
+            name,
+            fqdn,
+            voice_profile,
+            sort,
+            json,
+        } => {
             let found = client.connections(&ConnectionFilter {
                 name_contains: name.clone(),
-                ..ConnectionFilter::default()
+                fqdn: fqdn.clone(),
+                outbound_voice_profile_id: voice_profile.clone(),
+                sort: sort.clone(),
             })?;
             for connection in &found {
                 show(connection, *json)?;

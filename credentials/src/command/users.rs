@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use offhook_credentials::api::client::Client;
 use offhook_credentials::api::credential::{Credential, CredentialFilter};
@@ -14,7 +14,7 @@ use offhook_credentials::users_file::{OpenUsers, Wanted};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::arguments::{Server, Users, UsersCreate, UsersDelete, UsersList};
+use crate::arguments::{Server, StatusOf, Users, UsersCreate, UsersDelete, UsersList};
 use crate::command::output;
 use crate::command::progress::Progress;
 use crate::failure::Failure;
@@ -24,8 +24,13 @@ pub(crate) fn run(command: &Users, client: &Client, server: &Server) -> Result<(
         Users::Create(create) => make(create, client, server),
         Users::List(list) => show(list, client),
         Users::Delete(delete) => remove(delete, client),
-        Users::Status { sip_username } => {
-            let found = client.sip_registration(NameOf::TelephonyCredential, sip_username)?;
+        Users::Status { sip_username, of } => {
+            let of = match of {
+                StatusOf::User => NameOf::TelephonyCredential,
+                StatusOf::Connection => NameOf::CredentialConnection,
+                StatusOf::External => NameOf::UacExternalCredential,
+            };
+            let found = client.sip_registration(of, sip_username)?;
             output::line(&found.sip_registration_status)
         }
     }
@@ -95,7 +100,7 @@ fn remove(delete: &UsersDelete, client: &Client) -> Result<(), Failure> {
     let progress = Progress::new("deleted");
     let work = Work {
         parallel: delete.parallel.into(),
-        freshness: Duration::ZERO,
+        freshness: delete.freshness,
         stop: &stop,
         progress: &|done, of| progress.tell(done, of),
     };

@@ -1,18 +1,17 @@
-//! Gets a caller its token: from its slot, or from the API.
+//! Gets a caller its token: from its slot, or from the API, whether the caller waits for it or not.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use offhook_credentials::api::client::Client;
-use offhook_credentials::api::credential::NewCredential;
-use offhook_credentials::api::error::Error;
 use offhook_credentials::secret::Secret;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::serve::answer::Refusal;
-use crate::serve::callers::{Caller, Callers};
+use crate::serve::callers::Callers;
 use crate::serve::metrics::{Metrics, count};
+use crate::serve::mint::{Mint, NoToken};
 use crate::serve::rate::Bucket;
 use crate::serve::slot::{Held, Next, Slot};
 
@@ -20,8 +19,10 @@ use crate::serve::slot::{Held, Next, Slot};
 const UPSTREAM: usize = 16;
 /// A caller waits this long for the API.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What tags of credentials made at the first request begin with.
-const TAG: &str = "offhook-serve-";
+/// Tokens that are fetched for one request.
+const FETCHES: u32 = 2;
+/// Between two tries to renew a token that is still good.
+const RENEW_AGAIN: Duration = Duration::from_secs(10);
 
 /// What the desk is told at its start.
 #[derive(Debug, Clone)]
@@ -40,12 +41,30 @@ pub(super) struct Desk {
     pub(super) callers: Callers,
     pub(super) metrics: Metrics,
     rules: Rules,
-    client: Client,
-    slots: Vec<AsyncMutex<Slot>>,
+    mint: Mint,
+    places: Vec<Mutex<Place>>,
     buckets: Vec<Mutex<Bucket>>,
-    /// Ids of credentials that were made for their callers.
-    made: Vec<Mutex<Option<String>>>,
     upstream: Semaphore,
+}
+
+/// What there is for one caller.
+#[derive(Debug, Default)]
+struct Place {
+    slot: Slot,
+    /// A fetch is on its way; it tells here what came of it.
+    fetching: Option<watch::Receiver<Option<Outcome>>>,
+    /// A renewal failed: not again before this.
+    not_before: Option<Instant>,
+}
+
+/// What came of a fetch; the token is in the slot.
+type Outcome = Result<(), Refusal>;
+
+/// What a caller is to do.
+enum Step {
+    Take(Held),
+    Sleep(Duration),
+    Await(watch::Receiver<Option<Outcome>>),
 }
 
 impl Desk {
@@ -53,16 +72,21 @@ impl Desk {
         let count = callers.all().len();
         let now = Instant::now();
         Arc::new(Self {
+            mint: Mint::new(
+                client,
+                count,
+                rules.create_on.clone(),
+                rules.create_for,
+                rules.freshness,
+            ),
             callers,
             metrics: Metrics::default(),
-            slots: (0..count).map(|_| AsyncMutex::default()).collect(),
+            places: (0..count).map(|_| Mutex::default()).collect(),
             buckets: (0..count)
                 .map(|_| Mutex::new(Bucket::full(rules.per_minute, now)))
                 .collect(),
-            made: (0..count).map(|_| Mutex::default()).collect(),
             upstream: Semaphore::new(UPSTREAM),
             rules,
-            client,
         })
     }
 
@@ -93,26 +117,98 @@ impl Desk {
         }
     }
 
-    /// Requests of one caller wait for each other, so that one fetch serves all of them.
+    /// Requests of one caller share one fetch. It goes on when all of them are gone, and nobody waits for it who can be
+    /// given a token that is still good.
     async fn of_slot(self: &Arc<Self>, caller: usize) -> Result<Held, Refusal> {
-        let slot = self.slots.get(caller).ok_or(Refusal::Unauthorized)?;
-        let mut slot = slot.lock().await;
+        let mut fetches = 0;
         loop {
-            match slot.next(SystemTime::now()) {
-                Next::Give(held) => {
+            match self.step(caller).ok_or(Refusal::Unauthorized)? {
+                Step::Take(held) => {
                     count(&self.metrics.cached);
                     return Ok(held);
                 }
-                Next::Wait(time) => sleep(time).await,
-                Next::Fetch(old) => match (self.fetch(caller).await, old) {
-                    (Ok(token), _) => {
-                        slot.fetched(token, SystemTime::now(), self.rules.freshness);
-                    }
-                    (Err(_), Some(old)) => return Ok(old),
-                    (Err(refusal), None) => return Err(refusal),
-                },
+                Step::Sleep(time) => sleep(time).await,
+                // What was fetched twice was over each time before it could be handed out.
+                Step::Await(_) if fetches >= FETCHES => return Err(Refusal::Upstream),
+                Step::Await(mut outcome) => {
+                    fetches += 1;
+                    let told = outcome.wait_for(Option::is_some).await;
+                    // A fetch that says nothing has panicked.
+                    told.ok()
+                        .and_then(|told| *told)
+                        .unwrap_or(Err(Refusal::Upstream))?;
+                }
             }
         }
+    }
+
+    /// What a caller is to do now; begins a fetch where one is wanted.
+    fn step(self: &Arc<Self>, caller: usize) -> Option<Step> {
+        let mut place = self.place(caller)?;
+        Some(match place.slot.next(SystemTime::now()) {
+            Next::Give(held) => Step::Take(held),
+            Next::Wait(time) => Step::Sleep(time),
+            Next::Fetch(old) => {
+                let barred = place.not_before.is_some_and(|at| Instant::now() < at);
+                match old {
+                    Some(old) if barred => Step::Take(old),
+                    Some(old) => {
+                        self.begin(caller, &mut place);
+                        Step::Take(old)
+                    }
+                    None => Step::Await(self.begin(caller, &mut place)),
+                }
+            }
+        })
+    }
+
+    /// The fetch for a caller, begun unless it is on its way.
+    fn begin(
+        self: &Arc<Self>,
+        caller: usize,
+        place: &mut Place,
+    ) -> watch::Receiver<Option<Outcome>> {
+        if let Some(outcome) = &place.fetching
+            && outcome.has_changed().is_ok()
+        {
+            return outcome.clone();
+        }
+        let (tell, outcome) = watch::channel(None);
+        place.fetching = Some(outcome.clone());
+        let desk = Arc::clone(self);
+        tokio::spawn(async move {
+            let fetched = desk.fetch(caller).await;
+            let outcome = desk.put_away(caller, fetched);
+            tell.send_replace(Some(outcome));
+        });
+        outcome
+    }
+
+    fn put_away(&self, caller: usize, fetched: Result<Secret, Refusal>) -> Outcome {
+        let mut place = self.place(caller).ok_or(Refusal::Unauthorized)?;
+        place.fetching = None;
+        match fetched {
+            Ok(token) => {
+                place
+                    .slot
+                    .fetched(token, SystemTime::now(), self.rules.freshness);
+                place.not_before = None;
+                Ok(())
+            }
+            Err(refusal) => {
+                place.not_before = Some(Instant::now() + RENEW_AGAIN);
+                if refusal == Refusal::NoCredential {
+                    // Its tokens went with it.
+                    place.slot = Slot::default();
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    fn place(&self, caller: usize) -> Option<MutexGuard<'_, Place>> {
+        let place = self.places.get(caller)?;
+        Some(place.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn fetch(self: &Arc<Self>, caller: usize) -> Result<Secret, Refusal> {
@@ -123,7 +219,11 @@ impl Desk {
             .await
             .map_err(|_| Refusal::Upstream)?;
         let desk = Arc::clone(self);
-        let fetched = tokio::task::spawn_blocking(move || desk.fetch_blocking(caller)).await;
+        let fetched = tokio::task::spawn_blocking(move || {
+            let known = desk.callers.all().get(caller)?;
+            Some(desk.mint.token(caller, known, &desk.metrics))
+        })
+        .await;
         drop(permit);
         let name = self
             .callers
@@ -131,88 +231,19 @@ impl Desk {
             .get(caller)
             .map_or("", |caller| &caller.name);
         match fetched {
-            Ok(Ok(token)) => {
+            Ok(Some(Ok(token))) => {
                 count(&self.metrics.minted);
                 Ok(token)
             }
-            Ok(Err(error)) => {
+            Ok(Some(Err(why))) => {
                 count(&self.metrics.upstream_failures);
-                tracing::warn!(caller = name, %error, "no token");
-                Err(match is_gone(&error) {
-                    true => Refusal::NoCredential,
-                    false => Refusal::Upstream,
+                tracing::warn!(caller = name, error = %why, "no token");
+                Err(match why {
+                    NoToken::Gone(_) | NoToken::None => Refusal::NoCredential,
+                    NoToken::Api(_) => Refusal::Upstream,
                 })
             }
-            Err(_) => Err(Refusal::Upstream),
+            Ok(None) | Err(_) => Err(Refusal::Upstream),
         }
-    }
-
-    fn fetch_blocking(&self, index: usize) -> Result<Secret, Error> {
-        let (Some(caller), Some(made)) = (self.callers.all().get(index), self.made.get(index))
-        else {
-            return Err(no_such_caller(&self.client));
-        };
-        if let Some(id) = &caller.credential {
-            return self.client.token(id);
-        }
-        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = &*made {
-            match self.client.token(id) {
-                Err(error) if is_gone(&error) => {
-                    // It is of no use any more, and would stay for ever.
-                    self.client.delete_credential(id)?;
-                    *made = None;
-                }
-                answer => return answer,
-            }
-        }
-        let id = self.make_credential(caller)?;
-        *made = Some(id.clone());
-        self.client.token(&id)
-    }
-
-    /// The live credential of a caller: found where an earlier run of ours made it, else made.
-    fn make_credential(&self, caller: &Caller) -> Result<String, Error> {
-        let tag = format!("{TAG}{}", caller.name);
-        if let Some(known) = self.client.find_credential(&caller.name, &tag)? {
-            return Ok(known.id);
-        }
-        let Some(connection) = &self.rules.create_on else {
-            return Err(no_such_caller(&self.client));
-        };
-        let made = self.client.create_credential(&NewCredential {
-            connection_id: connection.clone(),
-            name: caller.name.clone(),
-            tag,
-            expires_at: Some(SystemTime::now() + self.rules.create_for),
-        })?;
-        count(&self.metrics.made);
-        tracing::info!(
-            caller = caller.name,
-            credential = made.id,
-            "made its credential"
-        );
-        Ok(made.id)
-    }
-}
-
-/// The credential is not there, or has expired for good.
-fn is_gone(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Refused {
-            status: 404 | 422,
-            ..
-        }
-    )
-}
-
-fn no_such_caller(client: &Client) -> Error {
-    Error::Refused {
-        server: client.server().to_owned(),
-        what: "a token for a caller without credential".to_owned(),
-        status: 404,
-        problems: Vec::new(),
-        request_id: None,
     }
 }

@@ -6,6 +6,7 @@ mod desk;
 pub(crate) mod failure;
 mod http;
 mod metrics;
+mod mint;
 mod rate;
 pub(crate) mod run;
 mod slot;

@@ -59,9 +59,12 @@ impl Slot {
 
     /// A new token has come.
     pub(super) fn fetched(&mut self, token: Secret, now: SystemTime, freshness: Duration) {
-        let expires = token_life::expires_at(token.expose())
-            .filter(|end| *end > now)
-            .unwrap_or(now + UNKNOWN_LIFE);
+        let expires = match token_life::expires_at(token.expose()) {
+            Some(end) if end > now => end,
+            // Over as soon as it came: this clock is ahead, or the credential's last moment was caught.
+            Some(_) => now + token_life::length(token.expose()).unwrap_or_default(),
+            None => now + UNKNOWN_LIFE,
+        };
         let life = expires.duration_since(now).unwrap_or_default();
         self.coming = Some(Held {
             token,
@@ -95,6 +98,26 @@ mod tests {
             Next::Give(held) => held.token,
             other @ (Next::Fetch(_) | Next::Wait(_)) => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_token_that_is_over_when_it_comes_is_kept_for_its_length_alone() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        let mut slot = Slot::default();
+        let made = |iat: u64, exp: u64| {
+            let claims = BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{{"iat":{iat},"exp":{exp}}}"#));
+            Secret::new(format!("e30.{claims}.c2ln"))
+        };
+        slot.fetched(made(1_999_999_999, 2_000_000_000), now, Duration::ZERO);
+        let at = |ms| now + Duration::from_millis(ms);
+        assert!(matches!(slot.next(at(100)), Next::Give(_)));
+        assert!(matches!(slot.next(at(1000)), Next::Fetch(None)));
+        // Our clock is an hour ahead of the issuer's.
+        slot.fetched(made(1_999_996_400, 1_999_999_400), now, Duration::ZERO);
+        assert!(matches!(slot.next(at(1_000_000)), Next::Give(_)));
+        slot = Slot::default();
+        slot.fetched(made(2_000_000_000, 2_000_000_000), now, Duration::ZERO);
+        assert!(matches!(slot.next(now), Next::Fetch(None)));
     }
 
     #[test]

@@ -230,13 +230,14 @@ fn real_time(priority: Option<&Spanned<i64>>) -> Result<Option<u8>, (Option<usiz
 pub(crate) fn codec(text: &Text) -> Result<AudioCodec, (Option<usize>, Fault)> {
     match text.get_ref().to_ascii_lowercase().as_str() {
         "opus" => Ok(AudioCodec::Opus),
+        "g722" => Ok(AudioCodec::G722),
         "pcmu" => Ok(AudioCodec::Pcmu),
         "pcma" => Ok(AudioCodec::Pcma),
         _ => Err(choice(
             "codecs",
             text,
-            &["opus", "pcmu", "pcma"],
-            "\"opus\", \"pcmu\" and \"pcma\", best first",
+            &["opus", "g722", "pcmu", "pcma"],
+            "\"opus\", \"g722\", \"pcmu\" and \"pcma\", best first",
         )),
     }
 }

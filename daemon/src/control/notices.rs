@@ -78,6 +78,7 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::Invite {
             number,
             direction: who,
+            ..
         } => wire::Event::Invite {
             number: number.clone(),
             direction: direction(*who),
@@ -125,6 +126,12 @@ fn kind(kind: &EventKind) -> wire::Event {
             remedy: remedy.clone(),
         },
         EventKind::Quality(figures) => wire::Event::Quality(quality(figures)),
+        EventKind::QualityWarning(warning) => wire::Event::QualityWarning {
+            problem: warning.problem.name().to_owned(),
+            on: warning.on,
+            value: (warning.value * 10_000.0).round() / 10_000.0,
+            threshold: warning.problem.threshold(),
+        },
         EventKind::Held { on } => wire::Event::Held { on: *on },
         EventKind::Display { number, name } => wire::Event::Display {
             number: number.clone(),

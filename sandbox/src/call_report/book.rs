@@ -20,12 +20,14 @@ pub(crate) struct Book {
 #[derive(Debug)]
 struct Entry {
     user: String,
+    /// The `voice_sdk_id` of the socket that was given the id.
+    instance: Option<String>,
     reports: u32,
 }
 
 impl Book {
     /// This id was given to a user.
-    pub(crate) fn give(&mut self, id: String, user: &str) {
+    pub(crate) fn give(&mut self, id: String, user: &str, instance: Option<String>) {
         if self.ages.len() >= MAX_IDS
             && let Some(oldest) = self.ages.pop_front()
         {
@@ -33,10 +35,16 @@ impl Book {
         }
         let entry = Entry {
             user: user.to_owned(),
+            instance,
             reports: 0,
         };
         self.ages.push_back(id.clone());
         self.entries.insert(id, entry);
+    }
+
+    /// Who was given an id.
+    pub(crate) fn user(&self, id: &str) -> Option<&str> {
+        self.entries.get(id).map(|entry| entry.user.as_str())
     }
 
     /// Takes a report; says the status to answer with.
@@ -57,11 +65,17 @@ impl Book {
             return 400;
         }
         entry.reports = entry.reports.saturating_add(1);
+        let instance = match &report.instance {
+            None => "none",
+            named if *named == entry.instance => "ours",
+            Some(_) => "another",
+        };
         let intervals = report.body["stats"].as_array().map_or(0, Vec::len);
         tracing::info!(
             user = entry.user,
             call = report.call,
             intervals,
+            instance,
             reports = entry.reports,
             "call report"
         );
@@ -77,10 +91,11 @@ mod tests {
     #[test]
     fn only_ids_that_were_given_are_taken_and_counted() {
         let mut book = Book::default();
-        book.give("r-1".to_owned(), "demo-1");
+        book.give("r-1".to_owned(), "demo-1", None);
         let report = |id: &str, call: &str| Report {
             id: id.to_owned(),
             call: call.to_owned(),
+            instance: None,
             body: json!({"summary": {"callId": "c-1"}, "stats": [{}]}),
         };
         assert_eq!(book.take(&report("r-1", "c-1")), 200);
@@ -94,7 +109,7 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut book = Book::default();
         for number in 0..=MAX_IDS {
-            book.give(number.to_string(), "demo-1");
+            book.give(number.to_string(), "demo-1", None);
         }
         assert_eq!(book.entries.len(), MAX_IDS);
         assert!(!book.entries.contains_key("0"));

@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) id: String,
     /// The call that it is about.
     pub(crate) call: String,
+    /// The instance of the gateway that the client says it spoke with.
+    pub(crate) instance: Option<String>,
     /// Its text, read as JSON.
     pub(crate) body: Value,
 }
@@ -84,6 +86,7 @@ pub(crate) fn read(bytes: &[u8]) -> Post {
     Post::Report(Report {
         id: field("x-call-report-id").unwrap_or_default().to_owned(),
         call: field("x-call-id").unwrap_or_default().to_owned(),
+        instance: field("x-voice-sdk-id").map(str::to_owned),
         body,
     })
 }
@@ -98,6 +101,7 @@ pub(crate) fn answer(status: u16) -> Vec<u8> {
         405 => "Method Not Allowed",
         411 => "Length Required",
         413 => "Content Too Large",
+        500 => "Internal Server Error",
         _ => "",
     };
     let length = if status == 204 {

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, Read};
 
+use offhook_media::program::AudioCodec;
+use offhook_media::sdp::codec::{ALL, encoding_name, list};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -30,6 +32,8 @@ enum NotUnderstood {
     Json(#[from] serde_json::Error),
     #[error("{0}")]
     Fault(String),
+    #[error("{name:?} is no codec; there are {known}")]
+    Codec { name: String, known: String },
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +66,8 @@ struct CallLine {
     /// What the user hears.
     #[serde(default)]
     sound: LineSound,
+    /// What the user is offered, best first, by the names of SDP; without it all.
+    codecs: Option<Vec<String>>,
     /// Nothing to be heard, whatever `sound` says.
     #[serde(default)]
     mute: bool,
@@ -132,8 +138,27 @@ fn parse(line: &[u8]) -> Result<Told, NotUnderstood> {
     };
     Ok(Told::Call {
         user: line.call,
-        call: OwnCall { caller, sound },
+        call: OwnCall {
+            caller,
+            sound,
+            codecs: match line.codecs {
+                None => ALL.to_vec(),
+                Some(names) => names
+                    .iter()
+                    .map(|name| codec(name))
+                    .collect::<Result<_, _>>()?,
+            },
+        },
     })
+}
+
+fn codec(name: &str) -> Result<AudioCodec, NotUnderstood> {
+    let mut all = ALL.into_iter();
+    all.find(|codec| encoding_name(*codec).eq_ignore_ascii_case(name))
+        .ok_or_else(|| NotUnderstood::Codec {
+            name: name.to_owned(),
+            known: list(&ALL),
+        })
 }
 
 #[cfg(test)]
@@ -158,7 +183,9 @@ mod tests {
         let (_, own) = call(r#"{"call":"demo-2","number":"77","sound":"tone"}"#);
         assert_eq!((own.caller.number.as_str(), own.sound), ("77", Sound::Tone));
         let (_, own) = call(r#"{"call":"demo-2","mute":true}"#);
-        assert_eq!(own.sound, Sound::Silence);
+        assert_eq!((own.sound, own.codecs.len()), (Sound::Silence, ALL.len()));
+        let (_, own) = call(r#"{"call":"demo-2","codecs":["g722","PCMA"]}"#);
+        assert_eq!(own.codecs, [AudioCodec::G722, AudioCodec::Pcma]);
     }
 
     #[test]
@@ -196,6 +223,7 @@ mod tests {
             (r#"{"fault":"stall=x"}"#, "stall=MS"),
             (r#"{"fault":"drop","call":"demo-1"}"#, "unknown field"),
             (r#"{"state":"GONE"}"#, "FAIL_WAIT"),
+            (r#"{"call":"demo-1","codecs":["speex"]}"#, "G722"),
         ] {
             let error = parse(wrong.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(named), "{wrong}: {error}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The names, for messages.
 pub(super) const NAMES: &str = "drop-after=SECONDS, drop-after-messages=N, silent-after=SECONDS, deaf-after=SECONDS, \
      punt-after=SECONDS, cut-frame=N, stall=MS, refuse-login=CODE, attach-late=MS|never, forget-calls=all|one, \
-     list-calls=none, attach-silent=update|socket, update-media=refuse|bare, gateway-state=STATE";
+     list-calls=none, attach-silent=update|socket, update-media=refuse|bare, gateway-state=STATE, report-500=N";
 
 /// Every state that a gateway of Telnyx is known to tell.
 pub(crate) const STATES: [&str; 12] = [
@@ -62,6 +62,8 @@ pub(crate) enum GatewayFault {
     UpdateMedia(NoUpdate),
     /// `list-calls=none`: `clientReady` names none of them, though they are offered.
     ListNone,
+    /// `report-500=N`: so many call reports are answered with an error.
+    ReportFails,
     /// `gateway-state=STATE`: the answer to a question for the gateway's state.
     State(State),
 }
@@ -165,6 +167,8 @@ impl Wish {
         let fault = GatewayFault::read(name, value)?;
         Some(fault.and_then(|fault| {
             let left = match times {
+                // Its value is its number of times.
+                None if fault == GatewayFault::ReportFails => value.parse().ok(),
                 Some(times) => Some(times.parse().map_err(|_| {
                     format!("{times:?} is no number of times: write {name}={value}:TIMES")
                 })?),
@@ -190,9 +194,9 @@ impl GatewayFault {
                 .map_err(|_| format!("{name} wants milliseconds: write {name}=MS"))
         };
         let count = || {
-            value.parse::<NonZeroU32>().map_err(|_| {
-                format!("{name} wants the number of a message, from 1: write {name}=N")
-            })
+            value
+                .parse::<NonZeroU32>()
+                .map_err(|_| format!("{name} wants a number, from 1: write {name}=N"))
         };
         Some(match name {
             "drop-after" => after(Mishap::Drop),
@@ -225,6 +229,7 @@ impl GatewayFault {
             },
             "list-calls" if value == "none" => Ok(Self::ListNone),
             "list-calls" => Err("list-calls wants \"none\"".to_owned()),
+            "report-500" => count().map(|_| Self::ReportFails),
             "gateway-state" => value.parse().map(Self::State),
             _ => return None,
         })
@@ -284,6 +289,7 @@ impl Wishes {
             | GatewayFault::AttachSilent(_)
             | GatewayFault::UpdateMedia(_)
             | GatewayFault::ListNone
+            | GatewayFault::ReportFails
             | GatewayFault::State(_) => false,
         });
         concerning

@@ -15,6 +15,8 @@ pub(crate) enum RestFault {
     TooMany(NonZeroU32),
     /// `rest-500=N`: every N-th request fails with an empty body and is not carried out.
     Failure(NonZeroU32),
+    /// `rest-422=N`: every N-th POST is refused, though nothing is wrong with it.
+    Refused(NonZeroU32),
     /// `rest-lost=N`: every N-th POST is carried out, and its connection cut instead of an answer.
     Lost(NonZeroU32),
 }
@@ -28,6 +30,8 @@ pub(crate) struct RestFaults {
     pub(crate) too_many: Option<NonZeroU32>,
     /// Every which request fails.
     pub(crate) failure: Option<NonZeroU32>,
+    /// Every which POST is refused.
+    pub(crate) refused: Option<NonZeroU32>,
     /// Every which POST is carried out without an answer.
     pub(crate) lost: Option<NonZeroU32>,
 }
@@ -46,6 +50,7 @@ impl RestFault {
             "rest-slow" => number().map(|ms| Self::Slow(Duration::from_millis(ms.into()))),
             "rest-429" => every().map(Self::TooMany),
             "rest-500" => every().map(Self::Failure),
+            "rest-422" => every().map(Self::Refused),
             "rest-lost" => every().map(Self::Lost),
             _ => return None,
         })
@@ -59,6 +64,7 @@ impl RestFaults {
             RestFault::Slow(time) => self.slow = time,
             RestFault::TooMany(every) => self.too_many = Some(every),
             RestFault::Failure(every) => self.failure = Some(every),
+            RestFault::Refused(every) => self.refused = Some(every),
             RestFault::Lost(every) => self.lost = Some(every),
         }
     }

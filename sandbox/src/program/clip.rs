@@ -9,6 +9,7 @@ use offhook_media::graph::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 use offhook_media::graph::resampler::{Resampler, UnsupportedRate};
 use offhook_media::graph::tone::Tone;
 use offhook_media::program::{AudioCodec, MAX_PAYLOAD};
+use offhook_media::sdp::codec::ALL;
 
 /// The announcement; its origin stands in `assets/README.md`.
 const SPEECH: &[u8] = include_bytes!("../../assets/speech.wav");
@@ -33,6 +34,7 @@ pub(crate) struct Clip {
 #[derive(Debug, Clone)]
 pub(crate) struct Recording {
     opus: Arc<Clip>,
+    g722: Arc<Clip>,
     pcmu: Arc<Clip>,
     pcma: Arc<Clip>,
 }
@@ -85,6 +87,7 @@ impl Recording {
     pub(crate) fn clip(&self, codec: AudioCodec) -> &Arc<Clip> {
         match codec {
             AudioCodec::Opus => &self.opus,
+            AudioCodec::G722 => &self.g722,
             AudioCodec::Pcmu => &self.pcmu,
             AudioCodec::Pcma => &self.pcma,
         }
@@ -120,12 +123,13 @@ enum Before {
 }
 
 fn record(frames: &[Frame], before: Before) -> Result<Recording, ClipError> {
-    // Three codecs, three threads: whoever starts the sandbox waits for this.
+    // A thread a codec: whoever starts the sandbox waits for this.
     std::thread::scope(|scope| {
-        let [opus, pcmu, pcma] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma]
-            .map(|codec| scope.spawn(move || encode(codec, frames, before)));
+        let [opus, g722, pcmu, pcma] =
+            ALL.map(|codec| scope.spawn(move || encode(codec, frames, before)));
         Ok(Recording {
             opus: Arc::new(opus.join().map_err(|_| ClipError::Thread)??),
+            g722: Arc::new(g722.join().map_err(|_| ClipError::Thread)??),
             pcmu: Arc::new(pcmu.join().map_err(|_| ClipError::Thread)??),
             pcma: Arc::new(pcma.join().map_err(|_| ClipError::Thread)??),
         })
@@ -203,7 +207,7 @@ mod tests {
     fn every_sound_has_payloads_in_every_codec() {
         let clips = Clips::encode().unwrap();
         for recording in [&clips.tone, &clips.speech, &clips.silence] {
-            for codec in [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma] {
+            for codec in ALL {
                 let clip = recording.clip(codec);
                 assert!(clip.round.iter().all(|payload| !payload.is_empty()));
             }

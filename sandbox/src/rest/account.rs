@@ -73,6 +73,7 @@ pub(crate) struct Account {
     serial: u64,
     pub(super) served: u32,
     pub(super) posts: u32,
+    pub(super) refusable: u32,
 }
 
 impl std::fmt::Debug for Account {
@@ -112,6 +113,7 @@ impl Account {
             serial: 0,
             served: 0,
             posts: 0,
+            refusable: 0,
         }
     }
 

@@ -52,6 +52,8 @@ impl Account {
             refused
         } else if hits(faults.failure, self.served) {
             Response::empty(500)
+        } else if self.is_refused(request) {
+            refusal::unprocessable("10027", "/", "not now")
         } else {
             self.serve(request, resource, registrations, wall)
         };
@@ -106,6 +108,15 @@ impl Account {
             (Resource::SipStatus, "GET") => self.sip_status(request, registrations),
             _ => refusal::method_not_allowed(),
         }
+    }
+
+    /// Counts POSTs from the moment that some are to be refused.
+    fn is_refused(&mut self, request: &Request) -> bool {
+        if self.settings.faults.refused.is_none() || request.method != "POST" {
+            return false;
+        }
+        self.refusable = self.refusable.wrapping_add(1);
+        hits(self.settings.faults.refused, self.refusable)
     }
 
     fn rights(&self, authorization: Option<&str>) -> Option<Rights> {

@@ -25,13 +25,15 @@ const RESOURCE_PREFIX: &str = "connection:";
 
 impl Account {
     pub(super) fn list_credentials(&self, request: &Request, wall: SystemTime) -> Response {
-        let page = match Page::read(request, PAGE, self.settings.choices.cap_page_size) {
+        let choices = self.settings.choices;
+        let page = match Page::read(request, PAGE, choices.cap_page_size) {
             Ok(page) => page,
             Err(refused) => return refused,
         };
         let [name, tag, status, sip_username, resource] =
             ["name", "tag", "status", "sip_username", "resource_id"]
-                .map(|name| request.parameter(&format!("filter[{name}]")));
+                .map(|name| request.parameter(&format!("filter[{name}]")))
+                .map(|filter| filter.filter(|_| !choices.filters_dropped));
         let same = |filter: Option<&str>, value: &str| filter.is_none_or(|text| text == value);
         let found: Vec<Value> = self
             .credentials
@@ -43,7 +45,8 @@ impl Account {
                 } else {
                     "active"
                 };
-                same(name, &known.name)
+                known.created + choices.list_lag <= wall
+                    && same(name, &known.name)
                     && tag.is_none_or(|tag| known.tag.as_deref() == Some(tag))
                     && same(status, state)
                     && same(sip_username, &known.sip_username)

@@ -87,6 +87,8 @@ pub(super) static CONNECTION: &[Field] = &[
         Rule::OneOf(&["inbound", "outbound", "both", "disabled"]),
         "\"disabled\"",
     ),
+    field("noise_suppression_details", Rule::Object(DENOISER), "{}"),
+    field("conversation_persistence", Rule::Bool, "false"),
     field("webhook_event_url", Rule::OrNull(&Rule::Url), "null"),
     field(
         "webhook_event_failover_url",
@@ -122,6 +124,15 @@ static RTCP: &[Field] = &[
     field("port", Rule::OneOf(&["rtp+1", "rtcp-mux"]), "\"rtp+1\""),
     field("capture_enabled", Rule::Bool, "false"),
     field("report_frequency_secs", Rule::Number(5, 3000), "5"),
+];
+
+static DENOISER: &[Field] = &[
+    field("engine", Rule::Text(1, 64), "\"denoiser\""),
+    field(
+        "attenuation_limit",
+        Rule::OrNull(&Rule::Number(0, 100)),
+        "null",
+    ),
 ];
 
 static JITTER_BUFFER: &[Field] = &[

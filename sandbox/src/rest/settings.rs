@@ -87,6 +87,10 @@ pub(crate) struct Choices {
     pub(crate) expired_status: u16,
     /// `token-material`: the endpoint is there (`on`) or not (`off`).
     pub(crate) token_material: bool,
+    /// `list-lag`: milliseconds for which lists do not show a new credential.
+    pub(crate) list_lag: Duration,
+    /// `filters`: those of a list of credentials are applied (`apply`) or passed over without a word (`drop`).
+    pub(crate) filters_dropped: bool,
     /// `retry-after`: 429 carries the header (`on`) or not (`off`), as seen.
     pub(crate) retry_after: bool,
 }
@@ -101,6 +105,8 @@ impl Default for Choices {
             tag_limit: TAG_LIMIT,
             expired_status: 422,
             token_material: true,
+            list_lag: Duration::ZERO,
+            filters_dropped: false,
             retry_after: false,
         }
     }
@@ -152,6 +158,8 @@ impl Choices {
                 }
             }
             "token-material" => self.token_material = one_of("on", "off")?,
+            "list-lag" => self.list_lag = Duration::from_millis(value.parse().map_err(number)?),
+            "filters" => self.filters_dropped = one_of("drop", "apply")?,
             "retry-after" => self.retry_after = one_of("on", "off")?,
             other => return Err(format!("there is no choice {other:?}")),
         }

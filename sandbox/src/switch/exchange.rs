@@ -48,6 +48,8 @@ pub(crate) struct OwnCall {
     pub(crate) caller: Party,
     /// What the client hears once it answers.
     pub(crate) sound: Sound,
+    /// What it is offered, best first.
+    pub(crate) codecs: Vec<AudioCodec>,
 }
 
 /// Whether and how a client wants a call held.
@@ -149,8 +151,7 @@ impl Exchange {
     /// The sandbox calls a user; says how many clients ring.
     pub(crate) fn call_user(&mut self, user: &str, call: &OwnCall) -> usize {
         let clients = self.clients_of(user);
-        let codecs = vec![AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
-        self.ring(user, &clients, &call.caller, &codecs, call.sound, None);
+        self.ring(user, &clients, &call.caller, &call.codecs, call.sound, None);
         clients.len()
     }
 

@@ -26,10 +26,11 @@ pub(crate) fn codecs(offer: &str) -> Vec<AudioCodec> {
             .iter()
             .find(|(number, _)| *number == payload_type)
             .map(|(_, codec)| *codec);
-        // RFC 3551 section 6: these two need no rtpmap.
+        // RFC 3551 section 6: these need no rtpmap.
         let codec = mapped.or(match payload_type {
             "0" => Some(AudioCodec::Pcmu),
             "8" => Some(AudioCodec::Pcma),
+            "9" => Some(AudioCodec::G722),
             _ => None,
         });
         if let Some(codec) = codec.filter(|codec| !found.contains(codec)) {
@@ -58,7 +59,12 @@ mod tests {
             a=rtpmap:9 G722/8000\r\na=rtpmap:126 telephone-event/8000\r\nm=video 9 X 0\r\n";
         assert_eq!(
             codecs(offer),
-            [AudioCodec::Pcma, AudioCodec::Opus, AudioCodec::Pcmu]
+            [
+                AudioCodec::Pcma,
+                AudioCodec::Opus,
+                AudioCodec::G722,
+                AudioCodec::Pcmu
+            ]
         );
         assert_eq!(codecs("m=video 9 X 0\r\n"), []);
         assert_eq!(codecs(""), []);

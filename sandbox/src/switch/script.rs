@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use offhook_media::sdp::codec::ALL;
+
 use crate::numbers::Step;
 use crate::switch::exchange::{Exchange, OwnCall};
 use crate::switch::leg::{Leg, LegEvent, LegId, Party, State, Then};
@@ -49,6 +51,7 @@ impl Exchange {
                             sound: Sound::Echo {
                                 delay: std::time::Duration::ZERO,
                             },
+                            codecs: ALL.to_vec(),
                         };
                         self.call_back(&user, call, now + after);
                     }

@@ -114,7 +114,10 @@ impl Gateway {
         let fresh = self.uuid();
         let known = self.sessions.get_mut(&session)?;
         if known.call_report_id.is_none() {
-            self.call_reports.give(fresh.clone(), known.identity.name());
+            let socket = known.socket.and_then(|socket| self.sockets.get(&socket));
+            let instance = socket.map(|socket| socket.voice_sdk_id.clone());
+            self.call_reports
+                .give(fresh.clone(), known.identity.name(), instance);
             known.call_report_id = Some(fresh);
         }
         known.call_report_id.clone()

@@ -16,7 +16,7 @@ use crate::assistant::stand_in::Assistants;
 use crate::call_report::book::Book;
 use crate::call_report::post::Report;
 use crate::face::{FREESWITCH, Face, TELNYX};
-use crate::fault::gateway::Wishes;
+use crate::fault::gateway::{GatewayFault, Wishes};
 use crate::fault::order::Order;
 use crate::limits::Limits;
 use crate::rest::account::Account;
@@ -201,6 +201,11 @@ impl Gateway {
 
     /// Takes a call report; says the HTTP status to answer with.
     pub(crate) fn call_report(&mut self, report: &Report) -> u16 {
+        let user = self.call_reports.user(&report.id).unwrap_or_default();
+        let fails = |fault| (fault == GatewayFault::ReportFails).then_some(());
+        if self.wishes.take(user, fails).is_some() {
+            return 500;
+        }
         self.call_reports.take(report)
     }
 

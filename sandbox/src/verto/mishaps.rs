@@ -90,6 +90,7 @@ impl Gateway {
                 | GatewayFault::AttachSilent(_)
                 | GatewayFault::UpdateMedia(_)
                 | GatewayFault::ListNone
+                | GatewayFault::ReportFails
                 | GatewayFault::State(_) => {}
             }
         }

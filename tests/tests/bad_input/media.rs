@@ -145,8 +145,8 @@ fn an_answer_without_a_codec_in_common_names_both_lists() {
             _ if line.starts_with("m=audio ") => {
                 let head: Vec<&str> = line.split(' ').take(3).collect();
                 vec![
-                    format!("{} 9 107", head.join(" ")),
-                    "a=rtpmap:9 G722/8000".to_owned(),
+                    format!("{} 18 107", head.join(" ")),
+                    "a=rtpmap:18 G729/8000".to_owned(),
                     "a=rtpmap:107 iLBC/8000".to_owned(),
                 ]
             }
@@ -157,7 +157,7 @@ fn an_answer_without_a_codec_in_common_names_both_lists() {
         let ended = scene.control.wait_ended(&call, PATIENCE);
         says(
             &ended,
-            &["no codec in common", "G722", "iLBC", "opus", "enable one"],
+            &["no codec in common", "G729", "iLBC", "opus", "enable one"],
         );
         scene.only_the_good_call_is_left();
     }

@@ -1,4 +1,5 @@
 //! Calls through the daemon and the sandbox: what each number does.
 
+mod codecs;
 mod numbers;
 mod reports;

@@ -182,3 +182,20 @@ fn a_caller_hears_the_far_end_ring_where_the_server_sends_no_tone() {
         );
     }
 }
+
+#[test]
+fn silence_in_the_far_ends_packets_is_told_while_it_lasts() {
+    let sandbox = Sandbox::start(&["--mute-return"]);
+    let daemon = Config::new()
+        .account("kiosk", "telnyx", &sandbox.ready.verto, "demo-1", "sandbox")
+        .launch();
+    let mut control = daemon.ready();
+    let call = control.call("9196");
+    saw(
+        &mut control,
+        "a warning",
+        |event| matches!(event, Event::QualityWarning { problem, on: true, .. } if problem == "low_inbound_audio"),
+    );
+    control.hangup(&call);
+    control.wait_ended(&call, PATIENCE);
+}

@@ -44,3 +44,23 @@ fn a_call_is_reported_at_its_end_where_the_account_wants_it() {
             .contains("call report user=\"demo-1\"")
     );
 }
+
+#[test]
+fn a_report_is_posted_again_until_it_is_taken_and_names_the_instance() {
+    let mut sandbox = Sandbox::start(&["--fault", "report-500=3@demo-1"]);
+    let config = Config::new();
+    let password = config.secret("password", "sandbox");
+    let login = format!("login = \"demo-1\"\npassword_file = {password:?}\ncall_reports = true\n");
+    let daemon = config
+        .account_with("kiosk", "telnyx", &sandbox.ready.verto, &login)
+        .launch();
+    let mut control = daemon.ready();
+    let call = control.call("9185");
+    control.wait_ended(&call, PATIENCE);
+    // Three repeats, after 0.5, 1 and 2 s.
+    let log = sandbox.program.wait_for_stderr("reports=1", PATIENCE);
+    assert_eq!(log.matches("fault=ReportFails").count(), 3, "{log}");
+    let report = log.lines().find(|line| line.contains("reports=1"));
+    let report = report.expect("it is there");
+    assert!(report.contains("instance=\"ours\""), "{report}");
+}

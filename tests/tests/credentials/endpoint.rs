@@ -5,42 +5,15 @@ use std::process::Command;
 use std::sync::Arc;
 
 use offhook_credentials::token_life;
-use offhook_tests::program::Program;
 use offhook_tests::skip;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
-use crate::http::{Reply, ask, plain};
+use crate::http::{ask, plain};
+use crate::served::Endpoint;
 use crate::world::{LIMIT, World};
-
-struct Endpoint {
-    program: Program,
-    address: String,
-}
-
-impl Endpoint {
-    fn start(world: &World, line: &str) -> Self {
-        let mut program = world.start(&format!("serve --listen 127.0.0.1:0 {line}"));
-        let ready: Value = serde_json::from_str(&program.line(LIMIT)).expect("its ready line");
-        let url = ready["token_url"].as_str().expect("its URL");
-        let address = url.split('/').nth(2).expect("HOST:PORT").to_owned();
-        Self { program, address }
-    }
-
-    fn token(&self, secret: &str) -> Reply {
-        let bearer = format!("Bearer {secret}");
-        plain(&self.address, "POST /token", &[("authorization", &bearer)])
-    }
-
-    fn figure(&self, name: &str) -> u64 {
-        let text = plain(&self.address, "GET /metrics", &[]).body;
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let value = line.unwrap_or_else(|| panic!("no {name} in {text}"));
-        value.trim().parse().expect("a number")
-    }
-}
 
 /// A claim of a token.
 fn claim(token: &str, name: &str) -> Value {

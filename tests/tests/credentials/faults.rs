@@ -16,7 +16,7 @@ fn slow_refusing_and_failing_answers_are_lived_with() {
     ]);
     world.succeed(&world.create(30, ""));
     world.agree(30);
-    world.succeed("users delete --in users.toml");
+    world.succeed("users delete --in users.toml --freshness 0s");
     assert_eq!(world.credentials().len(), 0);
 }
 

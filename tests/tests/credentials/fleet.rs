@@ -90,6 +90,6 @@ fn users_log_in_through_serve_call_each_other_and_leave_nothing() {
     drop(daemon);
     drop(endpoint);
 
-    world.succeed("users delete --in users.toml");
+    world.succeed("users delete --in users.toml --freshness 0s");
     assert_eq!(world.credentials().len(), 0);
 }

@@ -32,7 +32,8 @@ fn users_are_made_listed_and_deleted_until_none_is_left() {
     let user = &users.users[0];
     let password = user.sip_password.as_ref().expect("a password");
     assert!(!listed.contains(password.expose()));
-    let one = world.succeed(&format!("users list --name {}", user.name));
+    let label = users.wanted.label(&user.name);
+    let one = world.succeed(&format!("users list --name {label}"));
     assert!(
         one.contains(&user.sip_username) && one.lines().count() == 1,
         "{one}"
@@ -40,7 +41,7 @@ fn users_are_made_listed_and_deleted_until_none_is_left() {
 
     let again = world.succeed(&world.create(60, ""));
     assert!(again.contains(" 0 made"), "{again}");
-    let deleted = world.succeed("users delete --in users.toml");
+    let deleted = world.succeed("users delete --in users.toml --freshness 0s");
     assert!(
         deleted.contains("60 credentials deleted, 0 left"),
         "{deleted}"
@@ -87,7 +88,7 @@ fn a_wish_for_an_end_finishes_what_is_on_its_way_and_says_how_to_go_on() {
     let refused = world.run(&other);
     assert_eq!(refused.code, Some(1));
     assert!(refused.complaint.contains("--prefix"), "{refused:?}");
-    world.succeed("users delete --in users.toml");
+    world.succeed("users delete --in users.toml --freshness 0s");
     assert_eq!(world.credentials().len(), 0);
 }
 
@@ -99,7 +100,7 @@ fn what_has_the_files_tag_without_being_in_it_is_taken_in_or_away() {
     let stray = |name: &str| {
         let new = offhook_credentials::api::credential::NewCredential {
             connection_id: world.connection.clone(),
-            name: name.to_owned(),
+            name: wanted.label(name),
             tag: wanted.tag(0),
             expires_at: None,
         };

@@ -58,7 +58,7 @@ fn a_deleted_credential_takes_its_tokens_with_it() {
     let id = world.users().users[0].credential_id.clone();
     let token = world.succeed(&format!("token {id} --freshness 0s"));
     assert!(logged_in(&world.log_in_with(token.trim())));
-    world.succeed("users delete --in users.toml");
+    world.succeed("users delete --in users.toml --freshness 0s");
     assert!(refused(&world.log_in_with(token.trim())));
 }
 

@@ -22,6 +22,7 @@ use crate::event::{EventKind, IceEnd};
 use crate::output::MediaCommand;
 use crate::private_address::are_private;
 use crate::quality::Quality;
+use crate::quality_warning::Situation;
 use crate::status::Direction;
 
 /// A server that was taken over by another connection may have lost the media of a call (mod_verto does, in a race): silence
@@ -40,6 +41,7 @@ const REMEDY: Duration = Duration::from_secs(6);
 pub(super) const fn codec_name(codec: AudioCodec) -> &'static str {
     match codec {
         AudioCodec::Opus => "opus",
+        AudioCodec::G722 => "G722",
         AudioCodec::Pcmu => "PCMU",
         AudioCodec::Pcma => "PCMA",
     }
@@ -128,6 +130,7 @@ impl Call {
         let shown = mem::take(shown);
         self.deadline = None;
         self.state = State::Inviting(Heard::Nothing);
+        let caller_number = shown.number.clone();
         let invite = Command::Invite {
             call: self.identity.id.clone(),
             to: self.remote.number.clone(),
@@ -145,6 +148,7 @@ impl Call {
             EventKind::Invite {
                 number,
                 direction: Direction::Outbound,
+                caller_number,
             },
             fx,
         );
@@ -237,11 +241,12 @@ impl Call {
             }
             MediaEvent::Dtmf { digit } => self.tell(EventKind::Dtmf { digit }, fx),
             MediaEvent::Program(event) => self.on_program_event(event, fx),
-            MediaEvent::Statistics(_) => {
+            MediaEvent::Statistics(statistics) => {
                 self.look_at_loss(fx);
                 if let Some(quality) = self.sound.quality.clone() {
                     self.tell(EventKind::Quality(Box::new(quality)), fx);
                 }
+                self.watch_quality(&statistics, fx);
             }
             MediaEvent::Failed(error) => {
                 let reason = self.media_failed(error);
@@ -403,6 +408,19 @@ impl Call {
             return;
         }
         self.sound.quality = Some(Quality::of(statistics, self.sound.codec));
+    }
+
+    fn watch_quality(&mut self, statistics: &Statistics, fx: &mut Effects<'_>) {
+        if !matches!(self.state, State::Active { .. }) || self.recovering {
+            return;
+        }
+        let situation = Situation {
+            muted: self.sound.muted,
+            held: self.sound.held,
+        };
+        for warning in self.sound.watch.interval(statistics, situation, fx.now) {
+            self.tell(EventKind::QualityWarning(warning), fx);
+        }
     }
 
     pub(super) fn open_media(&mut self, fx: &mut Effects<'_>) {

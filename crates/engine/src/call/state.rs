@@ -17,6 +17,7 @@ use crate::ended::EndReason;
 use crate::event::Said;
 use crate::output::{AccountKey, CallMedia, Output};
 use crate::quality::Quality;
+use crate::quality_warning::Watch;
 use crate::request::{AnswerOptions, Header};
 use crate::status::Direction;
 
@@ -157,5 +158,6 @@ pub(super) struct Sound {
     pub(super) held: bool,
     pub(super) codec: Option<AudioCodec>,
     pub(super) quality: Option<Quality>,
+    pub(super) watch: Watch,
     pub(super) recording: Option<PathBuf>,
 }

@@ -16,6 +16,8 @@ pub(crate) struct About {
     pub(crate) login: &'static str,
     pub(crate) host: String,
     pub(crate) region: Option<String>,
+    /// Its own number or user name, where that is known.
+    pub(crate) number: Option<String>,
     /// URL of each STUN and TURN server, and whether it has credentials.
     pub(crate) servers: Vec<(String, bool)>,
     pub(crate) relay_only: bool,
@@ -28,8 +30,10 @@ pub(crate) struct Call {
     pub(crate) id: String,
     pub(crate) began: SystemTime,
     pub(crate) direction: Direction,
-    pub(crate) destination: String,
-    pub(crate) caller: String,
+    /// Who was called; `None`: the account.
+    pub(crate) destination: Option<String>,
+    /// Who called; `None`: the account.
+    pub(crate) caller: Option<String>,
     pub(crate) state: &'static str,
     pub(crate) session: Option<String>,
     pub(crate) leg: Option<String>,
@@ -41,8 +45,8 @@ impl Call {
             id: id.to_owned(),
             began: now,
             direction: Direction::Outbound,
-            destination: String::new(),
-            caller: String::new(),
+            destination: None,
+            caller: None,
             state: "trying",
             session: None,
             leg: None,
@@ -97,6 +101,15 @@ pub(crate) fn entry(kind: &EventKind, at: SystemTime) -> Option<Entry> {
         EventKind::AudioFault { .. } => ("warn", "audio fault".to_owned()),
         EventKind::AudioRestored { .. } => ("info", "audio restored".to_owned()),
         EventKind::IceServerFailed { .. } => ("warn", "ice server failed".to_owned()),
+        EventKind::QualityWarning(warning) => (
+            if warning.on { "warn" } else { "info" },
+            format!(
+                "{} ({}): {}",
+                warning.problem.name(),
+                warning.problem.code(),
+                warning.on
+            ),
+        ),
         EventKind::RequestFailed { .. } => ("warn", "request failed".to_owned()),
         EventKind::Transferred => ("info", "transferred".to_owned()),
         EventKind::Ended(ended) => ("info", format!("ended: {}", ended.cause.name())),
@@ -149,8 +162,8 @@ fn summary(about: &About, call: &Call, now: SystemTime) -> Value {
     let outbound = call.direction == Direction::Outbound;
     without_nulls(json!({
         "callId": call.id,
-        "destinationNumber": Some(&call.destination).filter(|_| outbound),
-        "callerNumber": Some(&call.caller).filter(|_| !outbound),
+        "destinationNumber": call.destination.as_ref().or(about.number.as_ref()),
+        "callerNumber": call.caller.as_ref().or(about.number.as_ref()),
         "direction": if outbound { "outbound" } else { "inbound" },
         "state": call.state,
         "durationSeconds": lasted.as_secs_f64(),

@@ -14,7 +14,7 @@ use crate::status::Direction;
 const MOST_INTERVALS: usize = 300;
 /// As long as a part waits at most.
 const FLUSH_EVERY: Duration = Duration::from_secs(180);
-/// Log lines of one part; later ones are left out.
+/// Log lines that are sent without waiting.
 const MOST_ENTRIES: usize = 800;
 
 /// One part of a call's report, ready to be posted.
@@ -89,6 +89,7 @@ impl Reports {
             EventKind::Ended(_) => Some(body::Flush::End),
             EventKind::Recovering { on: true } => Some(body::Flush::SocketClose),
             _ if growing.intervals.len() >= MOST_INTERVALS => Some(body::Flush::BufferLimit),
+            _ if growing.entries.len() >= MOST_ENTRIES => Some(body::Flush::BufferLimit),
             _ if growing.is_due(now) => Some(body::Flush::BufferLimit),
             _ => None,
         };
@@ -124,13 +125,18 @@ impl Growing {
                 });
                 return;
             }
-            EventKind::Invite { number, .. } => {
+            EventKind::Invite {
+                number,
+                caller_number,
+                ..
+            } => {
                 call.direction = Direction::Outbound;
-                call.destination.clone_from(number);
+                call.destination = Some(number.clone());
+                call.caller.clone_from(caller_number);
             }
             EventKind::Incoming { number, .. } => {
                 call.direction = Direction::Inbound;
-                call.caller.clone_from(number);
+                call.caller = Some(number.clone());
                 call.state = "ringing";
             }
             EventKind::Early(_) => call.state = "early",
@@ -144,11 +150,7 @@ impl Growing {
             }
             _ => {}
         }
-        if let Some(entry) = body::entry(&event.kind, now)
-            && self.entries.len() < MOST_ENTRIES
-        {
-            self.entries.push(entry);
-        }
+        self.entries.extend(body::entry(&event.kind, now));
     }
 
     fn flush(&mut self, about: &About, flush: body::Flush, now: SystemTime) -> Vec<u8> {
@@ -195,6 +197,7 @@ mod tests {
                 login: "login_token",
                 host: "rtc.telnyx.com".to_owned(),
                 region: Some("eu".to_owned()),
+                number: Some("desk-1".to_owned()),
                 servers: vec![("turn:turn.example:3478".to_owned(), true)],
                 relay_only: false,
                 trickle: true,
@@ -261,7 +264,14 @@ mod tests {
         let mut world = World::new();
         let number = "9196".to_owned();
         let direction = Direction::Outbound;
-        world.tell("desk", EventKind::Invite { number, direction });
+        world.tell(
+            "desk",
+            EventKind::Invite {
+                number,
+                direction,
+                caller_number: None,
+            },
+        );
         world.tell("desk", EventKind::Answered(Said::default()));
         world.talk(3);
         assert_eq!(world.sent, [] as [Value; 0]);
@@ -270,6 +280,7 @@ mod tests {
         assert_eq!(report["summary"]["callId"], "call-1");
         assert_eq!(report["summary"]["direction"], "outbound");
         assert_eq!(report["summary"]["destinationNumber"], "9196");
+        assert_eq!(report["summary"]["callerNumber"], "desk-1", "the account");
         assert_eq!(report["summary"]["durationSeconds"], 3.0);
         let stats = report["stats"].as_array().unwrap();
         assert_eq!(stats.len(), 3);
@@ -295,6 +306,76 @@ mod tests {
         assert_eq!(world.sent[2]["segment"], 2);
         assert_eq!(world.sent[2].get("flushReason"), None);
         assert!(world.reports.calls.is_empty());
+    }
+
+    #[test]
+    fn both_numbers_are_told_both_ways() {
+        let numbers = |kind| {
+            let mut world = World::new();
+            world.tell("desk", kind);
+            world.end();
+            let summary = &world.sent[0]["summary"];
+            ["callerNumber", "destinationNumber"].map(|name| summary[name].clone())
+        };
+        let incoming = EventKind::Incoming {
+            number: "77".to_owned(),
+            name: None,
+            headers: Vec::new(),
+            client_state: None,
+        };
+        assert_eq!(numbers(incoming), ["77", "desk-1"]);
+        let invite = EventKind::Invite {
+            number: "9196".to_owned(),
+            direction: Direction::Outbound,
+            caller_number: Some("+15550100".to_owned()),
+        };
+        assert_eq!(numbers(invite), ["+15550100", "9196"]);
+    }
+
+    #[test]
+    fn a_log_of_800_lines_is_sent_at_once_and_none_is_lost() {
+        let mut world = World::new();
+        for line in 1..=1700 {
+            world.tell("desk", EventKind::Held { on: line % 2 == 0 });
+            assert_eq!(world.sent.len(), line / 800, "after {line}");
+        }
+        assert_eq!(world.sent[0]["flushReason"]["type"], "buffer-limit");
+        world.end();
+        let lines = |part: &Value| part["logs"].as_array().unwrap().len();
+        let lines: Vec<usize> = world.sent.iter().map(lines).collect();
+        assert_eq!(lines, [800, 800, 101]);
+    }
+
+    #[test]
+    fn no_secret_of_a_description_is_in_a_report() {
+        let mut world = World::new();
+        let sdp =
+            "a=ice-pwd:hunter2-ice\r\na=fingerprint:sha-256 AA:BB\r\na=crypto:1 hunter2-key\r\n";
+        for kind in [
+            EventKind::AudioFault {
+                reason: sdp.to_owned(),
+            },
+            EventKind::RequestFailed {
+                reason: sdp.to_owned(),
+                remedy: Some(sdp.to_owned()),
+            },
+            EventKind::IceServerFailed {
+                server: "turn:user:hunter2@turn.example".to_owned(),
+                reason: sdp.to_owned(),
+            },
+            EventKind::Message {
+                from: offhook_signaling::event::Party::default(),
+                text: "hunter2".to_owned(),
+            },
+        ] {
+            world.tell("desk", kind);
+        }
+        world.talk(2);
+        world.end();
+        let text = world.sent[0].to_string();
+        for secret in ["hunter2", "ice-pwd", "AA:BB"] {
+            assert!(!text.contains(secret), "{text}");
+        }
     }
 
     #[test]

@@ -31,14 +31,23 @@ pub(crate) struct Destination {
 impl Destination {
     /// At the host of a `ws://` or `wss://` URL.
     pub(crate) fn at(server: &str, ca_file: Option<PathBuf>) -> Self {
-        let (scheme, rest) = server.split_once("://").unwrap_or(("wss", server));
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let secure = if scheme == "ws" { "http" } else { "https" };
         Self {
-            url: format!("{secure}://{authority}/call_report"),
+            url: url_at(server),
             ca_file,
         }
     }
+
+    /// From now on at the host of this URL, such as a region's.
+    pub(crate) fn move_to(&mut self, server: &str) {
+        self.url = url_at(server);
+    }
+}
+
+fn url_at(server: &str) -> String {
+    let (scheme, rest) = server.split_once("://").unwrap_or(("wss", server));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let secure = if scheme == "ws" { "http" } else { "https" };
+    format!("{secure}://{authority}/call_report")
 }
 
 /// Posts a part, in its turn; gives up after the last repeat, with a word in the log.
@@ -112,5 +121,8 @@ mod tests {
         ] {
             assert_eq!(Destination::at(server, None).url, url);
         }
+        let mut destination = Destination::at("wss://rtc.telnyx.com", None);
+        destination.move_to("wss://eu.rtc.telnyx.com/?voice_sdk_id=x");
+        assert_eq!(destination.url, "https://eu.rtc.telnyx.com/call_report");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use offhook_media::ice::gathering::config::CandidatePolicy;
-use offhook_signaling::auth::login::LoginKind;
+use offhook_signaling::auth::login::{Login, LoginKind};
 use tokio::sync::Semaphore;
 
 use crate::call_report::body::About;
@@ -49,6 +49,13 @@ impl Reporting {
         self.reports.named(account, report_id);
     }
 
+    /// The account connects to this URL, which may be that of a region.
+    pub(crate) fn connects(&mut self, account: &str, url: &str) {
+        if let Some(destination) = self.destinations.get_mut(account) {
+            destination.move_to(url);
+        }
+    }
+
     /// The account's connection goes to this instance of the gateway.
     pub(crate) fn instance(&mut self, account: &Arc<str>, voice_sdk_id: Option<String>) {
         match voice_sdk_id {
@@ -82,6 +89,13 @@ fn about(account: &AccountConfig) -> About {
         },
         host: host_of(&account.server).to_owned(),
         region: account.region.clone(),
+        number: account
+            .caller_number
+            .clone()
+            .or_else(|| match &account.login {
+                Login::Password { user, .. } => Some(user.clone()),
+                Login::Token { .. } | Login::Anonymous { .. } | _ => None,
+            }),
         servers: servers
             .iter()
             .map(|server| (server.to_string(), server.credentials.is_some()))

@@ -399,6 +399,10 @@ impl Shard {
         let wait = loop {
             match line.session.poll() {
                 SessionOutput::Connect { url } => {
+                    #[cfg(feature = "call-reports")]
+                    if let Some(name) = self.core.name_of(account) {
+                        self.reporting.connects(&name, &url);
+                    }
                     let (handle, registration) = AbortHandle::new_pair();
                     let key = line.connecting(account, handle);
                     let options = line.options.clone();

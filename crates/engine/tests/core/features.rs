@@ -5,11 +5,13 @@ use std::time::Duration;
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
+use offhook_engine::quality_warning::{Problem, QualityWarning};
 use offhook_engine::request::{AnswerOptions, Message, ServerCommand};
 use offhook_engine::status::CallState;
 use offhook_engine::vocabulary::RingbackTone;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::ProgramCommand;
+use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::Hold;
 use offhook_media::session::event::MediaEvent;
 use offhook_signaling::auth::login::Login;
@@ -507,4 +509,44 @@ fn what_the_server_says_about_a_call_or_without_one_is_told() {
         let told = world.events.pop().expect("an event");
         assert_eq!((told.call, told.kind), (about, EventKind::Info { data }));
     }
+}
+
+#[test]
+fn bad_quality_is_told_of_a_call_that_is_up_and_not_on_hold() {
+    let mut world = World::ready();
+    let call = world.answered();
+    let mut statistics = Statistics::default();
+    let mut seconds = |world: &mut World, count: u32| {
+        for _ in 0..count {
+            statistics.at += Duration::from_secs(1);
+            // Packets with silence in them.
+            statistics.inbound.packets_received += 50;
+            statistics.outbound.bytes_sent += 8000;
+            world.pass(Duration::from_secs(1));
+            let told = MediaEvent::Statistics(Box::new(statistics.clone()));
+            world.media(CallEvent::Media(told));
+        }
+    };
+    let told = |world: &World| {
+        let warnings = world.events.iter().filter_map(|event| match &event.kind {
+            EventKind::QualityWarning(warning) => Some(*warning),
+            _ => None,
+        });
+        warnings.collect::<Vec<_>>()
+    };
+    let hold = |held| Event::HoldState {
+        call: call.clone(),
+        held,
+    };
+    world.signal(hold(true));
+    seconds(&mut world, 10);
+    assert_eq!(told(&world), []);
+    world.signal(hold(false));
+    seconds(&mut world, 3);
+    let silence = QualityWarning {
+        problem: Problem::LowInboundAudio,
+        on: true,
+        value: 0.0,
+    };
+    assert_eq!(told(&world), [silence]);
 }

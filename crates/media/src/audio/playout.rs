@@ -127,6 +127,8 @@ impl StreamPlayout {
             audio_level: f64::from(self.meter.audio_level()),
             total_audio_energy: self.meter.total_audio_energy(),
             source_audio_level: 0.0,
+            source_total_audio_energy: 0.0,
+            source_is_device: false,
         }
     }
 

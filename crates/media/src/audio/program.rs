@@ -264,6 +264,8 @@ impl Program for AudioProgram {
             .unwrap_or_default();
         PlayoutStatistics {
             source_audio_level: f64::from(self.source_meter.audio_level()),
+            source_total_audio_energy: self.source_meter.total_audio_energy(),
+            source_is_device: self.source.is_device(),
             ..playout
         }
     }

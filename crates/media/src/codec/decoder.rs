@@ -2,6 +2,7 @@
 
 use crate::codec::error::CodecError;
 use crate::codec::g711::Law;
+use crate::codec::g722::{G722Decoder, SAMPLES_PER_BYTE};
 use crate::codec::opus_packet;
 use crate::graph::frame::SAMPLE_RATE;
 use crate::graph::resampler::Resampler;
@@ -29,7 +30,8 @@ pub fn inspect(codec: AudioCodec, payload: &[u8]) -> Option<PayloadFacts> {
             carries_previous: opus_packet::has_previous(payload),
             starts_silence: opus_packet::is_dtx(payload),
         }),
-        AudioCodec::Pcmu | AudioCodec::Pcma => {
+        // A byte for each tick of the clock: with G.722 for two samples.
+        AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => {
             let duration = u32::try_from(payload.len())
                 .ok()
                 .filter(|&bytes| (1..=960).contains(&bytes))?;
@@ -53,13 +55,21 @@ pub struct Decoder {
 enum Kind {
     #[cfg(feature = "opus")]
     Opus(crate::codec::opus::OpusDecoder),
-    G711(Box<G711>),
+    Telephony(Box<Telephony>),
+}
+
+/// A codec of a byte for each tick of its 8 kHz clock.
+#[derive(Debug)]
+enum Coder {
+    G711(Law),
+    G722(Box<G722Decoder>),
 }
 
 #[derive(Debug)]
-struct G711 {
-    law: Law,
+struct Telephony {
+    coder: Coder,
     resampler: Resampler,
+    /// Decoded, at the codec's own rate.
     narrow: Vec<f32>,
     /// The last stretch that was decoded, at 48 kHz, which concealment repeats.
     last: Vec<f32>,
@@ -69,9 +79,11 @@ struct G711 {
     fade: f32,
 }
 
-/// 20 ms at 48 kHz: what G.711 concealment repeats.
+/// Largest payload of G.711 and G.722: 120 ms.
+const LONGEST_PAYLOAD: usize = 960;
+/// 20 ms at 48 kHz: what concealment repeats.
 const REPEATED: usize = 960;
-/// Concealment of G.711 is silent after 100 ms.
+/// Concealment is silent after 100 ms.
 const FADE_PER_SAMPLE: f32 = 1.0 / 4800.0;
 
 impl Decoder {
@@ -85,8 +97,9 @@ impl Decoder {
             AudioCodec::Opus => Kind::Opus(crate::codec::opus::OpusDecoder::new()?),
             #[cfg(not(feature = "opus"))]
             AudioCodec::Opus => return Err(CodecError::NotBuilt(codec)),
-            AudioCodec::Pcmu => g711(codec, Law::Mu)?,
-            AudioCodec::Pcma => g711(codec, Law::A)?,
+            AudioCodec::G722 => telephony(codec, Coder::G722(Box::default()), 16_000)?,
+            AudioCodec::Pcmu => telephony(codec, Coder::G711(Law::Mu), 8_000)?,
+            AudioCodec::Pcma => telephony(codec, Coder::G711(Law::A), 8_000)?,
         };
         Ok(Self { codec, kind })
     }
@@ -104,21 +117,16 @@ impl Decoder {
         match &mut self.kind {
             #[cfg(feature = "opus")]
             Kind::Opus(decoder) => decoder.decode(payload, pcm),
-            Kind::G711(g711) => {
-                if payload.is_empty() || payload.len() > g711.narrow.capacity() {
+            Kind::Telephony(telephony) => {
+                if !(1..=LONGEST_PAYLOAD).contains(&payload.len()) {
                     return Err(CodecError::BadPayload {
                         codec: self.codec,
                         length: payload.len(),
                     });
                 }
-                let law = g711.law;
-                g711.narrow.clear();
-                g711.narrow.extend(
-                    payload
-                        .iter()
-                        .map(|&code| f32::from(law.decode(code)) / 32_768.0),
-                );
-                g711.widen(pcm)
+                telephony.narrow.clear();
+                telephony.coder.decode(payload, &mut telephony.narrow);
+                Ok(telephony.widen(pcm))
             }
         }
     }
@@ -126,14 +134,14 @@ impl Decoder {
     /// Rebuilds what came before `next` from the copy inside `next`; fills `pcm`.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode); G.711 has no copies and conceals.
+    /// As [`decode`](Self::decode); G.711 and G.722 have no copies and conceal.
     pub fn decode_previous(&mut self, next: &[u8], pcm: &mut [f32]) -> Result<usize, CodecError> {
         match &mut self.kind {
             #[cfg(feature = "opus")]
             Kind::Opus(decoder) => decoder.decode_previous(next, pcm),
-            Kind::G711(g711) => {
-                let _no_copy_in_g711 = next;
-                Ok(g711.conceal(pcm))
+            Kind::Telephony(telephony) => {
+                let _without_a_copy = next;
+                Ok(telephony.conceal(pcm))
             }
         }
     }
@@ -146,7 +154,7 @@ impl Decoder {
         match &mut self.kind {
             #[cfg(feature = "opus")]
             Kind::Opus(decoder) => decoder.conceal(pcm),
-            Kind::G711(g711) => Ok(g711.conceal(pcm)),
+            Kind::Telephony(telephony) => Ok(telephony.conceal(pcm)),
         }
     }
 
@@ -155,28 +163,50 @@ impl Decoder {
         match &mut self.kind {
             #[cfg(feature = "opus")]
             Kind::Opus(decoder) => decoder.reset(),
-            Kind::G711(g711) => g711.last.fill(0.0),
+            Kind::Telephony(telephony) => {
+                telephony.last.fill(0.0);
+                if let Coder::G722(decoder) = &mut telephony.coder {
+                    **decoder = G722Decoder::default();
+                }
+            }
         }
     }
 }
 
-fn g711(codec: AudioCodec, law: Law) -> Result<Kind, CodecError> {
-    // These two rates are always convertible; the error only keeps this free of panics.
+fn telephony(codec: AudioCodec, coder: Coder, rate: u32) -> Result<Kind, CodecError> {
+    // These rates are always convertible; the error only keeps this free of panics.
     let resampler =
-        Resampler::new(8_000, SAMPLE_RATE).map_err(|_| CodecError::OutOfMemory(codec))?;
-    Ok(Kind::G711(Box::new(G711 {
-        law,
+        Resampler::new(rate, SAMPLE_RATE).map_err(|_| CodecError::OutOfMemory(codec))?;
+    Ok(Kind::Telephony(Box::new(Telephony {
+        coder,
         resampler,
-        narrow: Vec::with_capacity(960),
+        narrow: Vec::with_capacity(SAMPLES_PER_BYTE * LONGEST_PAYLOAD),
         last: vec![0.0; REPEATED],
         cursor: 0,
         fade: 1.0,
     })))
 }
 
-impl G711 {
+impl Coder {
+    /// Adds the samples that a payload stands for; there is room for those of the longest.
+    fn decode(&mut self, payload: &[u8], into: &mut Vec<f32>) {
+        let full_scale = |sample: i16| f32::from(sample) / 32_768.0;
+        match self {
+            Self::G711(law) => {
+                into.extend(payload.iter().map(|&code| full_scale(law.decode(code))));
+            }
+            Self::G722(decoder) => {
+                for &byte in payload {
+                    into.extend(decoder.decode(byte).map(full_scale));
+                }
+            }
+        }
+    }
+}
+
+impl Telephony {
     /// Converts what is in `narrow` to 48 kHz.
-    fn widen(&mut self, pcm: &mut [f32]) -> Result<usize, CodecError> {
+    fn widen(&mut self, pcm: &mut [f32]) -> usize {
         let mut written = 0;
         self.resampler.process(&self.narrow, |out| {
             if let Some(place) = pcm.get_mut(written..written + out.len()) {
@@ -198,7 +228,7 @@ impl G711 {
         }
         self.cursor = 0;
         self.fade = 1.0;
-        Ok(written)
+        written
     }
 
     /// Repeats the last 20 ms, backwards and forwards so that there is no jump, fading to silence in 100 ms.
@@ -227,8 +257,8 @@ mod tests {
     use crate::graph::tone::Tone;
 
     #[test]
-    fn a_tone_through_g711_keeps_its_power_and_its_timing() {
-        for codec in [AudioCodec::Pcmu, AudioCodec::Pcma] {
+    fn a_tone_keeps_its_power_and_its_timing() {
+        for codec in [AudioCodec::G722, AudioCodec::Pcmu, AudioCodec::Pcma] {
             let mut encoder = Encoder::new(codec, &OpusSettings::default()).unwrap();
             let mut decoder = Decoder::new(codec).unwrap();
             let mut tone = Tone::new(1004.0);
@@ -246,6 +276,24 @@ mod tests {
                 (last_power - 0.125).abs() < 0.004,
                 "{codec:?}: {last_power}"
             );
+        }
+    }
+
+    #[test]
+    fn g722_carries_what_g711_cannot() {
+        for (codec, kept) in [(AudioCodec::G722, true), (AudioCodec::Pcma, false)] {
+            let mut encoder = Encoder::new(codec, &OpusSettings::default()).unwrap();
+            let mut decoder = Decoder::new(codec).unwrap();
+            let mut tone = Tone::new(6000.0);
+            let (mut frame, mut pcm) = (Frame::silent(), vec![0.0; MAX_DECODED]);
+            for _ in 0..20 {
+                tone.read(&mut frame);
+                let mut payload = [0; 160];
+                encoder.encode(&frame, &mut payload).unwrap();
+                decoder.decode(&payload, &mut pcm).unwrap();
+            }
+            let power = pcm[..960].iter().map(|s| s * s).sum::<f32>() / 960.0;
+            assert_eq!(power > 0.06, kept, "{codec:?}: {power}");
         }
     }
 

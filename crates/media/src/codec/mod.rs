@@ -4,6 +4,8 @@ pub mod decoder;
 pub mod encoder;
 pub mod error;
 pub mod g711;
+pub mod g722;
+mod g722_tables;
 #[cfg(feature = "opus")]
 pub mod opus;
 #[cfg(feature = "opus")]

@@ -94,6 +94,11 @@ impl Source {
         })
     }
 
+    /// Whether the sound comes from a sound card.
+    pub fn is_device(&self) -> bool {
+        matches!(self.kind, Kind::Device(_))
+    }
+
     /// Fills `frame` with the next 20 ms.
     pub fn read(&mut self, frame: &mut Frame) {
         match &mut self.kind {

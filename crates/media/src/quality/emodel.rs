@@ -35,6 +35,8 @@ pub struct Robustness {
 /// G.711 with concealment is that of G.113 appendix I. Opus has no entry there: at the bitrates of a call it codes at least as well
 /// as G.711 (`Ie` 0 on the narrow-band scale, which ends at a MOS of 4.41 for everybody), and its concealment is rated somewhat below
 /// that of G.711, since its predictors need a few frames to recover. In-band FEC is not in here: what it recovers is no loss.
+///
+/// G.722 is rated as G.711: on the narrow-band scale its wider band counts for nothing, and what is lost is concealed the same way.
 #[must_use]
 pub const fn robustness(codec: AudioCodec) -> Robustness {
     match codec {
@@ -42,7 +44,7 @@ pub const fn robustness(codec: AudioCodec) -> Robustness {
             equipment_impairment: 0.0,
             loss_robustness: 20.0,
         },
-        AudioCodec::Pcmu | AudioCodec::Pcma => Robustness {
+        AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => Robustness {
             equipment_impairment: 0.0,
             loss_robustness: 25.1,
         },

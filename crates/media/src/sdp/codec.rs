@@ -3,13 +3,19 @@
 use crate::program::{AudioCodec, OpusWishes};
 
 /// All codecs of ours, best first.
-pub const ALL: [AudioCodec; 3] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
+pub const ALL: [AudioCodec; 4] = [
+    AudioCodec::Opus,
+    AudioCodec::G722,
+    AudioCodec::Pcmu,
+    AudioCodec::Pcma,
+];
 
 /// Name in `a=rtpmap`; compared without regard to case.
 #[must_use]
 pub const fn encoding_name(codec: AudioCodec) -> &'static str {
     match codec {
         AudioCodec::Opus => "opus",
+        AudioCodec::G722 => "G722",
         AudioCodec::Pcmu => "PCMU",
         AudioCodec::Pcma => "PCMA",
     }
@@ -20,6 +26,8 @@ pub const fn encoding_name(codec: AudioCodec) -> &'static str {
 pub const fn rtpmap(codec: AudioCodec) -> &'static str {
     match codec {
         AudioCodec::Opus => "opus/48000/2",
+        // 8000 is an error of RFC 1890 that was kept; the samples come at 16,000.
+        AudioCodec::G722 => "G722/8000",
         AudioCodec::Pcmu => "PCMU/8000",
         AudioCodec::Pcma => "PCMA/8000",
     }
@@ -116,5 +124,7 @@ mod tests {
         assert_eq!(from_rtpmap("OPUS", 48_000), Some(AudioCodec::Opus));
         assert_eq!(from_rtpmap("opus", 16_000), None);
         assert_eq!(from_rtpmap("pcmu", 8_000), Some(AudioCodec::Pcmu));
+        assert_eq!(from_rtpmap("g722", 8_000), Some(AudioCodec::G722));
+        assert_eq!(from_rtpmap("G722", 16_000), None);
     }
 }

@@ -393,7 +393,7 @@ fn telephone_event(
 fn wishes(media: &Media<'_>, codec: AudioCodec, payload_type: u8) -> OpusWishes {
     match codec {
         AudioCodec::Opus => codec::opus_wishes(media.parameters_of(payload_type)),
-        AudioCodec::Pcmu | AudioCodec::Pcma => OpusWishes::default(),
+        AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => OpusWishes::default(),
     }
 }
 

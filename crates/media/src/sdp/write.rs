@@ -64,6 +64,7 @@ impl LocalDescription {
     pub(crate) fn payload_type(&self, codec: AudioCodec) -> u8 {
         match codec {
             AudioCodec::Opus => self.face.opus_payload_type,
+            AudioCodec::G722 => 9,
             AudioCodec::Pcmu => 0,
             AudioCodec::Pcma => 8,
         }
@@ -97,7 +98,7 @@ impl Format {
     pub(crate) fn audio(face: &Face, codec: AudioCodec, payload_type: u8) -> Self {
         let parameters = match codec {
             AudioCodec::Opus => Some(face.opus_parameters),
-            AudioCodec::Pcmu | AudioCodec::Pcma => None,
+            AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => None,
         };
         Self {
             payload_type,

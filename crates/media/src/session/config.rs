@@ -7,6 +7,7 @@ use crate::dtls::certificate::Certificate;
 use crate::ice::gathering::config::GatheringConfig;
 use crate::media_transport::config::TransportLimits;
 use crate::program::AudioCodec;
+use crate::sdp::codec;
 use crate::sdp::face::Face;
 use crate::srtp::profile::SrtpProfile;
 
@@ -53,7 +54,7 @@ impl SessionConfig {
         Self {
             certificate,
             face: Face::BROWSER,
-            codecs: vec![AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma],
+            codecs: codec::ALL.to_vec(),
             telephone_event: true,
             profiles: SrtpProfile::ALL.to_vec(),
             cname: String::new(),

@@ -71,6 +71,7 @@ fn faults_strike_every_so_many_requests() {
             slow: Duration::from_millis(20),
             too_many: NonZeroU32::new(4),
             failure: NonZeroU32::new(5),
+            refused: None,
             lost: NonZeroU32::new(2),
         },
         ..RestSettings::default()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use offhook_media::program::AudioCodec;
+use offhook_media::sdp::codec::ALL;
 use serde_json::json;
 
 use super::world::{BOTH, Kind, OFFER, World};
@@ -23,6 +24,7 @@ fn own_call() -> OwnCall {
             number: "77".to_owned(),
         },
         sound: ECHO,
+        codecs: ALL.to_vec(),
     }
 }
 

@@ -43,6 +43,7 @@ fn a_registered_telnyx_client_has_one_id_for_its_call_reports() {
     let report = |id: &str| Report {
         id: id.to_owned(),
         call: "c-1".to_owned(),
+        instance: None,
         body: json!({"summary": {"callId": "c-1"}}),
     };
     assert_eq!(world.gateway.call_report(&report(&first)), 200);
