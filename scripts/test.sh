@@ -42,6 +42,7 @@ features() { # what an embedder may leave out
 		cargo check --quiet -p offhook-signaling --no-default-features &&
 		cargo check --quiet -p offhook-signaling --no-default-features --features telnyx &&
 		cargo check --quiet -p offhook-signaling --no-default-features --features freeswitch,transport &&
+		cargo check --quiet -p offhook-signaling --no-default-features --features sip &&
 		cargo check --quiet -p offhook-engine --no-default-features &&
 		cargo check --quiet -p offhook-engine --no-default-features --features telnyx,opus &&
 		cargo check --quiet -p offhook-engine --no-default-features --features freeswitch &&

@@ -10,6 +10,8 @@ pub mod rest_replies;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod sip_message;
+pub mod sip_session;
 pub mod stun_demux;
 pub mod verto_json;
 pub mod verto_session;
@@ -18,12 +20,14 @@ pub mod verto_session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     ("control_line", control_line::run),
     ("rest_replies", rest_replies::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),
+    ("sip_message", sip_message::run),
+    ("sip_session", sip_session::run),
     ("stun_demux", stun_demux::run),
     ("verto_json", verto_json::run),
     ("verto_session", verto_session::run),

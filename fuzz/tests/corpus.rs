@@ -97,6 +97,16 @@ fn sdp() {
 }
 
 #[test]
+fn sip_message() {
+    survives("sip_message");
+}
+
+#[test]
+fn sip_session() {
+    survives("sip_session");
+}
+
+#[test]
 fn stun_demux() {
     survives("stun_demux");
 }

@@ -4,7 +4,8 @@
 //! [`session::Output::Wait`]. Time comes in with every input, chance from the seed given at the start, so a run
 //! repeats exactly. SDP is opaque text here.
 //!
-//! Commands and events are the same for every protocol; what is particular to Verto stands in [`verto`].
+//! Commands and events are the same for every protocol; what is particular to Verto stands in [`verto`], what is to SIP in
+//! `sip`.
 //! The two dialects are values of differences, each behind a cargo feature (`telnyx`, `freeswitch`); the WebSocket
 //! client lives behind the feature `transport`, the only part that knows sockets.
 

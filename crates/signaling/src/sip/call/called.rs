@@ -234,55 +234,61 @@ impl Call {
         core.answer(&called.key, response, now);
         core.deadlines
             .set(Deadline::AnswerAck, owner, now + TRANSACTION);
-        self.repeat_answer_later(&mut up, core, now);
+        self.repeat_answer_after(T1, core, now);
         self.phase = Phase::Up(Box::new(up));
         self.plan_session(core, now);
         called.replaces
     }
 
     /// RFC 3261, 13.3.1.4: also on a reliable transport, since the way behind it may not be.
-    pub(in crate::sip) fn repeat_answer_later(&self, up: &mut Up, core: &mut Core, now: Instant) {
-        if let Some(unacked) = &mut up.unacked {
-            let owner = Owner::Call(self.id.clone());
-            core.deadlines
-                .set(Deadline::RepeatAnswer, owner, now + unacked.pause);
+    pub(in crate::sip) fn repeat_answer_after(
+        &self,
+        pause: Duration,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines
+            .set(Deadline::RepeatAnswer, owner, now + pause);
+    }
+
+    /// Our 2xx, as long as it has no ACK.
+    fn unacked_answer(&mut self) -> Option<&mut Unacked> {
+        match &mut self.phase {
+            Phase::Up(up) => up.unacked.as_mut(),
+            Phase::Leaving(leaving) => leaving.unacked.as_mut(),
+            Phase::Calling(_) | Phase::Called(_) | Phase::Over => None,
         }
     }
 
     pub(in crate::sip) fn repeat_answer(&mut self, core: &mut Core, now: Instant) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        let Some(unacked) = &mut up.unacked else {
+        let Some(unacked) = self.unacked_answer() else {
             return;
         };
         unacked.pause = (unacked.pause * 2).min(T2);
         let (text, pause) = (unacked.text.clone(), unacked.pause);
-        let owner = Owner::Call(self.id.clone());
-        core.deadlines
-            .set(Deadline::RepeatAnswer, owner, now + pause);
+        self.repeat_answer_after(pause, core, now);
         self.say_again(text, core);
     }
 
     /// The ACK of our 2xx.
     pub(in crate::sip) fn on_ack(&mut self, request: &Request, core: &mut Core, now: Instant) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        let waits = up.unacked.as_ref().map(|unacked| unacked.number);
+        let waits = self.unacked_answer().map(|unacked| unacked.number);
         if waits != Some(request.ids.cseq) {
             return;
         }
-        up.unacked = None;
         let owner = Owner::Call(self.id.clone());
         core.deadlines.clear(Deadline::RepeatAnswer, &owner);
         core.deadlines.clear(Deadline::AnswerAck, &owner);
-        if let Some(cause) = up.bye_after_ack.take() {
-            if let Phase::Up(up) = std::mem::replace(&mut self.phase, Phase::Over) {
-                self.send_bye(*up, &cause, &[], core, now);
+        let up = match &mut self.phase {
+            Phase::Up(up) => up,
+            Phase::Leaving(leaving) => {
+                leaving.unacked = None;
+                return self.say_bye(core, now);
             }
-            return;
-        }
+            Phase::Calling(_) | Phase::Called(_) | Phase::Over => return,
+        };
+        up.unacked = None;
         let call = self.id.clone();
         if std::mem::take(&mut up.answer_in_ack) {
             match request.sdp() {
@@ -302,24 +308,22 @@ impl Call {
 
     /// 32 s without an ACK: the call is given up with a BYE (13.3.1.4).
     pub(in crate::sip) fn on_no_ack(&mut self, core: &mut Core, now: Instant) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        up.unacked = None;
-        let told = up.bye_after_ack.take();
-        let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
-        if told.is_none() {
-            let detail = "the caller did not acknowledge our answer";
-            self.close(
-                EndedBy::Timeout,
-                cause,
-                Some(detail.to_owned()),
-                &[],
-                core,
-                now,
-            );
-        } else if let Phase::Up(up) = std::mem::replace(&mut self.phase, Phase::Over) {
-            self.send_bye(*up, &cause, &[], core, now);
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines.clear(Deadline::RepeatAnswer, &owner);
+        match &mut self.phase {
+            Phase::Up(up) => {
+                up.unacked = None;
+                let detail = Some("the caller did not acknowledge our answer".to_owned());
+                let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
+                self.close(EndedBy::Timeout, cause, detail, &[], core, now);
+            }
+            Phase::Leaving(leaving) => {
+                leaving.unacked = None;
+                core.deadlines
+                    .set(Deadline::Detached, owner, now + TRANSACTION);
+                self.say_bye(core, now);
+            }
+            Phase::Calling(_) | Phase::Called(_) | Phase::Over => {}
         }
     }
 }

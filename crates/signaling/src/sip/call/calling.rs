@@ -495,7 +495,6 @@ impl Up {
             glares: 0,
             wishes: VecDeque::new(),
             local_sdp,
-            bye_after_ack: None,
             digits: VecDeque::new(),
             digit_out: false,
             refer: None,

@@ -151,23 +151,14 @@ impl Call {
             Phase::Up(mut up) => {
                 self.refuse_their_offer(&mut up, core, now);
                 self.tell_end(by, cause.clone(), detail, false, Over::default(), core);
-                // RFC 3261, 15: the callee sends no BYE before the ACK.
-                if up.unacked.is_some() {
-                    up.bye_after_ack = Some(cause);
-                    let limit = now + TRANSACTION;
-                    core.deadlines
-                        .set(Deadline::AnswerAck, Owner::Call(self.id.clone()), limit);
-                    self.repeat_answer_later(&mut up, core, now);
-                    self.phase = Phase::Up(up);
-                    return;
-                }
-                self.send_bye(*up, &cause, headers, core, now);
+                self.leave(*up, &cause, headers, core, now);
             }
             over @ (Phase::Leaving(_) | Phase::Over) => self.phase = over,
         }
     }
 
-    pub(in crate::sip) fn send_bye(
+    /// The user knows of the end; now the far side is told, as soon as it may be.
+    fn leave(
         &mut self,
         up: Up,
         cause: &Cause,
@@ -175,32 +166,62 @@ impl Call {
         core: &mut Core,
         now: Instant,
     ) {
-        let mut dialog = up.dialog;
         if let Some(cseq) = up.owed_ack {
             // The far side's 2xx needs its ACK before the BYE.
             let flow = self.way(core);
-            let ack = super::requests::answer_ack(&dialog, cseq, None, None, flow, core);
+            let ack = super::requests::answer_ack(&up.dialog, cseq, None, None, flow, core);
             core.send_request(&ack, flow);
         }
-        let mut content = Content::default();
-        content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
+        let mut goodbye = Content::default();
+        goodbye.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
         if let Some(reason) = reason::write(cause) {
-            content.push(&HeaderName::Reason, reason);
+            goodbye.push(&HeaderName::Reason, reason);
         }
-        push_users(&mut content, headers);
-        let way = self.way(core);
-        let sent = core.flow(way).is_some_and(|flow| flow.is_open());
-        if sent {
-            self.send_in(&mut dialog, Method::Bye, content, InCall::Bye, core, now);
+        push_users(&mut goodbye, headers);
+        let owner = Owner::Call(self.id.clone());
+        if let Some(unacked) = &up.unacked {
+            // RFC 3261, 15: the callee sends no BYE before the ACK, or its 64 x T1.
+            core.deadlines
+                .set(Deadline::AnswerAck, owner, now + TRANSACTION);
+            let pause = unacked.pause;
+            self.repeat_answer_after(pause, core, now);
+        } else {
+            core.deadlines
+                .set(Deadline::Detached, owner, now + TRANSACTION);
         }
-        let limit = now + TRANSACTION;
-        core.deadlines
-            .set(Deadline::Detached, Owner::Call(self.id.clone()), limit);
         self.phase = Phase::Leaving(Leaving {
-            bye: Some(Box::new(dialog)),
-            bye_sent: sent,
+            bye: Some(Box::new(up.dialog)),
+            goodbye,
+            unacked: up.unacked,
             ..Leaving::default()
         });
+        self.say_bye(core, now);
+    }
+
+    /// Sends the BYE, if nothing is in its way any more.
+    pub(in crate::sip) fn say_bye(&mut self, core: &mut Core, now: Instant) {
+        let way = self.way(core);
+        if !core.flow(way).is_some_and(|flow| flow.is_open()) {
+            return;
+        }
+        let Phase::Leaving(leaving) = &mut self.phase else {
+            return;
+        };
+        if leaving.bye_sent || leaving.unacked.is_some() {
+            return;
+        }
+        let Some(mut dialog) = leaving.bye.take() else {
+            return;
+        };
+        leaving.bye_sent = true;
+        let goodbye = leaving.goodbye.clone();
+        let owner = Owner::Call(self.id.clone());
+        core.deadlines
+            .set(Deadline::Detached, owner, now + TRANSACTION);
+        self.send_in(&mut dialog, Method::Bye, goodbye, InCall::Bye, core, now);
+        if let Phase::Leaving(leaving) = &mut self.phase {
+            leaving.bye = Some(dialog);
+        }
     }
 
     /// Sends the CANCEL, if a provisional answer allows it yet (9.1); else when that comes.
@@ -276,11 +297,6 @@ impl Call {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Up(mut up) => {
                 self.refuse_their_offer(&mut up, core, now);
-                if up.bye_after_ack.is_some() {
-                    // The user knows already.
-                    core.deadlines.clear_owner(&Owner::Call(self.id.clone()));
-                    return;
-                }
                 let said = reason::read(headers);
                 let cause = said.cause.unwrap_or(Cause::NORMAL_CLEARING);
                 self.tell_end(

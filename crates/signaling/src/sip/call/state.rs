@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::call_id::CallId;
-use crate::cause::Cause;
 use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::session_timer::SessionTimer;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::outgoing::OutgoingRequest;
+use crate::sip::message::outgoing::{Content, OutgoingRequest};
 use crate::sip::transaction::server::ServerKey;
 
 /// A call of one session.
@@ -115,8 +114,6 @@ pub(in crate::sip) struct Up {
     pub(in crate::sip) wishes: VecDeque<Wish>,
     /// The description that we gave last.
     pub(in crate::sip) local_sdp: Option<String>,
-    /// Hang up as soon as our 2xx has its ACK (RFC 3261, 15).
-    pub(in crate::sip) bye_after_ack: Option<Cause>,
     /// Digits that wait for the INFO before them.
     pub(in crate::sip) digits: VecDeque<char>,
     pub(in crate::sip) digit_out: bool,
@@ -177,6 +174,10 @@ pub(in crate::sip) struct Leaving {
     /// A BYE is out, or waits for a connection.
     pub(in crate::sip) bye: Option<Box<Dialog>>,
     pub(in crate::sip) bye_sent: bool,
+    /// What it says.
+    pub(in crate::sip) goodbye: Content,
+    /// Our 2xx has no ACK: the BYE waits for it.
+    pub(in crate::sip) unacked: Option<Unacked>,
 }
 
 impl Call {

@@ -418,17 +418,14 @@ impl Call {
                 self.refresh_session(core, now);
                 self.next_digit(core, now);
             }
-            Phase::Leaving(leaving) if !leaving.bye_sent => {
-                if let Some(mut dialog) = leaving.bye.take() {
-                    leaving.bye_sent = true;
-                    let content = Content::default();
-                    self.send_in(&mut dialog, Method::Bye, content, InCall::Bye, core, now);
-                    if let Phase::Leaving(leaving) = &mut self.phase {
-                        leaving.bye = Some(dialog);
-                    }
+            Phase::Leaving(leaving) => match &leaving.unacked {
+                Some(unacked) => {
+                    let text = unacked.text.clone();
+                    self.say_again(text, core);
                 }
-            }
-            Phase::Called(_) | Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => {}
+                None => self.say_bye(core, now),
+            },
+            Phase::Called(_) | Phase::Calling(_) | Phase::Over => {}
         }
     }
 

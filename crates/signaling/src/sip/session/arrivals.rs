@@ -151,6 +151,11 @@ impl Session {
             self.core.count_malformed("a request whose CSeq goes back");
             return core_answer(&mut self.core, &key, 500, now);
         }
+        // Our goodbye is under way: only theirs still counts.
+        let over = self.calls.get(&id).is_none_or(|call| !call.is_live());
+        if over && request.method != Method::Bye {
+            return core_answer(&mut self.core, &key, 481, now);
+        }
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "other methods are not for dialogs, or unknown"
