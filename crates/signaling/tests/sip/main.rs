@@ -3,6 +3,7 @@
 mod called;
 mod calling;
 mod calls;
+mod flows;
 mod pair;
 mod registration;
 mod torture;

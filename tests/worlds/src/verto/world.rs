@@ -353,8 +353,12 @@ impl World {
             }
             7 => self.gateway.want_login = self.rng.random_range(1..=30),
             8 => {
-                const STATES: [&str; 8] = [
+                const STATES: [&str; 12] = [
                     "TRYING",
+                    "TIMEOUT",
+                    "UNREGISTER",
+                    "DOWN",
+                    "ATTACHED",
                     "UNREGED",
                     "NOREG",
                     "REGISTER",

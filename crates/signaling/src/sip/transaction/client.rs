@@ -165,23 +165,19 @@ impl<O: Clone> ClientTransactions<O> {
     }
 
     /// The connection is gone, and with it the answers (8.1.3.1): every transaction that still waited on it, with its
-    /// branch. Those that had their 2xx are done.
+    /// branch. INVITEs that had their 2xx stay: copies of it may come by another connection.
     pub fn lose(&mut self, flow: FlowId) -> Vec<(String, ClientTransaction<O>)> {
         let keys: Vec<_> = self
             .waiting
             .iter()
-            .filter(|(_, transaction)| transaction.flow == flow)
+            .filter(|(_, transaction)| {
+                transaction.flow == flow && transaction.state != State::Accepted
+            })
             .map(|(key, _)| key.clone())
             .collect();
-        let mut lost = Vec::new();
-        for key in keys {
-            if let Some(transaction) = self.waiting.remove(&key)
-                && transaction.state != State::Accepted
-            {
-                lost.push((key.0, transaction));
-            }
-        }
-        lost
+        keys.into_iter()
+            .filter_map(|key| Some((key.0.clone(), self.waiting.remove(&key)?)))
+            .collect()
     }
 
     /// How many wait.

@@ -1,0 +1,179 @@
+//! Several connections to several edge proxies (RFC 5626), and a thousand clients that lost theirs together.
+
+use std::time::Duration;
+
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::Command;
+use offhook_signaling::event::Event;
+use offhook_signaling::session::ConnectFailure;
+use offhook_signaling::sip::config::Config;
+use offhook_signaling::sip::flow_id::FlowId;
+use offhook_signaling::sip::message::request::Request;
+use offhook_signaling::sip::message::{HeaderName, Method};
+use offhook_signaling::sip::session::contract::Input;
+
+use crate::pair::{ANSWER, invite};
+use crate::world::{World, answer, config};
+
+const FIRST: FlowId = FlowId(0);
+const SECOND: FlowId = FlowId(1);
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn two_edges() -> Config {
+    Config {
+        servers: vec![
+            "wss://one.example.com".to_owned(),
+            "wss://two.example.com".to_owned(),
+        ],
+        ..config()
+    }
+}
+
+/// The next request of that flow.
+fn on(world: &mut World, flow: FlowId) -> Request {
+    let at = world.requests.iter().position(|(known, _)| *known == flow);
+    let at = at.expect("a request on that flow");
+    world.requests.remove(at).1
+}
+
+fn grant(world: &mut World, flow: FlowId, request: &Request, expires: u32) {
+    let mut response = answer(request, 200, &[(HeaderName::Require, "outbound")]);
+    let contact = request
+        .headers
+        .get(&HeaderName::Contact)
+        .expect("a Contact");
+    let contact = contact.split(";expires=").next().unwrap_or_default();
+    response
+        .content
+        .push(&HeaderName::Contact, format!("{contact};expires={expires}"));
+    world.say(flow, &response.to_text());
+}
+
+fn both_registered() -> World {
+    let mut world = World::new(two_edges(), 3);
+    for flow in [FIRST, SECOND] {
+        world.open(flow);
+        let register = on(&mut world, flow);
+        let contact = register.headers.address(&HeaderName::Contact).unwrap();
+        let reg_id = flow.reg_id().to_string();
+        assert_eq!(contact.params.get("reg-id"), Some(reg_id.as_str()));
+        grant(&mut world, flow, &register, 7200);
+    }
+    world
+}
+
+#[test]
+fn each_flow_has_its_own_registration_and_the_session_is_ready_once() {
+    let mut world = both_registered();
+    let events = world.take_events();
+    let ready = events.iter().filter(|event| **event == Event::Ready);
+    assert_eq!(ready.count(), 1);
+}
+
+#[test]
+fn a_call_goes_on_over_the_living_flow_and_calls_can_still_be_made() {
+    let mut world = both_registered();
+    let call = CallId::from_wire("a-call").unwrap();
+    world.command(invite(&call, "bob"));
+    let request = on(&mut world, FIRST);
+    let contact = (HeaderName::Contact, "<sip:bob@192.0.2.9;transport=ws>");
+    let mut response = answer(&request, 200, &[contact]);
+    response
+        .content
+        .set_body("application/sdp", ANSWER.to_owned());
+    world.say(FIRST, &response.to_text());
+    assert_eq!(on(&mut world, FIRST).method, Method::Ack);
+    world.take_events();
+    world.close(FIRST);
+    let told = world.take_events();
+    let gone = |event: &Event| matches!(event, Event::Disconnected { .. } | Event::Ended { .. });
+    assert!(!told.iter().any(gone), "{told:?}");
+    // A copy of the 200 comes by the other edge, and gets its ACK there.
+    world.say(SECOND, &response.to_text());
+    assert_eq!(on(&mut world, SECOND).method, Method::Ack);
+    world.command(Command::Bye {
+        call,
+        cause: None,
+        sip_code: None,
+        headers: Vec::new(),
+    });
+    assert_eq!(on(&mut world, SECOND).method, Method::Bye);
+    let other = CallId::from_wire("another").unwrap();
+    world.command(invite(&other, "carol"));
+    assert_eq!(on(&mut world, SECOND).method, Method::Invite);
+}
+
+#[test]
+fn with_a_living_flow_the_other_comes_back_at_leisure_and_without_any_at_once() {
+    let failed = || ConnectFailure {
+        stage: "TCP".to_owned(),
+        text: "refused".to_owned(),
+        remedy: None,
+    };
+    // RFC 5626, 4.5: base 90 s with another flow alive, 30 s without.
+    for (others_alive, least, most) in [(true, 45, 90), (false, 15, 30)] {
+        let mut world = both_registered();
+        if !others_alive {
+            world.close(SECOND);
+            world.pass(seconds(6), |_| ());
+            world.handle(Input::Failed(SECOND, failed()));
+        }
+        world.close(FIRST);
+        world.pass(seconds(6), |_| ());
+        world.doings.clear();
+        world.handle(Input::Failed(FIRST, failed()));
+        let begun = world.seconds();
+        let mut again = None;
+        for _ in 0..200 {
+            world.pass(Duration::from_millis(500), |world| {
+                world.handle(Input::Pong(SECOND));
+            });
+            if world.doings.contains(&"connect flow 1".to_owned()) {
+                again = Some(world.seconds() - begun);
+                break;
+            }
+        }
+        let again = again.expect("another attempt");
+        assert!(
+            (f64::from(least)..=f64::from(most) + 1.0).contains(&again),
+            "{others_alive}: {again}"
+        );
+    }
+}
+
+#[test]
+fn a_thousand_clients_that_lost_their_server_come_back_spread() {
+    // Attempts per half second, of clients that were all registered when the server died, and is away for two minutes.
+    let mut attempts = vec![0_u32; 240];
+    for seed in 0..=250_u8 {
+        let mut world = World::registered(config(), seed, 7200);
+        world.doings.clear();
+        world.close(FIRST);
+        for slot in attempts.iter_mut() {
+            world.pass(Duration::from_millis(500), |_| ());
+            let connects = world
+                .doings
+                .iter()
+                .filter(|doing| doing.starts_with("connect"));
+            let connects = u32::try_from(connects.count()).unwrap();
+            *slot += connects;
+            world.doings.clear();
+            if connects > 0 {
+                let failure = ConnectFailure {
+                    stage: "TCP".to_owned(),
+                    text: "refused".to_owned(),
+                    remedy: None,
+                };
+                world.handle(Input::Failed(FIRST, failure));
+            }
+        }
+    }
+    let total: u32 = attempts.iter().sum();
+    let worst = attempts.iter().max().copied().unwrap_or_default();
+    // 251 clients: the first wave takes 5 s (a tenth in each half second), later ones 15 s and more.
+    assert!(worst <= 251 / 5, "{worst} of 251 at once");
+    assert!(total <= 251 * 5, "{total} attempts in two minutes");
+}
