@@ -210,9 +210,23 @@ impl Account {
         vec![self.enter(AccountState::Ready, now), EventKind::Ready]
     }
 
+    /// A refusal on the live connection leaves the login before in force: calls can still be made. Whatever else comes of it
+    /// is told as the loss of the connection.
     pub(crate) fn login_failed(&mut self, error: &SignalingError, now: Instant) -> EventKind {
         self.trouble = Some(error.into());
+        if self.is_ready() {
+            return EventKind::RequestFailed {
+                reason: error.to_string(),
+                remedy: Some(error.remedy().to_string()),
+            };
+        }
         self.enter(AccountState::Refused, now)
+    }
+
+    /// A new login took the place of an older one on the live connection.
+    pub(crate) fn renewed(&mut self) -> EventKind {
+        self.trouble = None;
+        EventKind::TokenRefreshed
     }
 
     /// Something went wrong with the session; it may heal by itself.

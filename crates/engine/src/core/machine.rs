@@ -215,7 +215,7 @@ impl Core {
             SignalingEvent::Connecting { .. } => vec![entry.connecting(now)],
             SignalingEvent::Connected => vec![entry.logging_in(now)],
             // On a live connection it is a new login in place of an older one.
-            SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![EventKind::TokenRefreshed],
+            SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![entry.renewed()],
             SignalingEvent::LoggedIn { .. } => vec![entry.logged_in(now)],
             SignalingEvent::Ready => {
                 let events = entry.ready(now);

@@ -8,6 +8,7 @@ mod frames;
 mod liveness;
 mod login;
 mod recovery;
+mod refused_tokens;
 mod shutdown;
 mod story;
 mod tokens;

@@ -68,6 +68,7 @@ impl Session {
         };
         let (method, params) = self.speaker().login(&self.config.login, facts);
         self.tries.fresh_login = false;
+        self.note_login_sent();
         self.logins.note(now);
         let pending = Pending {
             purpose,
@@ -94,6 +95,7 @@ impl Session {
 
     pub(super) fn on_logged_in(&mut self, result: LoginResult, now: Instant) {
         self.forget_refusals();
+        self.on_login_accepted();
         self.disbelieve_clock(now);
         let renewed = !matches!(self.state, State::LoggingIn(_));
         self.on_auth_expires(result.auth_expires, renewed, now);
@@ -168,6 +170,8 @@ impl Session {
             && self.config.dialect.sessid == SessidRule::Client;
         let error = self.explain_refusal(error, now);
         self.tell(Event::LoginFailed(error));
+        // Fresher credentials that wait for their turn are better than older ones.
+        let older = !in_use && !self.tries.fresh_login && self.fall_back(now);
         if in_use {
             // The name belongs to somebody else's live socket: we need another.
             self.memory.sessid = Some(uuid_v4(&mut self.rng));
@@ -179,6 +183,7 @@ impl Session {
             self.lose(DisconnectCause::SessionInUse, now);
         } else if fatal {
             self.tries.refused = self.tries.refused.saturating_add(1);
+            self.tries.fresh_login |= older;
             self.lose(DisconnectCause::LoginRefused, now);
             self.ask_afresh(now);
         } else if self.tries.fresh_login {

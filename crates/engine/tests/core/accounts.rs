@@ -1,0 +1,64 @@
+//! What becomes of accounts while their connection stays.
+
+use offhook_engine::error::Error;
+use offhook_engine::event::EventKind;
+use offhook_engine::request::CallRequest;
+use offhook_engine::status::AccountState;
+use offhook_signaling::error::Error as SignalingError;
+use offhook_signaling::event::{DisconnectCause, Event};
+
+use crate::world::World;
+
+fn refusal() -> Event {
+    Event::LoginFailed(SignalingError::LoginRejected {
+        server: "pbx".into(),
+        user: "the holder of the token".into(),
+        code: Some(-32001),
+        setting: None,
+        reason: "Login Incorrect".into(),
+    })
+}
+
+#[test]
+fn a_login_refused_on_the_live_connection_is_told_and_calls_go_on() {
+    let mut world = World::ready();
+    world.answered();
+    world.events.clear();
+    world.signal(refusal());
+    let [told] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    assert!(
+        matches!(&told.kind, EventKind::RequestFailed { reason, remedy: Some(_) } if reason.contains("Login Incorrect")),
+        "{told:?}"
+    );
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(account.state, AccountState::Ready);
+    assert!(account.reason.is_some(), "the status names the trouble");
+    world
+        .core
+        .call(&CallRequest::to("9197"), world.now)
+        .expect("another call");
+    // The next one that is accepted ends the trouble.
+    world.signal(Event::LoggedIn { sessid: "s".into() });
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(
+        (account.state, &account.reason),
+        (AccountState::Ready, &None)
+    );
+}
+
+#[test]
+fn a_refusal_that_costs_the_connection_is_an_account_refused() {
+    let mut world = World::ready();
+    world.signal(refusal());
+    world.signal(Event::Disconnected {
+        cause: DisconnectCause::LoginRefused,
+        retry_in: None,
+    });
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(account.state, AccountState::Refused);
+    let told = world.core.call(&CallRequest::to("9196"), world.now);
+    assert!(matches!(&told, Err(Error::NotReady { .. })), "{told:?}");
+    assert!(told.unwrap_err().to_string().contains("Login Incorrect"));
+}
