@@ -229,6 +229,12 @@ impl Account {
         EventKind::TokenRefreshed
     }
 
+    /// Only the calls that are under way keep the connection.
+    pub(crate) fn unregistered(&mut self, error: &SignalingError, now: Instant) -> EventKind {
+        self.trouble = Some(error.into());
+        self.enter(AccountState::LoggingIn, now)
+    }
+
     /// Something went wrong with the session; it may heal by itself.
     pub(crate) fn failed(&mut self, error: &SignalingError, now: Instant) -> EventKind {
         self.trouble = Some(error.into());

@@ -2,8 +2,8 @@
 
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
-use offhook_engine::request::CallRequest;
-use offhook_engine::status::AccountState;
+use offhook_engine::request::{CallRequest, EndOptions};
+use offhook_engine::status::{AccountState, CallState};
 use offhook_signaling::error::Error as SignalingError;
 use offhook_signaling::event::{DisconnectCause, Event};
 
@@ -61,4 +61,44 @@ fn a_refusal_that_costs_the_connection_is_an_account_refused() {
     let told = world.core.call(&CallRequest::to("9196"), world.now);
     assert!(matches!(&told, Err(Error::NotReady { .. })), "{told:?}");
     assert!(told.unwrap_err().to_string().contains("Login Incorrect"));
+}
+
+#[test]
+fn an_account_whose_registration_is_lost_under_a_call_is_not_ready_until_it_is_back() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.events.clear();
+    world.signal(Event::Unregistered(SignalingError::NotRegistered {
+        server: "pbx".into(),
+        state: "UNREGED".into(),
+    }));
+    let [told] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    let EventKind::Account {
+        state: AccountState::LoggingIn,
+        reason: Some(reason),
+        ..
+    } = &told.kind
+    else {
+        panic!("{told:?}")
+    };
+    assert!(reason.contains("UNREGED"), "{reason}");
+    let refused = world.core.call(&CallRequest::to("9197"), world.now);
+    assert!(refused.unwrap_err().to_string().contains("UNREGED"));
+    // The call that is up can be used as before.
+    let [live] = &world.core.calls(world.now)[..] else {
+        panic!("one call")
+    };
+    assert_eq!((&live.call, live.state), (&call, CallState::Active));
+    world
+        .core
+        .hang_up(None, EndOptions::default(), world.now)
+        .unwrap();
+    world.signal(Event::Ready);
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(
+        (account.state, &account.reason),
+        (AccountState::Ready, &None)
+    );
 }

@@ -12,4 +12,5 @@ mod refused_tokens;
 mod shutdown;
 mod story;
 mod tokens;
+mod unregistered;
 mod words;

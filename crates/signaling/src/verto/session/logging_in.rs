@@ -32,6 +32,9 @@ pub(super) const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000
 /// come back by turns, each loss is part of the same fight.
 const DUEL: Duration = Duration::from_secs(60 * 60);
 
+/// Pause between two questions for the gateway's state once it has said no often enough, while calls keep the socket.
+const KEPT_PAUSE_MS: std::ops::RangeInclusive<u64> = 20_000..=40_000;
+
 impl Session {
     pub(super) fn speaker(&self) -> Speaker<'_> {
         Speaker {
@@ -371,7 +374,7 @@ impl Session {
         else {
             return;
         };
-        registering.unsettled += 1;
+        registering.unsettled = registering.unsettled.saturating_add(1);
         if registering.unsettled >= MOST_QUESTIONS {
             return self.on_not_registered(now);
         }
@@ -391,12 +394,38 @@ impl Session {
         if is_served(&state) {
             return self.on_registered(now);
         }
-        self.memory.skip_instance = true;
-        self.tell(Event::Failed(Error::NotRegistered {
+        // A gateway that has failed is left at once, and the calls go along; one that only lost us still carries them.
+        let failed = judge(&state) == Verdict::Failed;
+        let error = Error::NotRegistered {
             server: self.server.clone(),
-            state,
-        }));
+            state: state.clone(),
+        };
+        if !failed && self.calls() > 0 {
+            return self.stay_for_calls(state, error, now);
+        }
+        self.memory.skip_instance = true;
+        self.tell(Event::Failed(error));
         self.lose(DisconnectCause::NotRegistered, now);
+    }
+
+    /// No new call can be made here, but those that are under way would not live through a rest elsewhere.
+    fn stay_for_calls(&mut self, state: String, error: Error, now: Instant) {
+        let (State::Registering(before) | State::Doubting(before)) = &self.state else {
+            return;
+        };
+        if !before.told {
+            self.tell(Event::Unregistered(error));
+        }
+        self.state = State::Registering(Registering {
+            unsettled: MOST_QUESTIONS,
+            last: Some(state),
+            told: true,
+        });
+        self.deadlines
+            .clear(Deadline::Registration, &Owner::Session);
+        let pause = Duration::from_millis(self.rng.random_range(KEPT_PAUSE_MS));
+        self.deadlines
+            .set(Deadline::GatewayAsk, Owner::Session, now + pause);
     }
 
     /// Another client took the session over. Coming back by ourselves would start a duel without an end.
