@@ -442,6 +442,8 @@ impl Session {
         self.drop_socket(false, now);
         self.state = State::Idle;
         if let SessidRule::Server { .. } = self.config.dialect.sessid {
+            // Nor is the next process to come back by the old name.
+            self.remember_the_end();
             self.memory = Memory::default();
         }
         self.tell(Event::Failed(Error::TakenOver {
