@@ -7,6 +7,7 @@ mod fields;
 mod frames;
 mod liveness;
 mod login;
+mod named_ends;
 mod recovery;
 mod refused_tokens;
 mod shutdown;

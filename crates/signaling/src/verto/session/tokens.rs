@@ -29,8 +29,10 @@ pub(super) struct Tokens {
     last_asked: Option<Instant>,
     /// Failures of the source in a row.
     failures: u32,
-    /// The end that the server named for a login without a token, in seconds since 1970.
+    /// The end that the server named for the login, in seconds since 1970: a token may have none, or outlive its credential.
     auth_expires: Option<u64>,
+    /// What it named for the login before.
+    expired_before: Option<u64>,
     /// That end was renewed once and stayed the same.
     fixed: bool,
     /// When a command brought the present credentials.
@@ -81,11 +83,14 @@ impl Session {
         ] {
             self.deadlines.clear(deadline, &Owner::Credential);
         }
-        let end = match &self.config.login {
-            Login::Token { .. } => self.lifetime().expires,
-            Login::Password { .. } => self.tokens.auth_expires,
+        let own = self.lifetime().expires;
+        let named = match &self.config.login {
+            Login::Token { .. } | Login::Password { .. } => self.tokens.auth_expires,
             Login::Anonymous { .. } => None,
         };
+        let end = own.into_iter().chain(named).min();
+        // No new token moves the end of the credential that it is made from.
+        let fixed = self.tokens.fixed && end == named;
         self.tokens.expires = end.and_then(|end| self.clock.instant(end, now));
         let Some(expires) = self.tokens.expires else {
             return;
@@ -98,8 +103,9 @@ impl Session {
                 .set(Deadline::TokenExpiry, Owner::Credential, expires);
         }
         let wait = match self.config.token_refresh {
+            _ if fixed => return,
             Some(rule) if token => rule.wait(left, &mut self.rng),
-            _ if token || self.tokens.fixed || left <= RENEW_BEFORE => return,
+            _ if token || left <= RENEW_BEFORE => return,
             _ => left - RENEW_BEFORE,
         };
         self.deadlines
@@ -134,6 +140,10 @@ impl Session {
     /// time is warned of at once, unless a source is about to replace it.
     pub(super) fn on_credentials(&mut self, now: Instant) {
         self.plan_token(now);
+        self.warn_at_once(now);
+    }
+
+    fn warn_at_once(&mut self, now: Instant) {
         let left = self
             .tokens
             .expires
@@ -167,8 +177,13 @@ impl Session {
         if same && !renewed {
             return;
         }
-        self.tokens.fixed = same && renewed;
+        let before = self.tokens.expired_before.take();
+        self.tokens.fixed = renewed && (same || before == Some(second));
+        let expected = self.tokens.expires;
         self.plan_token(now);
+        if self.tokens.expires != expected {
+            self.warn_at_once(now);
+        }
     }
 
     // ---- the source ----
@@ -275,6 +290,7 @@ impl Session {
         } else {
             self.tokens.refused = Some(refused);
         }
+        self.tokens.auth_expires = self.tokens.expired_before.take();
         self.plan_token(now);
         true
     }
@@ -321,7 +337,9 @@ impl Session {
             .clear(Deadline::TokenReply, &Owner::Credential);
         self.tokens.asked = false;
         self.tokens.handed = Some(now);
-        self.tokens.auth_expires = None;
+        if let Some(end) = self.tokens.auth_expires.take() {
+            self.tokens.expired_before = Some(end);
+        }
         self.tokens.fixed = false;
         self.config.login = login;
         self.tries.fresh_login = true;
