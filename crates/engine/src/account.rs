@@ -41,6 +41,8 @@ pub struct Profile {
     pub answered_when_secured: bool,
     /// A source can be asked for its tokens.
     pub has_token_source: bool,
+    /// Its password stands in a file that can be read again.
+    pub has_password_file: bool,
     /// Users may send commands to its server.
     pub server_commands: bool,
     /// Names of an assistant's tools that the driver can have answered.

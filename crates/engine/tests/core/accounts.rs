@@ -2,10 +2,14 @@
 
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
+use offhook_engine::output::AccountKey;
 use offhook_engine::request::{CallRequest, EndOptions};
 use offhook_engine::status::{AccountState, CallState};
+use offhook_signaling::auth::login::Login;
+use offhook_signaling::command::Command;
 use offhook_signaling::error::Error as SignalingError;
 use offhook_signaling::event::{DisconnectCause, Event};
+use offhook_signaling::secret::Secret;
 
 use crate::world::World;
 
@@ -100,5 +104,39 @@ fn an_account_whose_registration_is_lost_under_a_call_is_not_ready_until_it_is_b
     assert_eq!(
         (account.state, &account.reason),
         (AccountState::Ready, &None)
+    );
+}
+
+#[test]
+fn another_try_begins_with_another_look_into_the_password_file() {
+    let mut world = World::ready();
+    world.core.retry(None).unwrap();
+    assert_eq!(world.commands(), [Command::Retry]);
+
+    let mut world = World::with_password_file();
+    world.core.retry(None).unwrap();
+    assert_eq!(world.commands(), []);
+    assert_eq!(world.password_reads, 1);
+    let login = Login::Password {
+        user: "1000".into(),
+        password: Secret::new("better"),
+    };
+    let (desk, now) = (AccountKey(0), world.now);
+    world.core.password(desk, Ok(login.clone()), true, now);
+    assert_eq!(
+        world.commands(),
+        [Command::Login(login.clone()), Command::Retry]
+    );
+    // A change of the file alone brings the new password.
+    world.core.password(desk, Ok(login.clone()), false, now);
+    assert_eq!(world.commands(), [Command::Login(login)]);
+    // A file that cannot be used is told, and the password before stays.
+    let fault = "the file is readable by everybody".to_owned();
+    world.core.password(desk, Err(fault.clone()), true, now);
+    assert_eq!(world.commands(), [Command::Retry]);
+    let told = world.events.last().expect("an event");
+    assert!(
+        matches!(&told.kind, EventKind::RequestFailed { reason, .. } if *reason == fault),
+        "{told:?}"
     );
 }
