@@ -58,6 +58,9 @@ type Attempt = (
     Option<Result<(Connection, ConnectTimings), ConnectError>>,
 );
 
+/// A password file that was read; whether somebody asked for another try.
+type Reading = (usize, bool, Result<Login, String>);
+
 pub(crate) struct Shard {
     pub(crate) core: Core,
     pub(crate) lines: Vec<Line>,
@@ -105,8 +108,8 @@ pub(crate) struct Moving {
     look_at: Option<Instant>,
     /// Questions to token sources that are under way.
     fetches: FuturesUnordered<BoxFuture<'static, (usize, Result<Secret, TokenError>)>>,
-    /// Password files that are being read; whether somebody asked for another try.
-    readings: FuturesUnordered<BoxFuture<'static, (usize, bool, Result<Login, String>)>>,
+    /// Password files that are being read.
+    readings: FuturesUnordered<BoxFuture<'static, Reading>>,
     /// Parts of call reports on their way.
     posts: FuturesUnordered<BoxFuture<'static, ()>>,
     /// The state file is being written.

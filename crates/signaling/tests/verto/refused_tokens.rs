@@ -12,10 +12,10 @@ use crate::tokens::{
 use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
 
 fn token_of(login: &Login) -> &str {
-    match login {
-        Login::Token { token } => token.expose(),
-        _ => panic!("no token"),
-    }
+    let Login::Token { token } = login else {
+        panic!("no token")
+    };
+    token.expose()
 }
 
 /// The next login that is sent, on a socket that is opened for it; it names this token.

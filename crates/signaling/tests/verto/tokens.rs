@@ -503,10 +503,9 @@ fn seventy_two_hours_of_tokens_leave_no_gap() {
             logins % 2 == 1
         };
         for (_, event) in pass_refusing(&mut story, seconds(60), refused) {
-            match event {
-                Event::LoginFailed(_) => refusals += 1,
-                Event::LoggedIn { .. } => expires = offered,
-                _ => {}
+            refusals += usize::from(matches!(event, Event::LoginFailed(_)));
+            if matches!(event, Event::LoggedIn { .. }) {
+                expires = offered;
             }
             let bad = matches!(
                 event,

@@ -47,9 +47,12 @@ fn hang_up(story: &mut Story, call: CallId) {
 }
 
 fn unregistered(told: &[Event]) -> Vec<&str> {
-    let states = told.iter().filter_map(|event| match event {
-        Event::Unregistered(Error::NotRegistered { state, .. }) => Some(state.as_str()),
-        _ => None,
+    let states = told.iter().filter_map(|event| {
+        if let Event::Unregistered(Error::NotRegistered { state, .. }) = event {
+            Some(state.as_str())
+        } else {
+            None
+        }
     });
     states.collect()
 }
