@@ -157,7 +157,8 @@ pub enum Event {
         /// Its name.
         device: String,
     },
-    /// A request about the call was taken, and failed later.
+    /// A request was taken, and failed later; without a call, also a new login that the server refused while the one before
+    /// is still in force.
     RequestFailed {
         /// What, one sentence.
         reason: String,

@@ -41,6 +41,8 @@ pub struct Profile {
     pub answered_when_secured: bool,
     /// A source can be asked for its tokens.
     pub has_token_source: bool,
+    /// Its password stands in a file that can be read again.
+    pub has_password_file: bool,
     /// Users may send commands to its server.
     pub server_commands: bool,
     /// Names of an assistant's tools that the driver can have answered.
@@ -210,9 +212,29 @@ impl Account {
         vec![self.enter(AccountState::Ready, now), EventKind::Ready]
     }
 
+    /// A refusal on the live connection leaves the login before in force: calls can still be made. Whatever else comes of it
+    /// is told as the loss of the connection.
     pub(crate) fn login_failed(&mut self, error: &SignalingError, now: Instant) -> EventKind {
         self.trouble = Some(error.into());
+        if self.is_ready() {
+            return EventKind::RequestFailed {
+                reason: error.to_string(),
+                remedy: Some(error.remedy().to_string()),
+            };
+        }
         self.enter(AccountState::Refused, now)
+    }
+
+    /// A new login took the place of an older one on the live connection.
+    pub(crate) fn renewed(&mut self) -> EventKind {
+        self.trouble = None;
+        EventKind::TokenRefreshed
+    }
+
+    /// Only the calls that are under way keep the connection.
+    pub(crate) fn unregistered(&mut self, error: &SignalingError, now: Instant) -> EventKind {
+        self.trouble = Some(error.into());
+        self.enter(AccountState::LoggingIn, now)
     }
 
     /// Something went wrong with the session; it may heal by itself.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use offhook_media::device::spec::{SinkSpec, SourceSpec};
@@ -44,6 +45,9 @@ pub struct AccountConfig {
     pub backoff: Backoff,
     /// Where tokens come from, for a login by token. The token in `login` may then be left empty.
     pub token_source: Option<TokenSource>,
+    /// The file of the password in `login`. It is read again whenever it changes, also by rename, and before a retry that
+    /// somebody asks for.
+    pub password_file: Option<PathBuf>,
     /// When a token is replaced.
     pub token_refresh: TokenRefresh,
     /// Region of the gateway (Telnyx), such as `eu`; `None`: chosen by the platform.
@@ -98,6 +102,7 @@ impl AccountConfig {
             connect: ConnectOptions::default(),
             backoff: Backoff::default(),
             token_source: None,
+            password_file: None,
             token_refresh: TokenRefresh::default(),
             region: None,
             skip_instance: false,

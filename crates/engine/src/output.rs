@@ -28,6 +28,8 @@ pub enum Output {
     ReportKey(AccountKey, String),
     /// Ask the account's token source, and give its token, or its failure, to the session.
     FetchToken(AccountKey),
+    /// Read the account's password file again; `password` brings what it holds.
+    ReadPassword(AccountKey),
     /// Have a program of the account's answer this tool call; `tool_finished` brings its answer.
     RunTool(AccountKey, ToolCall),
     /// Keep this for the account's session in a later process.

@@ -249,8 +249,11 @@ pub enum Event {
         /// The session's name at the server; keep it to recover calls after a restart.
         sessid: String,
     },
-    /// Calls can be made. Once per connection.
+    /// Calls can be made. Once per connection, and again after `Unregistered`.
     Ready,
+    /// The gateway let go of us and says so for a while now, on a connection that is kept for its calls: they go on, others
+    /// cannot be made.
+    Unregistered(Error),
     /// The connection is gone; calls live on for a while.
     Disconnected {
         /// Why.

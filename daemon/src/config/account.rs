@@ -82,6 +82,11 @@ pub(crate) fn read(
     let tools = tool::read_all(&raw.tool, &name, dialect)?;
     let mut account = AccountConfig::new(name, dialect, server, login);
     account.token_source = token_source;
+    account.password_file = raw
+        .password_file
+        .as_ref()
+        .map(|file| locate("password_file", file, &account.name, surroundings))
+        .transpose()?;
     account.tools = tools;
     if let Some(before) = &raw.refresh_before {
         account.token_refresh.before = duration("refresh_before", before)?;

@@ -5,6 +5,7 @@
 )]
 
 mod beside;
+mod passwords;
 mod recovery;
 mod regions;
 mod secrets;

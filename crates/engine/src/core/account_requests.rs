@@ -106,9 +106,43 @@ impl Core {
     /// When the account is unknown.
     pub fn retry(&mut self, account: Option<&str>) -> Result<(), Error> {
         let key = self.find_account(account)?;
-        self.outbox
-            .push_back(Output::Signaling(key, Command::Retry));
+        let reads = self
+            .accounts
+            .get(key.0)
+            .is_some_and(|entry| entry.profile.has_password_file);
+        self.outbox.push_back(if reads {
+            Output::ReadPassword(key)
+        } else {
+            Output::Signaling(key, Command::Retry)
+        });
         Ok(())
+    }
+
+    /// What the account's password file holds now, or why it cannot be used. `retry`: somebody asked for another try.
+    pub fn password(
+        &mut self,
+        account: AccountKey,
+        outcome: Result<Login, String>,
+        retry: bool,
+        now: Instant,
+    ) {
+        match outcome {
+            Ok(login) => self
+                .outbox
+                .push_back(Output::Signaling(account, Command::Login(login))),
+            Err(reason) => {
+                let remedy = Some("mend the file and its rights, then ask again".to_owned());
+                self.tell(
+                    account,
+                    vec![EventKind::RequestFailed { reason, remedy }],
+                    now,
+                );
+            }
+        }
+        if retry {
+            self.outbox
+                .push_back(Output::Signaling(account, Command::Retry));
+        }
     }
 
     /// Watches channels of the server, or no longer.

@@ -215,7 +215,7 @@ impl Core {
             SignalingEvent::Connecting { .. } => vec![entry.connecting(now)],
             SignalingEvent::Connected => vec![entry.logging_in(now)],
             // On a live connection it is a new login in place of an older one.
-            SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![EventKind::TokenRefreshed],
+            SignalingEvent::LoggedIn { .. } if entry.is_ready() => vec![entry.renewed()],
             SignalingEvent::LoggedIn { .. } => vec![entry.logged_in(now)],
             SignalingEvent::Ready => {
                 let events = entry.ready(now);
@@ -223,6 +223,7 @@ impl Core {
                 return self.give_outputs(account);
             }
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
+            SignalingEvent::Unregistered(error) => vec![entry.unregistered(&error, now)],
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],
             SignalingEvent::Disconnected { cause, retry_in } => {
                 let events = entry.disconnected(&cause, retry_in, now);
@@ -593,6 +594,7 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::Connected
         | SignalingEvent::LoggedIn { .. }
         | SignalingEvent::Ready
+        | SignalingEvent::Unregistered(_)
         | SignalingEvent::Disconnected { .. }
         | SignalingEvent::LoginFailed(_)
         | SignalingEvent::Failed(_)

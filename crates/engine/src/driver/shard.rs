@@ -15,6 +15,7 @@ use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
+use offhook_signaling::auth::login::Login;
 use offhook_signaling::command::Command as SessionCommand;
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::secret::Secret;
@@ -42,6 +43,7 @@ use crate::driver::sound::{self, Opened};
 use crate::driver::surroundings::{Change, ClockChange, Surroundings};
 use crate::driver::token::fetch::fetch;
 use crate::driver::token::files::{self, Files};
+use crate::driver::token::password::PasswordFile;
 use crate::driver::tools::{Finished, Tools};
 use crate::error::Error;
 use crate::event::Event;
@@ -55,6 +57,9 @@ type Attempt = (
     SocketKey,
     Option<Result<(Connection, ConnectTimings), ConnectError>>,
 );
+
+/// A password file that was read; whether somebody asked for another try.
+type Reading = (usize, bool, Result<Login, String>);
 
 pub(crate) struct Shard {
     pub(crate) core: Core,
@@ -76,7 +81,10 @@ pub(crate) struct Shard {
     pub(crate) notices: broadcast::Sender<Notice>,
     /// Where accounts get their tokens, in the order of accounts.
     pub(crate) token_sources: Vec<Option<TokenSource>>,
+    /// Files of tokens and of passwords.
     pub(crate) token_files: Files,
+    /// Where accounts have their passwords, in the order of accounts.
+    pub(crate) passwords: Vec<Option<PasswordFile>>,
     /// How many sources are asked at a time.
     pub(crate) fetching: Arc<Semaphore>,
     pub(crate) tools: Tools,
@@ -100,6 +108,8 @@ pub(crate) struct Moving {
     look_at: Option<Instant>,
     /// Questions to token sources that are under way.
     fetches: FuturesUnordered<BoxFuture<'static, (usize, Result<Secret, TokenError>)>>,
+    /// Password files that are being read.
+    readings: FuturesUnordered<BoxFuture<'static, Reading>>,
     /// Parts of call reports on their way.
     posts: FuturesUnordered<BoxFuture<'static, ()>>,
     /// The state file is being written.
@@ -124,6 +134,7 @@ enum Next {
     Attempt(Attempt),
     Sound(CallKey, CallMedia, Opened, Found),
     Fetched(usize, Result<Secret, TokenError>),
+    Password(usize, bool, Result<Login, String>),
     Tool(Finished),
     Written,
     Posted,
@@ -157,6 +168,9 @@ impl Shard {
                     self.on_sound(call, media, opened, found, now)
                 }
                 Next::Fetched(account, outcome) => self.on_fetched(account, outcome, now),
+                Next::Password(account, retry, outcome) => {
+                    self.core.password(AccountKey(account), outcome, retry, now);
+                }
                 Next::Tool((account, call, outcome)) => {
                     self.core.tool_finished(account, call, outcome, now);
                 }
@@ -166,6 +180,7 @@ impl Shard {
                     self.state.look_at = Some(now + files::EVERY);
                     for account in self.token_files.changed() {
                         self.fetch(account);
+                        self.read_password(account, false);
                     }
                 }
                 Next::Addresses(changes) => self.on_addresses(&changes, now),
@@ -218,6 +233,7 @@ impl Shard {
             Some(attempt) = state.attempts.next() => Next::Attempt(attempt),
             Some((call, media, opened, found)) = state.sounds.next() => Next::Sound(call, media, opened, found),
             Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
+            Some((account, retry, outcome)) = state.readings.next() => Next::Password(account, retry, outcome),
             Some(finished) = self.tools.next() => Next::Tool(finished),
             Some(()) = state.posts.next() => Next::Posted,
             () = written => Next::Written,
@@ -443,6 +459,7 @@ impl Shard {
                 }
                 Output::Media(call, command) => self.on_media_command(call, command, now),
                 Output::FetchToken(AccountKey(account)) => self.fetch(account),
+                Output::ReadPassword(AccountKey(account)) => self.read_password(account, true),
                 Output::RunTool(account, call) => {
                     if let Some(name) = self.core.name_of(account.0) {
                         self.tools.start(account, &name, call);
@@ -574,6 +591,15 @@ impl Shard {
             (account, fetch(source).await)
         };
         self.state.fetches.push(asking.boxed());
+    }
+
+    /// Reads an account's password file, if it has one.
+    fn read_password(&mut self, account: usize, retry: bool) {
+        if let Some(Some(file)) = self.passwords.get(account).cloned() {
+            self.token_files.note(account);
+            let reading = async move { (account, retry, file.read().await) };
+            self.state.readings.push(reading.boxed());
+        }
     }
 
     fn on_fetched(&mut self, account: usize, outcome: Result<Secret, TokenError>, now: Instant) {

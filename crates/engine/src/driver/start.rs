@@ -30,6 +30,7 @@ use crate::driver::reporting::Reporting;
 use crate::driver::shard::{Moving, Shard};
 use crate::driver::surroundings::{SleepClock, Surroundings, slept};
 use crate::driver::token::files::Files;
+use crate::driver::token::password::PasswordFile;
 use crate::driver::tools::Tools;
 use crate::error::BuildError;
 use crate::ice::is_loopback;
@@ -71,7 +72,11 @@ fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildErro
         if let Some(TokenSource::File(path)) = &account.token_source {
             token_files.watch(index, path);
         }
+        if let Some(path) = &account.password_file {
+            token_files.watch(index, path);
+        }
     }
+    let passwords = builder.accounts.iter().map(PasswordFile::of).collect();
     let token_sources = builder
         .accounts
         .iter()
@@ -123,6 +128,7 @@ fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildErro
         reporting,
         token_sources,
         token_files,
+        passwords,
         fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
         tools,
         memory,
@@ -148,6 +154,7 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         silence_means_loss: account.dialect.silence_means_loss,
         answered_when_secured: account.dialect.answered_when_secured,
         has_token_source: account.token_source.is_some(),
+        has_password_file: PasswordFile::of(account).is_some(),
         server_commands: account.server_commands,
         tools: account.tools.iter().map(|tool| tool.name.clone()).collect(),
         adopts_calls: remembered(account, memory) != Remembered::default(),

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, and passes over what it did not ask for"
 )]
 
+mod accounts;
 mod assistants;
 mod calls;
 mod features;

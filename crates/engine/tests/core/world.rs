@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     /// The core said that it is done.
     pub(crate) finished: bool,
+    /// How often the password file was to be read.
+    pub(crate) password_reads: usize,
     commands: Vec<Command>,
     media_commands: Vec<MediaCommand>,
     last_call: CallKey,
@@ -74,6 +76,17 @@ impl World {
     /// A core whose account's calls begin muted.
     pub(crate) fn starting_muted() -> Self {
         let mut world = Self::with_profile(Dtmf::Info, 10, |profile| profile.start_muted = true);
+        world.make_ready();
+        world
+    }
+
+    /// A core whose account has its password from a file, and is ready.
+    pub(crate) fn with_password_file() -> Self {
+        let change = |profile: &mut Profile| {
+            profile.login = LoginKind::Password;
+            profile.has_password_file = true;
+        };
+        let mut world = Self::with_profile(Dtmf::Info, 10, change);
         world.make_ready();
         world
     }
@@ -133,6 +146,7 @@ impl World {
             silence_means_loss: false,
             answered_when_secured: false,
             has_token_source: true,
+            has_password_file: false,
             server_commands: false,
             tools: vec!["get_weather".into()],
             adopts_calls: true,
@@ -156,6 +170,7 @@ impl World {
             now,
             events: Vec::new(),
             finished: false,
+            password_reads: 0,
             commands: Vec::new(),
             media_commands: Vec::new(),
             last_call: CallKey(0),
@@ -321,6 +336,7 @@ impl World {
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Finished => self.finished = true,
+                Output::ReadPassword(_) => self.password_reads += 1,
                 Output::Wait(wait) => {
                     self.wait = wait.map(|(at, _)| at);
                     return;

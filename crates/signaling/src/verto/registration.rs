@@ -37,4 +37,6 @@ pub(crate) struct Registering {
     pub(crate) unsettled: u32,
     /// Last state told.
     pub(crate) last: Option<String>,
+    /// Our user knows that only calls keep this socket.
+    pub(crate) told: bool,
 }

@@ -7,6 +7,7 @@ use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, EndedBy, Event};
+use offhook_signaling::remembered::Remembered;
 use serde_json::json;
 
 use crate::story::{ANSWER, OFFER, Story};
@@ -495,4 +496,22 @@ fn pauses_between_attempts_grow_up_to_half_a_minute() {
         assert_eq!(story.next_deadline(), Deadline::Reconnect);
     }
     assert!(longest > Duration::from_secs(28));
+}
+
+#[test]
+fn who_is_punted_leaves_nothing_for_the_next_process_to_come_back_by() {
+    let mut story = Story::telnyx().ready();
+    assert!(
+        story
+            .remembered
+            .last()
+            .is_some_and(|last| last.sessid.is_some())
+    );
+    story.says("punt", json!({}));
+    assert_eq!(story.remembered.last(), Some(&Remembered::default()));
+    // A device of a FreeSWITCH has its name for good.
+    let mut story = Story::freeswitch().ready();
+    let before = story.remembered.last().cloned();
+    story.says("punt", json!({}));
+    assert_eq!(story.remembered.last().cloned(), before);
 }

@@ -18,32 +18,32 @@ use serde_json::{Value, json};
 
 use crate::story::{Story, config, password};
 
-const START: u64 = 1_800_000_000;
-const HOUR: u64 = 3600;
+pub(crate) const START: u64 = 1_800_000_000;
+pub(crate) const HOUR: u64 = 3600;
 
-fn wall(second: u64) -> SystemTime {
+pub(crate) fn wall(second: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(second)
 }
 
-fn token(claims: Value) -> Login {
+pub(crate) fn token(claims: Value) -> Login {
     let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
     Login::Token {
         token: Secret::new(format!("e30.{claims}.c2ln")),
     }
 }
 
-fn living(seconds: u64) -> Login {
+pub(crate) fn living(seconds: u64) -> Login {
     token(json!({"exp": START + seconds}))
 }
 
-fn with_source(login: Login) -> Config {
+pub(crate) fn with_source(login: Login) -> Config {
     Config {
         token_refresh: Some(TokenRefresh::default()),
         ..without_source(login)
     }
 }
 
-fn without_source(login: Login) -> Config {
+pub(crate) fn without_source(login: Login) -> Config {
     Config {
         wall_clock: Some(wall(START)),
         ..config(TELNYX, login)
@@ -51,12 +51,24 @@ fn without_source(login: Login) -> Config {
 }
 
 /// Lets time pass on a ready session whose server answers everything; gives back the events that are about tokens.
-fn pass(story: &mut Story, span: Duration) -> Vec<(Duration, Event)> {
+pub(crate) fn pass(story: &mut Story, span: Duration) -> Vec<(Duration, Event)> {
+    pass_refusing(story, span, |_| false)
+}
+
+/// The same with a server that refuses some logins.
+pub(crate) fn pass_refusing(
+    story: &mut Story,
+    span: Duration,
+    mut refused: impl FnMut(&Value) -> bool,
+) -> Vec<(Duration, Event)> {
     let end = story.now + span;
     let mut told = Vec::new();
     loop {
         while let Some(frame) = story.sent.pop_front() {
             match frame["method"].as_str() {
+                Some("login") if refused(&frame) => {
+                    story.refuse(&frame, -32001, "Login Incorrect");
+                }
                 Some("login") => {
                     story.reply(&frame, json!({"message": "logged in", "sessid": "s-1"}))
                 }
@@ -78,14 +90,14 @@ fn pass(story: &mut Story, span: Duration) -> Vec<(Duration, Event)> {
     told
 }
 
-fn wanted(events: &[(Duration, Event)]) -> Vec<Duration> {
+pub(crate) fn wanted(events: &[(Duration, Event)]) -> Vec<Duration> {
     let wanted = events
         .iter()
         .filter(|(_, event)| matches!(event, Event::TokenWanted { .. }));
     wanted.map(|(at, _)| *at).collect()
 }
 
-fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -479,13 +491,22 @@ fn freeswitch_logins_with_an_end_are_renewed_on_the_live_socket_once() {
 
 #[test]
 fn seventy_two_hours_of_tokens_leave_no_gap() {
-    // The clock is five minutes off and nobody says so; one refresh in ten fails.
+    // The clock is five minutes off and nobody says so; one refresh in ten fails, and every second login is refused.
     let mut story =
         Story::with(with_source(token(json!({"exp": START + 24 * HOUR - 300})))).ready();
     story.answered("c-1");
-    let (mut asked, mut expires) = (0, 24 * HOUR);
+    let (mut asked, mut expires, mut offered) = (0, 24 * HOUR, 0);
+    let (mut logins, mut refusals) = (0, 0);
     while story.elapsed() < seconds(72 * HOUR) {
-        for (_, event) in pass(&mut story, seconds(60)) {
+        let refused = |_: &Value| {
+            logins += 1;
+            logins % 2 == 1
+        };
+        for (_, event) in pass_refusing(&mut story, seconds(60), refused) {
+            refusals += usize::from(matches!(event, Event::LoginFailed(_)));
+            if matches!(event, Event::LoggedIn { .. }) {
+                expires = offered;
+            }
             let bad = matches!(
                 event,
                 Event::Ended { .. }
@@ -504,11 +525,12 @@ fn seventy_two_hours_of_tokens_leave_no_gap() {
                 });
                 continue;
             }
-            expires = story.elapsed().as_secs() + 24 * HOUR;
-            let exp = START + expires - 300;
+            offered = story.elapsed().as_secs() + 24 * HOUR;
+            let exp = START + offered - 300;
             story.command(Command::Login(token(json!({"exp": exp}))));
         }
         assert!(story.elapsed().as_secs() < expires);
     }
     assert!(asked >= 4, "{asked}");
+    assert!(refusals >= 2, "{refusals} logins were refused");
 }

@@ -222,6 +222,13 @@ impl Model {
                 self.readies += 1;
                 step(&[Link::LoggedIn], Link::Ready, self)
             }
+            // Not before there are calls that keep the connection.
+            Event::Unregistered(_) => {
+                step(&[Link::LoggedIn, Link::Ready], Link::LoggedIn, self)?;
+                check(!self.calls.is_empty(), || {
+                    "a connection kept for no call".to_owned()
+                })
+            }
             Event::Disconnected { cause, retry_in } => {
                 let was_up = self.link != Link::Down || *cause == DisconnectCause::LoginRefused;
                 let met = matches!(self.link, Link::LoggedIn | Link::Ready);

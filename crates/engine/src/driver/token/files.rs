@@ -1,4 +1,4 @@
-//! Watches token files: their owner replaces them, by writing or by rename, and nobody tells us.
+//! Watches files of tokens and passwords: their owner replaces them, by writing or by rename, and nobody tells us.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,14 @@ impl Files {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.watched.is_empty()
+    }
+
+    /// An account's files are about to be read: what has changed so far is no news.
+    pub(crate) fn note(&mut self, account: usize) {
+        let mine = |watched: &&mut Watched| watched.account == account;
+        for watched in self.watched.iter_mut().filter(mine) {
+            watched.seen = stamp(&watched.path).or(watched.seen);
+        }
     }
 
     /// The accounts whose file has changed since the last look. One that is gone counts when it is back.
@@ -90,5 +98,9 @@ mod tests {
         assert!(files.changed().is_empty());
         std::fs::write(&path, "a.b.cf").unwrap();
         assert_eq!(files.changed(), [7]);
+        std::fs::write(&path, "a.b.cghi").unwrap();
+        files.note(8);
+        files.note(7);
+        assert!(files.changed().is_empty());
     }
 }

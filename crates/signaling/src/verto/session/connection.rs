@@ -152,11 +152,14 @@ impl Session {
                 Some(rest) => rest,
                 None => return self.park(cause, now),
             },
-            // Whoever never tries a refused login again still rests from a fight, and then comes back.
-            DisconnectCause::NotRegistered if self.tries.duel => match self.config.timers.refused {
-                Duration::ZERO => Timers::default().refused,
-                rest => rest,
-            },
+            // Whoever never tries a refused login again still rests from a fight, and then comes back. Calls would not live
+            // so long without a socket.
+            DisconnectCause::NotRegistered if self.tries.duel && self.calls() == 0 => {
+                match self.config.timers.refused {
+                    Duration::ZERO => Timers::default().refused,
+                    rest => rest,
+                }
+            }
             DisconnectCause::Asked => Duration::ZERO,
             DisconnectCause::NotRegistered => {
                 let least = Duration::from_millis(self.rng.random_range(GATEWAY_PAUSE_MS));

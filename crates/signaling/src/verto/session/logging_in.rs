@@ -32,6 +32,9 @@ pub(super) const GATEWAY_PAUSE_MS: std::ops::RangeInclusive<u64> = 2_000..=6_000
 /// come back by turns, each loss is part of the same fight.
 const DUEL: Duration = Duration::from_secs(60 * 60);
 
+/// Pause between two questions for the gateway's state once it has said no often enough, while calls keep the socket.
+const KEPT_PAUSE_MS: std::ops::RangeInclusive<u64> = 20_000..=40_000;
+
 impl Session {
     pub(super) fn speaker(&self) -> Speaker<'_> {
         Speaker {
@@ -68,6 +71,7 @@ impl Session {
         };
         let (method, params) = self.speaker().login(&self.config.login, facts);
         self.tries.fresh_login = false;
+        self.note_login_sent();
         self.logins.note(now);
         let pending = Pending {
             purpose,
@@ -94,6 +98,7 @@ impl Session {
 
     pub(super) fn on_logged_in(&mut self, result: LoginResult, now: Instant) {
         self.forget_refusals();
+        self.on_login_accepted();
         self.disbelieve_clock(now);
         let renewed = !matches!(self.state, State::LoggingIn(_));
         self.on_auth_expires(result.auth_expires, renewed, now);
@@ -168,6 +173,8 @@ impl Session {
             && self.config.dialect.sessid == SessidRule::Client;
         let error = self.explain_refusal(error, now);
         self.tell(Event::LoginFailed(error));
+        // Fresher credentials that wait for their turn are better than older ones.
+        let older = !in_use && !self.tries.fresh_login && self.fall_back(now);
         if in_use {
             // The name belongs to somebody else's live socket: we need another.
             self.memory.sessid = Some(uuid_v4(&mut self.rng));
@@ -179,6 +186,7 @@ impl Session {
             self.lose(DisconnectCause::SessionInUse, now);
         } else if fatal {
             self.tries.refused = self.tries.refused.saturating_add(1);
+            self.tries.fresh_login |= older;
             self.lose(DisconnectCause::LoginRefused, now);
             self.ask_afresh(now);
         } else if self.tries.fresh_login {
@@ -366,7 +374,7 @@ impl Session {
         else {
             return;
         };
-        registering.unsettled += 1;
+        registering.unsettled = registering.unsettled.saturating_add(1);
         if registering.unsettled >= MOST_QUESTIONS {
             return self.on_not_registered(now);
         }
@@ -386,12 +394,38 @@ impl Session {
         if is_served(&state) {
             return self.on_registered(now);
         }
-        self.memory.skip_instance = true;
-        self.tell(Event::Failed(Error::NotRegistered {
+        // A gateway that has failed is left at once, and the calls go along; one that only lost us still carries them.
+        let failed = judge(&state) == Verdict::Failed;
+        let error = Error::NotRegistered {
             server: self.server.clone(),
-            state,
-        }));
+            state: state.clone(),
+        };
+        if !failed && self.calls() > 0 {
+            return self.stay_for_calls(state, error, now);
+        }
+        self.memory.skip_instance = true;
+        self.tell(Event::Failed(error));
         self.lose(DisconnectCause::NotRegistered, now);
+    }
+
+    /// No new call can be made here, but those that are under way would not live through a rest elsewhere.
+    fn stay_for_calls(&mut self, state: String, error: Error, now: Instant) {
+        let (State::Registering(before) | State::Doubting(before)) = &self.state else {
+            return;
+        };
+        if !before.told {
+            self.tell(Event::Unregistered(error));
+        }
+        self.state = State::Registering(Registering {
+            unsettled: MOST_QUESTIONS,
+            last: Some(state),
+            told: true,
+        });
+        self.deadlines
+            .clear(Deadline::Registration, &Owner::Session);
+        let pause = Duration::from_millis(self.rng.random_range(KEPT_PAUSE_MS));
+        self.deadlines
+            .set(Deadline::GatewayAsk, Owner::Session, now + pause);
     }
 
     /// Another client took the session over. Coming back by ourselves would start a duel without an end.
@@ -408,6 +442,8 @@ impl Session {
         self.drop_socket(false, now);
         self.state = State::Idle;
         if let SessidRule::Server { .. } = self.config.dialect.sessid {
+            // Nor is the next process to come back by the old name.
+            self.remember_the_end();
             self.memory = Memory::default();
         }
         self.tell(Event::Failed(Error::TakenOver {

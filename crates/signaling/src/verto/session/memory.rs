@@ -35,7 +35,7 @@ impl Session {
         }
     }
 
-    /// We go in peace: a gateway's names lead nowhere any more, while a device keeps its own.
+    /// We go in peace, or another took our place: a gateway's names lead nowhere any more, while a device keeps its own.
     pub(super) fn remember_the_end(&mut self) {
         if let SessidRule::Server { .. } = self.config.dialect.sessid
             && self.memory.sessid.is_some()

@@ -29,12 +29,20 @@ pub(super) struct Tokens {
     last_asked: Option<Instant>,
     /// Failures of the source in a row.
     failures: u32,
-    /// The end that the server named for a login without a token, in seconds since 1970.
+    /// The end that the server named for the login, in seconds since 1970: a token may have none, or outlive its credential.
     auth_expires: Option<u64>,
+    /// What it named for the login before.
+    expired_before: Option<u64>,
     /// That end was renewed once and stayed the same.
     fixed: bool,
     /// When a command brought the present credentials.
     handed: Option<Instant>,
+    /// The login that the last request for one named.
+    sent: Option<Login>,
+    /// The last one that the server took: what is left when it refuses a newer one.
+    accepted: Option<Login>,
+    /// The last one that it refused in favour of that.
+    refused: Option<Login>,
 }
 
 impl Session {
@@ -43,10 +51,7 @@ impl Session {
     }
 
     fn lifetime(&self) -> Lifetime {
-        match &self.config.login {
-            Login::Token { token } => Lifetime::read(token.expose()).unwrap_or_default(),
-            Login::Password { .. } | Login::Anonymous { .. } => Lifetime::default(),
-        }
+        lifetime(&self.config.login)
     }
 
     /// Whether there is no token yet, but somebody to ask for one.
@@ -78,11 +83,14 @@ impl Session {
         ] {
             self.deadlines.clear(deadline, &Owner::Credential);
         }
-        let end = match &self.config.login {
-            Login::Token { .. } => self.lifetime().expires,
-            Login::Password { .. } => self.tokens.auth_expires,
+        let own = self.lifetime().expires;
+        let named = match &self.config.login {
+            Login::Token { .. } | Login::Password { .. } => self.tokens.auth_expires,
             Login::Anonymous { .. } => None,
         };
+        let end = own.into_iter().chain(named).min();
+        // No new token moves the end of the credential that it is made from.
+        let fixed = self.tokens.fixed && end == named;
         self.tokens.expires = end.and_then(|end| self.clock.instant(end, now));
         let Some(expires) = self.tokens.expires else {
             return;
@@ -95,8 +103,9 @@ impl Session {
                 .set(Deadline::TokenExpiry, Owner::Credential, expires);
         }
         let wait = match self.config.token_refresh {
+            _ if fixed => return,
             Some(rule) if token => rule.wait(left, &mut self.rng),
-            _ if token || self.tokens.fixed || left <= RENEW_BEFORE => return,
+            _ if token || left <= RENEW_BEFORE => return,
             _ => left - RENEW_BEFORE,
         };
         self.deadlines
@@ -131,6 +140,10 @@ impl Session {
     /// time is warned of at once, unless a source is about to replace it.
     pub(super) fn on_credentials(&mut self, now: Instant) {
         self.plan_token(now);
+        self.warn_at_once(now);
+    }
+
+    fn warn_at_once(&mut self, now: Instant) {
         let left = self
             .tokens
             .expires
@@ -164,8 +177,13 @@ impl Session {
         if same && !renewed {
             return;
         }
-        self.tokens.fixed = same && renewed;
+        let before = self.tokens.expired_before.take();
+        self.tokens.fixed = renewed && (same || before == Some(second));
+        let expected = self.tokens.expires;
         self.plan_token(now);
+        if self.tokens.expires != expected {
+            self.warn_at_once(now);
+        }
     }
 
     // ---- the source ----
@@ -239,6 +257,44 @@ impl Session {
             .set(Deadline::TokenRefresh, Owner::Credential, now + pause);
     }
 
+    pub(super) fn note_login_sent(&mut self) {
+        self.tokens.sent = Some(self.config.login.clone());
+    }
+
+    pub(super) fn on_login_accepted(&mut self) {
+        let accepted = self.tokens.sent.take();
+        if accepted != self.tokens.accepted {
+            self.tokens.failures = 0;
+            self.tokens.refused = None;
+        }
+        self.tokens.accepted = accepted;
+    }
+
+    /// A login was refused. Where an older one was accepted and has not ended, that is in force again: a socket that is lost
+    /// now must not be the end of it all.
+    pub(super) fn fall_back(&mut self, now: Instant) -> bool {
+        if self.tokens.accepted.as_ref() == Some(&self.config.login) {
+            self.tokens.accepted = None;
+        }
+        let Some(old) = self.tokens.accepted.clone() else {
+            return false;
+        };
+        let server = self.clock.server(now);
+        if server.is_some_and(|server| lifetime(&old).expired_since(server).is_some()) {
+            return false;
+        }
+        let refused = std::mem::replace(&mut self.config.login, old);
+        let young = self.tokens.handed.is_some_and(|at| now < at + YOUNG);
+        if young && !self.tries.young_retry {
+            self.tries.young_retry = true;
+        } else {
+            self.tokens.refused = Some(refused);
+        }
+        self.tokens.auth_expires = self.tokens.expired_before.take();
+        self.plan_token(now);
+        true
+    }
+
     /// A login on the live socket was refused: its source may do better in a while.
     pub(super) fn on_refresh_refused(&mut self, now: Instant) {
         if let Some(rule) = self.config.token_refresh.filter(|_| self.has_source()) {
@@ -265,6 +321,10 @@ impl Session {
         if asked && login == self.config.login {
             return self.on_token_failed(self.same_again(now), now);
         }
+        if asked && self.tokens.refused.as_ref() == Some(&login) {
+            let reason = "it gave the token again that was refused".to_owned();
+            return self.on_token_failed(reason, now);
+        }
         // Something that cannot be a token must not replace what still works.
         if let (Login::Token { .. }, Some(fault)) = (&login, self.login_fault(&login)) {
             self.tell(Event::LoginFailed(fault));
@@ -276,13 +336,16 @@ impl Session {
         self.deadlines
             .clear(Deadline::TokenReply, &Owner::Credential);
         self.tokens.asked = false;
-        self.tokens.failures = 0;
         self.tokens.handed = Some(now);
-        self.tokens.auth_expires = None;
+        if let Some(end) = self.tokens.auth_expires.take() {
+            self.tokens.expired_before = Some(end);
+        }
         self.tokens.fixed = false;
         self.config.login = login;
         self.tries.fresh_login = true;
         if !asked {
+            self.tokens.failures = 0;
+            self.tokens.refused = None;
             self.forget_refusals();
         }
         self.on_credentials(now);
@@ -367,5 +430,12 @@ impl Session {
             .saturating_mul(factor)
             .min(timers.refused_cap);
         (!timers.refused.is_zero()).then_some(pause)
+    }
+}
+
+fn lifetime(login: &Login) -> Lifetime {
+    match login {
+        Login::Token { token } => Lifetime::read(token.expose()).unwrap_or_default(),
+        Login::Password { .. } | Login::Anonymous { .. } => Lifetime::default(),
     }
 }

@@ -1,0 +1,142 @@
+//! What becomes of accounts while their connection stays.
+
+use offhook_engine::error::Error;
+use offhook_engine::event::EventKind;
+use offhook_engine::output::AccountKey;
+use offhook_engine::request::{CallRequest, EndOptions};
+use offhook_engine::status::{AccountState, CallState};
+use offhook_signaling::auth::login::Login;
+use offhook_signaling::command::Command;
+use offhook_signaling::error::Error as SignalingError;
+use offhook_signaling::event::{DisconnectCause, Event};
+use offhook_signaling::secret::Secret;
+
+use crate::world::World;
+
+fn refusal() -> Event {
+    Event::LoginFailed(SignalingError::LoginRejected {
+        server: "pbx".into(),
+        user: "the holder of the token".into(),
+        code: Some(-32001),
+        setting: None,
+        reason: "Login Incorrect".into(),
+    })
+}
+
+#[test]
+fn a_login_refused_on_the_live_connection_is_told_and_calls_go_on() {
+    let mut world = World::ready();
+    world.answered();
+    world.events.clear();
+    world.signal(refusal());
+    let [told] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    assert!(
+        matches!(&told.kind, EventKind::RequestFailed { reason, remedy: Some(_) } if reason.contains("Login Incorrect")),
+        "{told:?}"
+    );
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(account.state, AccountState::Ready);
+    assert!(account.reason.is_some(), "the status names the trouble");
+    world
+        .core
+        .call(&CallRequest::to("9197"), world.now)
+        .expect("another call");
+    // The next one that is accepted ends the trouble.
+    world.signal(Event::LoggedIn { sessid: "s".into() });
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(
+        (account.state, &account.reason),
+        (AccountState::Ready, &None)
+    );
+}
+
+#[test]
+fn a_refusal_that_costs_the_connection_is_an_account_refused() {
+    let mut world = World::ready();
+    world.signal(refusal());
+    world.signal(Event::Disconnected {
+        cause: DisconnectCause::LoginRefused,
+        retry_in: None,
+    });
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(account.state, AccountState::Refused);
+    let told = world.core.call(&CallRequest::to("9196"), world.now);
+    assert!(matches!(&told, Err(Error::NotReady { .. })), "{told:?}");
+    assert!(told.unwrap_err().to_string().contains("Login Incorrect"));
+}
+
+#[test]
+fn an_account_whose_registration_is_lost_under_a_call_is_not_ready_until_it_is_back() {
+    let mut world = World::ready();
+    let call = world.answered();
+    world.events.clear();
+    world.signal(Event::Unregistered(SignalingError::NotRegistered {
+        server: "pbx".into(),
+        state: "UNREGED".into(),
+    }));
+    let [told] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    let EventKind::Account {
+        state: AccountState::LoggingIn,
+        reason: Some(reason),
+        ..
+    } = &told.kind
+    else {
+        panic!("{told:?}")
+    };
+    assert!(reason.contains("UNREGED"), "{reason}");
+    let refused = world.core.call(&CallRequest::to("9197"), world.now);
+    assert!(refused.unwrap_err().to_string().contains("UNREGED"));
+    // The call that is up can be used as before.
+    let [live] = &world.core.calls(world.now)[..] else {
+        panic!("one call")
+    };
+    assert_eq!((&live.call, live.state), (&call, CallState::Active));
+    world
+        .core
+        .hang_up(None, EndOptions::default(), world.now)
+        .unwrap();
+    world.signal(Event::Ready);
+    let account = &world.core.status(world.now).accounts[0];
+    assert_eq!(
+        (account.state, &account.reason),
+        (AccountState::Ready, &None)
+    );
+}
+
+#[test]
+fn another_try_begins_with_another_look_into_the_password_file() {
+    let mut world = World::ready();
+    world.core.retry(None).unwrap();
+    assert_eq!(world.commands(), [Command::Retry]);
+
+    let mut world = World::with_password_file();
+    world.core.retry(None).unwrap();
+    assert_eq!(world.commands(), []);
+    assert_eq!(world.password_reads, 1);
+    let login = Login::Password {
+        user: "1000".into(),
+        password: Secret::new("better"),
+    };
+    let (desk, now) = (AccountKey(0), world.now);
+    world.core.password(desk, Ok(login.clone()), true, now);
+    assert_eq!(
+        world.commands(),
+        [Command::Login(login.clone()), Command::Retry]
+    );
+    // A change of the file alone brings the new password.
+    world.core.password(desk, Ok(login.clone()), false, now);
+    assert_eq!(world.commands(), [Command::Login(login)]);
+    // A file that cannot be used is told, and the password before stays.
+    let fault = "the file is readable by everybody".to_owned();
+    world.core.password(desk, Err(fault.clone()), true, now);
+    assert_eq!(world.commands(), [Command::Retry]);
+    let told = world.events.last().expect("an event");
+    assert!(
+        matches!(&told.kind, EventKind::RequestFailed { reason, .. } if *reason == fault),
+        "{told:?}"
+    );
+}
