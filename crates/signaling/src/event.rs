@@ -310,7 +310,9 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
-    /// The server offers new media for a call, after a lost socket or by itself. Answer with `Command::Attach`.
+    /// The server offers new media for a call, after a lost socket or by itself. Answer with `Command::Attach`. It answers no
+    /// call: one of ours that nobody has answered goes on waiting for `Answered`, which then brings no SDP, and one that rings
+    /// here rings on until `Command::Answer`, whose SDP has to answer this offer.
     Attach {
         /// The call.
         call: CallId,

@@ -429,6 +429,8 @@ impl Call {
             return;
         };
         match sdp {
+            // What the server offered itself stands.
+            _ if self.sound.offered_anew => {}
             Some(sdp) => self.media(MediaCommand::AcceptAnswer(sdp), fx),
             None if heard == Heard::Early => {}
             None => {
@@ -488,7 +490,9 @@ impl Call {
             *offer = Some(sdp);
             return;
         }
-        self.sound.renewing = true;
+        self.sound.offered_anew = true;
+        // Our user has taken the call: what is made now is still the answer to it.
+        self.sound.renewing = !matches!(self.state, State::Answering(_));
         // Its offer takes the place of ours.
         self.sound.restarting = false;
         self.before_description(fx);

@@ -11,4 +11,5 @@ mod recovery;
 mod shutdown;
 mod story;
 mod tokens;
+mod unanswered;
 mod words;

@@ -249,7 +249,9 @@ impl Model {
             Event::Attach { call, .. } => {
                 let call = self.about(call.as_str())?;
                 call.adrift = None;
-                call.up = true;
+                // It answers no call, but then the answer needs no media.
+                call.media |= call.ours;
+                call.up |= call.taken;
                 Ok(())
             }
             Event::Trying { call } => check(self.about(call.as_str())?.ours, || {
@@ -277,7 +279,8 @@ impl Model {
                 })
             }
             Event::Confirmed { call } => {
-                self.about(call.as_str())?.up = true;
+                let call = self.about(call.as_str())?;
+                call.up |= !call.ours;
                 Ok(())
             }
             Event::MediaUpdated { call, .. }

@@ -82,15 +82,18 @@ impl Session {
                     dialog.bye(cause, extras, online, fx)
                 });
             }
-            Command::Attach { .. } if matches!(self.state, State::AwaitingReady(_)) => {
+            Command::Answer { call, .. } if self.is_anonymous() => {
+                let error = Error::NotWithAnonymous { command: name };
+                self.tell(Event::CommandFailed { call, error });
+            }
+            // The server may offer calls again before it hears us.
+            Command::Attach { .. } | Command::Answer { .. }
+                if matches!(self.state, State::AwaitingReady(_)) =>
+            {
                 self.hold(command)
             }
             Command::Attach { call, sdp } => {
                 self.command(&call, name, now, |dialog, fx| dialog.attach(sdp, fx))
-            }
-            Command::Answer { call, .. } if self.is_anonymous() => {
-                let error = Error::NotWithAnonymous { command: name };
-                self.tell(Event::CommandFailed { call, error });
             }
             Command::Answer {
                 call,
@@ -326,6 +329,7 @@ impl Session {
                 Method::Answer => dialog.on_answer(message, online, fx),
                 Method::Display => dialog.on_display(message, fx),
                 Method::Attach => dialog.on_attach(message, fx),
+                Method::Invite => dialog.on_invite(message, fx),
                 _ => {}
             }
         });
