@@ -320,6 +320,8 @@ pub enum Event {
         sdp: String,
         /// Whether this session had the call; `false`: a call of an earlier process, take it or hang up.
         known: bool,
+        /// Whether this end placed the call, as far as the server shows it.
+        outbound: bool,
         /// The far side.
         remote: Party,
         /// What came with it.

@@ -82,11 +82,13 @@ impl Call {
         call
     }
 
-    /// A call of an earlier process, which the server offers again: it was answered there, and goes on here.
+    /// A call of an earlier process, which the server offers again: it was answered there, and goes on here. Whether it was
+    /// muted there is not known, so it begins as the account's calls do.
     pub(crate) fn adopted(
         identity: Identity,
         offered: Offered,
         sdp: String,
+        muted: bool,
         fx: &mut Effects<'_>,
     ) -> Self {
         let state = State::Active { since: fx.now };
@@ -96,6 +98,7 @@ impl Call {
         call.sound.secured = true;
         call.tell(EventKind::Recovering { on: true }, fx);
         call.on_attached(offered.said, fx);
+        call.mute(muted, fx);
         call.open_media(fx);
         call.on_new_offer(sdp, fx);
         call

@@ -409,6 +409,7 @@ impl Core {
             call,
             sdp,
             remote: caller,
+            outbound,
             said,
             ids,
             ..
@@ -421,7 +422,12 @@ impl Core {
                 && self.calls.len() < self.max_calls
             {
                 let name = Arc::clone(&entry.profile.name);
-                let identity = self.identity(account, name, call, Direction::Inbound);
+                let muted = entry.profile.start_muted;
+                let direction = match outbound {
+                    true => Direction::Outbound,
+                    false => Direction::Inbound,
+                };
+                let identity = self.identity(account, name, call, direction);
                 let mut fx = Effects {
                     outbox: &mut self.outbox,
                     now,
@@ -432,7 +438,7 @@ impl Core {
                     said: (*said).into(),
                     ids: *ids,
                 };
-                let call = Call::adopted(identity.clone(), offered, sdp, &mut fx);
+                let call = Call::adopted(identity.clone(), offered, sdp, muted, &mut fx);
                 return self.enter(identity, call);
             }
             // A call of an earlier life of this program, which nobody here waits for.

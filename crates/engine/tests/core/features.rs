@@ -7,7 +7,7 @@ use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
 use offhook_engine::quality_warning::{Problem, QualityWarning};
 use offhook_engine::request::{AnswerOptions, Message, ServerCommand};
-use offhook_engine::status::CallState;
+use offhook_engine::status::{CallState, Direction};
 use offhook_engine::vocabulary::RingbackTone;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::ProgramCommand;
@@ -86,6 +86,7 @@ fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
         call,
         sdp: "new offer".into(),
         known: true,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),
@@ -222,6 +223,7 @@ fn a_call_of_an_earlier_process_is_taken_up() {
         call: call.clone(),
         sdp: "their offer".into(),
         known: false,
+        outbound: false,
         remote: Party {
             name: String::new(),
             number: "9196".into(),
@@ -251,6 +253,29 @@ fn a_call_of_an_earlier_process_is_taken_up() {
 }
 
 #[test]
+fn a_call_of_an_earlier_process_is_what_the_server_shows_and_muted_like_the_accounts_others() {
+    for outbound in [true, false] {
+        let mut world = World::starting_muted();
+        world.signal(Event::Attach {
+            call: World::name("earlier"),
+            sdp: "their offer".into(),
+            known: false,
+            outbound,
+            remote: Party::default(),
+            said: Box::default(),
+            ids: Box::default(),
+        });
+        let muted = MediaCommand::Program(ProgramCommand::Mute(true));
+        let commands = world.media_commands();
+        assert_eq!(commands[1], muted, "before any media: {commands:?}");
+        assert!(world.kinds().contains(&"muted"));
+        let status = &world.core.calls(world.now)[0];
+        assert!(status.muted);
+        assert_eq!(status.direction == Direction::Outbound, outbound);
+    }
+}
+
+#[test]
 fn a_server_that_offers_an_unknown_call_later_opens_no_microphone() {
     let mut world = World::ready();
     world.pass(Duration::from_secs(121));
@@ -259,6 +284,7 @@ fn a_server_that_offers_an_unknown_call_later_opens_no_microphone() {
         call: call.clone(),
         sdp: "their offer".into(),
         known: false,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),
@@ -453,6 +479,7 @@ fn silence_right_after_an_attach_is_healed_by_an_offer_of_ours() {
         said: Box::default(),
         ids: Box::default(),
         known: true,
+        outbound: false,
     });
     world.media(CallEvent::LocalAnswer {
         sdp: "our answer".to_owned(),

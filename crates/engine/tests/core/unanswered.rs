@@ -22,6 +22,7 @@ fn offer_again(world: &mut World, call: &CallId) {
         call: call.clone(),
         sdp: "new offer".into(),
         known: true,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),

@@ -350,10 +350,13 @@ fn a_call_of_an_earlier_process_is_offered_and_ends_when_nobody_wants_it() {
     let found = story.until(Duration::ZERO, |event| {
         attached(event) == Some(("old", false))
     });
-    let Event::Attach { remote, .. } = found else {
+    let Event::Attach {
+        remote, outbound, ..
+    } = found
+    else {
         panic!()
     };
-    assert_eq!(remote.number, "7");
+    assert_eq!((&*remote.number, outbound), ("7", true));
     story.events.clear();
     story.sent.clear();
     while story.events.is_empty() {

@@ -93,7 +93,7 @@ impl Dialog {
     /// New media offered, after a lost socket or by itself. A newer offer replaces an older one. It answers nothing: a call of
     /// ours goes on waiting for its answer, which then needs no media, and one that rings here rings on.
     pub(crate) fn on_attach(&mut self, attach: ServerCall, fx: &mut Effects) {
-        let said = attach.said();
+        let (said, outbound) = (attach.said(), attach.is_outbound());
         let Some(sdp) = attach.sdp.filter(|_| self.is_live()) else {
             return; // nothing to answer; or the bye is under way, or will be after the login
         };
@@ -115,6 +115,7 @@ impl Dialog {
             call: self.call.clone(),
             sdp,
             known: true,
+            outbound,
             remote,
             said,
             ids: self.ids.clone(),
@@ -130,6 +131,7 @@ impl Dialog {
                 call: self.call.clone(),
                 sdp,
                 known: true,
+                outbound: false,
                 remote: self.sides.remote.clone(),
                 said,
                 ids: self.ids.clone(),

@@ -136,6 +136,7 @@ impl Dialog {
             call: call.clone(),
             sdp,
             known: false,
+            outbound: attach.is_outbound(),
             remote,
             said: attach.said(),
             ids: attach.ids(),
