@@ -18,6 +18,7 @@ use offhook_signaling::command::Command;
 use offhook_signaling::event::{DisconnectCause, EndedBy as SignalingEndedBy, Event, Party};
 use offhook_signaling::session::CloseReason;
 
+use crate::features::told_as_unknown;
 use crate::world::World;
 
 #[test]
@@ -295,6 +296,7 @@ fn a_call_of_an_earlier_life_is_hung_up_where_none_is_taken_up() {
         ids: Box::default(),
     });
     assert!(matches!(&world.commands()[..], [Command::Bye { call: named, .. }] if *named == call));
+    told_as_unknown(&world, &call, "takes up no calls");
 }
 
 #[test]

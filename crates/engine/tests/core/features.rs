@@ -15,6 +15,7 @@ use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::Hold;
 use offhook_media::session::event::MediaEvent;
 use offhook_signaling::auth::login::Login;
+use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::{Command, ConversationItem};
 use offhook_signaling::event::{Event, Party};
 use offhook_signaling::secret::Secret;
@@ -291,6 +292,24 @@ fn a_server_that_offers_an_unknown_call_later_opens_no_microphone() {
     });
     assert_eq!(world.media_commands(), []);
     assert!(matches!(&world.commands()[..], [Command::Bye { call: named, .. }] if *named == call));
+    told_as_unknown(&world, &call, "later");
+}
+
+/// An unknown call was told once, as the account's, with its reason.
+pub(crate) fn told_as_unknown(world: &World, call: &CallId, why: &str) {
+    let [event] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    let EventKind::UnknownCall {
+        call: named,
+        reason,
+        ..
+    } = &event.kind
+    else {
+        panic!("{event:?}")
+    };
+    assert!(named == call && reason.contains(why), "{event:?}");
+    assert_eq!(event.call, None);
 }
 
 #[test]
