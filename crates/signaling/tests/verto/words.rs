@@ -201,6 +201,6 @@ fn an_answer_that_the_server_cannot_use_is_followed_by_a_bye() {
         else {
             panic!()
         };
-        assert_eq!(detail, text);
+        assert!(detail.starts_with(text), "{detail}");
     }
 }
