@@ -2,6 +2,7 @@
 
 mod calls;
 mod channels;
+mod digits;
 mod features;
 mod fields;
 mod frames;

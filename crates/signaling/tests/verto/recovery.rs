@@ -414,10 +414,7 @@ fn a_refused_attach_ends_the_call() {
 fn a_lost_socket_fails_what_was_under_way() {
     let mut story = Story::freeswitch().ready();
     let call = story.answered("c-1");
-    story.command(Command::Dtmf {
-        call,
-        digits: "1".into(),
-    });
+    story.command(Command::Hold { call, on: true });
     story.closed();
     let Event::CommandFailed {
         error: Error::NotReady { .. },

@@ -233,6 +233,8 @@ impl Model {
                 for call in self.calls.values_mut() {
                     // The server may have said meanwhile that it still has the call.
                     call.adrift = call.adrift.filter(|_| !met).or(Some(now));
+                    // Digits wait for the next connection; everything else has failed by now.
+                    call.owed.fill(now);
                 }
                 check(was_up, || "disconnected twice".to_owned())
             }

@@ -52,20 +52,6 @@ impl Dialog {
         fx.push(Effect::Send(Wish::Attach { sdp, extras }));
     }
 
-    pub(crate) fn dtmf(&mut self, digits: String, fx: &mut Effects) {
-        let heard = match &self.phase {
-            Phase::Up => true,
-            Phase::Calling(calling) => calling.has_media,
-            Phase::Offered { .. } | Phase::Answering(_) => false,
-            Phase::AttachOffered | Phase::Attaching => false,
-            Phase::Leaving(_) | Phase::Over => false,
-        };
-        if !heard || self.adrift {
-            return self.refuse("DTMF", fx);
-        }
-        fx.push(Effect::Send(Wish::Dtmf { digits }));
-    }
-
     pub(crate) fn update_media(&mut self, sdp: String, fx: &mut Effects) {
         // With FreeSWITCH the same request on an unanswered call hangs it up.
         if !self.is_up() {

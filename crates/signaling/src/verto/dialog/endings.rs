@@ -65,6 +65,7 @@ impl Dialog {
 
     /// The socket is gone; requests under way have been told as failed before.
     pub(crate) fn on_socket_lost(&mut self, keeps_unanswered: bool, fx: &mut Effects) {
+        self.digits_unsent();
         if !keeps_unanswered && matches!(self.phase, Phase::Calling(_) | Phase::Offered { .. }) {
             let detail = "the connection was lost before the call was answered".to_owned();
             return self.end(
@@ -133,6 +134,7 @@ impl Dialog {
         fx: &mut Effects,
     ) {
         if self.is_live() {
+            self.drop_digits(fx);
             let undecided = matches!(self.phase, Phase::Offered { .. } | Phase::Answering(_));
             let taken = matches!(cause.name(), "LOSE_RACE" | "PICKED_OFF");
             fx.push(Effect::Tell(Event::Ended {
@@ -173,6 +175,7 @@ impl Dialog {
             let (cause, extras) = (cause.clone(), self.sides.bye.clone());
             fx.push(Effect::Send(Wish::Bye { cause, extras }));
         }
+        self.drop_digits(fx);
         fx.push(Effect::Tell(Event::Ended {
             call: self.call.clone(),
             by,

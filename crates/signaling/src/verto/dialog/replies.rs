@@ -48,7 +48,10 @@ impl Dialog {
             CallRequest::Invite | CallRequest::Answer | CallRequest::Attach => {}
             CallRequest::Message | CallRequest::Info | CallRequest::Candidate => {}
             _ if !self.is_live() => {}
-            CallRequest::Dtmf => fx.push(Effect::Tell(Event::DtmfSent { call })),
+            CallRequest::Dtmf => {
+                self.digits_settled();
+                fx.push(Effect::Tell(Event::DtmfSent { call }));
+            }
             CallRequest::UpdateMedia => match result.sdp {
                 Some(sdp) => fx.push(Effect::Tell(Event::MediaUpdated { call, sdp })),
                 None => self.misread(request, server, "the reply to updateMedia holds no SDP", fx),
@@ -93,6 +96,9 @@ impl Dialog {
         online: bool,
         fx: &mut Effects,
     ) {
+        if request == CallRequest::Dtmf {
+            self.digits_settled();
+        }
         let unknown = error.message.as_deref() == Some("CALL DOES NOT EXIST");
         if let (CallRequest::Attach, Phase::Answering(answering)) = (request, &mut self.phase)
             && !unknown
@@ -169,6 +175,9 @@ impl Dialog {
         online: bool,
         fx: &mut Effects,
     ) {
+        if request == CallRequest::Dtmf {
+            self.digits_settled();
+        }
         match (request, &self.phase) {
             (CallRequest::Bye, _) => self.phase = Phase::Over,
             (_, Phase::Leaving(_) | Phase::Over) => {}

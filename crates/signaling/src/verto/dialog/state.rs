@@ -4,6 +4,7 @@ use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
 use crate::event::{Event, PlatformIds};
+use crate::verto::dialog::digits::Digits;
 use crate::verto::message::server::ServerCall;
 use crate::verto::wording::{ByeExtras, Extras, Sides, Wish};
 
@@ -29,6 +30,7 @@ pub(crate) struct Dialog {
     pub(super) adrift: bool,
     /// The server holds it, as far as it has told us.
     pub(super) held: bool,
+    pub(super) digits: Digits,
     pub(super) ids: Box<PlatformIds>,
 }
 
@@ -93,6 +95,7 @@ impl Dialog {
             phase: Phase::Calling(Calling::default()),
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         }
     }
@@ -118,6 +121,7 @@ impl Dialog {
             phase: Phase::Offered { anew: false },
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         };
         dialog.on_ids(&invite, fx);
@@ -147,6 +151,7 @@ impl Dialog {
             phase: Phase::AttachOffered,
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         };
         dialog.on_ids(&attach, fx);
@@ -169,6 +174,7 @@ impl Dialog {
             phase: Phase::Leaving(cause),
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         }
     }

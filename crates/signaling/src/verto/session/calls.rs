@@ -112,7 +112,9 @@ impl Session {
             }
             Command::UpdateMedia { call, sdp } => self.renew_media(call, sdp, now),
             Command::Dtmf { call, digits } => match self.check_digits(&digits) {
-                Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.dtmf(digits, fx)),
+                Ok(()) => self.command(&call, name, now, |dialog, fx| {
+                    dialog.dtmf(digits, online, fx)
+                }),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
             Command::Hold { call, on } => {
@@ -248,8 +250,10 @@ impl Session {
     ) {
         let online = self.is_open();
         let error = match self.dialogs.get(call).map(Dialog::is_live) {
-            // A bye counts at once, also without a connection: it is owed to the server.
-            Some(true) if online || name == "hang up" => return self.step(call, now, step),
+            // A bye counts at once, also without a connection: it is owed to the server. Digits wait for it.
+            Some(true) if online || matches!(name, "hang up" | "DTMF") => {
+                return self.step(call, now, step);
+            }
             Some(true) => self.not_ready(name),
             Some(false) | None => Error::UnknownCall {
                 call: call.to_string(),
@@ -415,6 +419,7 @@ impl Session {
         if let Some((call, mut dialog)) = self.dialogs.remove_entry(call) {
             let mut fx = Effects::new();
             step(&mut dialog, &mut fx);
+            dialog.send_digits(self.is_open(), &mut fx);
             self.settle(call, dialog, fx, now);
         }
     }
