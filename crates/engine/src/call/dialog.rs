@@ -26,6 +26,8 @@ use crate::status::{CallState, CallStatus};
 const LOCAL_DESCRIPTION: Duration = Duration::from_secs(15);
 /// See [`Deadline::MediaClosed`].
 const MEDIA_CLOSED: Duration = Duration::from_secs(2);
+/// Requests for digits that may wait for media.
+const MOST_DIGITS: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -253,7 +255,16 @@ impl Call {
         );
     }
 
-    pub(crate) fn dtmf_by_rtp(&self, digits: &str, fx: &mut Effects<'_>) {
+    /// Sends digits with the media, or keeps them until it is there again.
+    pub(crate) fn dtmf_by_rtp(&mut self, digits: &str, fx: &mut Effects<'_>) {
+        if self.recovering || self.sound.securing {
+            if self.sound.digits.len() < MOST_DIGITS {
+                return self.sound.digits.push(digits.to_owned());
+            }
+            let reason = "too many digits wait for the media already".to_owned();
+            let remedy = None;
+            return self.tell(EventKind::RequestFailed { reason, remedy }, fx);
+        }
         self.media(
             MediaCommand::Program(ProgramCommand::Dtmf {
                 digits: digits.to_owned(),
@@ -272,6 +283,17 @@ impl Call {
     fn connection_back(&mut self, fx: &mut Effects<'_>) {
         if mem::take(&mut self.recovering) {
             self.tell(EventKind::Recovering { on: false }, fx);
+        }
+        self.send_digits(fx);
+    }
+
+    /// Sends the digits that waited for media, as soon as somebody hears it.
+    pub(super) fn send_digits(&mut self, fx: &mut Effects<'_>) {
+        if self.recovering || self.sound.securing {
+            return;
+        }
+        for digits in mem::take(&mut self.sound.digits) {
+            self.media(MediaCommand::Program(ProgramCommand::Dtmf { digits }), fx);
         }
     }
 
@@ -494,6 +516,7 @@ impl Call {
             return;
         }
         self.sound.offered_anew = true;
+        self.sound.securing = true;
         // Our user has taken the call: what is made now is still the answer to it.
         self.sound.renewing = !matches!(self.state, State::Answering(_));
         // Its offer takes the place of ours.
@@ -557,6 +580,11 @@ impl Call {
     fn close(&mut self, reason: EndReason, cause: Cause, fx: &mut Effects<'_>) {
         if self.is_ending() {
             return;
+        }
+        for _ in mem::take(&mut self.sound.digits) {
+            let reason = "the call ended before its digits could be sent".to_owned();
+            let remedy = None;
+            self.tell(EventKind::RequestFailed { reason, remedy }, fx);
         }
         let answered = match self.state {
             State::Active { since } => Some(since),
