@@ -53,7 +53,7 @@ fn ringing(story: &mut Story) -> CallId {
     story.says("invite", json!({"callID": "in-1", "sdp": OFFER}));
     story.events.clear();
     story.sent.clear();
-    CallId::from_wire("in-1").unwrap()
+    CallId::from_wire("in-1").expect("a name")
 }
 
 fn answer(story: &mut Story, call: &CallId) {
