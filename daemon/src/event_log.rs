@@ -118,6 +118,9 @@ fn log_account(account: &str, kind: &EventKind) {
             );
         }
         EventKind::TokenExpired => tracing::error!(account, "the token is no longer good"),
+        EventKind::UnknownCall { call, reason, .. } => {
+            tracing::warn!(account, %call, reason, "the server offered an unknown call; it was hung up");
+        }
         EventKind::RegistrationConflict { detail } => {
             tracing::error!(account, detail, "the credential is in use elsewhere");
         }

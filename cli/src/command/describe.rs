@@ -129,6 +129,11 @@ fn words(event: &Event) -> String {
         Event::TokenExpired => "the token is no longer good".to_owned(),
         Event::TokenFailed { reason } => format!("no new token: {reason}"),
         Event::TokenRefreshed => "logged in with a new token".to_owned(),
+        Event::UnknownCall {
+            unknown,
+            number,
+            reason,
+        } => format!("hung up call {unknown} with {number}, which nobody here knows: {reason}"),
         Event::RegistrationConflict { reason, remedy } => match remedy {
             Some(remedy) => format!("registration conflict: {reason}; {remedy}"),
             None => format!("registration conflict: {reason}"),

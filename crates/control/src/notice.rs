@@ -274,6 +274,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remedy: Option<String>,
     },
+    /// The server offered a call that nobody here knows, with media of its own; it was hung up.
+    UnknownCall {
+        /// Its name at the server.
+        unknown: String,
+        /// The far end, as the server shows it; may be empty.
+        number: String,
+        /// Why it was not taken up.
+        reason: String,
+    },
     /// How the server names the call in its own records.
     CallIds(CallIds),
     /// What came of a `watch`.

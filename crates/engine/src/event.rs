@@ -255,6 +255,15 @@ pub enum EventKind {
         /// How that shows.
         detail: String,
     },
+    /// The server offered a call that nobody here knows, with media of its own; it was hung up.
+    UnknownCall {
+        /// Its name at the server.
+        call: CallId,
+        /// The far end, as the server shows it.
+        number: String,
+        /// Why it was not taken up.
+        reason: &'static str,
+    },
     /// How the server names the call in its own records.
     CallIds {
         /// `telnyx_session_id`.

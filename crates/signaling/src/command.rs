@@ -210,7 +210,7 @@ pub enum Command {
         /// The call.
         call: CallId,
     },
-    /// Send DTMF through the server.
+    /// Send DTMF through the server. Without a connection, or while the call is offered anew, it waits.
     Dtmf {
         /// An answered call, or one with early media.
         call: CallId,

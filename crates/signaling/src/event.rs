@@ -313,7 +313,9 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
-    /// The server offers new media for a call, after a lost socket or by itself. Answer with `Command::Attach`.
+    /// The server offers new media for a call, after a lost socket or by itself. Answer with `Command::Attach`. It answers no
+    /// call: one of ours that nobody has answered goes on waiting for `Answered`, which then brings no SDP, and one that rings
+    /// here rings on until `Command::Answer`, whose SDP has to answer this offer.
     Attach {
         /// The call.
         call: CallId,
@@ -321,6 +323,8 @@ pub enum Event {
         sdp: String,
         /// Whether this session had the call; `false`: a call of an earlier process, take it or hang up.
         known: bool,
+        /// Whether this end placed the call, as far as the server shows it.
+        outbound: bool,
         /// The far side.
         remote: Party,
         /// What came with it.

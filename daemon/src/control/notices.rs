@@ -172,6 +172,15 @@ fn kind(kind: &EventKind) -> wire::Event {
             reason: reason.clone(),
         },
         EventKind::TokenRefreshed => wire::Event::TokenRefreshed,
+        EventKind::UnknownCall {
+            call,
+            number,
+            reason,
+        } => wire::Event::UnknownCall {
+            unknown: call.to_string(),
+            number: number.clone(),
+            reason: (*reason).to_owned(),
+        },
         EventKind::RegistrationConflict { detail } => wire::Event::RegistrationConflict {
             reason: detail.clone(),
             remedy: Some("give each client its own credential".to_owned()),

@@ -26,6 +26,8 @@ use crate::status::{CallState, CallStatus};
 const LOCAL_DESCRIPTION: Duration = Duration::from_secs(15);
 /// See [`Deadline::MediaClosed`].
 const MEDIA_CLOSED: Duration = Duration::from_secs(2);
+/// Requests for digits that may wait for media.
+const MOST_DIGITS: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -82,11 +84,13 @@ impl Call {
         call
     }
 
-    /// A call of an earlier process, which the server offers again: it was answered there, and goes on here.
+    /// A call of an earlier process, which the server offers again: it was answered there, and goes on here. Whether it was
+    /// muted there is not known, so it begins as the account's calls do.
     pub(crate) fn adopted(
         identity: Identity,
         offered: Offered,
         sdp: String,
+        muted: bool,
         fx: &mut Effects<'_>,
     ) -> Self {
         let state = State::Active { since: fx.now };
@@ -96,6 +100,7 @@ impl Call {
         call.sound.secured = true;
         call.tell(EventKind::Recovering { on: true }, fx);
         call.on_attached(offered.said, fx);
+        call.mute(muted, fx);
         call.open_media(fx);
         call.on_new_offer(sdp, fx);
         call
@@ -250,7 +255,16 @@ impl Call {
         );
     }
 
-    pub(crate) fn dtmf_by_rtp(&self, digits: &str, fx: &mut Effects<'_>) {
+    /// Sends digits with the media, or keeps them until it is there again.
+    pub(crate) fn dtmf_by_rtp(&mut self, digits: &str, fx: &mut Effects<'_>) {
+        if self.recovering || self.sound.securing {
+            if self.sound.digits.len() < MOST_DIGITS {
+                return self.sound.digits.push(digits.to_owned());
+            }
+            let reason = "too many digits wait for the media already".to_owned();
+            let remedy = None;
+            return self.tell(EventKind::RequestFailed { reason, remedy }, fx);
+        }
         self.media(
             MediaCommand::Program(ProgramCommand::Dtmf {
                 digits: digits.to_owned(),
@@ -269,6 +283,17 @@ impl Call {
     fn connection_back(&mut self, fx: &mut Effects<'_>) {
         if mem::take(&mut self.recovering) {
             self.tell(EventKind::Recovering { on: false }, fx);
+        }
+        self.send_digits(fx);
+    }
+
+    /// Sends the digits that waited for media, as soon as somebody hears it.
+    pub(super) fn send_digits(&mut self, fx: &mut Effects<'_>) {
+        if self.recovering || self.sound.securing {
+            return;
+        }
+        for digits in mem::take(&mut self.sound.digits) {
+            self.media(MediaCommand::Program(ProgramCommand::Dtmf { digits }), fx);
         }
     }
 
@@ -429,6 +454,8 @@ impl Call {
             return;
         };
         match sdp {
+            // What the server offered itself stands.
+            _ if self.sound.offered_anew => {}
             Some(sdp) => self.media(MediaCommand::AcceptAnswer(sdp), fx),
             None if heard == Heard::Early => {}
             None => {
@@ -488,7 +515,10 @@ impl Call {
             *offer = Some(sdp);
             return;
         }
-        self.sound.renewing = true;
+        self.sound.offered_anew = true;
+        self.sound.securing = true;
+        // Our user has taken the call: what is made now is still the answer to it.
+        self.sound.renewing = !matches!(self.state, State::Answering(_));
         // Its offer takes the place of ours.
         self.sound.restarting = false;
         self.before_description(fx);
@@ -550,6 +580,11 @@ impl Call {
     fn close(&mut self, reason: EndReason, cause: Cause, fx: &mut Effects<'_>) {
         if self.is_ending() {
             return;
+        }
+        for _ in mem::take(&mut self.sound.digits) {
+            let reason = "the call ended before its digits could be sent".to_owned();
+            let remedy = None;
+            self.tell(EventKind::RequestFailed { reason, remedy }, fx);
         }
         let answered = match self.state {
             State::Active { since } => Some(since),

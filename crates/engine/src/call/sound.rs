@@ -219,7 +219,9 @@ impl Call {
             }
             MediaEvent::DtlsConnected { profile } => {
                 self.sound.secured = true;
+                self.sound.securing = false;
                 self.tell(EventKind::Dtls { profile }, fx);
+                self.send_digits(fx);
             }
             MediaEvent::FirstRtpSent => self.tell(EventKind::FirstRtpSent, fx),
             MediaEvent::FirstRtpReceived => self.tell(EventKind::FirstRtpReceived, fx),

@@ -139,6 +139,12 @@ pub(super) struct Sound {
     pub(super) open: bool,
     /// Offer and answer were complete at least once.
     pub(super) agreed: bool,
+    /// The server offered media of its own for the call, so an answer to the offer of ours needs none.
+    pub(super) offered_anew: bool,
+    /// The media that the server offered anew is not secured yet: nothing sent now would be heard.
+    pub(super) securing: bool,
+    /// Digits for the media, asked for while nobody would hear them.
+    pub(super) digits: Vec<String>,
     /// The answer being made is for a new offer within the call.
     pub(super) renewing: bool,
     /// An offer of ours with new ICE credentials is being made or waits for its answer.

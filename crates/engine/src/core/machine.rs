@@ -410,19 +410,34 @@ impl Core {
             call,
             sdp,
             remote: caller,
+            outbound,
             said,
             ids,
             ..
         } = event
         {
-            let entry = self.accounts.get(account.0);
-            let adopter = entry.filter(|entry| entry.profile.adopts_calls);
-            if let (Some(entry), Phase::Running) = (adopter, self.phase)
-                && now <= self.adopts_until
-                && self.calls.len() < self.max_calls
-            {
+            let Some(entry) = self.accounts.get(account.0) else {
+                return;
+            };
+            let refused = if self.phase != Phase::Running {
+                Some("the engine ends")
+            } else if !entry.profile.adopts_calls {
+                Some("this account takes up no calls of an earlier process")
+            } else if now > self.adopts_until {
+                Some("it came later than a server keeps the calls of an earlier process")
+            } else if self.calls.len() >= self.max_calls {
+                Some("there are as many calls as there may be")
+            } else {
+                None
+            };
+            let Some(reason) = refused else {
                 let name = Arc::clone(&entry.profile.name);
-                let identity = self.identity(account, name, call, Direction::Inbound);
+                let muted = entry.profile.start_muted;
+                let direction = match outbound {
+                    true => Direction::Outbound,
+                    false => Direction::Inbound,
+                };
+                let identity = self.identity(account, name, call, direction);
                 let mut fx = Effects {
                     outbox: &mut self.outbox,
                     now,
@@ -433,10 +448,16 @@ impl Core {
                     said: (*said).into(),
                     ids: *ids,
                 };
-                let call = Call::adopted(identity.clone(), offered, sdp, &mut fx);
+                let call = Call::adopted(identity.clone(), offered, sdp, muted, &mut fx);
                 return self.enter(identity, call);
-            }
+            };
             // A call of an earlier life of this program, which nobody here waits for.
+            let unknown = EventKind::UnknownCall {
+                call: call.clone(),
+                number: caller.number,
+                reason,
+            };
+            self.tell(account, vec![unknown], now);
             let bye = Command::Bye {
                 call,
                 cause: Some(Cause::NORMAL_CLEARING),

@@ -18,6 +18,7 @@ use offhook_signaling::command::Command;
 use offhook_signaling::event::{DisconnectCause, EndedBy as SignalingEndedBy, Event, Party};
 use offhook_signaling::session::CloseReason;
 
+use crate::features::told_as_unknown;
 use crate::world::World;
 
 #[test]
@@ -256,6 +257,7 @@ fn a_lost_socket_keeps_the_call_and_an_attach_renews_its_media() {
         call: call.clone(),
         sdp: "new offer".into(),
         known: true,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),
@@ -288,11 +290,13 @@ fn a_call_of_an_earlier_life_is_hung_up_where_none_is_taken_up() {
         call: call.clone(),
         sdp: "offer".into(),
         known: false,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),
     });
     assert!(matches!(&world.commands()[..], [Command::Bye { call: named, .. }] if *named == call));
+    told_as_unknown(&world, &call, "takes up no calls");
 }
 
 #[test]

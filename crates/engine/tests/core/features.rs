@@ -6,17 +6,19 @@ use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
 use offhook_engine::quality_warning::{Problem, QualityWarning};
-use offhook_engine::request::{AnswerOptions, Message, ServerCommand};
-use offhook_engine::status::CallState;
+use offhook_engine::request::{AnswerOptions, Dtmf, EndOptions, Message, ServerCommand};
+use offhook_engine::status::{CallState, Direction};
 use offhook_engine::vocabulary::RingbackTone;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::ProgramCommand;
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::Hold;
 use offhook_media::session::event::MediaEvent;
+use offhook_media::srtp::profile::SrtpProfile;
 use offhook_signaling::auth::login::Login;
+use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::{Command, ConversationItem};
-use offhook_signaling::event::{Event, Party};
+use offhook_signaling::event::{DisconnectCause, Event, Party};
 use offhook_signaling::secret::Secret;
 use serde_json::json;
 
@@ -86,6 +88,7 @@ fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
         call,
         sdp: "new offer".into(),
         known: true,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),
@@ -103,6 +106,59 @@ fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
     });
     assert_eq!(world.media_commands(), [MediaCommand::Hold(Hold::SendOnly)]);
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Held);
+}
+
+#[test]
+fn digits_for_the_media_wait_until_it_is_heard_again() {
+    let profile = SrtpProfile::ALL[0];
+    let digits = |world: &mut World| -> Vec<String> {
+        let commands = world.media_commands().into_iter();
+        let digits = commands.filter_map(|command| match command {
+            MediaCommand::Program(ProgramCommand::Dtmf { digits }) => Some(digits),
+            _ => None,
+        });
+        digits.collect()
+    };
+    let mut world = World::new(Dtmf::Rfc4733, 10);
+    world.make_ready();
+    let call = world.answered();
+    world.signal(Event::Disconnected {
+        cause: DisconnectCause::Asked,
+        retry_in: Some(Duration::ZERO),
+    });
+    world.core.dtmf(&call, "1", world.now).unwrap();
+    world.make_ready();
+    world.signal(Event::Attach {
+        call: call.clone(),
+        sdp: "new offer".into(),
+        known: true,
+        outbound: false,
+        remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
+    });
+    let sdp = "new answer".into();
+    world.media(CallEvent::LocalAnswer { sdp });
+    world.signal(Event::Confirmed { call: call.clone() });
+    world.core.dtmf(&call, "2", world.now).unwrap();
+    assert_eq!(digits(&mut world), [""; 0], "the path is not there yet");
+    world.media(CallEvent::Media(MediaEvent::DtlsConnected { profile }));
+    world.core.dtmf(&call, "3", world.now).unwrap();
+    assert_eq!(digits(&mut world), ["1", "2", "3"]);
+    // Those that wait for a call that ends are told as failed.
+    world.signal(Event::Disconnected {
+        cause: DisconnectCause::Asked,
+        retry_in: Some(Duration::ZERO),
+    });
+    world.core.dtmf(&call, "4", world.now).unwrap();
+    world.events.clear();
+    let options = EndOptions::default();
+    world.core.hang_up(Some(&call), options, world.now).unwrap();
+    let failed = |event: &offhook_engine::event::Event| {
+        matches!(event.kind, EventKind::RequestFailed { .. })
+    };
+    world.commands();
+    assert_eq!(world.events.iter().filter(|event| failed(event)).count(), 1);
 }
 
 #[test]
@@ -222,6 +278,7 @@ fn a_call_of_an_earlier_process_is_taken_up() {
         call: call.clone(),
         sdp: "their offer".into(),
         known: false,
+        outbound: false,
         remote: Party {
             name: String::new(),
             number: "9196".into(),
@@ -251,6 +308,29 @@ fn a_call_of_an_earlier_process_is_taken_up() {
 }
 
 #[test]
+fn a_call_of_an_earlier_process_is_what_the_server_shows_and_muted_like_the_accounts_others() {
+    for outbound in [true, false] {
+        let mut world = World::starting_muted();
+        world.signal(Event::Attach {
+            call: World::name("earlier"),
+            sdp: "their offer".into(),
+            known: false,
+            outbound,
+            remote: Party::default(),
+            said: Box::default(),
+            ids: Box::default(),
+        });
+        let muted = MediaCommand::Program(ProgramCommand::Mute(true));
+        let commands = world.media_commands();
+        assert_eq!(commands[1], muted, "before any media: {commands:?}");
+        assert!(world.kinds().contains(&"muted"));
+        let status = &world.core.calls(world.now)[0];
+        assert!(status.muted);
+        assert_eq!(status.direction == Direction::Outbound, outbound);
+    }
+}
+
+#[test]
 fn a_server_that_offers_an_unknown_call_later_opens_no_microphone() {
     let mut world = World::ready();
     world.pass(Duration::from_secs(121));
@@ -259,12 +339,31 @@ fn a_server_that_offers_an_unknown_call_later_opens_no_microphone() {
         call: call.clone(),
         sdp: "their offer".into(),
         known: false,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),
     });
     assert_eq!(world.media_commands(), []);
     assert!(matches!(&world.commands()[..], [Command::Bye { call: named, .. }] if *named == call));
+    told_as_unknown(&world, &call, "later");
+}
+
+/// An unknown call was told once, as the account's, with its reason.
+pub(crate) fn told_as_unknown(world: &World, call: &CallId, why: &str) {
+    let [event] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    let EventKind::UnknownCall {
+        call: named,
+        reason,
+        ..
+    } = &event.kind
+    else {
+        panic!("{event:?}")
+    };
+    assert!(named == call && reason.contains(why), "{event:?}");
+    assert_eq!(event.call, None);
 }
 
 #[test]
@@ -453,6 +552,7 @@ fn silence_right_after_an_attach_is_healed_by_an_offer_of_ours() {
         said: Box::default(),
         ids: Box::default(),
         known: true,
+        outbound: false,
     });
     world.media(CallEvent::LocalAnswer {
         sdp: "our answer".to_owned(),

@@ -65,6 +65,7 @@ fn what_comes_with_each_step_of_a_call_is_told() {
         call: call.clone(),
         sdp: "new offer".to_owned(),
         known: true,
+        outbound: false,
         remote: Party::default(),
         said: brought("attach"),
         ids: Box::default(),

@@ -60,6 +60,7 @@ fn come_back(world: &mut World, call: &CallId) {
         call: call.clone(),
         sdp: "their new offer".to_owned(),
         known: true,
+        outbound: false,
         remote: Party::default(),
         said: Box::default(),
         ids: Box::default(),

@@ -11,4 +11,5 @@ mod calls;
 mod features;
 mod fields;
 mod lost_media;
+mod unanswered;
 mod world;

@@ -84,6 +84,7 @@ pub(crate) enum Wish {
     },
     Attach {
         sdp: String,
+        extras: Extras,
     },
     Bye {
         cause: Cause,
@@ -202,10 +203,10 @@ impl Speaker<'_> {
                 Method::Answer,
                 self.with_sdp(sdp, self.full(call, sides, extras)),
             ),
-            Wish::Attach { sdp } => {
+            Wish::Attach { sdp, extras } => {
                 let dialog_params = DialogParams {
                     attach: self.dialect.gateway_fields.then_some(true),
-                    ..self.full(call, sides, Extras::default())
+                    ..self.full(call, sides, extras)
                 };
                 (Method::Attach, self.with_sdp(sdp, dialog_params))
             }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod channels;
+mod digits;
 mod features;
 mod fields;
 mod frames;
@@ -14,4 +15,5 @@ mod shutdown;
 mod story;
 mod tokens;
 mod unregistered;
+mod unanswered;
 mod words;

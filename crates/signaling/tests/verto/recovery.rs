@@ -351,10 +351,13 @@ fn a_call_of_an_earlier_process_is_offered_and_ends_when_nobody_wants_it() {
     let found = story.until(Duration::ZERO, |event| {
         attached(event) == Some(("old", false))
     });
-    let Event::Attach { remote, .. } = found else {
+    let Event::Attach {
+        remote, outbound, ..
+    } = found
+    else {
         panic!()
     };
-    assert_eq!(remote.number, "7");
+    assert_eq!((&*remote.number, outbound), ("7", true));
     story.events.clear();
     story.sent.clear();
     while story.events.is_empty() {
@@ -412,10 +415,7 @@ fn a_refused_attach_ends_the_call() {
 fn a_lost_socket_fails_what_was_under_way() {
     let mut story = Story::freeswitch().ready();
     let call = story.answered("c-1");
-    story.command(Command::Dtmf {
-        call,
-        digits: "1".into(),
-    });
+    story.command(Command::Hold { call, on: true });
     story.closed();
     let Event::CommandFailed {
         error: Error::NotReady { .. },

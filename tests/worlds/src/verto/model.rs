@@ -240,6 +240,8 @@ impl Model {
                 for call in self.calls.values_mut() {
                     // The server may have said meanwhile that it still has the call.
                     call.adrift = call.adrift.filter(|_| !met).or(Some(now));
+                    // Digits wait for the next connection; everything else has failed by now.
+                    call.owed.fill(now);
                 }
                 check(was_up, || "disconnected twice".to_owned())
             }
@@ -256,7 +258,9 @@ impl Model {
             Event::Attach { call, .. } => {
                 let call = self.about(call.as_str())?;
                 call.adrift = None;
-                call.up = true;
+                // It answers no call, but then the answer needs no media.
+                call.media |= call.ours;
+                call.up |= call.taken;
                 Ok(())
             }
             Event::Trying { call } => check(self.about(call.as_str())?.ours, || {
@@ -284,7 +288,8 @@ impl Model {
                 })
             }
             Event::Confirmed { call } => {
-                self.about(call.as_str())?.up = true;
+                let call = self.about(call.as_str())?;
+                call.up |= !call.ours;
                 Ok(())
             }
             Event::MediaUpdated { call, .. }

@@ -6,40 +6,50 @@ use crate::command::InfoItem;
 use crate::deadlines::Deadline;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
-use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::dialog::state::{Answering, Dialog, Effect, Effects, Phase, Renewal};
 use crate::verto::requests::CallRequest;
 use crate::verto::wording::{ByeExtras, Extras, Wish};
 
 impl Dialog {
     pub(crate) fn answer(&mut self, sdp: String, extras: Extras, fx: &mut Effects) {
-        if !matches!(self.phase, Phase::Offered) || self.adrift {
+        let Phase::Offered { anew } = self.phase else {
+            return self.refuse("answer", fx);
+        };
+        if self.adrift {
             return self.refuse("answer", fx);
         }
         fx.push(Effect::Stop(Deadline::Untaken));
-        fx.push(Effect::Send(Wish::Answer { sdp, extras }));
-        self.phase = Phase::Answering;
+        let otherwise = anew.then(|| (sdp.clone(), extras.clone()));
+        fx.push(Effect::Send(if anew {
+            Wish::Attach { sdp, extras }
+        } else {
+            Wish::Answer { sdp, extras }
+        }));
+        let refused = false;
+        self.phase = Phase::Answering(Answering { otherwise, refused });
     }
 
     pub(crate) fn attach(&mut self, sdp: String, fx: &mut Effects) {
-        if !matches!(self.phase, Phase::AttachOffered) || self.adrift {
+        let extras = Extras::default();
+        if self.adrift {
             return self.refuse("attach", fx);
         }
-        fx.push(Effect::Stop(Deadline::AttachUntaken));
-        fx.push(Effect::Send(Wish::Attach { sdp }));
-        self.phase = Phase::Attaching;
-    }
-
-    pub(crate) fn dtmf(&mut self, digits: String, fx: &mut Effects) {
-        let heard = match &self.phase {
-            Phase::Up => true,
-            Phase::Calling(calling) => calling.has_media,
-            Phase::Offered | Phase::Answering | Phase::AttachOffered | Phase::Attaching => false,
-            Phase::Leaving(_) | Phase::Over => false,
-        };
-        if !heard || self.adrift {
-            return self.refuse("DTMF", fx);
+        match &mut self.phase {
+            // Our user took it before the server offered it again.
+            Phase::Offered { .. } => return self.answer(sdp, extras, fx),
+            Phase::AttachOffered => self.phase = Phase::Attaching,
+            Phase::Calling(calling) if calling.renewal == Renewal::Offered => {
+                calling.renewal = Renewal::Attaching;
+            }
+            Phase::Calling(_) | Phase::Answering(_) | Phase::Up | Phase::Attaching => {
+                return self.refuse("attach", fx);
+            }
+            Phase::Leaving(_) | Phase::Over => {
+                return self.refuse("attach", fx);
+            }
         }
-        fx.push(Effect::Send(Wish::Dtmf { digits }));
+        fx.push(Effect::Stop(Deadline::AttachUntaken));
+        fx.push(Effect::Send(Wish::Attach { sdp, extras }));
     }
 
     pub(crate) fn update_media(&mut self, sdp: String, fx: &mut Effects) {
@@ -90,7 +100,12 @@ impl Dialog {
     /// A candidate of ours, or with `None` the end of them. Without a connection there is nobody to tell, and the next
     /// offer or answer holds them all.
     pub(crate) fn candidate(&mut self, candidate: Option<String>, fx: &mut Effects) {
-        let negotiating = !matches!(self.phase, Phase::Offered | Phase::AttachOffered);
+        let negotiating = match &self.phase {
+            Phase::Offered { .. } | Phase::AttachOffered => false,
+            Phase::Calling(calling) => calling.renewal != Renewal::Offered,
+            Phase::Answering(_) | Phase::Up | Phase::Attaching => true,
+            Phase::Leaving(_) | Phase::Over => true,
+        };
         if negotiating && !self.adrift {
             fx.push(Effect::Send(Wish::Candidate { candidate }));
         }
@@ -113,8 +128,8 @@ impl Dialog {
         match &self.phase {
             Phase::Calling(_) => Cause::ORIGINATOR_CANCEL,
             // What both vendors' clients say for a plain reject.
-            Phase::Offered => Cause::USER_BUSY,
-            Phase::Answering | Phase::Up | Phase::AttachOffered | Phase::Attaching => {
+            Phase::Offered { .. } => Cause::USER_BUSY,
+            Phase::Answering(_) | Phase::Up | Phase::AttachOffered | Phase::Attaching => {
                 Cause::NORMAL_CLEARING
             }
             Phase::Leaving(_) | Phase::Over => Cause::NORMAL_CLEARING,

@@ -3,7 +3,7 @@
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
 use crate::event::{EndedBy, Event, SipEnd};
-use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase, Renewal};
 use crate::verto::wording::Wish;
 
 /// What the server says beside the cause of an end.
@@ -65,7 +65,8 @@ impl Dialog {
 
     /// The socket is gone; requests under way have been told as failed before.
     pub(crate) fn on_socket_lost(&mut self, keeps_unanswered: bool, fx: &mut Effects) {
-        if !keeps_unanswered && matches!(self.phase, Phase::Calling(_) | Phase::Offered) {
+        self.digits_unsent();
+        if !keeps_unanswered && matches!(self.phase, Phase::Calling(_) | Phase::Offered { .. }) {
             let detail = "the connection was lost before the call was answered".to_owned();
             return self.end(
                 EndedBy::Network,
@@ -78,10 +79,13 @@ impl Dialog {
         fx.push(Effect::Stop(Deadline::AttachDue));
         if matches!(
             self.phase,
-            Phase::Answering | Phase::AttachOffered | Phase::Attaching
+            Phase::Answering(_) | Phase::AttachOffered | Phase::Attaching
         ) {
             // Whether our last word arrived cannot be known; the server offers the call again, or has lost it.
             self.phase = Phase::Up;
+        }
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.renewal = Renewal::Settled;
         }
         if !self.adrift {
             self.adrift = true;
@@ -130,7 +134,8 @@ impl Dialog {
         fx: &mut Effects,
     ) {
         if self.is_live() {
-            let undecided = matches!(self.phase, Phase::Offered | Phase::Answering);
+            self.drop_digits(fx);
+            let undecided = matches!(self.phase, Phase::Offered { .. } | Phase::Answering(_));
             let taken = matches!(cause.name(), "LOSE_RACE" | "PICKED_OFF");
             fx.push(Effect::Tell(Event::Ended {
                 call: self.call.clone(),
@@ -170,6 +175,7 @@ impl Dialog {
             let (cause, extras) = (cause.clone(), self.sides.bye.clone());
             fx.push(Effect::Send(Wish::Bye { cause, extras }));
         }
+        self.drop_digits(fx);
         fx.push(Effect::Tell(Event::Ended {
             call: self.call.clone(),
             by,

@@ -4,7 +4,7 @@ use crate::cause::Cause;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::verto::dialect::refusals::ServerSetting;
-use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase, Renewal};
 use crate::verto::message::client::ModifyResult;
 use crate::verto::requests::CallRequest;
 use crate::verto::rpc::ErrorObject;
@@ -23,7 +23,19 @@ impl Dialog {
             CallRequest::Invite if matches!(self.phase, Phase::Calling(_)) => {
                 fx.push(Effect::Tell(Event::Trying { call }));
             }
-            CallRequest::Answer if matches!(self.phase, Phase::Answering) => self.up(fx),
+            CallRequest::Answer | CallRequest::Attach
+                if matches!(self.phase, Phase::Answering(_)) =>
+            {
+                self.up(fx);
+            }
+            CallRequest::Attach if matches!(self.phase, Phase::Calling(_)) => {
+                if let Phase::Calling(calling) = &mut self.phase
+                    && calling.renewal == Renewal::Attaching
+                {
+                    calling.renewal = Renewal::Settled;
+                    fx.push(Effect::Tell(Event::Confirmed { call }));
+                }
+            }
             CallRequest::Attach if matches!(self.phase, Phase::Attaching) => {
                 self.up(fx);
                 // Nobody says whether hold outlives a lost socket; saying it again does no harm.
@@ -36,7 +48,10 @@ impl Dialog {
             CallRequest::Invite | CallRequest::Answer | CallRequest::Attach => {}
             CallRequest::Message | CallRequest::Info | CallRequest::Candidate => {}
             _ if !self.is_live() => {}
-            CallRequest::Dtmf => fx.push(Effect::Tell(Event::DtmfSent { call })),
+            CallRequest::Dtmf => {
+                self.digits_settled();
+                fx.push(Effect::Tell(Event::DtmfSent { call }));
+            }
             CallRequest::UpdateMedia => match result.sdp {
                 Some(sdp) => fx.push(Effect::Tell(Event::MediaUpdated { call, sdp })),
                 None => self.misread(request, server, "the reply to updateMedia holds no SDP", fx),
@@ -81,7 +96,17 @@ impl Dialog {
         online: bool,
         fx: &mut Effects,
     ) {
+        if request == CallRequest::Dtmf {
+            self.digits_settled();
+        }
         let unknown = error.message.as_deref() == Some("CALL DOES NOT EXIST");
+        if let (CallRequest::Attach, Phase::Answering(answering)) = (request, &mut self.phase)
+            && !unknown
+            && let Some((sdp, extras)) = answering.otherwise.take()
+        {
+            answering.refused = true;
+            return fx.push(Effect::Send(Wish::Answer { sdp, extras }));
+        }
         match (request, &self.phase) {
             (CallRequest::Bye, _) => self.phase = Phase::Over,
             (_, Phase::Leaving(_) | Phase::Over) => {}
@@ -91,11 +116,13 @@ impl Dialog {
                 self.end(EndedBy::Server, cause, detail, fx);
             }
             // The caller gave up; his bye may still be on its way.
-            (CallRequest::Answer, Phase::Answering) if unknown => {
+            (CallRequest::Answer | CallRequest::Attach, Phase::Answering(answering))
+                if unknown && !answering.refused =>
+            {
                 self.end(EndedBy::Remote, Cause::ORIGINATOR_CANCEL, error.message, fx);
             }
-            (CallRequest::Answer, Phase::Answering) | (CallRequest::Attach, Phase::Attaching)
-                if !unknown =>
+            (CallRequest::Answer | CallRequest::Attach, _)
+                if !unknown && self.is_awaited(request) =>
             {
                 let cause = said_cause(&error).unwrap_or(Cause::INCOMPATIBLE_DESTINATION);
                 let detail = advised(error.message, setting);
@@ -129,6 +156,17 @@ impl Dialog {
         }
     }
 
+    /// Whether the call cannot go on without this request.
+    fn is_awaited(&self, request: CallRequest) -> bool {
+        match (request, &self.phase) {
+            (CallRequest::Invite, Phase::Calling(_)) => true,
+            (CallRequest::Attach, Phase::Calling(calling)) => calling.renewal == Renewal::Attaching,
+            (CallRequest::Answer | CallRequest::Attach, Phase::Answering(_)) => true,
+            (CallRequest::Attach, Phase::Attaching) => true,
+            (_, _) => false,
+        }
+    }
+
     /// No reply to a request of ours.
     pub(crate) fn on_silence(
         &mut self,
@@ -137,12 +175,15 @@ impl Dialog {
         online: bool,
         fx: &mut Effects,
     ) {
+        if request == CallRequest::Dtmf {
+            self.digits_settled();
+        }
         match (request, &self.phase) {
             (CallRequest::Bye, _) => self.phase = Phase::Over,
             (_, Phase::Leaving(_) | Phase::Over) => {}
-            (CallRequest::Invite, Phase::Calling(_))
-            | (CallRequest::Answer, Phase::Answering)
-            | (CallRequest::Attach, Phase::Attaching) => {
+            (CallRequest::Invite | CallRequest::Answer | CallRequest::Attach, _)
+                if self.is_awaited(request) =>
+            {
                 let detail = Some(error.to_string());
                 self.leave(
                     EndedBy::Timeout,

@@ -4,7 +4,7 @@ use crate::cause::Cause;
 use crate::deadlines::Deadline;
 use crate::event::{EndedBy, Event, Said};
 use crate::verto::dialog::endings::Farewell;
-use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase};
+use crate::verto::dialog::state::{Dialog, Effect, Effects, Phase, Renewal};
 use crate::verto::message::server::{ServerBye, ServerCall};
 
 impl Dialog {
@@ -64,7 +64,11 @@ impl Dialog {
                 fx,
             );
         }
-        self.phase = Phase::Up;
+        self.phase = match calling.renewal {
+            Renewal::Settled => Phase::Up,
+            Renewal::Offered => Phase::AttachOffered,
+            Renewal::Attaching => Phase::Attaching,
+        };
         fx.push(Effect::Stop(Deadline::Unanswered));
         fx.push(Effect::Tell(Event::Answered {
             call: self.call.clone(),
@@ -86,26 +90,53 @@ impl Dialog {
         }
     }
 
-    /// New media offered, after a lost socket or by itself. A newer offer replaces an older one.
+    /// New media offered, after a lost socket or by itself. A newer offer replaces an older one. It answers nothing: a call of
+    /// ours goes on waiting for its answer, which then needs no media, and one that rings here rings on.
     pub(crate) fn on_attach(&mut self, attach: ServerCall, fx: &mut Effects) {
-        let said = attach.said();
+        let (said, outbound) = (attach.said(), attach.is_outbound());
         let Some(sdp) = attach.sdp.filter(|_| self.is_live()) else {
             return; // nothing to answer; or the bye is under way, or will be after the login
         };
-        for deadline in [Deadline::Unanswered, Deadline::Untaken] {
-            fx.push(Effect::Stop(deadline));
+        match &mut self.phase {
+            Phase::Calling(calling) => {
+                calling.has_media = true;
+                calling.renewal = Renewal::Offered;
+                fx.push(Effect::Start(Deadline::AttachUntaken));
+            }
+            Phase::Offered { anew } => *anew = true,
+            Phase::Answering(_) | Phase::Up | Phase::AttachOffered | Phase::Attaching => {
+                self.phase = Phase::AttachOffered;
+                fx.push(Effect::Start(Deadline::AttachUntaken));
+            }
+            Phase::Leaving(_) | Phase::Over => {}
         }
-        fx.push(Effect::Start(Deadline::AttachUntaken));
         let remote = self.sides.remote.clone();
         fx.push(Effect::Tell(Event::Attach {
             call: self.call.clone(),
             sdp,
             known: true,
+            outbound,
             remote,
             said,
             ids: self.ids.clone(),
         }));
-        self.phase = Phase::AttachOffered;
+    }
+
+    /// The server invites us again to a call that rings here: its offer takes the place of the older one.
+    pub(crate) fn on_invite(&mut self, invite: ServerCall, fx: &mut Effects) {
+        let said = invite.said();
+        if let (Phase::Offered { anew }, Some(sdp)) = (&mut self.phase, invite.sdp) {
+            *anew = false;
+            fx.push(Effect::Tell(Event::Attach {
+                call: self.call.clone(),
+                sdp,
+                known: true,
+                outbound: false,
+                remote: self.sides.remote.clone(),
+                said,
+                ids: self.ids.clone(),
+            }));
+        }
     }
 
     pub(crate) fn on_bye(&mut self, bye: ServerBye, fx: &mut Effects) {

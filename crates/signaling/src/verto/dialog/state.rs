@@ -4,8 +4,9 @@ use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::deadlines::Deadline;
 use crate::event::{Event, PlatformIds};
+use crate::verto::dialog::digits::Digits;
 use crate::verto::message::server::ServerCall;
-use crate::verto::wording::{ByeExtras, Sides, Wish};
+use crate::verto::wording::{ByeExtras, Extras, Sides, Wish};
 
 /// What a step wants done, in this order.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Dialog {
     pub(super) adrift: bool,
     /// The server holds it, as far as it has told us.
     pub(super) held: bool,
+    pub(super) digits: Digits,
     pub(super) ids: Box<PlatformIds>,
 }
 
@@ -36,10 +38,12 @@ pub(crate) struct Dialog {
 #[derive(Debug)]
 pub(super) enum Phase {
     Calling(Calling),
-    /// Incoming, for our user to decide.
-    Offered,
+    /// Incoming, for our user to decide. `anew`: the server offered it again by an attach, and expects one as the answer.
+    Offered {
+        anew: bool,
+    },
     /// Our answer is on its way.
-    Answering,
+    Answering(Answering),
     Up,
     /// The server offered new media; our user has to answer.
     AttachOffered,
@@ -55,6 +59,28 @@ pub(super) enum Phase {
 pub(super) struct Calling {
     pub(super) has_media: bool,
     pub(super) rang: bool,
+    pub(super) renewal: Renewal,
+}
+
+/// New media that the server offers for a call of ours which nobody has answered yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// None, or it is agreed.
+    #[default]
+    Settled,
+    /// Our user has to answer.
+    Offered,
+    /// That answer is on its way.
+    Attaching,
+}
+
+/// Our answer to a call that rang here.
+#[derive(Debug, Default)]
+pub(super) struct Answering {
+    /// Sent as an attach; a server that still wants an answer refuses it, and then gets this.
+    pub(super) otherwise: Option<(String, Extras)>,
+    /// Which has happened.
+    pub(super) refused: bool,
 }
 
 impl Dialog {
@@ -69,6 +95,7 @@ impl Dialog {
             phase: Phase::Calling(Calling::default()),
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         }
     }
@@ -91,9 +118,10 @@ impl Dialog {
         let mut dialog = Self {
             call,
             sides,
-            phase: Phase::Offered,
+            phase: Phase::Offered { anew: false },
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         };
         dialog.on_ids(&invite, fx);
@@ -112,6 +140,7 @@ impl Dialog {
             call: call.clone(),
             sdp,
             known: false,
+            outbound: attach.is_outbound(),
             remote,
             said: attach.said(),
             ids: attach.ids(),
@@ -122,6 +151,7 @@ impl Dialog {
             phase: Phase::AttachOffered,
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         };
         dialog.on_ids(&attach, fx);
@@ -144,6 +174,7 @@ impl Dialog {
             phase: Phase::Leaving(cause),
             adrift: false,
             held: false,
+            digits: Digits::default(),
             ids: Box::default(),
         }
     }
@@ -185,8 +216,8 @@ impl Dialog {
         match &self.phase {
             _ if self.adrift => "without a connection",
             Phase::Calling(_) => "not yet answered",
-            Phase::Offered => "ringing here",
-            Phase::Answering => "being answered",
+            Phase::Offered { .. } => "ringing here",
+            Phase::Answering(_) => "being answered",
             Phase::Up => "up",
             Phase::AttachOffered => "offered again",
             Phase::Attaching => "being attached again",

@@ -151,10 +151,14 @@ impl ServerCall {
         .collect()
     }
 
+    /// Whether the client placed the call: `display_direction` is the server's view, to which it came in.
+    pub fn is_outbound(&self) -> bool {
+        self.display_direction.as_deref() == Some("inbound")
+    }
+
     /// The far side, by the rule of `display_direction`.
     pub fn remote(&self) -> Party {
-        let inbound = self.display_direction.as_deref() == Some("inbound");
-        let (name, number) = if inbound {
+        let (name, number) = if self.is_outbound() {
             (&self.callee_id_name, &self.callee_id_number)
         } else {
             (&self.caller_id_name, &self.caller_id_number)

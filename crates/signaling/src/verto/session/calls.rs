@@ -82,15 +82,18 @@ impl Session {
                     dialog.bye(cause, extras, online, fx)
                 });
             }
-            Command::Attach { .. } if matches!(self.state, State::AwaitingReady(_)) => {
+            Command::Answer { call, .. } if self.is_anonymous() => {
+                let error = Error::NotWithAnonymous { command: name };
+                self.tell(Event::CommandFailed { call, error });
+            }
+            // The server may offer calls again before it hears us.
+            Command::Attach { .. } | Command::Answer { .. }
+                if matches!(self.state, State::AwaitingReady(_)) =>
+            {
                 self.hold(command)
             }
             Command::Attach { call, sdp } => {
                 self.command(&call, name, now, |dialog, fx| dialog.attach(sdp, fx))
-            }
-            Command::Answer { call, .. } if self.is_anonymous() => {
-                let error = Error::NotWithAnonymous { command: name };
-                self.tell(Event::CommandFailed { call, error });
             }
             Command::Answer {
                 call,
@@ -109,7 +112,9 @@ impl Session {
             }
             Command::UpdateMedia { call, sdp } => self.renew_media(call, sdp, now),
             Command::Dtmf { call, digits } => match self.check_digits(&digits) {
-                Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.dtmf(digits, fx)),
+                Ok(()) => self.command(&call, name, now, |dialog, fx| {
+                    dialog.dtmf(digits, online, fx)
+                }),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
             },
             Command::Hold { call, on } => {
@@ -245,8 +250,10 @@ impl Session {
     ) {
         let online = self.is_open();
         let error = match self.dialogs.get(call).map(Dialog::is_live) {
-            // A bye counts at once, also without a connection: it is owed to the server.
-            Some(true) if online || name == "hang up" => return self.step(call, now, step),
+            // A bye counts at once, also without a connection: it is owed to the server. Digits wait for it.
+            Some(true) if online || matches!(name, "hang up" | "DTMF") => {
+                return self.step(call, now, step);
+            }
             Some(true) => self.not_ready(name),
             Some(false) | None => Error::UnknownCall {
                 call: call.to_string(),
@@ -326,6 +333,7 @@ impl Session {
                 Method::Answer => dialog.on_answer(message, online, fx),
                 Method::Display => dialog.on_display(message, fx),
                 Method::Attach => dialog.on_attach(message, fx),
+                Method::Invite => dialog.on_invite(message, fx),
                 _ => {}
             }
         });
@@ -411,6 +419,7 @@ impl Session {
         if let Some((call, mut dialog)) = self.dialogs.remove_entry(call) {
             let mut fx = Effects::new();
             step(&mut dialog, &mut fx);
+            dialog.send_digits(self.is_open(), &mut fx);
             self.settle(call, dialog, fx, now);
         }
     }

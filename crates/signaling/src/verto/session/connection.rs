@@ -12,7 +12,7 @@ use crate::event::{DisconnectCause, Event};
 use crate::session::{CloseReason, Output};
 use crate::verto::address::{with_query, with_region};
 use crate::verto::dialog::state::Effects;
-use crate::verto::requests::Purpose;
+use crate::verto::requests::{CallRequest, Purpose};
 use crate::verto::session::logging_in::GATEWAY_PAUSE_MS;
 use crate::verto::session::machine::{Session, State};
 use crate::verto::wording::ByeExtras;
@@ -219,6 +219,8 @@ impl Session {
         lost.append(&mut self.unheard);
         for pending in lost {
             match pending.purpose {
+                // Digits are kept by their call.
+                Purpose::Call(_, CallRequest::Dtmf) => {}
                 Purpose::Call(call, request) if request.is_wish() => {
                     let error = Error::NotReady {
                         server: self.server.clone(),
