@@ -5,6 +5,7 @@
 )]
 
 mod beside;
+mod every_secret;
 mod recovery;
 mod regions;
 mod secrets;
