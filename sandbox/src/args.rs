@@ -13,6 +13,7 @@ use crate::fault::gateway::Wishes;
 use crate::fault::plan::{Fault, FaultPlan};
 use crate::limits::Limits;
 use crate::rest::settings::{Choice, Choices, Rate, RestSettings};
+use crate::users::PASSWORD;
 use crate::verto::second_login::SecondLogin;
 
 /// The part of the help about faults.
@@ -107,6 +108,12 @@ pub(crate) struct Args {
     /// Key of the REST API; the same with "-readonly" behind it may only read.
     #[arg(long, value_name = "KEY", default_value = "sandbox")]
     rest_key: String,
+    /// File that holds the key of the REST API.
+    #[arg(long, value_name = "FILE", value_parser = first_line, conflicts_with = "rest_key")]
+    rest_key_file: Option<String>,
+    /// File that holds the password of demo-1 to demo-9 in place of "sandbox".
+    #[arg(long, value_name = "FILE", value_parser = first_line)]
+    password_file: Option<String>,
     /// Requests of the REST API for each endpoint, as REQUESTS/SECONDS; without it none is refused.
     #[arg(long, value_name = "N/SECONDS")]
     rest_rate: Option<Rate>,
@@ -187,6 +194,8 @@ pub(crate) struct Settings {
     pub(crate) rest_port: u16,
     /// How the REST API behaves.
     pub(crate) rest: RestSettings,
+    /// Password of demo-1 to demo-9.
+    pub(crate) password: String,
     /// What goes wrong in the gateway.
     pub(crate) faults: Wishes,
     /// What a second login does to the first.
@@ -234,7 +243,7 @@ impl Args {
             },
             rest_port: self.rest_port,
             rest: RestSettings {
-                key: self.rest_key,
+                key: self.rest_key_file.unwrap_or(self.rest_key),
                 fresh_delay: self.fresh_delay,
                 token_life: self.token_life,
                 signed_tokens_only: self.signed_tokens_only,
@@ -242,6 +251,7 @@ impl Args {
                 choices,
                 faults: faults.rest,
             },
+            password: self.password_file.unwrap_or_else(|| PASSWORD.to_owned()),
             faults: faults.gateway,
             second_login: self.second_login,
             denied: self.deny,
@@ -260,6 +270,15 @@ impl LogLevel {
             Self::Debug => Some(tracing::Level::DEBUG),
             Self::Trace => Some(tracing::Level::TRACE),
         }
+    }
+}
+
+/// What the first line of a file holds.
+fn first_line(path: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err("its first line is empty".to_owned()),
     }
 }
 
@@ -319,6 +338,19 @@ mod tests {
         assert_eq!(settings.rest.fresh_delay, Duration::from_millis(500));
         let error = parse(&["--fault", "nonsense=1"]).unwrap_err().to_string();
         assert!(error.contains("rest-slow"), "{error}");
+    }
+
+    #[test]
+    fn key_and_password_come_from_files_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "from a file\n").unwrap();
+        let file = path.to_str().unwrap();
+        let settings = parse(&["--rest-key-file", file, "--password-file", file]).unwrap();
+        assert_eq!(settings.rest.key, "from a file");
+        assert_eq!(settings.password, "from a file");
+        assert!(parse(&["--rest-key", "x", "--rest-key-file", file]).is_err());
+        assert!(parse(&["--password-file", "/nowhere"]).is_err());
     }
 
     #[test]

@@ -204,9 +204,19 @@ impl Daemon {
     /// # Panics
     /// When it does not end.
     #[must_use]
-    pub fn restart_after(mut self, signal: Signal) -> Self {
+    pub fn restart_after(self, signal: Signal) -> Self {
+        self.restart_later(signal, |_| {})
+    }
+
+    /// The same with something in between.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[must_use]
+    pub fn restart_later(mut self, signal: Signal, meanwhile: impl FnOnce(&Config)) -> Self {
         self.program.signal(signal);
         self.program.wait(Duration::from_secs(10));
+        meanwhile(&self.config);
         let file = self.config.folder().join("offhookd.toml");
         let program = begin(Command::new(path_of("offhookd")), &file);
         Self {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offhook_media::device::wav::reader::WavReader;
+use offhook_media::quality::tone;
 
 /// Samples per second of what [`read`] returns.
 pub const RATE: u32 = 48_000;
@@ -35,4 +36,13 @@ pub fn recordings(folder: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+/// Whether half a second of a recording holds this tone and little else. Elsewhere in it packets may have been lost.
+pub fn has_tone(samples: &[f32], hertz: f64) -> bool {
+    let half = RATE as usize / 2;
+    samples.chunks_exact(half).any(|part| {
+        tone::measure(part, RATE, hertz)
+            .is_some_and(|tone| (tone.frequency - hertz).abs() < 2.0 && tone.snr_db > 20.0)
+    })
 }

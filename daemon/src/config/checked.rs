@@ -17,6 +17,7 @@ use crate::config::duration::RawDuration;
 use crate::config::error::{ConfigError, Fault};
 use crate::config::keys::{first_unknown, nearest};
 use crate::config::raw::{RawConfig, RawMedia, Text};
+use crate::config::same_login::{ServerKey, is_same_user};
 use crate::log;
 
 /// The priority of media threads under the real-time scheduler, where that is allowed: above ordinary programs, below what a
@@ -129,7 +130,9 @@ pub(crate) fn read_raw(text: &str) -> Result<RawConfig, (Option<usize>, Fault)> 
 /// Whether two accounts would register as one at their server, as far as the configuration shows.
 fn is_same(one: &AccountConfig, other: &AccountConfig) -> bool {
     let who = match (&one.login, &other.login) {
-        (Login::Password { user, .. }, Login::Password { user: another, .. }) => user == another,
+        (Login::Password { user, .. }, Login::Password { user: another, .. }) => {
+            is_same_user(user, another)
+        }
         (Login::Token { token }, Login::Token { token: another }) => {
             if token.expose().is_empty() {
                 one.token_source == other.token_source
@@ -139,7 +142,7 @@ fn is_same(one: &AccountConfig, other: &AccountConfig) -> bool {
         }
         _ => false,
     };
-    who && one.server == other.server
+    who && ServerKey::of(&one.server) == ServerKey::of(&other.server)
 }
 
 fn syntax(error: &toml::de::Error) -> (Option<usize>, Fault) {

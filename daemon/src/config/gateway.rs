@@ -21,20 +21,25 @@ pub(crate) fn environment(
     let Some(text) = &raw.environment else {
         return Ok(None);
     };
-    let wanted = match text.get_ref().as_str() {
-        "production" => Environment::Production,
-        "development" => Environment::Development,
-        _ => {
-            return Err(choice(
-                "environment",
-                text,
-                &["production", "development"],
-                "\"production\" or \"development\"",
-            ));
-        }
-    };
+    let wanted = environment_named(text.get_ref()).ok_or_else(|| {
+        choice(
+            "environment",
+            text,
+            &["production", "development"],
+            "\"production\" or \"development\"",
+        )
+    })?;
     only_gateway("environment", text.get_ref(), text.span().start, dialect)?;
     Ok(Some(wanted))
+}
+
+/// The environment that a word means.
+pub(crate) fn environment_named(word: &str) -> Option<Environment> {
+    match word {
+        "production" => Some(Environment::Production),
+        "development" => Some(Environment::Development),
+        _ => None,
+    }
 }
 
 /// The rest; `environment` has been read before, since the server's URL may follow from it.

@@ -526,6 +526,36 @@ fn a_credential_belongs_to_one_account_and_a_production_password_is_told() {
     assert_has(&told, &["`desk` and `door`", "give each its own"]);
     let other_server = second.replace("pbx.example", "pbx.other");
     folder.load(&format!("{ACCOUNT}\n{other_server}")).unwrap();
+    // The same server and the same user in other words.
+    for (from, to) in [
+        ("wss://pbx.example:8082", "wss://PBX.example:8082/lobby"),
+        ("wss://pbx.example:8082", "wss://pbx.example.:8082/?x=1"),
+        ("\"1000\"", "\"1000@pbx.example\""),
+    ] {
+        let told = folder.refusal(&format!("{ACCOUNT}\n{}", second.replace(from, to)));
+        assert_has(&told, &["`desk` and `door`"]);
+    }
+    for (from, to) in [
+        ("wss://pbx.example:8082", "wss://pbx.example"),
+        ("wss://pbx.example:8082", "ws://pbx.example:8082"),
+        ("\"1000\"", "\"1001@pbx.example\""),
+    ] {
+        let text = format!("{ACCOUNT}\n{}", second.replace(from, to));
+        folder.load(&text).unwrap();
+    }
+    // One names the server, the other has it from its environment.
+    let cloud = "[[account]]\nname = \"a\"\ndialect = \"telnyx\"\nenvironment = \"production\"\n\
+         login = \"gen1\"\npassword_file = \"password\"\n";
+    let named = cloud.replace("\"a\"", "\"b\"").replace(
+        "environment = \"production\"",
+        "server = \"wss://rtc.telnyx.com:443/\"",
+    );
+    let told = folder.refusal(&format!("{cloud}\n{named}"));
+    assert_has(&told, &["`a` and `b`"]);
+    let other = cloud
+        .replace("\"a\"", "\"c\"")
+        .replace("production", "development");
+    folder.load(&format!("{cloud}\n{other}")).unwrap();
 
     let marked = format!("{ACCOUNT}profile = \"production\"\n");
     let config = folder.load(&marked).unwrap();

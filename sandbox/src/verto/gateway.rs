@@ -40,6 +40,8 @@ pub(crate) struct GatewayConfig {
     pub(crate) dialect: DialectChoice,
     pub(crate) limits: Limits,
     pub(crate) rest: RestSettings,
+    /// Of demo-1 to demo-9.
+    pub(crate) password: String,
     pub(crate) faults: Wishes,
     pub(crate) second_login: SecondLogin,
     /// Methods that a FreeSWITCH allows to nobody.

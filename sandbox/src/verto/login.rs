@@ -136,8 +136,13 @@ impl Gateway {
             self.read_anonymous(request)?
         } else {
             let params: LoginParams = request.read().map_err(|_| Refused::NoLogin)?;
-            let identity =
-                credentials::check(&params, face.telnyx_ids, &self.account, self.wall(now))?;
+            let identity = credentials::check(
+                &params,
+                face.telnyx_ids,
+                &self.account,
+                &self.config.password,
+                self.wall(now),
+            )?;
             (identity, params.sessid)
         };
         match self.wishes.take(identity.name(), refusal) {

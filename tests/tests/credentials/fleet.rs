@@ -1,10 +1,12 @@
 //! Many users of one daemon, each with a credential of its own, who get their tokens from `serve`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use offhook_control::notice::Event;
 use offhook_control::reply::AccountState;
+use offhook_control::request::{Answer, Request};
+use offhook_credentials::users_file::User;
 use offhook_tests::control::Control;
 use offhook_tests::daemon::Config;
 
@@ -12,6 +14,8 @@ use crate::world::{LIMIT, World};
 
 /// In `make test`; `OFFHOOK_USERS` asks for more.
 const USUAL: usize = 40;
+/// Calls at the same time, each with both of its ends in the same daemon.
+const AT_ONCE: usize = 5;
 
 /// Waits until every account is ready.
 fn all_ready(control: &mut Control, count: usize) {
@@ -36,12 +40,62 @@ fn all_ready(control: &mut Control, count: usize) {
     }
 }
 
+/// The first of each pair calls the second; both hear the other, and both see the end.
+fn talk(control: &mut Control, pairs: &[(&User, &User)]) {
+    let calls: Vec<String> = pairs
+        .iter()
+        .map(|(caller, callee)| control.call_with(&caller.name, &callee.sip_username))
+        .collect();
+    // Which end hears first is chance.
+    let mut heard = HashSet::new();
+    let mut incoming = HashMap::new();
+    control.wait("all calls at their callees", LIMIT, |notice| {
+        if matches!(notice.event, Event::Incoming { .. }) {
+            let there = notice.account.clone().zip(notice.call.clone());
+            incoming.extend(there);
+        } else if matches!(notice.event, Event::FirstRtpReceived) {
+            heard.extend(notice.call.clone());
+        }
+        (incoming.len() == pairs.len()).then_some(())
+    });
+    let mut ends: HashSet<String> = calls.iter().cloned().collect();
+    for (_, callee) in pairs {
+        let call = incoming.remove(&callee.name);
+        let call = call.unwrap_or_else(|| panic!("nobody called {}", callee.name));
+        control.ask::<serde_json::Value>(&Request::Answer(Answer {
+            call: Some(call.clone()),
+            ..Answer::default()
+        }));
+        ends.insert(call);
+    }
+    assert_eq!(ends.len(), 2 * pairs.len());
+    if !heard.is_superset(&ends) {
+        control.wait("sound at both ends of all", LIMIT, |notice| {
+            if matches!(notice.event, Event::FirstRtpReceived) {
+                heard.extend(notice.call.clone());
+            }
+            heard.is_superset(&ends).then_some(())
+        });
+    }
+    for call in &calls {
+        control.hangup(call);
+    }
+    control.wait("the end at both ends of all", LIMIT, |notice| {
+        if let Event::Ended(ended) = &notice.event {
+            assert!(ended.answered, "{ended:?}");
+            ends.remove(notice.call.as_ref().expect("of a call"));
+        }
+        ends.is_empty().then_some(())
+    });
+}
+
 #[test]
-fn users_log_in_through_serve_call_each_other_and_leave_nothing() {
+fn users_log_in_through_serve_are_each_called_and_leave_nothing() {
     let count = std::env::var("OFFHOOK_USERS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(USUAL);
+        .unwrap_or(USUAL)
+        .next_multiple_of(2);
     let sockets = (count + 100).to_string();
     let world = World::new(&[
         "--fresh-delay",
@@ -69,24 +123,16 @@ fn users_log_in_through_serve_call_each_other_and_leave_nothing() {
     let mut control = daemon.control();
     all_ready(&mut control, count);
 
-    // One calls another by its own address, both in this daemon.
-    let (caller, callee) = (&users[0], &users[count - 1]);
-    let call = control.call_with(&caller.name, &callee.sip_username);
-    let incoming = control.wait("the call at its callee", LIMIT, |notice| {
-        let there = notice.account.as_deref() == Some(&callee.name);
-        (there && matches!(notice.event, Event::Incoming { .. })).then(|| notice.call.clone())?
-    });
-    control.answer();
-    // Which of the two hears first is chance.
-    let mut deaf = vec![call.clone(), incoming];
-    control.wait("sound at both", LIMIT, |notice| {
-        if matches!(notice.event, Event::FirstRtpReceived) {
-            deaf.retain(|call| notice.call.as_ref() != Some(call));
+    // Each calls another by its own address, and is called itself.
+    let half = count / 2;
+    let pairs: Vec<_> = (0..count)
+        .map(|index| (&users[index], &users[(index + half) % count]))
+        .collect();
+    for pairs in [&pairs[..half], &pairs[half..]] {
+        for at_once in pairs.chunks(AT_ONCE) {
+            talk(&mut control, at_once);
         }
-        deaf.is_empty().then_some(())
-    });
-    control.hangup(&call);
-    control.wait_ended(&call, LIMIT);
+    }
     drop(daemon);
     drop(endpoint);
 

@@ -9,6 +9,7 @@ mod keys;
 mod lists;
 mod provisioning;
 mod renewal;
+mod secure;
 mod served;
 mod tokens;
 mod world;

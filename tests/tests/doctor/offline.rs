@@ -151,6 +151,28 @@ fn one_credential_in_two_accounts_is_named_with_both() {
     let what = found.finding("shared_credential")["what"].to_string();
     assert!(what.contains("`desk` and `door`"), "{what}");
     assert_eq!(found.code, Some(1));
+    // The same in other words.
+    let config = Config::new();
+    let password = config.secret("password", "hunter2");
+    let login = format!("login = \"1000@rtc.example\"\npassword_file = {password:?}\n");
+    let config = config
+        .account("desk", "telnyx", SERVER, "1000", "hunter2")
+        .account_with("door", "telnyx", &format!("{SERVER}:443/door"), &login);
+    let found = examine(&config, &[]);
+    found.has_only("shared_credential", &config, "door", "[[account]]");
+    // Also behind a mistake at which the reading of the configuration ends; one names the server, the other its environment.
+    let config = Config::new();
+    let password = config.secret("password", "hunter2");
+    let keys = format!("login = \"1000\"\npassword_file = {password:?}\n");
+    let config = config
+        .account_with("lobby", "telnyx", SERVER, "login = \"1001\"\n")
+        .account_with("desk", "telnyx", "wss://rtc.telnyx.com/", &keys)
+        .with(&format!(
+            "[[account]]\nname = \"door\"\ndialect = \"telnyx\"\nenvironment = \"production\"\n{keys}"
+        ));
+    let found = examine(&config, &[]);
+    let what = found.finding("shared_credential")["what"].to_string();
+    assert!(what.contains("`desk` and `door`"), "{what}");
 }
 
 #[test]

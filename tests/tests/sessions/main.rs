@@ -6,6 +6,7 @@
 
 mod beside;
 mod passwords;
+mod every_secret;
 mod recovery;
 mod regions;
 mod secrets;

@@ -1,12 +1,15 @@
 //! Calls that outlive their daemon.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use offhook_control::notice::Event;
 use offhook_control::reply::{CallState, CallStatus};
 use offhook_tests::daemon::{Config, Daemon};
 use offhook_tests::sandbox::Sandbox;
+use offhook_tests::sound;
+use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -16,55 +19,102 @@ fn only_call(daemon: &Daemon) -> CallStatus {
     calls.remove(0)
 }
 
+/// A daemon is killed in a call; what is to happen meanwhile does, and the next one takes the call up, audible both ways.
+fn killed_in_a_call(dialect: &str, meanwhile: impl FnOnce(&Config)) {
+    let sandbox = Sandbox::start(&[]);
+    let config = Config::new();
+    let recordings = format!("file:{}/{{call}}.wav", config.folder().display());
+    let daemon = config
+        .account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox")
+        .audio("tone:1004", &recordings)
+        .remembering()
+        .launch();
+    let mut control = daemon.ready();
+    let call = control.call("9196");
+    control.wait("sound of the far end", PATIENCE, |notice| {
+        matches!(notice.event, Event::FirstRtpReceived).then_some(())
+    });
+
+    let mut daemon = daemon.restart_later(Signal::SIGKILL, |config| {
+        for old in sound::recordings(config.folder()) {
+            std::fs::remove_file(old).expect("a recording of before");
+        }
+        meanwhile(config);
+    });
+    let mut control = daemon.control();
+    let snapshot = control.subscribe();
+    if snapshot.calls.is_empty() {
+        control.wait("the call of before", PATIENCE, |notice| {
+            (notice.call.as_deref() == Some(&call)).then_some(())
+        });
+    }
+    let heard = |figures: &CallStatus| {
+        figures
+            .quality
+            .as_ref()
+            .map_or(0, |quality| quality.packets_received)
+    };
+    control.wait("three seconds of sound", PATIENCE, |notice| {
+        match &notice.event {
+            Event::Quality(quality) if notice.call.as_deref() == Some(&call) => {
+                (quality.packets_received > 150 && quality.packets_sent > 150).then_some(())
+            }
+            _ => None,
+        }
+    });
+    let again = only_call(&daemon);
+    assert_eq!(
+        (&again.call, again.state),
+        (&call, CallState::Active),
+        "{dialect}"
+    );
+    assert!(heard(&again) > 150);
+    control.hangup(&call);
+    assert_eq!(control.wait_ended(&call, PATIENCE).cause, "NORMAL_CLEARING");
+    // Audible both ways: our own tone comes back from the echo. The recording is whole when the daemon has ended.
+    daemon.program.signal(Signal::SIGTERM);
+    daemon.program.wait(PATIENCE);
+    let recordings = sound::recordings(daemon.config.folder());
+    assert_eq!(recordings.len(), 1, "{recordings:?}");
+    let heard = sound::read(&recordings[0]);
+    assert!(sound::has_tone(&heard, 1004.0), "{dialect}: no tone");
+}
+
 #[test]
 fn a_daemon_that_was_killed_in_a_call_takes_it_up_again() {
     for dialect in ["telnyx", "freeswitch"] {
-        let sandbox = Sandbox::start(&[]);
-        let config = Config::new();
-        let state = config.folder().join("state.json");
-        let daemon = config
-            .account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox")
-            .with(&format!("[state]\nfile = {state:?}"))
-            .launch();
-        let mut control = daemon.ready();
-        let call = control.call("9196");
-        control.wait("sound of the far end", PATIENCE, |notice| {
-            matches!(notice.event, Event::FirstRtpReceived).then_some(())
-        });
-
-        let daemon = daemon.restart_after(Signal::SIGKILL);
-        let mut control = daemon.control();
-        let snapshot = control.subscribe();
-        if snapshot.calls.is_empty() {
-            control.wait("the call of before", PATIENCE, |notice| {
-                (notice.call.as_deref() == Some(&call)).then_some(())
-            });
-        }
-        let heard = |figures: &CallStatus| {
-            figures
-                .quality
-                .as_ref()
-                .map_or(0, |quality| quality.packets_received)
-        };
-        // Audible both ways: it comes back from the echo, as much as a second of it.
-        control.wait("a second of sound", PATIENCE, |notice| {
-            match &notice.event {
-                Event::Quality(quality) if notice.call.as_deref() == Some(&call) => {
-                    (quality.packets_received > 50 && quality.packets_sent > 50).then_some(())
-                }
-                _ => None,
-            }
-        });
-        let again = only_call(&daemon);
-        assert_eq!(
-            (&again.call, again.state),
-            (&call, CallState::Active),
-            "{dialect}"
-        );
-        assert!(heard(&again) > 50);
-        control.hangup(&call);
-        assert_eq!(control.wait_ended(&call, PATIENCE).cause, "NORMAL_CLEARING");
+        killed_in_a_call(dialect, |_| {});
     }
+}
+
+/// How long nobody is there to take the call up again.
+const LATE: Duration = Duration::from_secs(20);
+
+/// The file says that its session was last seen so long ago.
+fn age(config: &Config, seconds: u64) {
+    let file = config.folder().join("state.json");
+    let text = std::fs::read_to_string(&file).expect("a state file");
+    let mut state: Value = serde_json::from_str(&text).expect("JSON");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let at = now.expect("a clock").as_secs() - seconds;
+    let kept = &mut state["accounts"]["kiosk"]["at"];
+    assert!(kept.as_u64().is_some_and(|kept| kept > at), "{kept}");
+    *kept = at.into();
+    std::fs::write(&file, state.to_string()).expect("it is written");
+}
+
+#[test]
+fn a_gateway_gives_the_call_back_also_to_a_daemon_that_comes_late() {
+    killed_in_a_call("telnyx", |config| {
+        sleep(LATE);
+        // As after a minute, and the last sign of life was older yet by the time between two of them.
+        age(config, 75);
+    });
+}
+
+#[test]
+fn a_freeswitch_gives_the_call_back_also_to_a_daemon_that_comes_late() {
+    killed_in_a_call("freeswitch", |_| sleep(LATE));
 }
 
 #[test]

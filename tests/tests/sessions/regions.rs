@@ -15,36 +15,47 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A proxy to which every name that it reaches is the sandbox, so that names need no name server.
-struct Names {
-    url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Names {
+    pub(crate) url: String,
+    heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Names {
-    fn start(sandbox: &Sandbox, reaches: fn(&str) -> bool) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox, reaches: fn(&str) -> bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let server = sandbox.ready.verto.trim_start_matches("ws://").to_owned();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let names = Arc::clone(&asked);
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let names = Arc::clone(&heads);
         spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (server, names) = (server.clone(), Arc::clone(&names));
                 spawn(move || tunnel(client, &server, &names, reaches));
             }
         });
-        Self { url, asked }
+        Self { url, heads }
+    }
+
+    /// The requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect("no panic").clone()
     }
 
     fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("no panic").clone()
+        let heads = self.heads();
+        let names = heads.iter().filter_map(|head| name_in(head));
+        names.map(str::to_owned).collect()
     }
+}
+
+fn name_in(head: &str) -> Option<&str> {
+    head.strip_prefix("CONNECT ")?.split(' ').next()
 }
 
 fn tunnel(
     mut client: TcpStream,
     server: &str,
-    names: &Mutex<Vec<String>>,
+    heads: &Mutex<Vec<String>>,
     reaches: fn(&str) -> bool,
 ) -> Option<()> {
     let mut head = Vec::new();
@@ -54,9 +65,9 @@ fn tunnel(
         head.extend(byte);
     }
     let head = String::from_utf8(head).ok()?;
-    let name = head.strip_prefix("CONNECT ")?.split(' ').next()?.to_owned();
-    names.lock().expect("no panic").push(name.clone());
-    if !reaches(&name) {
+    let may = reaches(name_in(&head)?);
+    heads.lock().expect("no panic").push(head);
+    if !may {
         let refusal = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
         return client.write_all(refusal).ok();
     }

@@ -476,7 +476,7 @@ fn what_is_remembered_recovers_a_call_of_an_earlier_process() {
     assert_eq!(kept.sessid.as_deref(), Some("s-1"));
     assert_eq!(kept.voice_sdk_id.as_deref(), Some("v-1"));
     assert!(kept.at.unwrap() >= wall(60), "{:?}", kept.at);
-    for (age, named) in [(60, json!("s-1")), (91, json!(null))] {
+    for (age, named) in [(60, json!("s-1")), (90, json!("s-1")), (91, json!(null))] {
         let config = Config {
             wall_clock: Some(kept.at.unwrap() + Duration::from_secs(age)),
             remembered: kept.clone(),

@@ -1,36 +1,64 @@
 //! One credential behind two accounts of the configuration.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use toml::Spanned;
 
+use crate::config::gateway;
 use crate::config::raw::{RawAccount, RawToken};
+use crate::config::same_login::{ServerKey, is_same_user};
 use crate::config::secret_file;
 use crate::doctor::code::Code;
 use crate::doctor::finding::Finding;
 use crate::doctor::offline::scene::{Scene, name_of};
 
 pub(crate) fn check(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut seen: Vec<(ServerKey, Credential, &str)> = Vec::new();
     let mut findings = Vec::new();
     for entry in scene.accounts() {
         let account = entry.get_ref();
-        let Some(server) = &account.server else {
+        let (Some(server), Some(name)) = (server_of(account), name_of(entry)) else {
             continue;
         };
-        let server = server.get_ref().trim_end_matches('/').to_ascii_lowercase();
-        let Some(name) = name_of(entry) else { continue };
         for credential in credentials(account, scene) {
-            match seen.entry((server.clone(), credential)) {
-                Entry::Vacant(free) => {
-                    free.insert(name.to_owned());
-                }
-                Entry::Occupied(first) => findings.push(finding(first.get(), entry, scene)),
+            let server = ServerKey::of(server);
+            let first = seen
+                .iter()
+                .find(|(place, other, _)| other.is_same(&credential) && *place == server);
+            match first {
+                Some((_, _, first)) => findings.push(finding(first, entry, scene)),
+                None => seen.push((server, credential, name)),
             }
         }
     }
     findings
+}
+
+/// The server of an account, which may follow from its environment.
+fn server_of(account: &RawAccount) -> Option<&str> {
+    if let Some(server) = &account.server {
+        return Some(server.get_ref());
+    }
+    let environment = account.environment.as_ref()?;
+    Some(gateway::environment_named(environment.get_ref())?.server())
+}
+
+/// What an account logs in with. It never leaves this module.
+enum Credential {
+    /// A user with a password.
+    User(String),
+    /// A token, or where it comes from: as texts that are the same for the same one.
+    Token(String),
+}
+
+impl Credential {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::User(one), Self::User(other)) => is_same_user(one, other),
+            (Self::Token(one), Self::Token(other)) => one == other,
+            (Self::User(_), Self::Token(_)) | (Self::Token(_), Self::User(_)) => false,
+        }
+    }
 }
 
 fn finding(first: &str, second: &Spanned<RawAccount>, scene: &Scene<'_>) -> Finding {
@@ -43,16 +71,18 @@ fn finding(first: &str, second: &Spanned<RawAccount>, scene: &Scene<'_>) -> Find
     Finding::new(Code::SharedCredential, place, &what, remedy)
 }
 
-/// What an account logs in with, as texts that are the same for the same credential. They never leave this module.
-fn credentials(account: &RawAccount, scene: &Scene<'_>) -> Vec<String> {
+fn credentials(account: &RawAccount, scene: &Scene<'_>) -> Vec<Credential> {
     let user = account.login.as_ref();
-    let user = user.map(|login| format!("user {}", login.get_ref()));
+    let user = user.map(|login| Credential::User(login.get_ref().clone()));
     let token = account.token_file.as_ref().and_then(|text| {
         let secret = secret_file::read(&scene.secret_path(text)?).ok()?;
-        Some(format!("token {}", secret.expose().trim()))
+        Some(Credential::Token(format!(
+            "token {}",
+            secret.expose().trim()
+        )))
     });
     let source = account.token.as_ref();
-    let source = source.map(|token| source_of(token.get_ref(), scene));
+    let source = source.map(|token| Credential::Token(source_of(token.get_ref(), scene)));
     [user, token, source].into_iter().flatten().collect()
 }
 

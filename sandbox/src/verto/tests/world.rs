@@ -13,6 +13,7 @@ use crate::fault::plan::{Fault, FaultPlan};
 use crate::limits::Limits;
 use crate::rest::settings::RestSettings;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
+use crate::users::PASSWORD;
 use crate::verto::gateway::{Gateway, GatewayConfig, Input, Output};
 use crate::verto::second_login::SecondLogin;
 use crate::verto::socket::SocketId;
@@ -111,6 +112,7 @@ impl World {
             dialect: DialectChoice::Auto,
             limits,
             rest: RestSettings::default(),
+            password: PASSWORD.to_owned(),
             faults,
             second_login,
             denied: Vec::new(),

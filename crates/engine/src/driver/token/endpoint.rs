@@ -57,10 +57,8 @@ pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
         .into_reader()
         .take(LONGEST_ANSWER as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| TokenError::Unreachable {
-            url: wanted.shown().to_owned(),
-            fault: error.to_string(),
-        })?;
+        // The time limit may end within the body too: the client's own error stands inside.
+        .map_err(|error| failure(wanted, error.into()))?;
     if bytes.len() > LONGEST_ANSWER {
         return Err(TokenError::TooLong {
             source_name: wanted.shown().to_owned(),
@@ -140,6 +138,10 @@ fn token_in(wanted: &TokenEndpoint, answer: &[u8]) -> Result<Secret, TokenError>
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::sync::mpsc::{Receiver, channel};
+
     use super::*;
 
     fn endpoint(url: &str, pointer: Option<&str>) -> TokenEndpoint {
@@ -201,6 +203,118 @@ mod tests {
         }
         for told in told {
             assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    /// A service that gives these bytes to its one caller and then is silent; it hands out what was asked.
+    fn service(answer: Vec<u8>) -> (String, Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/token?of=7", listener.local_addr().unwrap());
+        let (asked, questions) = channel();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut question = Vec::new();
+            let mut byte = [0];
+            while !question.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                question.push(byte[0]);
+            }
+            asked.send(String::from_utf8(question).unwrap()).unwrap();
+            // A caller that has read enough hangs up.
+            let _ = stream.write_all(&answer);
+            // Until the caller has had enough.
+            let _ = stream.read(&mut byte);
+        });
+        (url, questions)
+    }
+
+    fn ok(head: &str, body: &str) -> Vec<u8> {
+        format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").into_bytes()
+    }
+
+    #[test]
+    fn gets_and_posts_with_fields_from_secret_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bearer");
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, owner).unwrap();
+        for (method, line) in [
+            (HttpMethod::Get, "GET /token?of=7 HTTP/1.1\r\n"),
+            (HttpMethod::Post, "POST /token?of=7 HTTP/1.1\r\n"),
+        ] {
+            let body = r#"{"data":{"jwt":"d.e.f"}}"#;
+            let (url, questions) = service(ok("content-length: 24", body));
+            let mut wanted = endpoint(&url, Some("/data/jwt"));
+            wanted.method = method;
+            wanted.time_limit = Duration::from_secs(30);
+            let prefix = "Bearer ".to_owned();
+            let header = HeaderValue::File {
+                prefix,
+                path: path.clone(),
+            };
+            wanted.headers = vec![("Authorization".to_owned(), header)];
+            assert_eq!(ask(&wanted).unwrap().expose(), "d.e.f");
+            let question = questions.recv().unwrap();
+            assert!(question.starts_with(line), "{question}");
+            let fields = question.to_ascii_lowercase();
+            assert!(
+                fields.contains("\r\nauthorization: bearer hunter2\r\n"),
+                "{question}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_in_time_or_not_whole_is_told_as_that() {
+        let begun = ok("content-length: 5", "a.b");
+        for answer in [Vec::new(), begun] {
+            let (url, _questions) = service(answer);
+            let mut wanted = endpoint(&url, None);
+            wanted.time_limit = Duration::from_millis(300);
+            let told = ask(&wanted).unwrap_err();
+            assert!(matches!(told, TokenError::TimeLimit { .. }), "{told}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_token_can_be() {
+        let fits = "a".repeat(LONGEST_ANSWER);
+        let (url, _questions) = service(ok(&format!("content-length: {}", fits.len()), &fits));
+        let mut wanted = endpoint(&url, None);
+        wanted.time_limit = Duration::from_secs(30);
+        assert_eq!(ask(&wanted).unwrap().expose(), fits);
+        // The service goes on for ever, as far as it tells.
+        let more = "a".repeat(LONGEST_ANSWER + 1);
+        for head in ["content-length: 99999999", "x-length: unknown"] {
+            let (url, _questions) = service(ok(head, &more));
+            wanted.url = url;
+            let told = ask(&wanted).unwrap_err();
+            assert!(matches!(told, TokenError::TooLong { .. }), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back_and_no_redirect_is_followed() {
+        let answers = [
+            ("429 Slow Down\r\nretry-after: 7", 429, Some(7)),
+            ("302 Found\r\nlocation: http://127.0.0.1:9/", 302, None),
+        ];
+        for (head, expected, after) in answers {
+            let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n");
+            let (url, _questions) = service(answer.into_bytes());
+            let mut wanted = endpoint(&url, None);
+            wanted.time_limit = Duration::from_secs(30);
+            let told = ask(&wanted).unwrap_err();
+            let TokenError::Http {
+                status,
+                retry_after,
+                ..
+            } = told
+            else {
+                panic!("{told}");
+            };
+            assert_eq!(status, expected);
+            assert_eq!(retry_after, after.map(Duration::from_secs));
         }
     }
 }
