@@ -447,6 +447,38 @@ fn a_number_that_is_not_the_accounts_own_is_no_conflict() {
 }
 
 #[test]
+fn an_account_with_tokens_calls_itself_by_the_name_of_its_user() {
+    let sandbox = Sandbox::start(&[]);
+    let stages = |found: &Examined| found.report["stages"].to_string();
+    let config = Config::new();
+    let file = config.secret("jwt", &token("{\"sub\":\"demo-1\"}"));
+    let keys = format!("token_file = {file:?}\n");
+    let config = config.account_with("desk", "telnyx", &sandbox.ready.verto, &keys);
+    // Nothing tells it: said, and not counted.
+    let found = examine_live(&config);
+    assert_eq!(found.codes(), ["own_number_unknown"], "{}", found.text);
+    assert_eq!(found.code, Some(0));
+    assert!(found.text.contains("note: own_number_unknown"));
+    let finding = found.finding("own_number_unknown");
+    assert_eq!(finding["where"]["account"], "desk");
+    assert!(finding["remedy"].to_string().contains("--own-number"));
+    assert!(!stages(&found).contains("self_call"), "{found:?}");
+    // Told by hand.
+    let found = examine(&config, &["--live", "--own-number", "desk=demo-1"]);
+    found.is_well();
+    assert!(stages(&found).contains("self_call"), "{found:?}");
+    // Told by the users file.
+    let users = config.secret(
+        "users.toml",
+        "[[user]]\nname = \"lobby\"\ncredential_id = \"demo-1\"\nsip_username = \"demo-1\"\n",
+    );
+    let users = users.to_str().expect("text");
+    let found = examine(&config, &["--live", "--users", users]);
+    found.is_well();
+    assert!(stages(&found).contains("self_call"), "{found:?}");
+}
+
+#[test]
 fn a_daemon_that_runs_on_an_older_configuration_is_told() {
     let sandbox = Sandbox::start(&[]);
     let daemon = desk("telnyx", &sandbox.ready.verto).launch();
