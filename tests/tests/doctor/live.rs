@@ -28,8 +28,9 @@ fn desk(dialect: &str, server: &str) -> Config {
 /// The stages that were walked for an account, in their order.
 fn stages(found: &Examined) -> Vec<&str> {
     let stages = found.report["stages"].as_array().expect("a list");
-    stages
-        .iter()
+    // Servers for media are asked for all accounts at once.
+    let of_account = stages.iter().filter(|stage| stage["stage"] != "stun");
+    of_account
         .map(|stage| {
             assert!(stage["took_ms"].as_f64().is_some_and(|took| took >= 0.0));
             assert_eq!(stage["account"], "desk");

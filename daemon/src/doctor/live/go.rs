@@ -29,7 +29,7 @@ pub(crate) async fn go(
 ) {
     let reached = connect::check(&config.accounts, report).await;
     let servers = ice_servers(&config.accounts, wish, report);
-    ice::check::check(servers, !reached.is_empty(), report).await;
+    ice::check::check(servers, !reached.is_empty(), wish.number.is_some(), report).await;
     let standing: Vec<AccountConfig> = config
         .accounts
         .into_iter()
