@@ -194,7 +194,7 @@ fn silence_in_the_far_ends_packets_is_told_while_it_lasts() {
     saw(
         &mut control,
         "a warning",
-        |event| matches!(event, Event::QualityWarning { problem, on: true, .. } if problem == "low_inbound_audio"),
+        |event| matches!(event, Event::QualityWarning { problem, code: 31_006, on: true, .. } if problem == "low_inbound_audio"),
     );
     control.hangup(&call);
     control.wait_ended(&call, PATIENCE);
