@@ -301,6 +301,7 @@ mod tests {
             Request::Resume(OfCall {
                 call: Some("c".into()),
             }),
+            Request::RestartIce(OfCall::default()),
             Request::Switch(Answer::default()),
             Request::Transfer(Transfer {
                 to: Some("9198".into()),

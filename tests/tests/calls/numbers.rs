@@ -184,6 +184,34 @@ fn a_caller_hears_the_far_end_ring_where_the_server_sends_no_tone() {
 }
 
 #[test]
+fn a_new_path_that_is_asked_for_is_found_and_the_call_goes_on() {
+    each_dialect(|_, _, daemon, control| {
+        let call = control.call("9196");
+        saw(control, "sound", |event| {
+            matches!(event, Event::FirstRtpReceived)
+        });
+        let (code, said, complained) = daemon.cli(&["restart-ice", &call]);
+        assert_eq!(code, Some(0), "{said}{complained}");
+        saw(control, "the new path", |event| {
+            matches!(event, Event::Ice { .. })
+        });
+        let received = |control: &mut Control| {
+            let status = control.status();
+            let quality = status.calls[0].quality.clone();
+            quality.expect("figures").packets_received
+        };
+        let before = received(control);
+        let deadline = Instant::now() + PATIENCE;
+        while received(control) < before + 50 {
+            assert!(Instant::now() < deadline, "sound goes on");
+        }
+        control.hangup(&call);
+        let ended = control.wait_ended(&call, PATIENCE);
+        assert_eq!(ended.cause, "NORMAL_CLEARING");
+    });
+}
+
+#[test]
 fn silence_in_the_far_ends_packets_is_told_while_it_lasts() {
     let sandbox = Sandbox::start(&["--mute-return"]);
     let daemon = Config::new()
