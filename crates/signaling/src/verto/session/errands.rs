@@ -277,7 +277,10 @@ impl Session {
                 };
                 self.on_errand_refused(errand, error);
             }
-            Errand::Subscribe { user: false } | Errand::Bootstrap(_) | Errand::Broadcast(..) => {}
+            Errand::Subscribe { user: false } => {
+                self.channels.on_conference_lists(&Lists::read(&result));
+            }
+            Errand::Bootstrap(_) | Errand::Broadcast(..) => {}
             Errand::Message | Errand::Converse(_) => {}
         }
     }
