@@ -186,7 +186,7 @@ pub(crate) enum Order {
     },
     /// Give a moderator's command in a conference
     Moderate {
-        /// kick, mute, unmute, deaf, undeaf, volume_in, volume_out, play, stop, recording or transfer
+        /// kick, mute, unmute, tmute (either way), deaf, undeaf, volume_in, volume_out, play, stop, recording or transfer
         command: String,
         /// The member's number
         member: Option<String>,
