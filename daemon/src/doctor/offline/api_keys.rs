@@ -192,7 +192,7 @@ mod tests {
         }
         assert!(paths("/etc/my key").contains(&PathBuf::from("/etc/my key")));
         for argument in ["", "etc/key", "./key", "~/key", "-"] {
-            assert_eq!(paths(argument), [PathBuf::new(); 0], "{argument}");
+            assert!(paths(argument).is_empty(), "{argument}");
         }
     }
 
