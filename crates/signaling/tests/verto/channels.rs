@@ -1,7 +1,7 @@
 //! Event channels, conferences, assistants, prompts, and commands of the server.
 
 use offhook_signaling::auth::login::Login;
-use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::command::{Command, ConversationItem, InfoItem};
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{AssistantEvent, ConferenceChange, Event, Party};
 use offhook_signaling::verto::dialect::telnyx::TELNYX;
@@ -407,9 +407,11 @@ fn two_calls_in_one_conference_both_hear_of_its_changes() {
         let told = [story.event(), story.event()];
         story.nothing_told();
         told.into_iter()
-            .map(|event| match event {
-                Event::Conference { call, .. } => call.as_str().to_owned(),
-                event => panic!("{event:?}"),
+            .map(|event| {
+                let Event::Conference { call, .. } = event else {
+                    panic!("{event:?}")
+                };
+                call.as_str().to_owned()
             })
             .collect()
     };
@@ -674,4 +676,43 @@ fn an_assistant_is_heard_and_spoken_to() {
         hears(&mut story, json!({"type": "transcript", "transcript": "y"})),
         AssistantEvent::Transcription { .. }
     ));
+}
+
+/// Lists within each other.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |within, _| json!([within]))
+}
+
+#[test]
+fn json_that_a_server_could_not_read_is_refused_here() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    let commands = |data: Value| {
+        [
+            Command::Broadcast {
+                channel: "x".into(),
+                data: data.clone(),
+            },
+            Command::JsApi {
+                id: 1,
+                command: "status".into(),
+                data: data.clone(),
+            },
+            Command::Info {
+                call: call.clone(),
+                item: InfoItem::Command(data),
+            },
+        ]
+    };
+    for command in commands(nested(60)) {
+        story.command(command);
+        story.nothing_told();
+        assert!(story.sent.pop_front().is_some());
+    }
+    for command in commands(nested(61)) {
+        story.command(command);
+        let said = format!("{:?}", story.event());
+        assert!(said.contains("60 levels"), "{said}");
+        story.nothing_sent();
+    }
 }

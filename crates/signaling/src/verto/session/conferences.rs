@@ -11,6 +11,7 @@ use crate::verto::assistant;
 use crate::verto::conference::Conference;
 use crate::verto::dialog::state::Dialog;
 use crate::verto::requests::Errand;
+use crate::verto::session::errands::check_data;
 use crate::verto::session::machine::Session;
 
 impl Session {
@@ -161,6 +162,9 @@ impl Session {
         now: Instant,
     ) -> Result<(), Error> {
         let name = "conference control";
+        if let Some(value) = &value {
+            check_data(name, value, command.len())?;
+        }
         let conference = self.conference(call, name)?;
         let channel = conference.control.clone().ok_or(Error::NoConference {
             command: name,
