@@ -195,10 +195,14 @@ fn a_new_path_that_is_asked_for_is_found_and_the_call_goes_on() {
         saw(control, "the new path", |event| {
             matches!(event, Event::Ice { .. })
         });
+        // The first figures are a second old; what comes after them has come over the new path.
         let received = |control: &mut Control| {
-            let status = control.status();
-            let quality = status.calls[0].quality.clone();
-            quality.expect("figures").packets_received
+            control.wait("figures", PATIENCE, |notice| {
+                let Event::Quality(quality) = &notice.event else {
+                    return None;
+                };
+                Some(quality.packets_received)
+            })
         };
         let before = received(control);
         let deadline = Instant::now() + PATIENCE;
