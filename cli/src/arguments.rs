@@ -121,6 +121,11 @@ pub(crate) enum Order {
         /// The call; may be left out when just one is held
         call: Option<String>,
     },
+    /// Look for a new path for a call's media (ICE restart)
+    RestartIce {
+        /// The call; may be left out when just one fits
+        call: Option<String>,
+    },
     /// Talk in this call, and put the account's others on hold; what goes along goes with the answer
     Switch(Answer),
     /// Send the far end to somebody else
@@ -181,7 +186,7 @@ pub(crate) enum Order {
     },
     /// Give a moderator's command in a conference
     Moderate {
-        /// kick, mute, unmute, deaf, undeaf, volume_in, volume_out, play, stop, recording or transfer
+        /// kick, mute, unmute, tmute (either way), deaf, undeaf, volume_in, volume_out, play, stop, recording or transfer
         command: String,
         /// The member's number
         member: Option<String>,

@@ -25,6 +25,19 @@ pub fn full(at: SystemTime) -> String {
     format!("{}.{millisecond:03}Z", bare(at))
 }
 
+/// Reads a date of HTTP (RFC 9110, section 5.6.7) in the one form that may be sent, `Wed, 25 Nov 2026 16:15:37 GMT`.
+pub fn http(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (_, date) = text.trim().strip_suffix(" GMT")?.split_once(", ")?;
+    let [day, month, year, time] = date.split(' ').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    parse(&format!("{year}-{month:02}-{day}T{time}Z"))
+}
+
 /// Reads what the API writes; a time without zone is taken as UTC.
 pub fn parse(text: &str) -> Option<SystemTime> {
     let (date, time) = text.split_once(['T', ' '])?;

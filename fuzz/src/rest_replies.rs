@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use offhook_credentials::api::client::Client;
-use offhook_credentials::api::connection::ConnectionFilter;
-use offhook_credentials::api::credential::{CredentialFilter, NewCredential};
+use offhook_credentials::api::connection::{ConnectionFilter, NewConnection};
+use offhook_credentials::api::credential::{CredentialChange, CredentialFilter, NewCredential};
 use offhook_credentials::api::error::Error;
 use offhook_credentials::api::registration::NameOf;
 use offhook_credentials::api::wire::{Arrived, HttpReply, HttpRequest, Wire, WireFault};
@@ -20,6 +20,8 @@ use offhook_credentials::token_life::expires_at;
 const MOST: usize = 64;
 /// What no error may show.
 const KEY: &str = "KEY-of-the-fuzzer";
+/// Nor that.
+const PASSWORD: &str = "password-of-the-fuzzer";
 
 struct Replies {
     left: Mutex<VecDeque<HttpReply>>,
@@ -54,7 +56,7 @@ impl Wire for Replies {
 /// Plays the replies to each call in turn.
 ///
 /// # Panics
-/// When an error shows the key, or the client waits without end.
+/// When an error shows the key or the password, or the client waits without end.
 pub fn run(data: &[u8]) {
     let call = |number: u8| {
         let replies = data.split(|byte| *byte == 0x1e).take(MOST).map(reply);
@@ -69,6 +71,7 @@ pub fn run(data: &[u8]) {
         if let Err(error) = ask(&client, number) {
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains(KEY), "{shown}");
+            assert!(!shown.contains(PASSWORD), "{shown}");
         }
         let waited = client.now();
         assert!(
@@ -76,7 +79,7 @@ pub fn run(data: &[u8]) {
             "waited {waited:?}"
         );
     };
-    (0..9).for_each(call);
+    (0..13).for_each(call);
 }
 
 fn ask(client: &Client, number: u8) -> Result<(), Error> {
@@ -100,6 +103,23 @@ fn ask(client: &Client, number: u8) -> Result<(), Error> {
             Ok(())
         }
         7 => client.token_material("1").map(drop),
+        8 => client
+            .create_connection(&NewConnection {
+                name: "kiosks".to_owned(),
+                user_name: "kiosks1".to_owned(),
+                password: Secret::new(PASSWORD.to_owned()),
+                fields: Default::default(),
+            })
+            .map(drop),
+        9 => client.update_connection("1", Default::default()).map(drop),
+        10 => {
+            let change = CredentialChange {
+                name: Some("user-2".to_owned()),
+                ..CredentialChange::default()
+            };
+            client.update_credential("1", &change).map(drop)
+        }
+        11 => client.delete_connection("1").map(drop),
         _ => {
             client.connection_registration("1")?;
             client.sip_registration(NameOf::TelephonyCredential, "gencred1")?;

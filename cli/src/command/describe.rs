@@ -90,6 +90,7 @@ fn words(event: &Event) -> String {
             on,
             value,
             threshold,
+            code: _,
         } => {
             let state = if *on { "bad" } else { "good again" };
             let problem = problem.replace('_', " ");

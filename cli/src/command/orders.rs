@@ -62,6 +62,10 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
             Request::Resume(of_call(call)),
             format!("taking {} back from hold", whose(call)),
         ),
+        Order::RestartIce { call } => (
+            Request::RestartIce(of_call(call)),
+            format!("looking for a new path for {}", whose(call)),
+        ),
         Order::Switch(wish) => (
             Request::Switch(answer(wish)),
             format!("switching to {}", whose(&wish.call)),

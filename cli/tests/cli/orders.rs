@@ -48,6 +48,11 @@ fn the_orders_of_calls_texts_and_conferences_are_asked_as_they_were_typed() {
         "taking call c-1 back from hold\n",
     );
     check(
+        &["restart-ice", "c-1"],
+        Request::RestartIce(of_call()),
+        "looking for a new path for call c-1\n",
+    );
+    check(
         &["switch", "c-1"],
         Request::Switch(Answer {
             call: call(),

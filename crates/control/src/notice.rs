@@ -173,6 +173,9 @@ pub enum Event {
         /// `high_rtt`, `high_jitter`, `high_packet_loss`, `low_mos`, `low_local_audio`, `low_inbound_audio` or
         /// `low_bytes_sent`.
         problem: String,
+        /// Its number in Telnyx's SDK, such as 31001; 0 from a daemon that does not say.
+        #[serde(default)]
+        code: u16,
         /// False when it is over.
         on: bool,
         /// Of the last second: milliseconds, percent, MOS, mean level (0 to 1) or bytes.

@@ -29,6 +29,8 @@ pub enum Request {
     Hold(OfCall),
     /// Takes a call back from hold. Reply: [`Done`](crate::reply::Done).
     Resume(OfCall),
+    /// Looks for a new path for a call's media; the notice `ice` says which was found. Reply: [`Done`](crate::reply::Done).
+    RestartIce(OfCall),
     /// Talks in this call: takes it from hold or answers it, and puts the account's other calls on hold.
     /// Reply: [`Done`](crate::reply::Done).
     Switch(Answer),
@@ -71,7 +73,7 @@ pub enum Request {
 }
 
 /// Every method's name, as it stands in `method` and in [`Hello::capabilities`](crate::hello::Hello::capabilities).
-pub const METHODS: [&str; 27] = [
+pub const METHODS: [&str; 28] = [
     "status",
     "call",
     "answer",
@@ -81,6 +83,7 @@ pub const METHODS: [&str; 27] = [
     "reject",
     "hold",
     "resume",
+    "restart_ice",
     "switch",
     "transfer",
     "message",
@@ -168,7 +171,7 @@ pub struct Answer {
     pub muted: Option<bool>,
 }
 
-/// Parameters of `hold`, `resume` and `assistant_audio`.
+/// Parameters of `hold`, `resume`, `restart_ice` and `assistant_audio`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfCall {

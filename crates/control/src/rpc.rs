@@ -301,6 +301,7 @@ mod tests {
             Request::Resume(OfCall {
                 call: Some("c".into()),
             }),
+            Request::RestartIce(OfCall::default()),
             Request::Switch(Answer::default()),
             Request::Transfer(Transfer {
                 to: Some("9198".into()),
@@ -377,6 +378,40 @@ mod tests {
         let reference = include_str!("../../../docs/control.md");
         for method in METHODS {
             assert!(reference.contains(&format!("`{method}`")), "no {method}");
+        }
+    }
+
+    #[test]
+    fn every_number_of_the_browser_sdk_has_a_row() {
+        let reference = include_str!("../../../docs/codes.md");
+        let rows: Vec<Vec<&str>> = reference
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+            .map(|row| row.split(" | ").collect())
+            .filter(|row: &Vec<&str>| row.first().is_some_and(|code| code.parse::<u16>().is_ok()))
+            .collect();
+        let numbers: Vec<u16> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+        let errors = [
+            40001, 40002, 40003, 40004, 40005, 42001, 42002, 42003, 44001, 44002, 44003, 44004,
+            44005, 45001, 45002, 45003, 45004, 46001, 46002, 46003, 47001, 48001, 48501, 49001,
+        ];
+        let warnings = [
+            31001, 31002, 31003, 31004, 31005, 31006, 32001, 32002, 32003, 32004, 33001, 33002,
+            33003, 33004, 33005, 33006, 33007, 33008, 33009, 33010, 33011, 34001, 35002, 36003,
+            36004, 36005,
+        ];
+        assert_eq!(numbers, [&errors[..], &warnings[..]].concat());
+        // What comes in its place is a notice or a reply of the reference, or there is a reason why nothing does.
+        let control = include_str!("../../../docs/control.md");
+        for row in rows {
+            let [number, _, here] = row[..] else {
+                panic!("three columns: {row:?}");
+            };
+            let first = here.split(['`', ':']).nth(1).unwrap_or_default();
+            let known = control.contains(&format!("`{first}`"));
+            let reply = here.starts_with("reply to `");
+            let reason = here.starts_with("none") && here.len() > 30;
+            assert!(known || reply || reason, "{number}: {here}");
         }
     }
 

@@ -7,7 +7,7 @@ pub use offhook_media::ice::gathering::config::CandidatePolicy;
 pub use offhook_media::ice::server::{IceServer, RelayCredentials, ServerProtocol, ServerUrlError};
 pub use offhook_media::program::AudioCodec;
 pub use offhook_media::quality::statistics::Statistics;
-pub use offhook_signaling::auth::jwt::{Lifetime, Malformed};
+pub use offhook_signaling::auth::jwt::{Lifetime, Malformed, subject};
 pub use offhook_signaling::auth::login::{Login, LoginKind};
 pub use offhook_signaling::backoff::Backoff;
 pub use offhook_signaling::call_id::CallId;

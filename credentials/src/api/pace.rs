@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::wire::HttpReply;
+use crate::timestamp;
 
 /// Larger numbers of seconds are no wait but a mistake: one page of the documents shows the time of day.
 const LARGEST: u64 = 100_000;
@@ -45,6 +46,7 @@ impl Pace {
         let named = number("retry-after-ms")
             .map(Duration::from_millis)
             .or_else(|| seconds("retry-after"))
+            .or_else(|| until_date(reply))
             .or_else(|| seconds("x-ratelimit-reset"));
         let Some(wait) = named.or_else(|| refused.then_some(UNNAMED)) else {
             return;
@@ -53,6 +55,14 @@ impl Pace {
         let kept = self.0.entry(endpoint).or_insert(until);
         *kept = (*kept).max(until);
     }
+}
+
+/// `Retry-After` as a date (RFC 9110, section 10.2.3), by the clock that the same answer shows: ours may be wrong.
+fn until_date(reply: &HttpReply) -> Option<Duration> {
+    let date = |name| timestamp::http(reply.header(name)?);
+    let (until, now) = (date("retry-after")?, date("date")?);
+    let wait = until.duration_since(now).unwrap_or_default();
+    (wait.as_secs() < LARGEST).then_some(wait)
 }
 
 #[cfg(test)]
@@ -86,5 +96,20 @@ mod tests {
         assert_eq!(wait(429, &[reset, ("retry-after", "3")]), Some(3));
         assert_eq!(wait(429, &[]), Some(2));
         assert_eq!(wait(429, &[("x-ratelimit-reset", "1795600800")]), Some(2));
+    }
+
+    #[test]
+    fn a_date_to_wait_for_is_measured_by_the_servers_clock() {
+        let date = ("date", "Wed, 25 Nov 2026 16:15:37 GMT");
+        let until = |text| wait(429, &[date, ("retry-after", text)]);
+        assert_eq!(until("Wed, 25 Nov 2026 16:16:07 GMT"), Some(30));
+        assert_eq!(until("Thu, 26 Nov 2026 00:00:00 GMT"), Some(27_863));
+        // It is over already.
+        assert_eq!(until("Wed, 25 Nov 2026 16:15:00 GMT"), None);
+        // Weeks ahead, no date at all, or no clock to measure it by: as if nothing were named.
+        assert_eq!(until("Fri, 25 Dec 2026 16:15:37 GMT"), Some(2));
+        assert_eq!(until("soon"), Some(2));
+        let bare = ("retry-after", "Wed, 25 Nov 2026 16:16:07 GMT");
+        assert_eq!(wait(429, &[bare]), Some(2));
     }
 }

@@ -128,6 +128,7 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::Quality(figures) => wire::Event::Quality(quality(figures)),
         EventKind::QualityWarning(warning) => wire::Event::QualityWarning {
             problem: warning.problem.name().to_owned(),
+            code: warning.problem.code(),
             on: warning.on,
             value: (warning.value * 10_000.0).round() / 10_000.0,
             threshold: warning.problem.threshold(),

@@ -89,6 +89,10 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             let call = any_call(wish.call.as_deref())?;
             engine.hold(call, false).await.map(done).map_err(refused)
         }
+        Request::RestartIce(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            engine.restart_ice(call).await.map(done).map_err(refused)
+        }
         Request::Switch(wish) => {
             let (call, options) = answering(wish)?;
             engine

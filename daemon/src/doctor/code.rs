@@ -5,6 +5,8 @@ use std::fmt;
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
+    /// Nothing is wrong: something could not be looked at. It does not count for the exit code.
+    Note,
     /// It works today.
     Warning,
     /// Something does not work, or a secret is open.
@@ -15,6 +17,7 @@ impl Severity {
     /// Its name in what is printed.
     pub(crate) const fn word(self) -> &'static str {
         match self {
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         }
@@ -136,6 +139,9 @@ codes! {
         "callers reach another client that uses the same credential, and this one is never told";
     /// A call to itself came to nothing.
     SelfCallFailed "self_call_failed" Warning "whether calls arrive here could not be tried";
+    /// An account whose own number nobody knows.
+    OwnNumberUnknown "own_number_unknown" Note
+        "a registration that somebody else has taken over shows in nothing but a call to itself that does not arrive";
     /// The call to the given number failed.
     TestCallFailed "test_call_failed" Error "other calls will fail the same way";
     /// The server names an address that cannot be reached from here.
@@ -187,6 +193,7 @@ mod tests {
             let letter = match code.severity() {
                 Severity::Error => "| E |",
                 Severity::Warning => "| W |",
+                Severity::Note => "| N |",
             };
             assert!(row.contains(letter), "{row}");
             assert_eq!(Code::parse(code.name()), Ok(*code));

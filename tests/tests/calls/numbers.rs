@@ -184,6 +184,38 @@ fn a_caller_hears_the_far_end_ring_where_the_server_sends_no_tone() {
 }
 
 #[test]
+fn a_new_path_that_is_asked_for_is_found_and_the_call_goes_on() {
+    each_dialect(|_, _, daemon, control| {
+        let call = control.call("9196");
+        saw(control, "sound", |event| {
+            matches!(event, Event::FirstRtpReceived)
+        });
+        let (code, said, complained) = daemon.cli(&["restart-ice", &call]);
+        assert_eq!(code, Some(0), "{said}{complained}");
+        saw(control, "the new path", |event| {
+            matches!(event, Event::Ice { .. })
+        });
+        // The first figures are a second old; what comes after them has come over the new path.
+        let received = |control: &mut Control| {
+            control.wait("figures", PATIENCE, |notice| {
+                let Event::Quality(quality) = &notice.event else {
+                    return None;
+                };
+                Some(quality.packets_received)
+            })
+        };
+        let before = received(control);
+        let deadline = Instant::now() + PATIENCE;
+        while received(control) < before + 50 {
+            assert!(Instant::now() < deadline, "sound goes on");
+        }
+        control.hangup(&call);
+        let ended = control.wait_ended(&call, PATIENCE);
+        assert_eq!(ended.cause, "NORMAL_CLEARING");
+    });
+}
+
+#[test]
 fn silence_in_the_far_ends_packets_is_told_while_it_lasts() {
     let sandbox = Sandbox::start(&["--mute-return"]);
     let daemon = Config::new()
@@ -194,7 +226,7 @@ fn silence_in_the_far_ends_packets_is_told_while_it_lasts() {
     saw(
         &mut control,
         "a warning",
-        |event| matches!(event, Event::QualityWarning { problem, on: true, .. } if problem == "low_inbound_audio"),
+        |event| matches!(event, Event::QualityWarning { problem, code: 31_006, on: true, .. } if problem == "low_inbound_audio"),
     );
     control.hangup(&call);
     control.wait_ended(&call, PATIENCE);

@@ -72,6 +72,44 @@ fn a_stun_server_that_does_not_answer_is_named() {
 }
 
 #[test]
+fn what_no_server_was_asked_for_is_told_and_is_no_finding() {
+    let sandbox = Sandbox::start(&[]);
+    let config = Config::new()
+        .account(
+            "desk",
+            "freeswitch",
+            &sandbox.ready.verto,
+            "demo-1",
+            "sandbox",
+        )
+        .remembering();
+    for (arguments, way) in [
+        (&["--live"][..], "with `--number` a call would show"),
+        (
+            &["--live", "--number", "9196"],
+            "shows in the call to `--number`",
+        ),
+    ] {
+        let found = examine(&config, arguments);
+        found.is_well();
+        let [told] = details(&found, "stun")[..] else {
+            panic!("one stage: {:?}", found.report);
+        };
+        assert!(
+            told.starts_with("not checked: UDP and the kind of NAT"),
+            "{told}"
+        );
+        assert!(told.contains("`--stun`") && told.contains(way), "{told}");
+    }
+    let answers = stun_server(None).to_string();
+    let found = examine(&config, &["--live", "--stun", &answers]);
+    let [told] = details(&found, "stun")[..] else {
+        panic!("one stage: {:?}", found.report);
+    };
+    assert!(!told.contains("not checked"), "{told}");
+}
+
+#[test]
 fn blocked_udp_is_one_finding_and_not_one_for_each_server() {
     let sandbox = Sandbox::start(&[]);
     let stun = silent_port().to_string();

@@ -308,6 +308,12 @@ fn an_api_key_within_reach_of_a_client_is_named() {
     let config = Config::new();
     let key = config.secret("api.key", API_KEY);
     let plain = config.secret("plain.key", "sandbox");
+    let script = config.secret(
+        "mint",
+        &format!(
+            "#!/bin/sh\nexec curl -H \"Authorization: Bearer {API_KEY}\" https://x.example/token\n"
+        ),
+    );
     for keys in [
         // In a command line, which `ps` shows to all.
         format!("token = {{ command = [\"/usr/bin/mint\", \"{API_KEY}\"] }}\n"),
@@ -316,6 +322,16 @@ fn an_api_key_within_reach_of_a_client_is_named() {
             "token = {{ command = [\"/bin/sh\", \"-c\", \"mint @{}\"] }}\n",
             key.display()
         ),
+        format!(
+            "token = {{ command = [\"/usr/bin/curl\", \"--header=@{}\"] }}\n",
+            key.display()
+        ),
+        format!(
+            "token = {{ command = [\"/usr/bin/curl\", \"-H@{}\"] }}\n",
+            key.display()
+        ),
+        // In the script that is run.
+        format!("token = {{ command = [{script:?}] }}\n"),
         // In a header of whatever service.
         format!(
             "token = {{ url = \"https://backend.example/token\", headers = {{ Authorization = {{ file = {key:?} }} }} }}\n"

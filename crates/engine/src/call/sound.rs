@@ -298,6 +298,12 @@ impl Call {
         self.restart_ice(fx);
     }
 
+    /// A new path is asked for by our user; `false` when this is not the moment for it. One that is on its way already serves.
+    pub(crate) fn renew_path(&mut self, fx: &mut Effects<'_>) -> bool {
+        self.restart_ice(fx);
+        self.sound.restarting || self.sound.renewing
+    }
+
     /// Media is bad while signalling is well: a new path is asked for (RFC 8445 section 9), and after paths that were of no
     /// use a new connection. When signalling is gone too, the server will offer a path of its own.
     fn restart_ice(&mut self, fx: &mut Effects<'_>) {

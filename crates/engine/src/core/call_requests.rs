@@ -185,6 +185,22 @@ impl Core {
         .unwrap_or(Err(Error::Ended))
     }
 
+    /// Looks for a new path for a call's media (ICE restart); without a name, the only one that fits. It goes on over the old
+    /// one meanwhile; the event `Ice` says which was found.
+    ///
+    /// # Errors
+    /// When there is none, several, it is not answered, or its server is gone.
+    pub fn restart_ice(&mut self, call: Option<&CallId>, now: Instant) -> Result<CallId, Error> {
+        let key = self.find_call(call, Wanted::Answered)?;
+        self.with_call(key, now, |call, fx| {
+            if call.is_answered() && call.renew_path(fx) {
+                return Ok(call.id().clone());
+            }
+            Err(wrong_state(call, "given a new path"))
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
     /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold. The options
     /// go with the answer; a call that is answered already takes only `muted` of them.
     ///

@@ -85,6 +85,16 @@ impl Engine {
             .await?
     }
 
+    /// Looks for a new path for a call's media (ICE restart), as the engine does by itself when media is lost; the event `Ice`
+    /// says which was found.
+    ///
+    /// # Errors
+    /// When there is no such call, several fit, it is not answered, or its server is gone.
+    pub async fn restart_ice(&self, call: Option<CallId>) -> Result<CallId, Error> {
+        self.core(move |core, now| core.restart_ice(call.as_ref(), now))
+            .await?
+    }
+
     /// Talks in this call: answers it or takes it from hold, and puts the other calls of its account on hold. The options
     /// go with the answer; a call that is answered already takes only `muted` of them.
     ///

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use offhook_engine::error::Error as EngineError;
 use offhook_engine::output::MediaCommand;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::quality::statistics::Statistics;
@@ -116,6 +117,53 @@ fn a_refused_new_path_changes_nothing_when_media_came_back_or_the_connection_is_
     };
     world.signal(Event::MediaUpdateFailed { call, error });
     assert_eq!(world.commands(), []);
+}
+
+#[test]
+fn a_new_path_can_be_asked_for_when_nothing_is_lost() {
+    let mut world = World::ready();
+    let ringing = world.incoming(Some("offer"));
+    let refused = world.core.restart_ice(Some(&ringing), world.now);
+    assert!(
+        matches!(refused, Err(EngineError::WrongState { .. })),
+        "{refused:?}"
+    );
+    let call = world.answered();
+    world.media_commands();
+    assert_eq!(world.core.restart_ice(None, world.now).unwrap(), call);
+    assert_eq!(world.media_commands(), [MediaCommand::RestartIce]);
+    // While it is on its way, asking again is no second one.
+    assert_eq!(
+        world.core.restart_ice(Some(&call), world.now).unwrap(),
+        call
+    );
+    assert_eq!(world.media_commands(), []);
+    let sdp = "new offer".to_owned();
+    world.media(CallEvent::LocalOffer { sdp });
+    assert!(matches!(
+        world.commands()[..],
+        [Command::UpdateMedia { .. }]
+    ));
+    let sdp = "new answer".to_owned();
+    world.signal(Event::MediaUpdated {
+        call: call.clone(),
+        sdp,
+    });
+    assert_eq!(
+        world.media_commands(),
+        [MediaCommand::AcceptAnswer("new answer".to_owned())]
+    );
+    // While the server is gone nobody can be asked.
+    world.signal(Event::Disconnected {
+        cause: DisconnectCause::Asked,
+        retry_in: Some(Duration::ZERO),
+    });
+    let refused = world.core.restart_ice(Some(&call), world.now);
+    assert!(
+        matches!(refused, Err(EngineError::WrongState { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(world.media_commands(), []);
 }
 
 #[test]

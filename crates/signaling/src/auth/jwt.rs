@@ -53,20 +53,7 @@ impl Lifetime {
     /// # Errors
     /// The text is not shaped like a token.
     pub fn read(token: &str) -> Result<Self, Malformed> {
-        if token.len() > LONGEST {
-            return Err(Malformed::TooLong);
-        }
-        let parts: Vec<&str> = token.trim().split('.').collect();
-        let [_, claims, _] = parts.as_slice() else {
-            return Err(Malformed::Parts(parts.len()));
-        };
-        // Some issuers use the plain alphabet of base64; both say the same once the two odd letters are mapped.
-        let claims = claims.replace('+', "-").replace('/', "_");
-        let claims = BASE64.decode(claims).map_err(|_| Malformed::Base64)?;
-        let claims: Value = serde_json::from_slice(&claims).map_err(|_| Malformed::Json)?;
-        if !claims.is_object() {
-            return Err(Malformed::Json);
-        }
+        let claims = claims(token)?;
         let second = |name| claims.get(name).and_then(whole_seconds);
         Ok(Self {
             expires: second("exp"),
@@ -93,6 +80,32 @@ impl Lifetime {
     }
 }
 
+/// Whom a token is for, by its claim `sub`; `None` when it does not say, or is none.
+pub fn subject(token: &str) -> Option<String> {
+    let claims = claims(token).ok()?;
+    claims.get("sub")?.as_str().map(str::to_owned)
+}
+
+/// The token's middle part.
+fn claims(token: &str) -> Result<Value, Malformed> {
+    if token.len() > LONGEST {
+        return Err(Malformed::TooLong);
+    }
+    let parts: Vec<&str> = token.trim().split('.').collect();
+    let [_, claims, _] = parts.as_slice() else {
+        return Err(Malformed::Parts(parts.len()));
+    };
+    // Some issuers use the plain alphabet of base64; both say the same once the two odd letters are mapped.
+    let claims = claims.replace('+', "-").replace('/', "_");
+    let claims = BASE64.decode(claims).map_err(|_| Malformed::Base64)?;
+    let claims: Value = serde_json::from_slice(&claims).map_err(|_| Malformed::Json)?;
+    if claims.is_object() {
+        Ok(claims)
+    } else {
+        Err(Malformed::Json)
+    }
+}
+
 fn since_1970(now: SystemTime) -> Duration {
     now.duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
@@ -114,7 +127,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
 
-    use super::{Lifetime, Malformed};
+    use super::{Lifetime, Malformed, subject};
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -138,6 +151,16 @@ mod tests {
         assert_eq!(life.expired_since(at(999)), None);
         assert_eq!(life.good_in(at(890)), Some(Duration::from_secs(10)));
         assert_eq!(life.good_in(at(900)), None);
+    }
+
+    #[test]
+    fn a_token_says_whom_it_is_for_or_does_not() {
+        let of = |claims: &str| subject(&format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims)));
+        assert_eq!(of("{\"sub\":\"gencredX\"}").as_deref(), Some("gencredX"));
+        for claims in ["{}", "{\"sub\":7}", "[]", "sub"] {
+            assert_eq!(of(claims), None, "{claims}");
+        }
+        assert_eq!(subject("no token"), None);
     }
 
     #[test]

@@ -35,13 +35,16 @@ impl Fault {
                     "check that this port speaks WebSocket and that the server is healthy"
                 }
             },
+            // A FreeSWITCH drops whoever is not on its list right after the connection, without a byte.
             Self::Broken(_) | Self::ClosedEarly => match stage {
                 Stage::Tls => {
-                    "check that this port speaks TLS and that the server lets this address in"
+                    "check that this port speaks TLS and that the server lets this address in: FreeSWITCH closes at once when its \
+                     access list lacks it (`apply-connection-acl` of its profile of mod_verto)"
                 }
                 Stage::Proxy => "check that this is an HTTP proxy that lets this address in",
                 Stage::Setup | Stage::Dns | Stage::Tcp | Stage::Upgrade => {
-                    "check that the server lets this address in and see its log"
+                    "check that the server lets this address in (FreeSWITCH: `apply-connection-acl` of its profile of mod_verto) and \
+                     see its log"
                 }
             },
             Self::NameUnknown { .. } => {

@@ -111,9 +111,25 @@ impl Channels {
         (missing.cloned().collect(), spare.cloned().collect())
     }
 
-    /// How many events of a subscription were lost before this one.
-    pub(crate) fn lost_before(&mut self, subscription: &str, serial: i64) -> u64 {
-        if !self.granted.contains(subscription) {
+    /// A reply to our own question for the channels of a conference, which our user did not name.
+    pub(crate) fn on_conference_lists(&mut self, lists: &Lists) {
+        for name in &lists.fresh {
+            self.next.remove(name);
+        }
+    }
+
+    /// A conference is over for us, and with it what it let us hear.
+    pub(crate) fn forget(&mut self, channels: &[String]) {
+        for name in channels {
+            if !self.granted.contains(name) {
+                self.next.remove(name);
+            }
+        }
+    }
+
+    /// How many events of a subscription were lost before this one; `conference`: of one that comes with a conference.
+    pub(crate) fn lost_before(&mut self, subscription: &str, conference: bool, serial: i64) -> u64 {
+        if !conference && !self.granted.contains(subscription) {
             return 0;
         }
         let expected = self

@@ -29,6 +29,8 @@ pub(crate) struct Heard {
     pub(crate) change: Option<ConferenceChange>,
     /// The list has to be asked for.
     pub(crate) bootstrap: bool,
+    /// It says something that has no change of its own.
+    pub(crate) other: bool,
 }
 
 impl Conference {
@@ -84,20 +86,21 @@ impl Conference {
 
     /// Something on one of its channels.
     pub(crate) fn on_event(&mut self, channel: &str, data: &Value) -> Heard {
-        let Some(data) = data.as_object() else {
-            return Heard::default();
-        };
+        let object = data.as_object();
         if channel == self.rows {
-            return self.on_rows(data);
+            return object.map_or_else(Heard::default, |data| self.on_rows(data));
         }
-        let change = if data.get("action").and_then(Value::as_str) == Some("response") {
-            Some(reply(data))
-        } else if self.chat.as_deref() == Some(channel) {
-            chat(data)
-        } else {
-            None
-        };
+        let change = object.and_then(|data| {
+            if data.get("action").and_then(Value::as_str) == Some("response") {
+                Some(reply(data))
+            } else if self.chat.as_deref() == Some(channel) {
+                chat(data)
+            } else {
+                None
+            }
+        });
         Heard {
+            other: change.is_none(),
             change,
             bootstrap: false,
         }
@@ -139,7 +142,11 @@ impl Conference {
         };
         bootstrap = bootstrap && self.bootstraps < MOST_BOOTSTRAPS;
         self.bootstraps += u32::from(bootstrap);
-        Heard { change, bootstrap }
+        Heard {
+            change,
+            bootstrap,
+            other: false,
+        }
     }
 }
 

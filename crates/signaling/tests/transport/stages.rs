@@ -141,7 +141,7 @@ async fn an_access_list_that_closes_at_once_is_told() {
     assert!(
         error.to_string().ends_with(
             "the connection was closed where an answer was due (stage: WebSocket upgrade); check that the server lets this \
-             address in and see its log"
+             address in (FreeSWITCH: `apply-connection-acl` of its profile of mod_verto) and see its log"
         ),
         "{error}"
     );

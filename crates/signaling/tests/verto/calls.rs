@@ -480,6 +480,18 @@ fn dtmf_goes_by_info_and_says_when_it_cannot() {
     assert_eq!(info["params"]["dialogParams"], json!({"callID": "c-1"}));
     story.reply(&info, json!({"message": "SENT"}));
     assert_eq!(story.event(), Event::DtmfSent { call: call.clone() });
+    // A FreeSWITCH that does not know the call takes digits too, and only does not say that they were sent.
+    story.command(dtmf("3"));
+    let info = story.take_sent("info");
+    story.reply(&info, json!({"sessid": "s"}));
+    let Event::CommandFailed { error, .. } = story.event() else {
+        panic!("it is no success")
+    };
+    assert!(
+        error.to_string().contains("does not say that it was sent"),
+        "{error}"
+    );
+    story.nothing_told();
     story.command(dtmf("1x"));
     assert_eq!(
         story.event(),

@@ -1,7 +1,7 @@
 //! Event channels, conferences, assistants, prompts, and commands of the server.
 
 use offhook_signaling::auth::login::Login;
-use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::command::{Command, ConversationItem, InfoItem};
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{AssistantEvent, ConferenceChange, Event, Party};
 use offhook_signaling::verto::dialect::telnyx::TELNYX;
@@ -324,6 +324,108 @@ fn a_moderator_steers_and_a_participant_is_told_that_he_may_not() {
     );
 }
 
+/// What is told next, as a channel event.
+fn raw(story: &mut Story) -> (String, Value, u64) {
+    let event = story.event();
+    let Event::ChannelEvent {
+        channel,
+        data,
+        lost,
+    } = event
+    else {
+        panic!("{event:?}")
+    };
+    (channel, data, lost)
+}
+
+#[test]
+fn what_a_conference_says_beside_answers_and_chat_is_told_as_it_is() {
+    let mut story = in_conference("moderator");
+    for (channel, data) in [
+        ("info.1", json!({"action": "logo-info", "url": "x"})),
+        ("info.1", json!("words")),
+        ("mod.1", json!({"conf-command": "canvasInfo", "canvas": 1})),
+        ("chat.1", json!({"action": "typing"})),
+    ] {
+        story.says("event", json!({"eventChannel": channel, "data": data}));
+        assert_eq!(raw(&mut story), (channel.to_owned(), data, 0));
+        story.nothing_told();
+    }
+}
+
+#[test]
+fn losses_on_a_conferences_channels_are_told() {
+    let mut story = in_conference("participant");
+    let says = |story: &mut Story, channel: &str, serial: u64, data: Value| {
+        let params = json!({"eventChannel": channel, "subscribedChannel": channel, "eventSerno": serial, "data": data});
+        story.says("event", params);
+    };
+    for (serial, lost) in [(4, 0), (5, 0), (9, 3)] {
+        says(&mut story, "info.1", serial, json!({"n": serial}));
+        assert_eq!(raw(&mut story).2, lost);
+    }
+    let hi = json!({"message": "hi", "from": "1001", "fromDisplay": "Ann"});
+    says(&mut story, "chat.1", 0, hi.clone());
+    assert!(matches!(change(&mut story), ConferenceChange::Chat { .. }));
+    story.nothing_told();
+    // The text is what it was; what is missing before it is told beside.
+    says(&mut story, "chat.1", 3, hi.clone());
+    assert!(matches!(change(&mut story), ConferenceChange::Chat { .. }));
+    assert_eq!(raw(&mut story), ("chat.1".to_owned(), hi.clone(), 2));
+    // The list has its own numbers, and is asked for again when they say so.
+    for serial in [0, 7] {
+        says(&mut story, "la.1", serial, json!({"action": "clear"}));
+        assert_eq!(change(&mut story), ConferenceChange::Clear);
+        story.nothing_told();
+    }
+    // A new subscription counts anew.
+    story.closed();
+    story.come_back(&["c-1"]);
+    story.events.clear();
+    says(&mut story, "chat.1", 20, hi);
+    assert!(matches!(change(&mut story), ConferenceChange::Chat { .. }));
+    story.nothing_told();
+}
+
+#[test]
+fn two_calls_in_one_conference_both_hear_of_its_changes() {
+    let mut story = in_conference("participant");
+    story.answered("c-2");
+    let told = json!({
+        "callID": "c-2", "action": "conference-liveArray-join", "laChannel": "la.1", "laName": "room",
+        "role": "participant", "conferenceMemberID": 13, "chatChannel": "chat.1", "infoChannel": "info.1"
+    });
+    story.says(
+        "event",
+        json!({"eventChannel": "sess", "eventType": "channelPvtData", "pvtData": told}),
+    );
+    assert!(matches!(
+        change(&mut story),
+        ConferenceChange::Joined { .. }
+    ));
+    let both = |story: &mut Story| -> Vec<String> {
+        let told = [story.event(), story.event()];
+        story.nothing_told();
+        told.into_iter()
+            .map(|event| {
+                let Event::Conference { call, .. } = event else {
+                    panic!("{event:?}")
+                };
+                call.as_str().to_owned()
+            })
+            .collect()
+    };
+    row(&mut story, &json!({"action": "clear", "wireSerno": 1}));
+    assert_eq!(both(&mut story), ["c-1", "c-2"]);
+    let hi = json!({"message": "hi", "from": "1001"});
+    story.says("event", json!({"eventChannel": "chat.1", "data": hi}));
+    assert_eq!(both(&mut story), ["c-1", "c-2"]);
+    // What has no change of its own is of the account, and told once.
+    story.says("event", json!({"eventChannel": "info.1", "data": {"n": 1}}));
+    assert_eq!(raw(&mut story).0, "info.1");
+    story.nothing_told();
+}
+
 #[test]
 fn a_conference_is_listened_to_again_on_a_new_socket_and_over_with_its_call() {
     let mut story = in_conference("participant");
@@ -574,4 +676,43 @@ fn an_assistant_is_heard_and_spoken_to() {
         hears(&mut story, json!({"type": "transcript", "transcript": "y"})),
         AssistantEvent::Transcription { .. }
     ));
+}
+
+/// Lists within each other.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |within, _| json!([within]))
+}
+
+#[test]
+fn json_that_a_server_could_not_read_is_refused_here() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    let commands = |data: Value| {
+        [
+            Command::Broadcast {
+                channel: "x".into(),
+                data: data.clone(),
+            },
+            Command::JsApi {
+                id: 1,
+                command: "status".into(),
+                data: data.clone(),
+            },
+            Command::Info {
+                call: call.clone(),
+                item: InfoItem::Command(data),
+            },
+        ]
+    };
+    for command in commands(nested(60)) {
+        story.command(command);
+        story.nothing_told();
+        assert!(story.sent.pop_front().is_some());
+    }
+    for command in commands(nested(61)) {
+        story.command(command);
+        let said = format!("{:?}", story.event());
+        assert!(said.contains("60 levels"), "{said}");
+        story.nothing_sent();
+    }
 }

@@ -14,8 +14,10 @@ use crate::doctor::finding::{Finding, Place};
 use crate::doctor::live::client::{Client, ClientError};
 use crate::doctor::live::ice::server::with_login;
 use crate::doctor::live::media::Heard;
+use crate::doctor::live::own_number::{own_number, unknown};
 use crate::doctor::live::{accounts, connect, ice, own_engine, self_call, test_call, tokens};
 use crate::doctor::offline::refusals::of_secret;
+use crate::doctor::offline::users;
 use crate::doctor::report::Report;
 
 /// Looks at the way to the servers. `running` is the daemon of this configuration, if it runs.
@@ -27,7 +29,7 @@ pub(crate) async fn go(
 ) {
     let reached = connect::check(&config.accounts, report).await;
     let servers = ice_servers(&config.accounts, wish, report);
-    ice::check::check(servers, !reached.is_empty(), report).await;
+    ice::check::check(servers, !reached.is_empty(), wish.number.is_some(), report).await;
     let standing: Vec<AccountConfig> = config
         .accounts
         .into_iter()
@@ -102,16 +104,19 @@ async fn calls(
         .map(|account| account.name.clone())
         .collect();
     let ready = accounts::check(client, &names, report).await?;
+    let users = wish.users.as_deref().map_or_else(Vec::new, users::read);
     for account in standing
         .iter()
         .filter(|account| ready.contains(&account.name))
     {
         let mut heard = Heard::default();
-        if let Some(number) = self_call::own_number(account, &wish.own_number) {
-            self_call::check(client, account, &number, &mut heard, report).await?;
-        }
-        // Whatever an anonymous account calls, it is its one target.
+        // Nobody calls an anonymous account, and whatever it calls is its one target.
         let free = account.login.kind() != LoginKind::Anonymous;
+        match own_number(account, &wish.own_number, &users) {
+            Some(number) => self_call::check(client, account, &number, &mut heard, report).await?,
+            None if free => report.add(unknown(account)),
+            None => {}
+        }
         if let Some(number) = wish.number.as_ref().filter(|_| free) {
             test_call::check(client, account, number, &mut heard, report).await?;
         }

@@ -11,6 +11,7 @@ pub(crate) mod go;
 pub(crate) mod ice;
 mod media;
 mod own_engine;
+mod own_number;
 mod self_call;
 mod test_call;
 mod tokens;

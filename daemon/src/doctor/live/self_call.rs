@@ -6,7 +6,6 @@ use offhook_control::notice::{Ended, Event, Notice};
 use offhook_control::reply::{CallPlaced, Done};
 use offhook_control::request::{Call, Hangup, Reject, Request};
 use offhook_engine::config::AccountConfig;
-use offhook_engine::vocabulary::Login;
 use tokio::time::Instant;
 
 use crate::doctor::code::Code;
@@ -27,23 +26,6 @@ const NOT_HERE: [&str; 5] = [
     "NO_ANSWER",
     "RECOVERY_ON_TIMER_EXPIRE",
 ];
-
-/// The number under which an account is called, as far as its configuration shows.
-pub(crate) fn own_number(account: &AccountConfig, given: &[(String, String)]) -> Option<String> {
-    let given = given.iter().find(|(name, _)| *name == account.name);
-    if let Some((_, number)) = given {
-        return Some(number.clone());
-    }
-    match &account.login {
-        Login::Password { user, .. } if account.dialect.gateway_fields => {
-            let name = user.split('@').next().unwrap_or(user);
-            Some(format!("sip:{name}@sip.telnyx.com"))
-        }
-        Login::Password { user, .. } => Some(user.split('@').next().unwrap_or(user).to_owned()),
-        // A token does not say who it is for, and nobody can call an anonymous client.
-        Login::Token { .. } | Login::Anonymous { .. } | _ => None,
-    }
-}
 
 /// What came of it.
 enum Outcome {

@@ -84,21 +84,54 @@ fn at_command(token: &RawToken, account: &RawAccount, scene: &Scene<'_>) -> Vec<
     let Some(command) = &token.command else {
         return Vec::new();
     };
-    let words = command.get_ref().iter().skip(1);
-    // As `curl` names a file, and as a script may.
-    let words = words.flat_map(|word| word.split_whitespace());
-    let paths = words.map(|word| PathBuf::from(word.trim_start_matches('@')));
-    paths
-        .filter(|path| path.is_absolute() && holds_key(path))
+    let mut told: Vec<PathBuf> = Vec::new();
+    // The first of them too: what is run may be a script with the key inside.
+    for path in command
+        .get_ref()
+        .iter()
+        .flat_map(|argument| paths(argument))
+    {
+        if !told.contains(&path) && holds_key(&path) {
+            told.push(path);
+        }
+    }
+    told.iter()
         .map(|path| {
-            let what = format!(
-                "the token command reads {}, which holds an API key",
-                path.display()
-            );
+            let what = if Some(path.as_path()) == command.get_ref().first().map(Path::new) {
+                format!("the token command {} holds an API key", path.display())
+            } else {
+                format!(
+                    "the token command reads {}, which holds an API key",
+                    path.display()
+                )
+            };
             let place = scene.named(command.span().start, account);
             Finding::new(Code::ApiKeyAtClient, place, &what, BACKEND)
         })
         .collect()
+}
+
+/// Every absolute path that an argument may name: as a whole, or in one of its words behind whatever a program wants in front,
+/// such as `@/etc/key`, `--header=@/etc/key`, `-H@/etc/key`, `-f/etc/key` or `$(cat /etc/key)`.
+fn paths(argument: &str) -> Vec<PathBuf> {
+    let closing = |letter: char| "\"'`);|&<>,]}".contains(letter);
+    let within = |letter: char| letter.is_ascii_alphanumeric() || "/._-~".contains(letter);
+    let mut paths = Vec::new();
+    if argument.starts_with('/') {
+        paths.push(PathBuf::from(argument));
+    }
+    for word in argument.split_whitespace() {
+        let word = word.trim_end_matches(closing);
+        for (at, _) in word.match_indices('/') {
+            let (before, path) = word.split_at(at);
+            let short_option = before.len() == 2 && before.starts_with('-');
+            let path = PathBuf::from(path);
+            if (short_option || !before.ends_with(within)) && !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    paths
 }
 
 /// Telnyx's own API, or one at another address that is used like it.
@@ -134,7 +167,34 @@ fn any_key(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_rest_api;
+    use std::path::PathBuf;
+
+    use super::{is_rest_api, paths};
+
+    #[test]
+    fn a_path_is_found_behind_whatever_stands_in_front() {
+        for argument in [
+            "/etc/key",
+            "@/etc/key",
+            "--header=@/etc/key",
+            "-H@/etc/key",
+            "-f/etc/key",
+            "file:/etc/key",
+            "Authorization: Bearer $(cat /etc/key)",
+            "mint \"@/etc/key\" | tee",
+            "mint </etc/key",
+        ] {
+            let found = paths(argument);
+            let wanted = PathBuf::from("/etc/key");
+            assert!(found.contains(&wanted), "{argument}: {found:?}");
+            let part = PathBuf::from("/key");
+            assert!(!found.contains(&part), "{argument}: {found:?}");
+        }
+        assert!(paths("/etc/my key").contains(&PathBuf::from("/etc/my key")));
+        for argument in ["", "etc/key", "./key", "~/key", "-"] {
+            assert!(paths(argument).is_empty(), "{argument}");
+        }
+    }
 
     #[test]
     fn the_rest_api_is_known_by_host_and_by_path() {

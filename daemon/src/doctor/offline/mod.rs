@@ -12,4 +12,4 @@ mod secret_files;
 mod shared;
 mod sound;
 pub(crate) mod tokens;
-mod users;
+pub(crate) mod users;

@@ -25,12 +25,31 @@ struct Users {
     users: Vec<Spanned<User>>,
 }
 
+/// One user of the file.
 #[derive(Deserialize)]
-struct User {
+pub(crate) struct User {
     name: String,
-    credential_id: String,
-    sip_username: String,
+    /// Of its credential, which a token may name.
+    pub(crate) credential_id: String,
+    /// Under this name it is called.
+    pub(crate) sip_username: String,
     token_secret: Option<String>,
+}
+
+impl User {
+    /// Whether this is what it shows the token endpoint, after whatever prefix.
+    pub(crate) fn shows(&self, secret: &str) -> bool {
+        let own = self.token_secret.as_deref().filter(|own| !own.is_empty());
+        own.is_some_and(|own| secret.trim().ends_with(own))
+    }
+}
+
+/// The users of a file, as far as it can be read; what is wrong with it is found by [`check`].
+pub(crate) fn read(file: &Path) -> Vec<User> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let users = toml::from_str::<Users>(&text).map(|users| users.users);
+    let users = users.unwrap_or_default().into_iter();
+    users.map(Spanned::into_inner).collect()
 }
 
 pub(crate) fn check(file: &Path, scene: &Scene<'_>) -> Vec<Finding> {
@@ -131,12 +150,9 @@ fn is_login(user: &User, account: &RawAccount) -> bool {
 
 /// Whether the account asks the token endpoint in the user's name.
 fn shows_secret(user: &User, account: &RawAccount, scene: &Scene<'_>) -> bool {
-    let Some(secret) = user.token_secret.as_deref().filter(|text| !text.is_empty()) else {
-        return false;
-    };
     let headers = secrets(account).into_iter();
     headers
         .filter(|(key, _, _)| *key == "token.headers")
         .filter_map(|(_, text, _)| secret_file::read(&scene.secret_path(text)?).ok())
-        .any(|shown| shown.expose().trim().ends_with(secret))
+        .any(|shown| user.shows(shown.expose()))
 }

@@ -40,6 +40,8 @@ pub struct Dialect {
     pub trickle: bool,
     /// Whether DTMF may be a flash (`F`), and go in groups (`+`) with a length in milliseconds (`@`).
     pub timed_digits: bool,
+    /// Whether the server says of digits that they were sent; without that word it no longer knows the call.
+    pub confirms_digits: bool,
     /// Whether the server runs commands for us, and takes commands and typed text on a call's channel.
     pub commands: bool,
     /// Whether there are assistants to talk with.

@@ -22,6 +22,7 @@ pub const FREESWITCH: Dialect = Dialect {
     answered_when_secured: true,
     trickle: false,
     timed_digits: true,
+    confirms_digits: true,
     commands: true,
     assistants: false,
     refusals: refusals::FREESWITCH,

@@ -23,6 +23,7 @@ pub const TELNYX: Dialect = Dialect {
     answered_when_secured: false,
     trickle: true,
     timed_digits: false,
+    confirms_digits: false,
     commands: false,
     assistants: true,
     refusals: &[],

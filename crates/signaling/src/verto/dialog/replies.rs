@@ -54,7 +54,13 @@ impl Dialog {
             }
             CallRequest::UpdateMedia => match result.sdp {
                 Some(sdp) => fx.push(Effect::Tell(Event::MediaUpdated { call, sdp })),
-                None => self.misread(request, server, "the reply to updateMedia holds no SDP", fx),
+                None => self.misread(
+                    request,
+                    server,
+                    "modify",
+                    "the reply to updateMedia holds no SDP",
+                    fx,
+                ),
             },
             CallRequest::Hold => match result.hold_state.as_deref() {
                 // Whatever is not active counts as held, as in the browser SDK.
@@ -63,11 +69,25 @@ impl Dialog {
                     let held = self.held;
                     fx.push(Effect::Tell(Event::HoldState { call, held }));
                 }
-                None => self.misread(request, server, "the reply to hold names no state", fx),
+                None => self.misread(
+                    request,
+                    server,
+                    "modify",
+                    "the reply to hold names no state",
+                    fx,
+                ),
             },
             CallRequest::Transfer | CallRequest::Replace => {
                 fx.push(Effect::Tell(Event::Transferred { call }));
             }
+        }
+    }
+
+    /// Digits that the server took without a word: it does so when it does not know the call.
+    pub(crate) fn on_unsent(&self, server: &str, fx: &mut Effects) {
+        if self.is_live() {
+            let fault = "the reply to DTMF does not say that it was sent, as when it no longer knows the call";
+            self.misread(CallRequest::Dtmf, server, "info", fault, fx);
         }
     }
 
@@ -78,10 +98,17 @@ impl Dialog {
         }));
     }
 
-    fn misread(&self, request: CallRequest, server: &str, fault: &'static str, fx: &mut Effects) {
+    fn misread(
+        &self,
+        request: CallRequest,
+        server: &str,
+        method: &'static str,
+        fault: &'static str,
+        fx: &mut Effects,
+    ) {
         let error = Error::PeerMisbehaved {
             server: server.to_owned(),
-            method: "modify",
+            method,
             fault,
         };
         fx.push(Effect::Tell(request.failed(self.call.clone(), error)));

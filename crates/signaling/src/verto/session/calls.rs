@@ -445,7 +445,9 @@ impl Session {
                     if matches!(event, Event::Ended { .. }) {
                         self.ended.truncate(MOST_ENDED - 1);
                         self.ended.push_front(call.clone());
-                        self.conferences.remove(&call);
+                        if let Some(left) = self.conferences.remove(&call) {
+                            self.channels.forget(&left.channels());
+                        }
                         self.unproven.retain(|(waiting, _)| *waiting != call);
                     }
                     self.tell(event);

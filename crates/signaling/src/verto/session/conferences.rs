@@ -11,6 +11,7 @@ use crate::verto::assistant;
 use crate::verto::conference::Conference;
 use crate::verto::dialog::state::Dialog;
 use crate::verto::requests::Errand;
+use crate::verto::session::errands::check_data;
 use crate::verto::session::machine::Session;
 
 impl Session {
@@ -30,15 +31,26 @@ impl Session {
         };
         let serial = params.get("eventSerno").and_then(Value::as_i64);
         let subscription = text("subscribedChannel").unwrap_or(channel);
-        let call = self
+        // Two of our calls may be in one conference.
+        let calls: Vec<CallId> = self
             .conferences
             .iter()
-            .find(|(_, conference)| conference.channels().iter().any(|name| name == channel))
-            .map(|(call, _)| call.clone());
-        if let Some(call) = call {
-            return self.on_conference_event(call, channel, data, now);
+            .filter(|(_, conference)| conference.channels().iter().any(|name| name == channel))
+            .map(|(call, _)| call.clone())
+            .collect();
+        let of_conference = !calls.is_empty();
+        let lost = serial.map_or(0, |serial| {
+            let channels = &mut self.channels;
+            channels.lost_before(subscription, of_conference, serial)
+        });
+        // The list of members has numbers of its own and is asked for again; of all else the raw event says what is missing.
+        let mut tell = lost > 0 || !of_conference;
+        for call in calls {
+            tell = self.on_conference_event(&call, channel, data, tell, now);
         }
-        let lost = serial.map_or(0, |serial| self.channels.lost_before(subscription, serial));
+        if !tell {
+            return;
+        }
         self.tell(Event::ChannelEvent {
             channel: channel.to_owned(),
             data: data.clone(),
@@ -72,7 +84,8 @@ impl Session {
                 }
             }
             "conference-liveArray-part" => {
-                if self.conferences.remove(&call).is_some() {
+                if let Some(left) = self.conferences.remove(&call) {
+                    self.channels.forget(&left.channels());
                     let change = ConferenceChange::Left;
                     self.tell(Event::Conference { call, change });
                 }
@@ -82,11 +95,20 @@ impl Session {
         true
     }
 
-    fn on_conference_event(&mut self, call: CallId, channel: &str, data: &Value, now: Instant) {
-        let Some(conference) = self.conferences.get_mut(&call) else {
-            return;
+    /// Says whether the event is to be told as it is, too.
+    fn on_conference_event(
+        &mut self,
+        call: &CallId,
+        channel: &str,
+        data: &Value,
+        lossy: bool,
+        now: Instant,
+    ) -> bool {
+        let Some(conference) = self.conferences.get_mut(call) else {
+            return lossy;
         };
         let heard = conference.on_event(channel, data);
+        let tell = conference.rows != channel && (lossy || heard.other);
         if let Some(change) = heard.change {
             self.tell(Event::Conference {
                 call: call.clone(),
@@ -94,8 +116,9 @@ impl Session {
             });
         }
         if heard.bootstrap && self.is_open() {
-            self.bootstrap(&call, now);
+            self.bootstrap(call, now);
         }
+        tell
     }
 
     fn listen_in(&mut self, call: &CallId, now: Instant) {
@@ -139,6 +162,9 @@ impl Session {
         now: Instant,
     ) -> Result<(), Error> {
         let name = "conference control";
+        if let Some(value) = &value {
+            check_data(name, value, command.len())?;
+        }
         let conference = self.conference(call, name)?;
         let channel = conference.control.clone().ok_or(Error::NoConference {
             command: name,

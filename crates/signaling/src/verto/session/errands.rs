@@ -19,6 +19,10 @@ use crate::verto::session::machine::Session;
 
 /// Longest text or JSON in one command; FreeSWITCH closes the socket at a megabyte.
 const LONGEST: usize = 256 * 1024;
+/// Levels of JSON that mod_verto reads; what is deeper it answers with an error that names nothing.
+const DEEPEST: usize = 64;
+/// Levels that are ours: the request, its `params`, and the member of a call's command.
+const WRAPPED: usize = 4;
 
 impl Session {
     pub(super) fn on_errand(&mut self, command: Command, now: Instant) {
@@ -68,7 +72,7 @@ impl Session {
             }
             Command::Broadcast { channel, data } => {
                 self.check_open(name)?;
-                check_size(name, data.to_string().len() + channel.len())?;
+                check_data(name, &data, channel.len())?;
                 // Without it mod_verto passes the data on to other modules only, not to its other clients.
                 let params = self.with_sessid(
                     json!({"eventChannel": channel, "data": data, "localBroadcast": true}),
@@ -82,7 +86,7 @@ impl Session {
             }
             Command::JsApi { id, command, data } => {
                 self.check_commands(name)?;
-                check_size(name, data.to_string().len() + command.len())?;
+                check_data(name, &data, command.len())?;
                 // Some servers die of a command without an object of data.
                 let data = if data.is_null() { json!({}) } else { data };
                 let params = json!({"command": command, "data": data});
@@ -277,7 +281,10 @@ impl Session {
                 };
                 self.on_errand_refused(errand, error);
             }
-            Errand::Subscribe { user: false } | Errand::Bootstrap(_) | Errand::Broadcast(..) => {}
+            Errand::Subscribe { user: false } => {
+                self.channels.on_conference_lists(&Lists::read(&result));
+            }
+            Errand::Bootstrap(_) | Errand::Broadcast(..) => {}
             Errand::Message | Errand::Converse(_) => {}
         }
     }
@@ -375,6 +382,37 @@ pub(super) fn check_size(command: &'static str, size: usize) -> Result<(), Error
         return Err(Error::Unsayable { command, fault });
     }
     Ok(())
+}
+
+/// JSON of our user's, which stands two levels deep in what we send; `beside`: bytes that go with it.
+pub(super) fn check_data(command: &'static str, data: &Value, beside: usize) -> Result<(), Error> {
+    if is_deeper(data, DEEPEST - WRAPPED) {
+        let fault = "JSON that is nested deeper than 60 levels, and a server reads 64 in all";
+        return Err(Error::Unsayable { command, fault });
+    }
+    check_size(command, data.to_string().len() + beside)
+}
+
+/// Whether arrays and objects stand within each other deeper than that.
+fn is_deeper(data: &Value, levels: usize) -> bool {
+    let mut row = vec![data];
+    for _ in 0..levels {
+        row = row.into_iter().flat_map(within).collect();
+        if row.is_empty() {
+            return false;
+        }
+    }
+    true
+}
+
+/// What stands within an array or an object that is one itself.
+fn within(data: &Value) -> Vec<&Value> {
+    let nested = |value: &&Value| value.is_array() || value.is_object();
+    match data {
+        Value::Array(items) => items.iter().filter(nested).collect(),
+        Value::Object(members) => members.values().filter(nested).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
 }
 
 /// A chat message needs an addressee and words; the server does not say which is missing.

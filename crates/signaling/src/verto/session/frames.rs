@@ -12,6 +12,7 @@ use crate::verto::assistant::{NO_CONVERSATION, failure, is_no_conversation};
 use crate::verto::dialect::differences::PingReply;
 use crate::verto::liveness::MOST_PROBES;
 use crate::verto::message::both::{Ack, Ping, Pong};
+use crate::verto::message::client::ModifyResult;
 use crate::verto::message::login::{ClientReady, GatewayState, GatewayStateResult, LoginResult};
 use crate::verto::method::Method;
 use crate::verto::requests::{CallRequest, Pending, Purpose};
@@ -182,7 +183,11 @@ impl Session {
             }
             Purpose::Call(call, request) => {
                 let server = self.server.clone();
-                let result = serde_json::from_value(reply.result).unwrap_or_default();
+                let result: ModifyResult = serde_json::from_value(reply.result).unwrap_or_default();
+                let confirms = self.config.dialect.confirms_digits;
+                if request == CallRequest::Dtmf && confirms && result.message.is_none() {
+                    return self.step(&call, now, |dialog, fx| dialog.on_unsent(&server, fx));
+                }
                 self.step(&call, now, |dialog, fx| {
                     dialog.on_done(request, result, &server, fx)
                 });

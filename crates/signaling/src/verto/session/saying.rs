@@ -2,7 +2,7 @@
 
 use crate::command::InfoItem;
 use crate::error::Error;
-use crate::verto::session::errands::check_size;
+use crate::verto::session::errands::{check_data, check_size};
 use crate::verto::session::machine::Session;
 
 /// Digits in one command.
@@ -29,11 +29,10 @@ impl Session {
             let dialect = self.config.dialect.name;
             return Err(Error::NotInDialect { dialect, command });
         }
-        let size = match item {
-            InfoItem::Text(text) => text.len(),
-            InfoItem::Command(data) => data.to_string().len(),
-        };
-        check_size(command, size)
+        match item {
+            InfoItem::Text(text) => check_size(command, text.len()),
+            InfoItem::Command(data) => check_data(command, data, 0),
+        }
     }
 }
 

@@ -41,10 +41,34 @@ struct Sockets {
     v6: Option<UdpSocket>,
 }
 
-/// Looks at all servers. `connected`: other connections to the outside stand.
-pub(crate) async fn check(servers: Vec<IceServer>, connected: bool, report: &mut Report) {
+/// Says in place of a look that there is nothing to ask. `called`: a call that sound has to come through is placed.
+///
+/// That is no finding: without a NAT in between, an account needs no such server, and nothing has to be done.
+fn nobody_to_ask(called: bool) -> Stage {
+    let udp = if called {
+        "whether UDP comes through shows in the call to `--number`"
+    } else {
+        "with `--number` a call would show whether UDP comes through"
+    };
+    Stage {
+        account: None,
+        name: "stun",
+        took: Duration::ZERO,
+        detail: Some(format!(
+            "not checked: UDP and the kind of NAT, since no account names a STUN or TURN server; name two by `--stun`; {udp}"
+        )),
+    }
+}
+
+/// Looks at all servers. `connected`: other connections to the outside stand; `called`: a call of the operator's choice is placed.
+pub(crate) async fn check(
+    servers: Vec<IceServer>,
+    connected: bool,
+    called: bool,
+    report: &mut Report,
+) {
     if servers.is_empty() {
-        return;
+        return report.took(nobody_to_ask(called));
     }
     let v4 = match UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await {
         Ok(socket) => socket,
