@@ -210,11 +210,13 @@ impl Tale {
     /// Takes everything that the session says; gives back when it wants to be woken.
     fn drain(&mut self) -> Option<Instant> {
         for _ in 0..MOST_OUTPUTS {
-            match self.session.poll() {
-                Output::Wait(wait) => return wait.map(|(at, _)| at),
-                Output::Send { text, .. } => self.sent(&text),
-                Output::Event(event) => self.told(&event),
-                _ => {}
+            let output = self.session.poll();
+            if let Output::Wait(wait) = output {
+                return wait.map(|(at, _)| at);
+            } else if let Output::Send { text, .. } = output {
+                self.sent(&text);
+            } else if let Output::Event(event) = output {
+                self.told(&event);
             }
         }
         panic!("the session never comes to rest");
@@ -240,17 +242,14 @@ impl Tale {
             assert!(new, "{call} ended twice");
             return;
         }
-        let about = match event {
-            Event::Ringing { call, .. }
-            | Event::EarlyMedia { call, .. }
-            | Event::Answered { call, .. }
-            | Event::Confirmed { call }
-            | Event::Offer { call, .. }
-            | Event::MediaUpdated { call, .. }
-            | Event::Digit { call, .. } => Some(call),
-            _ => None,
-        };
-        if let Some(call) = about {
+        if let Event::Ringing { call, .. }
+        | Event::EarlyMedia { call, .. }
+        | Event::Answered { call, .. }
+        | Event::Confirmed { call }
+        | Event::Offer { call, .. }
+        | Event::MediaUpdated { call, .. }
+        | Event::Digit { call, .. } = event
+        {
             assert!(
                 !self.ended.contains(call.as_str()),
                 "{event:?} after its end"

@@ -5,8 +5,8 @@
 )]
 
 mod beside;
-mod passwords;
 mod every_secret;
+mod passwords;
 mod recovery;
 mod regions;
 mod secrets;

@@ -57,7 +57,8 @@ fn both_registered() -> World {
     for flow in [FIRST, SECOND] {
         world.open(flow);
         let register = on(&mut world, flow);
-        let contact = register.headers.address(&HeaderName::Contact).unwrap();
+        let contact = register.headers.address(&HeaderName::Contact);
+        let contact = contact.expect("a Contact");
         let reg_id = flow.reg_id().to_string();
         assert_eq!(contact.params.get("reg-id"), Some(reg_id.as_str()));
         grant(&mut world, flow, &register, 7200);

@@ -14,6 +14,6 @@ mod refused_tokens;
 mod shutdown;
 mod story;
 mod tokens;
-mod unregistered;
 mod unanswered;
+mod unregistered;
 mod words;

@@ -26,20 +26,26 @@ pub(super) fn ask(wanted: &TokenEndpoint) -> Result<Secret, TokenError> {
         .map(|(name, value)| Ok((name, read_header(value)?)))
         .collect::<Result<Vec<_>, SecretFileError>>()?;
     let unreachable = |error: ureq::Error| failure(wanted, error);
+    // A pointer leads into JSON: an endpoint that could answer by text must not.
+    let accept = if wanted.pointer.is_some() {
+        "application/json"
+    } else {
+        ACCEPT
+    };
     let response = match wanted.method {
         HttpMethod::Get => {
             let mut request = agent.get(url);
             for (name, value) in &fields {
                 request = request.header(*name, value.expose());
             }
-            request.header("accept", ACCEPT).call()
+            request.header("accept", accept).call()
         }
         HttpMethod::Post => {
             let mut request = agent.post(url);
             for (name, value) in &fields {
                 request = request.header(*name, value.expose());
             }
-            request.header("accept", ACCEPT).send_empty()
+            request.header("accept", accept).send_empty()
         }
     }
     .map_err(unreachable)?;
