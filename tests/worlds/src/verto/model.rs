@@ -57,6 +57,8 @@ pub(crate) struct Model {
     asked: Option<Instant>,
     last_asked: Option<Instant>,
     stopping: bool,
+    /// Unregistered, and kept for the calls that are up.
+    kept: bool,
 }
 
 type Verdict = Result<(), String>;
@@ -68,8 +70,9 @@ const LONGEST_STAGE: Duration = Duration::from_secs(61);
 const LONGEST_ADRIFT: Duration = Duration::from_secs(181);
 /// Longest that a wish may wait for its outcome: two repeats, each behind a login that had to wait its turn.
 const LONGEST_OWED: Duration = Duration::from_secs(200);
-/// Longest that a call may be undecided: 180 s for an incoming one.
-const LONGEST_UNDECIDED: Duration = Duration::from_secs(181);
+/// Longest that a call may be undecided: 180 s for an incoming one, which may be taken at its last moment by the answer to an
+/// attach, and 30 s for all that belongs to that attach: our user's answer, and the server's word on it.
+const LONGEST_UNDECIDED: Duration = Duration::from_secs(211);
 
 impl Model {
     pub(crate) fn new(rings: bool, keeps_unanswered: bool, now: Instant) -> Self {
@@ -89,6 +92,7 @@ impl Model {
             asked: None,
             last_asked: None,
             stopping: false,
+            kept: false,
         }
     }
 
@@ -220,11 +224,13 @@ impl Model {
             }
             Event::Ready => {
                 self.readies += 1;
+                self.kept = false;
                 step(&[Link::LoggedIn], Link::Ready, self)
             }
             // Not before there are calls that keep the connection.
             Event::Unregistered(_) => {
                 step(&[Link::LoggedIn, Link::Ready], Link::LoggedIn, self)?;
+                self.kept = true;
                 check(!self.calls.is_empty(), || {
                     "a connection kept for no call".to_owned()
                 })
@@ -233,6 +239,7 @@ impl Model {
                 let was_up = self.link != Link::Down || *cause == DisconnectCause::LoginRefused;
                 let met = matches!(self.link, Link::LoggedIn | Link::Ready);
                 self.link = Link::Down;
+                self.kept = false;
                 self.changed = now;
                 self.channels.clear();
                 self.parked = retry_in.is_none();
@@ -377,7 +384,11 @@ impl Model {
     }
 
     /// Whether anything has been pending for too long.
-    pub(crate) fn at_rest(&self, now: Instant) -> Verdict {
+    pub(crate) fn at_rest(&mut self, now: Instant) -> Verdict {
+        // A connection that is kept for its calls may stay unregistered as long as they last.
+        if self.kept && !self.calls.is_empty() {
+            self.changed = now;
+        }
         let stage = now - self.changed;
         if self.link != Link::Ready && !self.parked && !self.stopping && self.asked.is_none() {
             let limit = LONGEST_STAGE + self.paused.unwrap_or_default();

@@ -206,6 +206,12 @@ impl Session {
         }
         let login_wanted = error.code == Some(AUTHENTICATION_REQUIRED);
         if login_wanted && pending.repeats < MOST_REPEATS && self.state != State::Stopping {
+            // Of several answers to offers of one call only the last still means anything.
+            if pending.method == Method::Attach {
+                self.unheard.retain(|older| {
+                    older.method != Method::Attach || older.purpose != pending.purpose
+                });
+            }
             self.unheard.push(pending);
             return self.log_in_again(now);
         }
