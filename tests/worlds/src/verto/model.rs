@@ -26,6 +26,8 @@ struct Call {
     taken: bool,
     hung_up: bool,
     since: Instant,
+    /// When our user took it first, by an answer to its invite or to an attach.
+    answered: Option<Instant>,
     /// The connection was lost, and the call has not been offered again.
     adrift: Option<Instant>,
     /// Wishes that wait for their outcome.
@@ -70,9 +72,8 @@ const LONGEST_STAGE: Duration = Duration::from_secs(61);
 const LONGEST_ADRIFT: Duration = Duration::from_secs(181);
 /// Longest that a wish may wait for its outcome: two repeats, each behind a login that had to wait its turn.
 const LONGEST_OWED: Duration = Duration::from_secs(200);
-/// Longest that a call may be undecided: 180 s for an incoming one, which may be taken at its last moment by the answer to an
-/// attach, and 30 s for all that belongs to that attach: our user's answer, and the server's word on it.
-const LONGEST_UNDECIDED: Duration = Duration::from_secs(211);
+/// Longest that a call may be undecided: 180 s for an incoming one. From our user's answer on, that is a wish like others.
+const LONGEST_UNDECIDED: Duration = Duration::from_secs(181);
 
 impl Model {
     pub(crate) fn new(rings: bool, keeps_unanswered: bool, now: Instant) -> Self {
@@ -126,6 +127,7 @@ impl Model {
             taken: false,
             hung_up: false,
             since: now,
+            answered: None,
             adrift: None,
             owed: Vec::new(),
         };
@@ -172,10 +174,18 @@ impl Model {
         self.changed = now;
     }
 
+    /// Our user answers the offer of an attach.
+    pub(crate) fn attached(&mut self, call: &str, now: Instant) {
+        if let Some(call) = self.calls.get_mut(call).filter(|call| !call.ours) {
+            call.answered.get_or_insert(now);
+        }
+    }
+
     /// The user takes a call that rings.
-    pub(crate) fn taken(&mut self, call: &str) {
+    pub(crate) fn taken(&mut self, call: &str, now: Instant) {
         if let Some(call) = self.calls.get_mut(call) {
             call.taken = true;
+            call.answered.get_or_insert(now);
         }
     }
 
@@ -350,6 +360,7 @@ impl Model {
             taken: false,
             hung_up: false,
             since: now,
+            answered: None,
             adrift: None,
             owed: Vec::new(),
         };
@@ -395,8 +406,11 @@ impl Model {
             check(stage <= limit, || format!("{:?} for {stage:?}", self.link))?;
         }
         for (name, call) in &self.calls {
-            let undecided = now - call.since;
-            check(call.up || undecided <= LONGEST_UNDECIDED, || {
+            let (undecided, limit) = match call.answered {
+                None => (now - call.since, LONGEST_UNDECIDED),
+                Some(answered) => (now - answered, LONGEST_OWED),
+            };
+            check(call.up || undecided <= limit, || {
                 format!("{name} undecided for {undecided:?}")
             })?;
             let adrift = call.adrift.map(|since| now - since).unwrap_or_default();

@@ -154,7 +154,7 @@ impl World {
 
     pub(super) fn user_answers(&mut self, call: &str) -> Verdict {
         if self.odds(80) {
-            self.model.taken(call);
+            self.model.taken(call, self.now);
             self.about(call, |call| Command::Answer {
                 call,
                 sdp: OFFER.into(),

@@ -288,10 +288,13 @@ impl World {
             }
             Happening::User => self.user(),
             Happening::UserAnswers(call) => self.user_answers(&call),
-            Happening::UserAttaches(call) => self.about(&call, |call| Command::Attach {
-                call,
-                sdp: OFFER.into(),
-            }),
+            Happening::UserAttaches(call) => {
+                self.model.attached(&call, self.now);
+                self.about(&call, |call| Command::Attach {
+                    call,
+                    sdp: OFFER.into(),
+                })
+            }
             Happening::ChannelTalk(socket) => {
                 if self.before(STILL) {
                     self.gateway.channel_talk(socket);
