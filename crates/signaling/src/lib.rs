@@ -19,6 +19,7 @@ pub mod error;
 pub mod event;
 pub mod remembered;
 pub mod secret;
+pub mod server_name;
 pub mod session;
 #[cfg(feature = "sip")]
 pub mod sip;

@@ -1,6 +1,6 @@
 //! What a user agent needs to know for its whole life.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::auth::login::Login;
 use crate::auth::refresh::TokenRefresh;
@@ -29,7 +29,7 @@ impl Default for FlowBackoff {
 pub enum Reliable {
     /// `100rel` is neither offered nor used.
     Never,
-    /// Offered; used as callee when the caller demands it or the answer carries SDP.
+    /// Offered; used as callee when the caller demands it.
     #[default]
     Supported,
     /// Demanded of callees. Some servers are unstable with it.
@@ -72,8 +72,6 @@ pub struct Timers {
     pub refused_retry: Option<Duration>,
     /// The longest of these pauses. Default 1 h.
     pub refused_max: Duration,
-    /// The source of tokens gives no answer. Default 30 s.
-    pub token_reply: Duration,
 }
 
 impl Default for Timers {
@@ -90,7 +88,6 @@ impl Default for Timers {
             stopping: seconds(2),
             refused_retry: Some(seconds(15 * 60)),
             refused_max: seconds(60 * 60),
-            token_reply: seconds(30),
         }
     }
 }
@@ -138,8 +135,6 @@ pub struct Config {
     pub user_agent: String,
     /// Time limits.
     pub timers: Timers,
-    /// Wall time at the beginning; only to say why a token was refused.
-    pub wall_clock: Option<SystemTime>,
 }
 
 /// Most flows of one user agent.
@@ -170,7 +165,6 @@ impl Config {
             feature_tags: Vec::new(),
             user_agent: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
             timers: Timers::default(),
-            wall_clock: None,
         }
     }
 }

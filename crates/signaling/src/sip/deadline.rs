@@ -10,6 +10,9 @@ pub const T2: Duration = Duration::from_secs(4);
 /// 64 x T1: what every transaction has at most.
 pub const TRANSACTION: Duration = Duration::from_secs(32);
 
+/// RFC 4320, 4.1: when the pauses between copies on a lossy transport would have reached [`T2`].
+pub const TRYING: Duration = Duration::from_millis(3500);
+
 /// Names what the user agent waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -34,7 +37,7 @@ pub enum Deadline {
     ProvisionalAck,
     /// RFC 3261, 13.3.1.1: a long ringing is told again every minute, reliably every 2.5 minutes.
     RingAgain,
-    /// RFC 4320, 4.1: a request other than INVITE that needs time is told so after 3.5 s.
+    /// A request other than INVITE that needs time is told so after [`TRYING`].
     TryingDue,
     /// Our call was neither answered nor refused; default 180 s.
     Unanswered,
@@ -42,16 +45,12 @@ pub enum Deadline {
     Untaken,
     /// RFC 3261, 9.1: a cancelled INVITE has no final answer within [`TRANSACTION`].
     CancelledAnswer,
-    /// RFC 3261, 13.2.2.4: forks without a 2xx end [`TRANSACTION`] after the first one.
-    ForksEnd,
     /// RFC 4028, 7.4: time to refresh the session, at half of its interval.
     SessionRefresh,
     /// RFC 4028, 10: nobody refreshed the session.
     SessionExpiry,
     /// RFC 3261, 14.1: the pause after a 491.
     GlareOver,
-    /// RFC 3261, 14.2: the pause that a 500 with Retry-After asked for.
-    TryOfferAgain,
     /// Our user did not answer an offer of the far side.
     OfferUntaken,
     /// Time to refresh the registration (RFC 3261, 10.2.4; RFC 5627, 4.2).
@@ -68,24 +67,10 @@ pub enum Deadline {
     KeepAlive,
     /// That keep-alive without its answer: 10 s (RFC 5626, 4.4.1).
     KeepAliveAnswer,
-    /// Time to refresh a subscription (RFC 6665, 4.1.2.2).
-    SubscriptionRefresh,
-    /// A subscription lapses.
-    SubscriptionExpiry,
-    /// Timer N (RFC 6665, 4.1.2.4): no NOTIFY after a SUBSCRIBE within [`TRANSACTION`].
-    NotifyDue,
-    /// The pause before a subscription is tried anew (RFC 6665, 4.1.3).
-    SubscribeAgain,
-    /// Time to refresh a publication (RFC 3903, 4.1).
-    PublishRefresh,
     /// A call without a connection: the far end has given it up by now.
     Detached,
     /// Goodbyes without answers during a shutdown.
     Stopping,
-    /// Time to ask for a fresh token.
-    TokenRefresh,
-    /// The source of tokens gives no answer.
-    TokenReply,
 }
 
 impl fmt::Display for Deadline {
@@ -105,11 +90,9 @@ impl fmt::Display for Deadline {
             Self::Unanswered => "answer to the call",
             Self::Untaken => "decision about the incoming call",
             Self::CancelledAnswer => "end of a cancelled call",
-            Self::ForksEnd => "end of the other forks",
             Self::SessionRefresh => "refresh of the session",
             Self::SessionExpiry => "refresh of the session by the far side",
             Self::GlareOver => "pause after crossing offers",
-            Self::TryOfferAgain => "pause before the next offer",
             Self::OfferUntaken => "our answer to an offer",
             Self::RegisterRefresh => "refresh of the registration",
             Self::RegisterExpiry => "end of the registration",
@@ -118,15 +101,8 @@ impl fmt::Display for Deadline {
             Self::Pong => "answer to a ping",
             Self::KeepAlive => "next keep-alive",
             Self::KeepAliveAnswer => "answer to a keep-alive",
-            Self::SubscriptionRefresh => "refresh of a subscription",
-            Self::SubscriptionExpiry => "end of a subscription",
-            Self::NotifyDue => "first NOTIFY of a subscription",
-            Self::SubscribeAgain => "pause before the next subscription",
-            Self::PublishRefresh => "refresh of a publication",
             Self::Detached => "new connection for the call",
             Self::Stopping => "end of the calls",
-            Self::TokenRefresh => "next question for a token",
-            Self::TokenReply => "answer of the token source",
         })
     }
 }

@@ -1,15 +1,6 @@
-//! The server's URL as text: its short name for messages, and parameters added to it.
+//! The server's URL as text: a region put into it, and parameters added to it.
 
 use std::fmt::Write as _;
-
-/// Host and port of a URL, for messages: no scheme, no path, no query, no user.
-pub fn server_name(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host)
-}
 
 /// The URL with the region's label before the gateway's own, where the host has regions: one whose first label is `rtc` or
 /// `rtcdev`. Any other host stays as it is.
@@ -63,7 +54,7 @@ pub fn with_query(url: &str, parameters: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{server_name, with_query, with_region};
+    use super::{with_query, with_region};
 
     #[test]
     fn a_region_stands_before_the_gateway_and_nowhere_else() {
@@ -81,16 +72,6 @@ mod tests {
         ] {
             assert_eq!(with_region(url, region), url);
         }
-    }
-
-    #[test]
-    fn names_hide_everything_but_host_and_port() {
-        assert_eq!(
-            server_name("wss://user:pw@rtc.example:7443/a?token=x#f"),
-            "rtc.example:7443"
-        );
-        assert_eq!(server_name("wss://[::1]:8082"), "[::1]:8082");
-        assert_eq!(server_name(""), "");
     }
 
     #[test]

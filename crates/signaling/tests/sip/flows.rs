@@ -39,19 +39,6 @@ fn on(world: &mut World, flow: FlowId) -> Request {
     world.requests.remove(at).1
 }
 
-fn grant(world: &mut World, flow: FlowId, request: &Request, expires: u32) {
-    let mut response = answer(request, 200, &[(HeaderName::Require, "outbound")]);
-    let contact = request
-        .headers
-        .get(&HeaderName::Contact)
-        .expect("a Contact");
-    let contact = contact.split(";expires=").next().unwrap_or_default();
-    response
-        .content
-        .push(&HeaderName::Contact, format!("{contact};expires={expires}"));
-    world.say(flow, &response.to_text());
-}
-
 fn both_registered() -> World {
     let mut world = World::new(two_edges(), 3);
     for flow in [FIRST, SECOND] {
@@ -61,7 +48,7 @@ fn both_registered() -> World {
         let contact = contact.expect("a Contact");
         let reg_id = flow.reg_id().to_string();
         assert_eq!(contact.params.get("reg-id"), Some(reg_id.as_str()));
-        grant(&mut world, flow, &register, 7200);
+        world.grant_on(flow, &register, 7200, &[(HeaderName::Require, "outbound")]);
     }
     world
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{DisconnectCause, Event};
+use offhook_signaling::sip::auth::algorithm::Algorithm;
+use offhook_signaling::sip::auth::challenge::{DigestChallenge, Qop};
+use offhook_signaling::sip::auth::digest::{Subject, response};
 use offhook_signaling::sip::config::FlowBackoff;
 use offhook_signaling::sip::message::{HeaderName, Method};
 use offhook_signaling::sip::session::contract::Input;
@@ -326,4 +329,58 @@ fn a_day_of_short_registrations_has_not_one_needless_message() {
     assert_eq!(registers, 24 * 3600 / 30);
     assert!(world.texts.is_empty());
     assert!(world.take_events().is_empty());
+}
+
+#[test]
+fn a_registrar_that_does_not_know_the_password_is_not_believed() {
+    let mut world = World::new(config(), 14);
+    world.open(FLOW);
+    let first = world.request();
+    world.answer(&first, 401, &[(HeaderName::WwwAuthenticate, CHALLENGE)]);
+    let second = world.request();
+    let proof = r#"rspauth="00000000000000000000000000000000", qop=auth"#;
+    world.grant(&second, 600, &[(HeaderName::AuthenticationInfo, proof)]);
+    let told = world.take_events();
+    assert!(!told.contains(&Event::Ready), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|event| matches!(event, Event::LoginFailed(_)))
+    );
+}
+
+#[test]
+fn a_registrar_that_proves_the_password_is_believed() {
+    let mut world = World::new(config(), 15);
+    world.open(FLOW);
+    let first = world.request();
+    world.answer(&first, 401, &[(HeaderName::WwwAuthenticate, CHALLENGE)]);
+    let second = world.request();
+    let line = second.headers.get(&HeaderName::Authorization).unwrap();
+    let cnonce = line
+        .split("cnonce=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap();
+    let challenge = DigestChallenge {
+        realm: "example.com".to_owned(),
+        nonce: "one".to_owned(),
+        opaque: None,
+        algorithm: Algorithm::parse("SHA-256").unwrap(),
+        names_algorithm: true,
+        qop: Qop::Auth,
+        stale: false,
+    };
+    // RFC 7616, 3.5: the same sum over an empty method.
+    let subject = Subject {
+        user: "alice",
+        password: &"secret of alice".to_owned().into(),
+        method: "",
+        uri: "sip:example.com",
+        body: "",
+        cnonce,
+        count: 1,
+    };
+    let proof = format!("rspauth=\"{}\", qop=auth", response(&challenge, &subject));
+    world.grant(&second, 600, &[(HeaderName::AuthenticationInfo, &proof)]);
+    assert!(world.take_events().contains(&Event::Ready));
 }

@@ -142,6 +142,16 @@ impl World {
         expires: u32,
         headers: &[(HeaderName, &str)],
     ) {
+        self.grant_on(FLOW, request, expires, headers);
+    }
+
+    pub(crate) fn grant_on(
+        &mut self,
+        flow: FlowId,
+        request: &Request,
+        expires: u32,
+        headers: &[(HeaderName, &str)],
+    ) {
         let mut response = answer(request, 200, headers);
         let contact = request
             .headers
@@ -151,7 +161,7 @@ impl World {
         response
             .content
             .push(&HeaderName::Contact, format!("{contact};expires={expires}"));
-        self.say(FLOW, &response.to_text());
+        self.say(flow, &response.to_text());
     }
 
     pub(crate) fn answer(

@@ -66,6 +66,9 @@ pub enum Unanswerable {
     /// Nothing of what it asks for is known here.
     #[error("the server asks for a kind of authentication that is not known here")]
     Unknown,
+    /// It shows a proof of the password that is wrong (RFC 7616, 3.5): it does not know it.
+    #[error("the server does not know the password that it asked for")]
+    Forged,
     /// It asks for a password, and there is none; or for a token, and there is none.
     #[error("the server asks for a {wanted}, and the login has none")]
     NoCredentials {

@@ -498,7 +498,6 @@ impl Up {
             digits: VecDeque::new(),
             digit_out: false,
             refer: None,
-            adrift: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::sip::call::headers;
 use crate::sip::call::requests::answer_ack;
 use crate::sip::call::session_timer::SessionTimer;
 use crate::sip::call::state::{Call, Offer, Phase, Unacked, Wish};
-use crate::sip::deadline::{Deadline, T1, TRANSACTION};
+use crate::sip::deadline::{Deadline, T1, TRANSACTION, TRYING};
 use crate::sip::message::outgoing::{Content, OutgoingRequest, OutgoingResponse};
 use crate::sip::message::request::Request;
 use crate::sip::message::response::Response;
@@ -115,7 +115,6 @@ impl Call {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        up.adrift = false;
         up.glares = 0;
         up.dialog.refresh_target(&response.headers);
         up.session = SessionTimer::as_caller(&response.headers).or_else(|| {
@@ -338,7 +337,6 @@ impl Call {
             let least = self.least_session.as_secs().to_string();
             return core_answer_with(core, &key, 422, &[(HeaderName::MinSe, &least)], now);
         };
-        up.adrift = false;
         up.dialog.refresh_target(&request.headers);
         if !offers {
             // A refresh and nothing else.
@@ -357,6 +355,11 @@ impl Call {
             let owner = Owner::Call(self.id.clone());
             core.deadlines.clear(Deadline::GlareOver, &owner);
             up.wishes.push_front(kind);
+        }
+        if request.method == Method::Update {
+            // RFC 4320, 4.1: who asked must know before its own patience ends.
+            let owner = Owner::Served(key.clone());
+            core.deadlines.set(Deadline::TryingDue, owner, now + TRYING);
         }
         up.offer = Offer::Theirs {
             key,

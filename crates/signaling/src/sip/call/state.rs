@@ -119,8 +119,6 @@ pub(in crate::sip) struct Up {
     pub(in crate::sip) digit_out: bool,
     /// A REFER of ours is being carried out by the far side.
     pub(in crate::sip) refer: Option<Referral>,
-    /// The connection was lost, and the far side has not been heard of since.
-    pub(in crate::sip) adrift: bool,
 }
 
 /// A REFER of ours.

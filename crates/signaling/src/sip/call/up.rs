@@ -388,8 +388,7 @@ impl Call {
         if core.flow(way).is_some_and(|flow| flow.is_open()) {
             return;
         }
-        if let Phase::Up(up) = &mut self.phase {
-            up.adrift = true;
+        if matches!(self.phase, Phase::Up(_)) {
             let owner = Owner::Call(self.id.clone());
             if !core.deadlines.is_set(Deadline::Detached, &owner) {
                 core.deadlines.set(Deadline::Detached, owner, now + limit);

@@ -179,10 +179,11 @@ impl Registration {
         }
     }
 
-    /// Takes a final answer.
+    /// Takes a final answer to a REGISTER that went to that URI.
     pub fn on_answer(
         &mut self,
         response: &Response,
+        uri: &Uri,
         agent: &Agent,
         config: &Config,
         identity: &Identity<'_>,
@@ -202,6 +203,9 @@ impl Registration {
                         Outcome::Unauthorized(reason)
                     }
                 };
+            }
+            200..=299 if self.auth.is_forged(response, &uri.to_string(), identity) => {
+                return self.failed(Outcome::Unauthorized(Unanswerable::Forged));
             }
             _ => self.auth.on_accepted(response),
         }

@@ -238,7 +238,7 @@ impl Session {
         let owner = Owner::Request(response.ids.via.branch().to_owned(), method);
         match self.core.clients.on_response(response) {
             Answered::Unknown => {}
-            Answered::Provisional { owner: purpose, .. } => {
+            Answered::Provisional { owner: purpose } => {
                 // Timer B ends with the first provisional answer; timer F does not (17.1.1.2, 17.1.2.2).
                 if response.ids.method == Method::Invite {
                     self.core.deadlines.clear(Deadline::Response, &owner);
@@ -317,7 +317,9 @@ impl Session {
         now: Instant,
     ) {
         match &transaction.owner {
-            Purpose::Register(id) => self.on_register_answer(*id, response, now),
+            Purpose::Register(id) => {
+                self.on_register_answer(*id, response, &transaction.request.uri, now);
+            }
             Purpose::Invite(id) => {
                 self.with_call(id, |call, core| {
                     call.on_refused(transaction, response, core, now);

@@ -6,8 +6,8 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 
 use crate::deadlines::Deadlines;
-use crate::error::Error;
 use crate::event::Event;
+use crate::server_name::server_name;
 use crate::sip::agent::Agent;
 use crate::sip::auth::authorization::{Authorization, Identity};
 use crate::sip::config::Config;
@@ -31,7 +31,7 @@ pub(in crate::sip) struct Core {
     pub(in crate::sip) agent: Agent,
     pub(in crate::sip) flows: Vec<Flow>,
     pub(in crate::sip) clients: ClientTransactions<Purpose>,
-    pub(in crate::sip) servers: ServerTransactions<()>,
+    pub(in crate::sip) servers: ServerTransactions,
     pub(in crate::sip) deadlines: Deadlines<Deadline, Owner>,
     pub(in crate::sip) outbox: VecDeque<Output>,
     pub(in crate::sip) rng: StdRng,
@@ -162,15 +162,10 @@ impl Core {
         }
     }
 
-    /// The error of a server that gives no answer.
+    /// Host and port of a flow's server, for messages.
     pub(in crate::sip) fn server_name(&self, flow: FlowId) -> String {
         let url = self.flow(flow).map_or("", |flow| flow.url.as_str());
-        crate::verto::address::server_name(url).to_owned()
-    }
-
-    /// Tells of a refusal that a person must deal with.
-    pub(in crate::sip) fn tell_failed(&mut self, error: Error) {
-        self.tell(Event::Failed(error));
+        server_name(url).to_owned()
     }
 }
 

@@ -1,7 +1,5 @@
 //! One connection to one edge, with the registration on it (RFC 5626).
 
-use std::time::Instant;
-
 use rand::Rng;
 
 use crate::sip::config::Config;
@@ -31,9 +29,7 @@ pub(in crate::sip) enum Link {
     /// The next attempt has its deadline.
     Waiting,
     Connecting,
-    Open {
-        since: Instant,
-    },
+    Open,
 }
 
 impl Flow {
@@ -55,7 +51,7 @@ impl Flow {
     }
 
     pub(in crate::sip) fn is_open(&self) -> bool {
-        matches!(self.link, Link::Open { .. })
+        self.link == Link::Open
     }
 
     /// Whether calls can be made over it.

@@ -45,7 +45,7 @@ impl Session {
         if flow.link != Link::Connecting {
             return;
         }
-        flow.link = Link::Open { since: now };
+        flow.link = Link::Open;
         self.core.deadlines.clear_owner(&Owner::Flow(id));
         self.core.tell(Event::Connected);
         self.heard(id, now);

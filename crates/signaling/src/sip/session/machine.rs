@@ -10,6 +10,7 @@ use crate::command::Command;
 use crate::deadlines::Deadlines;
 use crate::event::{DisconnectCause, Event};
 use crate::sip::agent::Agent;
+use crate::sip::call::offers::core_answer;
 use crate::sip::call::state::Call;
 use crate::sip::config::{Config, MAX_FLOWS};
 use crate::sip::deadline::Deadline;
@@ -168,8 +169,8 @@ impl Session {
             flow.registration.auth.forget_refusal();
             flow.refusals = 0;
             match flow.link {
-                Link::Open { .. } if registers => self.register(id, now),
-                Link::Open { .. } | Link::Connecting => {}
+                Link::Open if registers => self.register(id, now),
+                Link::Open | Link::Connecting => {}
                 Link::Down | Link::Waiting => self.connect_now(id, now),
             }
         }
@@ -259,6 +260,9 @@ impl Session {
                 self.core.clients.end(&branch, &method);
             }
             Owner::Request(branch, method) => self.on_request_deadline(&branch, &method, now),
+            Owner::Served(key) if deadline == Deadline::TryingDue => {
+                core_answer(&mut self.core, &key, 100, now);
+            }
             Owner::Served(key) => {
                 self.core.servers.end(&key);
             }

@@ -8,6 +8,7 @@ use crate::sip::auth::authorization::Unanswerable;
 use crate::sip::deadline::Deadline;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::response::Response;
+use crate::sip::message::uri::Uri;
 use crate::sip::registration::machine::Outcome;
 use crate::sip::registration::schedule;
 use crate::sip::session::core::identity;
@@ -63,13 +64,20 @@ impl Session {
         }
     }
 
-    pub(super) fn on_register_answer(&mut self, id: FlowId, response: &Response, now: Instant) {
+    pub(super) fn on_register_answer(
+        &mut self,
+        id: FlowId,
+        response: &Response,
+        uri: &Uri,
+        now: Instant,
+    ) {
         let core = &mut self.core;
         let Some(flow) = core.flows.get_mut(usize::from(id.0)) else {
             return;
         };
         let outcome = flow.registration.on_answer(
             response,
+            uri,
             &core.agent,
             &core.config,
             &identity(&core.config),
@@ -201,7 +209,7 @@ impl Session {
             code: response.map(|response| response.status.into()),
             reason: response.map(words).unwrap_or_default(),
         };
-        self.core.tell_failed(error);
+        self.core.tell(Event::Failed(error));
         let core = &mut self.core;
         let Some(flow) = core.flows.get_mut(usize::from(id.0)) else {
             return;

@@ -43,8 +43,6 @@ pub enum Answered<O> {
     Provisional {
         /// Whose it is.
         owner: O,
-        /// It is the first: timer B ends with it, and a CANCEL may go now.
-        first: bool,
     },
     /// A 2xx to an INVITE. The first one starts timer M.
     Accepted {
@@ -122,11 +120,9 @@ impl<O: Clone> ClientTransactions<O> {
             return Answered::Unknown;
         }
         if response.is_provisional() {
-            let first = transaction.state == State::Calling;
             transaction.state = State::Proceeding;
             return Answered::Provisional {
                 owner: transaction.owner.clone(),
-                first,
             };
         }
         if is_invite && response.is_success() {
@@ -178,15 +174,5 @@ impl<O: Clone> ClientTransactions<O> {
         keys.into_iter()
             .filter_map(|key| Some((key.0.clone(), self.waiting.remove(&key)?)))
             .collect()
-    }
-
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
     }
 }

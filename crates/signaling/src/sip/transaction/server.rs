@@ -46,11 +46,9 @@ impl ServerKey {
     }
 }
 
-/// A request of the far side that has no final answer, or an INVITE whose ACK is due. `O` says who deals with it.
+/// A request of the far side that has no final answer, or an INVITE whose ACK is due.
 #[derive(Clone, Debug)]
-pub struct ServerTransaction<O> {
-    /// Who deals with it.
-    pub owner: O,
+pub struct ServerTransaction {
     /// The connection that it came over.
     pub flow: FlowId,
     /// What every answer copies.
@@ -84,20 +82,12 @@ pub enum Arrived {
 }
 
 /// The table of requests that wait.
-#[derive(Clone, Debug)]
-pub struct ServerTransactions<O> {
-    waiting: BTreeMap<ServerKey, ServerTransaction<O>>,
+#[derive(Clone, Debug, Default)]
+pub struct ServerTransactions {
+    waiting: BTreeMap<ServerKey, ServerTransaction>,
 }
 
-impl<O> Default for ServerTransactions<O> {
-    fn default() -> Self {
-        Self {
-            waiting: BTreeMap::new(),
-        }
-    }
-}
-
-impl<O> ServerTransactions<O> {
+impl ServerTransactions {
     /// Looks a request up. [`Arrived::New`] is to be followed by [`ServerTransactions::begin`], unless it is an ACK, which is
     /// no transaction of its own.
     pub fn arrive(&mut self, request: &Request) -> Arrived {
@@ -118,10 +108,9 @@ impl<O> ServerTransactions<O> {
     }
 
     /// Begins a transaction.
-    pub fn begin(&mut self, request: &Request, flow: FlowId, owner: O) -> ServerKey {
+    pub fn begin(&mut self, request: &Request, flow: FlowId) -> ServerKey {
         let key = ServerKey::of(&request.ids, &request.method);
         let transaction = ServerTransaction {
-            owner,
             flow,
             bare: Bare::from(request),
             method: request.method.clone(),
@@ -133,13 +122,8 @@ impl<O> ServerTransactions<O> {
     }
 
     /// The transaction of that name, while it has no final answer or its ACK is due.
-    pub fn get(&self, key: &ServerKey) -> Option<&ServerTransaction<O>> {
+    pub fn get(&self, key: &ServerKey) -> Option<&ServerTransaction> {
         self.waiting.get(key)
-    }
-
-    /// The same, to be given to another owner.
-    pub fn get_mut(&mut self, key: &ServerKey) -> Option<&mut ServerTransaction<O>> {
-        self.waiting.get_mut(key)
     }
 
     /// Whether it can still be answered.
@@ -174,18 +158,8 @@ impl<O> ServerTransactions<O> {
     }
 
     /// Forgets a transaction: its time is over.
-    pub fn end(&mut self, key: &ServerKey) -> Option<ServerTransaction<O>> {
+    pub fn end(&mut self, key: &ServerKey) -> Option<ServerTransaction> {
         self.waiting.remove(key)
-    }
-
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
     }
 }
 
