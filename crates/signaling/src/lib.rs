@@ -15,6 +15,7 @@ pub mod call_id;
 pub mod cause;
 pub mod command;
 pub mod deadlines;
+mod dtmf;
 pub mod error;
 pub mod event;
 pub mod remembered;

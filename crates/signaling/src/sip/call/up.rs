@@ -47,7 +47,8 @@ impl Call {
     pub(in crate::sip) fn send_digits(&mut self, digits: &str, core: &mut Core, now: Instant) {
         if let Phase::Up(up) = &mut self.phase {
             let played = digits.chars().filter(|digit| !matches!(digit, 'w' | 'W'));
-            up.digits.extend(played);
+            up.digits
+                .extend(played.map(|digit| digit.to_ascii_uppercase()));
         }
         self.next_digit(core, now);
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::call_id::CallId;
 use crate::cause::Cause;
 use crate::command::Command;
+use crate::dtmf::{check_digits, check_length};
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::sip::call::calling::{Placing, end_stray};
@@ -17,9 +18,6 @@ use crate::sip::session::core::Core;
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{InCall, Owner, Purpose};
 use crate::sip::transaction::client::{Answered, ClientTransaction};
-
-/// Most digits of one command.
-const MOST_DIGITS: usize = 64;
 
 impl Session {
     /// Lets a call do something, and forgets it when it is over.
@@ -123,14 +121,8 @@ impl Session {
                 self.with_call(id, |call, core| call.refuse_offer(status, core, now));
             }
             Command::Dtmf { digits, .. } if is_up => {
-                if digits.is_empty() || digits.len() > MOST_DIGITS {
-                    return Err(Error::DtmfLength(digits.len()));
-                }
-                let bad =
-                    |digit: &char| !matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D' | 'w' | 'W');
-                if let Some(digit) = digits.chars().find(bad) {
-                    return Err(Error::NotDtmf(digit));
-                }
+                check_length(&digits)?;
+                check_digits(&digits, false)?;
                 self.with_call(id, |call, core| call.send_digits(&digits, core, now));
             }
             Command::Message { body, .. } if is_up => {

@@ -66,6 +66,13 @@ impl Core {
             .map(|flow| flow.id)
     }
 
+    /// Whether calls can be made over another one: then this one need not hurry (RFC 5626, 4.5).
+    pub(in crate::sip) fn has_other_flow(&self, id: FlowId) -> bool {
+        self.flows
+            .iter()
+            .any(|flow| flow.id != id && flow.is_ready(&self.config))
+    }
+
     /// Sends a request over a flow and begins its transaction; gives back its branch. `auth`: the challenges that its
     /// Call-ID met before are answered in it.
     pub(in crate::sip) fn request(

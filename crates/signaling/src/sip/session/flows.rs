@@ -83,11 +83,7 @@ impl Session {
         least: Option<Duration>,
         now: Instant,
     ) {
-        let others_alive = self
-            .core
-            .flows
-            .iter()
-            .any(|flow| flow.id != id && flow.is_ready(&self.core.config));
+        let others_alive = self.core.has_other_flow(id);
         let backoff = self.core.config.backoff;
         let Some(flow) = self.core.flows.get_mut(usize::from(id.0)) else {
             return;

@@ -197,11 +197,7 @@ impl Session {
         response: Option<&Response>,
         now: Instant,
     ) {
-        let others_alive = self
-            .core
-            .flows
-            .iter()
-            .any(|flow| flow.id != id && flow.is_ready(&self.core.config));
+        let others_alive = self.core.has_other_flow(id);
         let error = Error::Refused {
             server: self.core.server_name(id),
             setting: None,

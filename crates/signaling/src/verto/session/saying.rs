@@ -1,21 +1,17 @@
 //! What may be said on a call's channel: digits, typed text, commands.
 
 use crate::command::InfoItem;
+use crate::dtmf::{check_digits, check_length};
 use crate::error::Error;
 use crate::verto::session::errands::{check_data, check_size};
 use crate::verto::session::machine::Session;
 
-/// Digits in one command.
-const MOST_DIGITS: usize = 64;
 /// How long a digit may last, in FreeSWITCH.
 const DIGIT_MS: std::ops::RangeInclusive<u32> = 50..=24_000;
 
 impl Session {
     pub(super) fn check_digits(&self, digits: &str) -> Result<(), Error> {
-        let count = digits.chars().count();
-        if count == 0 || count > MOST_DIGITS {
-            return Err(Error::DtmfLength(count));
-        }
+        check_length(digits)?;
         if !self.config.dialect.timed_digits {
             return check_group(digits, false);
         }
@@ -43,14 +39,7 @@ fn check_group(group: &str, timed: bool) -> Result<(), Error> {
         Some((digits, length)) if timed => (digits, Some(length)),
         Some(_) | None => (group, None),
     };
-    let is_digit = |digit: &char| match digit {
-        '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d' | 'w' | 'W' => true,
-        'F' => timed,
-        _ => false,
-    };
-    if let Some(fault) = digits.chars().find(|digit| !is_digit(digit)) {
-        return Err(Error::NotDtmf(fault));
-    }
+    check_digits(digits, timed)?;
     let length = length.map(|length| length.parse().is_ok_and(|ms| DIGIT_MS.contains(&ms)));
     if digits.is_empty() || length == Some(false) {
         return Err(Error::Unsayable {
