@@ -67,9 +67,10 @@ type Verdict = Result<(), String>;
 
 /// Longest span that any stage short of ready may take: connection 45 s, registration 60 s, pace of logins 60 s.
 const LONGEST_STAGE: Duration = Duration::from_secs(61);
-/// Longest that a call may be without a connection: 120 s at the server and 5 s for the offer (FreeSWITCH), or 90 s and once more
-/// as long where the server lists the call and never offers it (Telnyx).
-const LONGEST_ADRIFT: Duration = Duration::from_secs(181);
+/// Longest that a call may be without a connection: 120 s at the server, 5 s for the offer.
+const LONGEST_ADRIFT: Duration = Duration::from_secs(126);
+/// The same with a server that lists the calls it keeps (Telnyx): 90 s, and once more as long where it never offers the call.
+const LONGEST_LISTED: Duration = Duration::from_secs(181);
 /// Longest that a wish may wait for its outcome: two repeats, each behind a login that had to wait its turn.
 const LONGEST_OWED: Duration = Duration::from_secs(200);
 /// Longest that a call may be undecided: 180 s for an incoming one. From our user's answer on, that is a wish like others.
@@ -426,7 +427,12 @@ impl Model {
             check(self.keeps_unanswered || !dropped, || {
                 format!("{name} waits for an answer, and the server has dropped it")
             })?;
-            check(adrift <= LONGEST_ADRIFT, || {
+            let longest = if self.keeps_unanswered {
+                LONGEST_LISTED
+            } else {
+                LONGEST_ADRIFT
+            };
+            check(adrift <= longest, || {
                 format!("{name} without a connection for {adrift:?}")
             })?;
         }
