@@ -69,6 +69,9 @@ if [ -n "$packages" ]; then
 		exit 1
 	fi
 	rm -f "$log"
+	case "$packages" in
+	*kamailio*) say "the tests start these servers themselves; their system services may be switched off: systemctl disable --now kamailio rtpengine-daemon" ;;
+	esac
 fi
 [ "$purpose" = test ] || exit 0
 

@@ -97,9 +97,11 @@ fn offhookd_gets_its_tokens_over_tls_from_whom_its_own_authority_vouches_for() {
         "nothing was said to whom nobody vouches for"
     );
 
-    let daemon = secure.daemon(&secure.ca_key());
-    daemon.ready();
-    drop(daemon);
+    // As text, and where a pointer leads into JSON.
+    for pointer in ["", "pointer = \"/token\", "] {
+        let daemon = secure.daemon(&format!("{}{pointer}", secure.ca_key()));
+        daemon.ready();
+    }
     // This endpoint takes POST alone.
     let keys = format!("{}method = \"GET\", ", secure.ca_key());
     let told = failure(&secure.daemon(&keys));

@@ -267,6 +267,11 @@ mod tests {
                 fields.contains("\r\nauthorization: bearer hunter2\r\n"),
                 "{question}"
             );
+            // A pointer leads into JSON, so nothing else is asked for.
+            assert!(
+                fields.contains("\r\naccept: application/json\r\n"),
+                "{question}"
+            );
         }
     }
 
