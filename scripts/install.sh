@@ -89,7 +89,7 @@ deny=0.20.2
 if [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $deny" ]; then
 	say "cargo install cargo-deny --version $deny (some minutes, once)"
 	# A debug build: it runs for a second, and is built in half the time.
-	CARGO_TARGET_DIR= cargo install --quiet --locked --debug cargo-deny --version "$deny" || {
+	env -u CARGO_TARGET_DIR cargo install --quiet --locked --debug cargo-deny --version "$deny" || {
 		say "that failed. Run: cargo install --locked cargo-deny --version $deny"
 		exit 1
 	}
