@@ -1,12 +1,12 @@
 #!/bin/sh
 # Full counts: seeded worlds, long garbage, users of one daemon, fuzzing. Hours; prints each part's own closing lines.
-# OFFHOOK_SOAK_WORLDS, OFFHOOK_SOAK_GARBAGE_S, OFFHOOK_SOAK_USERS and OFFHOOK_SOAK_FUZZ_S scale it.
+# OFFHOOK_SOAK_WORLDS, OFFHOOK_SOAK_MEDIA_WORLDS, OFFHOOK_SOAK_GARBAGE_S, OFFHOOK_SOAK_USERS and OFFHOOK_SOAK_FUZZ_S scale it.
 set -eu
 cd "$(dirname -- "$0")/.."
 PATH=$PATH:$HOME/.cargo/bin
 
 echo "== worlds"
-OFFHOOK_WORLDS=${OFFHOOK_SOAK_WORLDS:-1000000} scripts/worlds.sh
+OFFHOOK_WORLDS=${OFFHOOK_SOAK_WORLDS:-1000000} OFFHOOK_MEDIA_WORLDS=${OFFHOOK_SOAK_MEDIA_WORLDS:-50000} scripts/worlds.sh
 
 echo "== garbage"
 cargo build --quiet --workspace --locked

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use offhook_control::{
-    request::{Header, Level},
+    request::{Header, Level, PickUp},
     socket_path::default_socket_path,
 };
 use serde_json::Value;
@@ -53,6 +53,7 @@ pub(crate) enum Command {
     /// List the calls
     Calls,
     /// Follow what happens until interrupted; with --json the first line is the state at the beginning
+    #[command(visible_alias = "subscribe")]
     Events,
     /// Look for what is wrong with a configuration and, with --live, the way to its servers; runs `offhookd doctor`
     #[command(
@@ -140,6 +141,31 @@ pub(crate) enum Order {
         #[arg(long, value_name = "CALL")]
         with: Option<String>,
     },
+    /// Call whom the far end wants us to call, as an event `referred` says (SIP)
+    Follow {
+        /// The call of that event
+        call: String,
+    },
+    /// Do not call whom the far end wants us to call
+    RefuseTransfer {
+        /// The call of the event `referred`
+        call: String,
+        /// SIP status for the far end, 400 to 699; 603 when left out
+        #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..700))]
+        sip_code: Option<u16>,
+    },
+    /// Show others whether calls are welcome (SIP)
+    Publish {
+        /// open or closed
+        #[arg(value_enum)]
+        state: Presence,
+        /// Words for people
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
     /// Send a text: to an assistant, into a call, or to a user
     Message(Message),
     /// Answer a tool call of an assistant
@@ -205,7 +231,7 @@ pub(crate) enum Order {
         #[arg(long)]
         call: Option<String>,
     },
-    /// Say something on a call's channel (FreeSWITCH): text as it is typed, or a command for whatever listens there
+    /// Say something on a call's channel: text as it is typed or a command (FreeSWITCH), or an INFO of a package (SIP)
     #[command(group = clap::ArgGroup::new("what").required(true))]
     Info {
         /// A piece of a text
@@ -214,6 +240,15 @@ pub(crate) enum Order {
         /// A command, as JSON
         #[arg(long, value_name = "JSON", value_parser = read_json, group = "what")]
         data: Option<Value>,
+        /// Name of an INFO package (RFC 6086)
+        #[arg(long, value_name = "NAME", group = "what")]
+        package: Option<String>,
+        /// Kind of the package's body; text/plain when left out
+        #[arg(long, value_name = "TYPE", requires = "package")]
+        content_type: Option<String>,
+        /// The package's body
+        #[arg(long, value_name = "TEXT", requires = "package")]
+        body: Option<String>,
         /// The call; may be left out when only one is answered
         #[arg(long)]
         call: Option<String>,
@@ -276,6 +311,12 @@ pub(crate) struct Call {
     /// Send silence from the beginning; --muted=false: do not, though the account says so
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) muted: Option<bool>,
+    /// Leave the offer of media to the far end (SIP)
+    #[arg(long)]
+    pub(crate) late_offer: bool,
+    /// Pick up a call elsewhere (SIP): its dialog, as CALL-ID;to-tag=TAG;from-tag=TAG[;early-only]
+    #[arg(long, value_name = "DIALOG", value_parser = read_dialog)]
+    pub(crate) pick_up: Option<PickUp>,
     /// Use relayed candidates only
     #[arg(long)]
     pub(crate) relay_only: bool,
@@ -326,7 +367,7 @@ pub(crate) struct Message {
     #[arg(long)]
     pub(crate) account: Option<String>,
     /// Image for an assistant, by URL
-    #[arg(long = "image", value_name = "URL")]
+    #[arg(long = "image", value_name = "URL", conflicts_with = "to")]
     pub(crate) images: Vec<String>,
 }
 
@@ -351,6 +392,27 @@ fn read_header(text: &str) -> Result<Header, &'static str> {
     })
 }
 
+/// A dialog as a `Replaces` header names it (RFC 3891).
+fn read_dialog(text: &str) -> Result<PickUp, &'static str> {
+    let mut parts = text.split(';').map(str::trim);
+    let mut dialog = PickUp {
+        call_id: parts.next().unwrap_or_default().to_owned(),
+        ..PickUp::default()
+    };
+    for part in parts {
+        match part.split_once('=') {
+            Some(("to-tag", tag)) => dialog.to_tag = tag.to_owned(),
+            Some(("from-tag", tag)) => dialog.from_tag = tag.to_owned(),
+            None if part == "early-only" => dialog.early_only = true,
+            _ => return Err("wanted: CALL-ID;to-tag=TAG;from-tag=TAG[;early-only]"),
+        }
+    }
+    if dialog.call_id.is_empty() || dialog.to_tag.is_empty() || dialog.from_tag.is_empty() {
+        return Err("wanted: CALL-ID;to-tag=TAG;from-tag=TAG[;early-only]");
+    }
+    Ok(dialog)
+}
+
 fn read_variable(text: &str) -> Result<(String, Value), &'static str> {
     let (name, value) = text
         .split_once('=')
@@ -371,6 +433,13 @@ fn read_json(text: &str) -> Result<Value, String> {
 /// JSON, or the word itself.
 fn read_value(text: &str) -> Result<Value, Infallible> {
     Ok(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
+}
+
+/// Whether calls are welcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Presence {
+    Open,
+    Closed,
 }
 
 /// On or off.
@@ -430,11 +499,7 @@ mod tests {
     fn every_request_has_a_command_of_its_name() {
         let program = Arguments::command();
         for method in METHODS {
-            // Following events is what a subscription is for.
-            let name = match method {
-                "subscribe" => "events".to_owned(),
-                method => method.replace('_', "-"),
-            };
+            let name = method.replace('_', "-");
             assert!(
                 program.find_subcommand(&name).is_some(),
                 "no command {name}"

@@ -5,6 +5,8 @@ use offhook_engine::driver::events::{Next, Notice};
 use offhook_engine::event::EventKind;
 use offhook_engine::status::AccountState;
 
+use crate::control::replies::without_query;
+
 /// Logs until the engine ends.
 pub(crate) async fn write(engine: Engine) {
     let Ok(subscription) = engine.subscribe().await else {
@@ -64,6 +66,24 @@ fn log(notice: &Notice) {
             tracing::warn!(account, call, reason, remedy, "a request failed")
         }
         EventKind::ToolFailed { reason, .. } => tracing::warn!(account, call, reason, "a tool"),
+        EventKind::Referred {
+            to,
+            by,
+            followed_by,
+            refused,
+            ..
+        } => {
+            let followed_by = followed_by.as_ref().map(ToString::to_string);
+            tracing::info!(
+                account,
+                call,
+                to,
+                by,
+                followed_by,
+                refused,
+                "sent elsewhere"
+            );
+        }
         EventKind::Recovering { on } => tracing::info!(account, call, waits = on, "recovering"),
         EventKind::Ended(ended) => {
             let (by, cause, reason) = (ended.by, ended.cause.name(), ended.reason.to_string());
@@ -107,6 +127,30 @@ fn log_account(account: &str, kind: &EventKind) {
             tracing::error!(account, reason, remedy, "refused");
         }
         EventKind::Ready => tracing::info!(account, "ready"),
+        EventKind::Flow {
+            server, up: true, ..
+        } => {
+            tracing::info!(
+                account,
+                server = without_query(server),
+                "an edge proxy can carry calls"
+            );
+        }
+        EventKind::Flow {
+            server,
+            reason,
+            retry_in,
+            ..
+        } => {
+            let server = without_query(server);
+            tracing::warn!(
+                account,
+                server,
+                reason,
+                ?retry_in,
+                "an edge proxy cannot carry calls"
+            );
+        }
         EventKind::ToolFailed { reason, .. } => tracing::warn!(account, reason, "a tool"),
         EventKind::TokenRefreshed => tracing::info!(account, "logged in with a new token"),
         EventKind::TokenFailed { reason } => tracing::warn!(account, reason, "no new token"),

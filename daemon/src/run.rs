@@ -27,6 +27,8 @@ const BAD_CONFIG: u8 = 2;
 const FAILED: u8 = 1;
 /// All calls hung up, all sessions closed: a supervisor usually waits 5 s before it kills.
 const END_WITHIN: Duration = Duration::from_millis(4800);
+/// Call reports that nobody takes at once have this much longer, where an account wants some.
+const REPORTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why the daemon ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +106,13 @@ fn serve(config: Config, level: LogLevel) -> Result<(), Failure> {
     };
     // Claimed before the engine lives: a second daemon must not log in with the same accounts first.
     let claimed = claim(&config.socket.clone().unwrap_or_else(default_socket))?;
+    let reports = config.accounts.iter().any(|account| account.call_reports);
+    let end_within = END_WITHIN
+        + if reports {
+            REPORTS_WITHIN
+        } else {
+            Duration::ZERO
+        };
     runtime.block_on(async {
         let engine = Engine::builder()
             .accounts(config.accounts)
@@ -113,7 +122,7 @@ fn serve(config: Config, level: LogLevel) -> Result<(), Failure> {
             Some(path) => engine.state_file(path).build()?,
             None => engine.build()?,
         };
-        live(engine, claimed, level, ends).await
+        live(engine, claimed, level, ends, end_within).await
     })
 }
 
@@ -128,6 +137,7 @@ async fn live(
     claimed: Claimed,
     level: LogLevel,
     mut ends: Ends,
+    end_within: Duration,
 ) -> Result<(), Failure> {
     let path = claimed.path().to_owned();
     let events = tokio::spawn(event_log::write(engine.clone()));
@@ -139,7 +149,7 @@ async fn live(
     let name = ends.next().await;
     tracing::info!(signal = name, "ending: hanging up all calls");
     tokio::select! {
-        _ = timeout(END_WITHIN, engine.shut_down()) => {}
+        _ = timeout(end_within, engine.shut_down()) => {}
         name = ends.next() => tracing::warn!(signal = name, "told again: ending at once"),
     }
     // The engine has told its last event; whoever reads them gets them before the socket goes.

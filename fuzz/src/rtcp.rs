@@ -1,6 +1,7 @@
 //! A compound RTCP packet.
 
-use offhook_media::rtp::rtcp::{Compound, Packet};
+use offhook_media::rtp::extended_report::Block;
+use offhook_media::rtp::rtcp::{Compound, MAX_PACKETS, Packet};
 
 /// The data is one datagram.
 ///
@@ -19,12 +20,22 @@ pub fn run(data: &[u8]) {
             }
             Packet::SourceDescription(chunks) => assert!(chunks.count() * 4 <= data.len()),
             Packet::Goodbye(goodbye) => assert!(goodbye.sources().count() * 4 <= data.len()),
+            Packet::ExtendedReport { blocks, .. } => {
+                let mut count = 0;
+                for block in blocks {
+                    count += 1;
+                    if let Block::DelaySinceLastReceiverReport(delays) = block {
+                        assert!(delays.count() * 12 <= data.len());
+                    }
+                }
+                assert!(count * 4 <= data.len());
+            }
             Packet::Unknown { body, .. } => assert!(body.len() < data.len()),
             _ => {}
         }
     }
     assert!(
-        packets >= 1 && packets * 4 <= data.len(),
+        (1..=MAX_PACKETS).contains(&packets) && packets * 4 <= data.len(),
         "what was checked is there"
     );
 }

@@ -4,11 +4,14 @@ use offhook_media::dtls::fingerprint::{Fingerprint, FingerprintHash};
 use offhook_media::ice::credentials::IceCredentials;
 use offhook_media::sdp::codec;
 use offhook_media::sdp::direction::Direction;
+use offhook_media::sdp::extras::Extras;
 use offhook_media::sdp::face::Face;
 use offhook_media::sdp::negotiation::{accept_answer, answer};
 use offhook_media::sdp::origin::Origin;
 use offhook_media::sdp::parse::Description;
+use offhook_media::sdp::refusal::SdesRefused;
 use offhook_media::sdp::write::{LocalDescription, Msid};
+use offhook_media::srtp::profile::SrtpProfile;
 use std::net::SocketAddr;
 
 /// The data is one description.
@@ -39,6 +42,7 @@ fn local(face: Face) -> LocalDescription {
         face,
         codecs: codec::ALL.to_vec(),
         telephone_event: true,
+        extras: Extras::default(),
         direction: Direction::SendRecv,
         credentials: IceCredentials {
             ufrag: "ours".into(),
@@ -48,6 +52,10 @@ fn local(face: Face) -> LocalDescription {
         default_address: Some(SocketAddr::from(([127, 0, 0, 1], 4000))),
         complete: true,
         fingerprint: Fingerprint::of(b"any", FingerprintHash::Sha256),
+        sha1_fingerprints: false,
+        sdes: Err(SdesRefused::NotAllowed),
+        profiles: SrtpProfile::USUAL.to_vec(),
+        tls_id: "ours-and-ours-alone-1".into(),
         ssrc: 1,
         cname: "c".into(),
         msid: Msid {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::command::Command;
+use offhook_signaling::command::{Command, InfoItem, ReplacesDialog};
 use offhook_signaling::event::Event;
 use offhook_signaling::secret::Secret;
 use offhook_signaling::session::CloseReason;
@@ -26,8 +26,8 @@ const MOST_OUTPUTS: usize = 5000;
 const MOST_LINES: usize = 200;
 const FLOW: FlowId = FlowId(0);
 
-/// The data is a story, one step a line: `>` and a message in which `\n` ends a line, `$TAG` stands for our last tag and
-/// `$CALLID` for the Call-ID of our last request; `<` and the status of an answer to our last request, with header lines and
+/// The data is a story, one step a line: `>` and a message in which `\n` ends a line, `$TAG` stands for our last tag, and
+/// `$CALLID` and `$FROM` for the Call-ID and the From tag of our last request; `<` and the status of an answer to our last request, with header lines and
 /// a body behind it; `!` and a command; `+` and milliseconds; `x` for a lost socket; `o` for an opened one.
 ///
 /// # Panics
@@ -47,6 +47,10 @@ struct Tale {
     last: Option<Request>,
     tag: String,
     call: String,
+    /// The call before that one.
+    other: String,
+    /// What the far side asked for last.
+    refer: String,
     calls: u64,
     ended: BTreeSet<String>,
     stopped: bool,
@@ -60,13 +64,19 @@ impl Tale {
             password: Secret::new("fuzz"),
         };
         let aor = Uri::parse("sip:fuzz@example.com").expect("an address");
-        let config = Config::new("wss://edge.example", aor, login, "urn:uuid:1".into());
+        let config = Config {
+            refer_out_of_dialog: true,
+            info_packages: vec!["lamp".into()],
+            ..Config::new("wss://edge.example", aor, login, "urn:uuid:1".into())
+        };
         let mut tale = Self {
             session: Session::new(config, [5; 32], now),
             now,
             last: None,
             tag: String::new(),
             call: "c-0".into(),
+            other: "c-0".into(),
+            refer: "c-0".into(),
             calls: 0,
             ended: BTreeSet::new(),
             stopped: false,
@@ -85,10 +95,15 @@ impl Tale {
         match kind {
             '>' => {
                 let call_id = self.last.as_ref().map(|last| last.ids.call_id.clone());
+                let from = self
+                    .last
+                    .as_ref()
+                    .map(|last| last.ids.from_tag().to_owned());
                 let text = rest
                     .replace("\\n", "\r\n")
                     .replace("$TAG", &self.tag)
-                    .replace("$CALLID", &call_id.unwrap_or_default());
+                    .replace("$CALLID", &call_id.unwrap_or_default())
+                    .replace("$FROM", &from.unwrap_or_default());
                 let input = Input::Message(FLOW, text.as_bytes());
                 self.session.handle(input, self.now);
             }
@@ -139,21 +154,51 @@ impl Tale {
         let argument = argument.to_owned();
         let call = CallId::from_wire(&self.call).expect("a name");
         let command = match word {
-            "call" => {
-                self.calls += 1;
-                self.call = format!("f-{}", self.calls);
-                Command::Invite {
-                    call: CallId::from_wire(&self.call).expect("a name"),
-                    to: argument,
-                    sdp: "v=0 offer".into(),
-                    caller_name: None,
-                    caller_number: None,
-                    headers: Vec::new(),
-                    client_state: None,
-                    codecs: Vec::new(),
-                    user_variables: Vec::new(),
-                }
+            "call" => self.invite(argument, None, None),
+            "carry" => {
+                let refer = CallId::from_wire(&self.refer).expect("a name");
+                self.invite(argument, Some(refer), None)
             }
+            "pick" => {
+                let names = ReplacesDialog {
+                    call_id: argument,
+                    to_tag: "1".into(),
+                    from_tag: "2".into(),
+                    early_only: true,
+                };
+                self.invite("bob".into(), None, Some(Box::new(names)))
+            }
+            "decline" => Command::RefuseRefer {
+                call: CallId::from_wire(&self.refer).expect("a name"),
+                status: argument.parse().unwrap_or(603),
+            },
+            "join" => Command::Replace {
+                call,
+                with: CallId::from_wire(&self.other).expect("a name"),
+            },
+            "subscribe" => Command::Subscribe {
+                channels: argument.split(' ').map(str::to_owned).collect(),
+            },
+            "unsubscribe" => Command::Unsubscribe {
+                channels: argument.split(' ').map(str::to_owned).collect(),
+            },
+            "publish" => Command::Publish {
+                open: argument.is_empty(),
+                note: Some(argument).filter(|note| !note.is_empty()),
+            },
+            "say" => Command::Message {
+                call: None,
+                to: "bob".into(),
+                body: argument,
+            },
+            "info" => Command::Info {
+                call,
+                item: InfoItem::Package {
+                    package: "lamp".into(),
+                    content_type: argument,
+                    body: "1".into(),
+                },
+            },
             "answer" => Command::Answer {
                 call,
                 sdp: "v=0 answer".into(),
@@ -191,6 +236,33 @@ impl Tale {
             _ => return,
         };
         self.session.handle(Input::Command(command), self.now);
+    }
+
+    fn invite(
+        &mut self,
+        to: String,
+        refer: Option<CallId>,
+        replaces: Option<Box<ReplacesDialog>>,
+    ) -> Command {
+        self.calls += 1;
+        self.name_call(&format!("f-{}", self.calls));
+        Command::Invite {
+            call: CallId::from_wire(&self.call).expect("a name"),
+            to,
+            sdp: "v=0 offer".into(),
+            caller_name: None,
+            caller_number: None,
+            headers: Vec::new(),
+            client_state: None,
+            codecs: Vec::new(),
+            user_variables: Vec::new(),
+            refer,
+            replaces,
+        }
+    }
+
+    fn name_call(&mut self, name: &str) {
+        self.other = std::mem::replace(&mut self.call, name.to_owned());
     }
 
     fn pass(&mut self, span: Duration) {
@@ -235,7 +307,10 @@ impl Tale {
     fn told(&mut self, event: &Event) {
         assert!(!self.stopped, "{event:?} after the end");
         if let Event::Incoming { call, .. } = event {
-            self.call = call.to_string();
+            self.name_call(call.as_str());
+        }
+        if let Event::Referred { call, .. } = event {
+            self.refer = call.to_string();
         }
         if let Event::Ended { call, .. } = event {
             let new = self.ended.insert(call.to_string());

@@ -37,6 +37,7 @@ pub fn run(mut data: &[u8]) {
             controlling: data.len().is_multiple_of(2),
             certificate,
             profiles: SrtpProfile::ALL.to_vec(),
+            minimum_rsa_bits: 1024,
             limits: TransportLimits::default(),
         },
         now,
@@ -52,12 +53,14 @@ pub fn run(mut data: &[u8]) {
                 .parse()
                 .into_iter()
                 .collect(),
+            keys: None,
             fingerprints: vec![Fingerprint::of(b"somebody", FingerprintHash::Sha256)],
             setup: if data.len().is_multiple_of(3) {
                 Setup::Active
             } else {
                 Setup::Passive
             },
+            tls_id: None,
             ice_lite: false,
         },
         now,

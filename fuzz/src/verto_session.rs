@@ -154,6 +154,8 @@ impl Tale {
                 client_state,
                 codecs: Vec::new(),
                 user_variables: Vec::new(),
+                refer: None,
+                replaces: None,
             },
             "answer" => Command::Answer {
                 call,
@@ -220,7 +222,10 @@ impl Tale {
             "token" => Command::Login(Login::Token {
                 token: Secret::new(rest),
             }),
-            "no-token" => Command::TokenFailed { reason: rest },
+            "no-token" => Command::TokenFailed {
+                reason: rest,
+                retry_after: None,
+            },
             "retry" => Command::Retry,
             "reconnect" => Command::Reconnect,
             "shutdown" => Command::Shutdown,

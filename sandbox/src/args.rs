@@ -13,6 +13,7 @@ use crate::fault::gateway::Wishes;
 use crate::fault::plan::{Fault, FaultPlan};
 use crate::limits::Limits;
 use crate::rest::settings::{Choice, Choices, Rate, RestSettings};
+use crate::sip::settings::{SipOptions, SipSettings};
 use crate::users::PASSWORD;
 use crate::verto::second_login::SecondLogin;
 
@@ -33,22 +34,39 @@ login of a socket and count from there.
   attach-silent=update|socket
                            send nothing to a client that came back until it offers new media, or comes back again
   update-media=refuse|bare refuse new media of a client, or answer it without SDP
-  list-calls=none          name no calls when their client comes back, though they are offered
+  list-calls=none          name no calls when their client comes back, though they are offered, or logs in again
+  unanswered=keep          keep calls that nobody has answered when their client loses its socket
+  trickle=own|await        tell the gateway's candidates one by one, and go by these alone; or take up a call that
+                           trickles when its client has told the last of them (Telnyx)
   report-500=N             answer so many call reports with an error
   gateway-state=STATE      answer questions for the gateway's state (Telnyx)
+Of these, drop-after, drop-after-messages, cut-frame, silent-after, deaf-after, punt-after, stall, refuse-login (with a SIP
+status) and forget-calls are SIP's too. For SIP alone:
+  forget-flow-after=SECONDS
+                           forget the registrations over a connection
+  unavailable=SECONDS      answer 503 to requests outside calls, with Retry-After unless it is 0
+  short-registrations=SECONDS
+                           grant registrations for no longer
+  min-expires=SECONDS      refuse shorter registrations with 423
+  one-time-nonces=on|next  each nonce of a digest challenge is good for one request; next: answers tell the one after it
+  challenge=md5|sha-256|bearer
+                           ask for this alone
+  end-subscriptions=REASON end subscriptions right after their beginning
 Faults of the REST API:
   rest-slow=MS             each answer comes so much later
   rest-429=N, rest-500=N   every N-th request fails
   rest-422=N               every N-th POST is refused
   rest-lost=N              every N-th POST is carried out and not answered
 While it runs, a line on standard input makes something go wrong:
-  {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt, cut-frame or lose-row; without user for all
+  {\"fault\":\"drop\",\"user\":\"demo-1\"}             at once: drop, silent, deaf, punt, cut-frame, attach (new media for the
+                                            calls), lose-row or forget-flow; without user for all
   {\"fault\":\"refuse-login=-32001:2\"}           one more fault; {\"fault\":\"none\"} ends all of them, or a user's
-  {\"state\":\"UNREGED\",\"user\":\"demo-1\"}         the gateway tells this state unasked";
+  {\"state\":\"UNREGED\",\"user\":\"demo-1\"}         the gateway tells this state unasked
+  {\"announce\":\"words\",\"user\":\"demo-1\"}        the server announces this (FreeSWITCH); without user to all";
 
-/// A Verto gateway for people without an account, and for tests.
+/// A gateway for Verto and SIP over WebSocket, for people without an account, and for tests.
 ///
-/// Prints one JSON line on standard output when ready. Users demo-1 to demo-9, password "sandbox". A line
+/// Prints one JSON line on standard output when ready. Users demo-1 to demo-9, password "sandbox", for Verto and for SIP. A line
 /// {"call":"demo-1"} on standard input makes the sandbox call that user.
 ///
 /// An anonymous login reaches a stand-in for an AI assistant, whatever it dials. It speaks, and says each text back; the
@@ -102,6 +120,14 @@ pub(crate) struct Args {
     /// UDP ports for media, as FIRST-LAST; without it the system chooses.
     #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
     media_ports: Option<RangeInclusive<u16>>,
+    /// Port of the SIP listener (RFC 7118, sub-protocol `sip`); 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    sip_port: u16,
+    /// Port of the SIP listener with TLS; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0, requires = "tls")]
+    sip_tls_port: u16,
+    #[command(flatten)]
+    sip: SipOptions,
     /// Port of the REST API; 0 takes a free one. It listens on loopback, with `--tls` also where the gateway does.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     rest_port: u16,
@@ -190,6 +216,12 @@ pub(crate) struct Settings {
     pub(crate) log: LogLevel,
     /// What peers may take.
     pub(crate) limits: Limits,
+    /// Port of the SIP listener.
+    pub(crate) sip_port: u16,
+    /// Port of the SIP listener with TLS.
+    pub(crate) sip_tls_port: u16,
+    /// How the SIP side behaves.
+    pub(crate) sip: SipSettings,
     /// Port of the REST API.
     pub(crate) rest_port: u16,
     /// How the REST API behaves.
@@ -241,6 +273,9 @@ impl Args {
                 detached_for: self.detach_timeout,
                 media_ports: self.media_ports,
             },
+            sip_port: self.sip_port,
+            sip_tls_port: self.sip_tls_port,
+            sip: self.sip.into(),
             rest_port: self.rest_port,
             rest: RestSettings {
                 key: self.rest_key_file.unwrap_or(self.rest_key),

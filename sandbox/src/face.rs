@@ -39,6 +39,8 @@ pub(crate) struct Face {
     pub(crate) has_features: bool,
     /// Code of the cause that an unknown number ends with.
     pub(crate) unknown_number: u16,
+    /// Its clients can be called without an offer, and make one themselves.
+    pub(crate) may_offer: bool,
     /// DTLS certificate, SRTP profile and form of the SDP.
     pub(crate) media: MediaFace,
 }
@@ -50,6 +52,8 @@ pub(crate) enum MediaFace {
     Telnyx,
     /// RSA-4096 certificate with serial 0, SHA1_80 only, `RTP/SAVPF`, no `mid`, no group, component 2 listed.
     FreeSwitch,
+    /// ECDSA certificate, all SRTP profiles, as a browser writes SDP, one codec in answers.
+    Sip,
 }
 
 /// The Telnyx gateway, as far as its clients show it.
@@ -70,7 +74,30 @@ pub(crate) static TELNYX: Face = Face {
     answered_means_connected: false,
     has_features: false,
     unknown_number: UNALLOCATED_NUMBER,
+    may_offer: false,
     media: MediaFace::Telnyx,
+};
+
+/// The SIP side. What stands here for Verto alone is not asked.
+pub(crate) static SIP: Face = Face {
+    name: "sip",
+    prefix: "",
+    telnyx_ids: false,
+    tells_ringing: true,
+    client_chooses_sessid: false,
+    last_login_wins: false,
+    attach_before_ready: false,
+    queue_poll: None,
+    answers_ping_frames: true,
+    ping_after: Duration::from_secs(30),
+    ping_only_in_silence: false,
+    silence_limit: None,
+    detached_for: Duration::from_secs(90),
+    answered_means_connected: false,
+    has_features: true,
+    unknown_number: UNALLOCATED_NUMBER,
+    may_offer: true,
+    media: MediaFace::Sip,
 };
 
 /// A stock FreeSWITCH with mod_verto.
@@ -91,5 +118,6 @@ pub(crate) static FREESWITCH: Face = Face {
     answered_means_connected: true,
     has_features: true,
     unknown_number: NO_ROUTE_DESTINATION,
+    may_offer: false,
     media: MediaFace::FreeSwitch,
 };

@@ -13,6 +13,7 @@ mod numbers;
 mod program;
 mod ready;
 mod rest;
+mod sip;
 mod switch;
 mod tls;
 mod users;

@@ -2,12 +2,15 @@
 
 import { TelnyxRTC } from "/node_modules/@telnyx/webrtc/lib/bundle.mjs";
 import { connections, watch } from "/levels.js";
+import { jssip, sipjs } from "/sip.js";
 
 const failed = (error) => say({ event: "failed", reason: error instanceof Error ? error.message : JSON.stringify(error) });
 
 /// The call that commands are about.
 let call;
 let dial;
+/// What a SIP client can do, in place of the commands below.
+let face;
 
 /// A token as a page of an application gets it: from the application's own server.
 async function fetchToken(source) {
@@ -20,6 +23,14 @@ async function fetchToken(source) {
 const states = { early: "early", active: "active", held: "held", recovering: "recovering", hangup: "ended", destroy: "ended", purge: "ended" };
 
 const clients = {
+  async jssip(plan) {
+    face = await jssip(plan, failed);
+  },
+
+  async sipjs(plan) {
+    face = await sipjs(plan, failed);
+  },
+
   async telnyx(plan) {
     const login = plan.anonymous
       ? { anonymous_login: plan.anonymous }
@@ -106,7 +117,7 @@ const commands = {
 };
 
 window.start = async (plan) => {
-  watch(() => call?.state);
+  watch(() => face?.state() ?? call?.state);
   try {
     await clients[plan.client](plan);
   } catch (error) {
@@ -116,5 +127,10 @@ window.start = async (plan) => {
 
 window.command = (command) => {
   // What comes of it is told by events.
-  Promise.resolve(commands[command.do](command)).catch(failed);
+  const act = face?.[command.do] ?? commands[command.do];
+  try {
+    Promise.resolve(act(command)).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
 };

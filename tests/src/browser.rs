@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::authority::Issued;
 use crate::program::Program;
 
 /// Less than this is silence.
@@ -26,6 +27,10 @@ pub enum Client {
     Telnyx,
     /// npm `vertojs`, for FreeSWITCH.
     Vertojs,
+    /// npm `jssip`.
+    Jssip,
+    /// npm `sip.js`.
+    Sipjs,
 }
 
 /// What the browser and its page tell.
@@ -108,8 +113,23 @@ pub struct Browser {
 impl Browser {
     /// Starts Chromium.
     pub fn start() -> Self {
+        Self::spawn(Self::script())
+    }
+
+    /// Starts Chromium with pages that are served with this certificate, which is the only one that it trusts beside the usual.
+    pub fn start_secure(issued: &Issued) -> Self {
+        let mut command = Self::script();
+        command.arg(&issued.certificate_file).arg(&issued.key_file);
+        Self::spawn(command)
+    }
+
+    fn script() -> Command {
         let mut command = Command::new("node");
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/run.mjs"));
+        command
+    }
+
+    fn spawn(command: Command) -> Self {
         let mut browser = Self {
             program: Program::spawn("the browser", command),
             origin: String::new(),
@@ -127,6 +147,8 @@ impl Browser {
         let client = match client {
             Client::Telnyx => "telnyx",
             Client::Vertojs => "vertojs",
+            Client::Jssip => "jssip",
+            Client::Sipjs => "sipjs",
         };
         self.open(&json!({
             "client": client, "server": server, "login": login, "password": "sandbox",
@@ -137,6 +159,16 @@ impl Browser {
     pub fn open(&mut self, plan: &Value) {
         self.command(&json!({ "do": "open", "plan": plan }));
         self.told("login", &BrowserEvent::Ready);
+    }
+
+    /// Opens a fresh page whose client cannot log in; returns its words.
+    pub fn fails_to_open(&mut self, plan: &Value) -> String {
+        self.command(&json!({ "do": "open", "plan": plan }));
+        self.wait("failure", PATIENCE, |event| match event {
+            BrowserEvent::Failed { reason } => Some(reason.clone()),
+            BrowserEvent::Ready => panic!("the client has logged in"),
+            _ => None,
+        })
     }
 
     /// Waits for the first event that the test wants.

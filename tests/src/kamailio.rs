@@ -1,14 +1,38 @@
 //! Real SIP servers: Kamailio with rtpengine and scripted peers, on free ports of loopback.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, UdpSocket};
+use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Ports below this one are the servers', counted from their base; this one says that the base is taken.
 const CLAIM: u16 = 40;
+
+/// One of the two edge proxies in front of the registrar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+impl Edge {
+    const fn part(self) -> &'static str {
+        match self {
+            Self::A => "edge-a",
+            Self::B => "edge-b",
+        }
+    }
+}
 
 /// A running set of servers. Dropped: stopped.
 #[derive(Debug)]
@@ -25,6 +49,26 @@ impl Kamailio {
     /// # Panics
     /// When a program is missing or does not come up; the words of the script say which.
     pub fn start() -> Self {
+        Self::begin(&[])
+    }
+
+    /// Starts them with a `wss` edge that takes only clients with a certificate of this CA.
+    ///
+    /// # Panics
+    /// As [`Kamailio::start`] does.
+    pub fn start_for_clients_of(ca: &Path) -> Self {
+        Self::begin(&[("CLIENT_CA", ca.as_os_str())])
+    }
+
+    /// Starts them with two edge proxies (RFC 5626), which have nothing but their WebSockets and the way to the registrar.
+    ///
+    /// # Panics
+    /// As [`Kamailio::start`] does.
+    pub fn start_with_edges() -> Self {
+        Self::begin(&[("EDGES", OsStr::new("1"))])
+    }
+
+    fn begin(options: &[(&str, &OsStr)]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("offhook-sip")
             .tempdir()
@@ -33,6 +77,7 @@ impl Kamailio {
         let output = Command::new(script("start.sh"))
             .arg(folder.path())
             .env("PORT_BASE", base.to_string())
+            .envs(options.iter().copied())
             .stdin(Stdio::null())
             .output()
             .expect("a shell for the script");
@@ -69,6 +114,30 @@ impl Kamailio {
         self.fact("WSS_URL")
     }
 
+    /// `ws://` URL of an edge proxy.
+    ///
+    /// # Panics
+    /// When the servers were started without.
+    pub fn edge_url(&self, edge: Edge) -> &str {
+        match edge {
+            Edge::A => self.fact("EDGE_A_URL"),
+            Edge::B => self.fact("EDGE_B_URL"),
+        }
+    }
+
+    /// `:` and the port by which the registrar reaches an edge proxy, as its Path has it.
+    ///
+    /// # Panics
+    /// When the servers were started without.
+    pub fn edge_port(&self, edge: Edge) -> String {
+        let name = match edge {
+            Edge::A => "EDGE_A_SIP",
+            Edge::B => "EDGE_B_SIP",
+        };
+        let (_, port) = self.fact(name).rsplit_once(':').expect("its port");
+        format!(":{port}")
+    }
+
     /// Its certificate, which is its own authority.
     pub fn certificate(&self) -> PathBuf {
         PathBuf::from(self.fact("CA_CERT"))
@@ -100,6 +169,138 @@ impl Kamailio {
     pub fn peer_log(&self) -> String {
         std::fs::read_to_string(self.fact("UAS_LOG")).unwrap_or_default()
     }
+
+    /// The instance ids and `reg-id`s that the registrar has for a user, sorted.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn contacts(&self, user: u16) -> Vec<String> {
+        let answer = self.location(user);
+        let mut found = Vec::new();
+        collect(&answer, &mut found);
+        found.sort();
+        found
+    }
+
+    /// The Paths that the registrar has for a user, sorted: the edge proxies that requests for the user take.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn paths(&self, user: u16) -> Vec<String> {
+        let mut found = Vec::new();
+        members(&self.location(user), "Path", &mut found);
+        found.sort();
+        found
+    }
+
+    fn location(&self, user: u16) -> Value {
+        let user = format!("{user}@{}", self.realm());
+        self.rpc(&json!({"jsonrpc": "2.0", "id": 1, "method": "ul.lookup", "params": ["location", user]}))
+    }
+
+    /// Asks Kamailio by JSON-RPC.
+    fn rpc(&self, body: &Value) -> Value {
+        let url = self.fact("RPC_URL");
+        let rest = url.strip_prefix("http://").expect("its URL");
+        let (host, path) = rest.split_once('/').expect("its path");
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(host).expect("Kamailio listens");
+        write!(
+            stream,
+            "POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("it reads");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a time limit");
+        let mut answer = String::new();
+        let mut bytes = [0; 65536];
+        // It keeps the connection open in spite of what it was asked: whole JSON is the end.
+        loop {
+            let length = stream.read(&mut bytes).expect("an answer");
+            answer.push_str(&String::from_utf8_lossy(&bytes[..length]));
+            let json = answer.split_once("\r\n\r\n").map(|(_, json)| json);
+            if let Some(value) = json.and_then(|json| serde_json::from_str(json).ok()) {
+                return value;
+            }
+            assert!(length > 0, "no JSON: {answer}");
+        }
+    }
+
+    /// Kills Kamailio with all its processes, as a crash does.
+    ///
+    /// # Panics
+    /// When its process is not known.
+    pub fn kill_proxy(&mut self) {
+        self.kill("kamailio");
+    }
+
+    /// Starts Kamailio again, with nothing remembered.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn restart_proxy(&mut self) {
+        self.run_part("kamailio");
+    }
+
+    /// Kills rtpengine and starts it again: every media relay is forgotten.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn restart_relay(&mut self) {
+        self.kill("rtpengine");
+        self.run_part("rtpengine");
+    }
+
+    /// Kills an edge proxy with all its processes: its connections go with it.
+    ///
+    /// # Panics
+    /// When its process is not known.
+    pub fn kill_edge(&mut self, edge: Edge) {
+        self.kill(edge.part());
+    }
+
+    /// Starts an edge proxy again.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn restart_edge(&mut self, edge: Edge) {
+        self.run_part(edge.part());
+    }
+
+    fn kill(&self, part: &str) {
+        let file = self.folder.path().join(format!("{part}.pid"));
+        let pid = std::fs::read_to_string(&file).expect("its process");
+        let pid: i32 = pid.trim().parse().expect("a process id");
+        // Its own children first, or they would answer on.
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        let all = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok());
+        for process in std::iter::once(pid).chain(all) {
+            let _ = signal::kill(Pid::from_raw(process), Signal::SIGKILL);
+        }
+        let gone = || !Path::new(&format!("/proc/{pid}/exe")).exists();
+        while !gone() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn run_part(&self, part: &str) {
+        let output = Command::new(script("restart.sh"))
+            .arg(self.folder.path())
+            .arg(part)
+            .stdin(Stdio::null())
+            .output()
+            .expect("a shell for the script");
+        assert!(
+            output.status.success(),
+            "{part} does not start again: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }
 
 impl Drop for Kamailio {
@@ -112,6 +313,33 @@ impl Drop for Kamailio {
             .status();
         // A test that fails already says more than this could.
         drop(stopped);
+    }
+}
+
+/// Instance ids with `reg-id`, wherever they stand in what the registrar says.
+fn collect(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(instance) = map.get("Instance").and_then(Value::as_str) {
+                let reg = map.get("Reg-Id").map(ToString::to_string);
+                found.push(format!("{instance} {}", reg.unwrap_or_default()));
+            }
+            map.values().for_each(|value| collect(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Texts of that name, wherever they stand in what the registrar says.
+fn members(value: &Value, name: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get(name).and_then(Value::as_str).map(str::to_owned));
+            map.values().for_each(|value| members(value, name, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| members(value, name, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -5,9 +5,11 @@
 pub mod audio_server;
 pub mod authority;
 pub mod browser;
+pub mod cable;
 pub mod control;
 pub mod daemon;
 pub mod kamailio;
+pub mod names;
 pub mod own_certificate;
 pub mod program;
 pub mod rest;

@@ -19,6 +19,12 @@ pub struct Ready {
     /// `wss://` URL, with `--tls`.
     #[serde(default)]
     pub verto_tls: Option<String>,
+    /// `ws://` URL for SIP.
+    #[serde(default)]
+    pub sip: String,
+    /// `wss://` URL for SIP, with `--tls`.
+    #[serde(default)]
+    pub sip_tls: Option<String>,
     /// Base URL of the REST API.
     #[serde(default)]
     pub api: String,
@@ -95,6 +101,14 @@ impl Sandbox {
         self.order(&json!({ "call": user, "codecs": codecs, "sound": "tone" }));
     }
 
+    /// The same without an offer, for SIP clients.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn call_late(&mut self, user: &str) {
+        self.order(&json!({ "call": user, "late": true }));
+    }
+
     /// Makes something go wrong: at once, or from now on as a fault plan has it.
     ///
     /// # Panics
@@ -117,6 +131,14 @@ impl Sandbox {
     /// When it has ended.
     pub fn tell_state(&mut self, user: &str, state: &str) {
         self.order(&json!({ "state": state, "user": user }));
+    }
+
+    /// Makes a FreeSWITCH announce something to a user.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn announce(&mut self, user: &str, words: &str) {
+        self.order(&json!({ "announce": words, "user": user }));
     }
 
     fn order(&mut self, line: &serde_json::Value) {

@@ -153,6 +153,10 @@ async fn run(
                 Some(Incoming::Text(text)) => {
                     session.handle(Input::Message(flow, text.as_bytes()), Instant::now());
                 }
+                Some(Incoming::Bytes(bytes)) => {
+                    session.handle(Input::Message(flow, &bytes), Instant::now());
+                }
+                Some(Incoming::Pong) => session.handle(Input::Pong(flow), Instant::now()),
                 Some(Incoming::Closed(closed)) => {
                     connection = None;
                     let reason = CloseReason { code: None, text: closed.to_string() };

@@ -1,9 +1,15 @@
 //! What a test asks of a recording.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use offhook_media::device::wav::reader::WavReader;
 use offhook_media::quality::tone;
+
+/// Bytes of a recording's header; samples of 16 bit follow.
+const WAV_HEADER: usize = 44;
+/// Loudest sample of the beeps that Chromium has for a microphone, out of 32768, at least.
+const BEEP: u16 = 1000;
 
 /// Samples per second of what [`read`] returns.
 pub const RATE: u32 = 48_000;
@@ -45,4 +51,35 @@ pub fn has_tone(samples: &[f32], hertz: f64) -> bool {
         tone::measure(part, RATE, hertz)
             .is_some_and(|tone| (tone.frequency - hertz).abs() < 2.0 && tone.snr_db > 20.0)
     })
+}
+
+/// Waits until a browser, whose microphone beeps once a second, is heard from now on. `recording` names the file that is being
+/// written.
+///
+/// # Panics
+/// When it is not heard in time.
+pub fn wait_for_beeps(recording: impl Fn() -> Option<PathBuf>, limit: Duration) {
+    let asked = Instant::now();
+    let begun = recording();
+    let length = |file: &PathBuf| std::fs::metadata(file).map_or(0, |about| about.len());
+    let written = usize::try_from(begun.as_ref().map_or(0, length)).unwrap_or(usize::MAX);
+    let mut loudest = 0;
+    while asked.elapsed() < limit {
+        let recording = recording();
+        let from = if recording == begun { written } else { 0 };
+        let all = recording
+            .and_then(|file| std::fs::read(file).ok())
+            .unwrap_or_default();
+        let from = from.max(WAV_HEADER) & !1;
+        let (samples, _) = all.get(from..).unwrap_or_default().as_chunks::<2>();
+        let levels = samples
+            .iter()
+            .map(|sample| i16::from_le_bytes(*sample).unsigned_abs());
+        loudest = levels.max().unwrap_or(0);
+        if loudest > BEEP {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    panic!("nothing of the browser was heard: at most {loudest}");
 }

@@ -29,6 +29,8 @@ pub(crate) fn run(
         user_variables: wish.user_variables.iter().cloned().collect(),
         codecs: wish.codecs.clone(),
         muted: wish.muted,
+        late_offer: wish.late_offer,
+        pick_up: wish.pick_up.clone(),
         relay_only: wish.relay_only,
     }))?;
     let placed: CallPlaced =

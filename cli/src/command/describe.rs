@@ -96,6 +96,42 @@ fn words(event: &Event) -> String {
             let problem = problem.replace('_', " ");
             format!("quality is {state}: {problem} ({value}, limit {threshold})")
         }
+        Event::Progress { status, reason } => format!("{status} {reason}"),
+        Event::Referred {
+            to,
+            by,
+            followed_by,
+            refused,
+            ..
+        } => {
+            let who = by.as_deref().unwrap_or("the far end");
+            match (followed_by, refused) {
+                (Some(call), _) => format!("{who} sends us to {to}: calling as call {call}"),
+                (None, true) => format!("{who} wanted to send us to {to}: refused"),
+                (None, false) => format!("{who} wants to send us to {to}"),
+            }
+        }
+        Event::ReferralLapsed => "nobody waits any more for us to call somebody else".to_owned(),
+        Event::Published { open, note } => {
+            let state = if *open { "open" } else { "closed" };
+            match note {
+                Some(note) => format!("shown to others as {state}: {note}"),
+                None => format!("shown to others as {state}"),
+            }
+        }
+        Event::HeldByPeer { on } => if *on {
+            "put on hold by the far end"
+        } else {
+            "the far end listens again"
+        }
+        .to_owned(),
+        Event::Flow {
+            server, up, reason, ..
+        } => match (up, reason) {
+            (true, _) => format!("{server} can carry calls"),
+            (false, Some(reason)) => format!("{server} cannot carry calls: {reason}"),
+            (false, None) => format!("{server} cannot carry calls"),
+        },
         Event::Held { on } => if *on { "on hold" } else { "no longer on hold" }.to_owned(),
         Event::Display { number, name } => match name {
             Some(name) => format!("the far end is {name} ({number}) now"),

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use crate::{
-    arguments::{self, Order, Switch},
+    arguments::{self, Order, Presence, Switch},
     client::Client,
     error::Error,
     output::Output,
@@ -12,8 +12,9 @@ use crate::{
 use offhook_control::{
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Info, Jsapi, LogLevel,
-        Message, Moderate, Mute, OfAccount, OfCall, Reject, Request, Token, ToolAnswer, Transfer,
+        Answer, Broadcast, Channels, ConferenceChat, Dtmf, Follow, Fsapi, Hangup, Info, Jsapi,
+        LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish, RefuseTransfer, Reject,
+        Request, Token, ToolAnswer, Transfer,
     },
     rpc::read_result,
 };
@@ -77,6 +78,29 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
                 with: with.clone(),
             }),
             format!("transferring {}", whose(call)),
+        ),
+        Order::Follow { call } => (
+            Request::Follow(Follow { call: call.clone() }),
+            "calling whom the far end named".to_owned(),
+        ),
+        Order::RefuseTransfer { call, sip_code } => (
+            Request::RefuseTransfer(RefuseTransfer {
+                call: call.clone(),
+                sip_code: *sip_code,
+            }),
+            "refusing".to_owned(),
+        ),
+        Order::Publish {
+            state,
+            note,
+            account,
+        } => (
+            Request::Publish(Publish {
+                account: account.clone(),
+                open: *state == Presence::Open,
+                note: note.clone(),
+            }),
+            "telling others".to_owned(),
         ),
         Order::Message(message) => (
             Request::Message(Message {
@@ -168,11 +192,21 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
             }),
             "writing to the conference".to_owned(),
         ),
-        Order::Info { text, data, call } => (
+        Order::Info {
+            text,
+            data,
+            package,
+            content_type,
+            body,
+            call,
+        } => (
             Request::Info(Info {
                 call: call.clone(),
                 text: text.clone(),
                 data: data.clone(),
+                package: package.clone(),
+                content_type: content_type.clone(),
+                body: body.clone(),
             }),
             "telling the server".to_owned(),
         ),

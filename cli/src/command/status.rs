@@ -42,11 +42,30 @@ fn text(status: &Status) -> String {
             ]);
         }
         text.push_str(&table.render());
+        text.extend(status.accounts.iter().flat_map(lost_flows));
         text.extend(status.accounts.iter().filter_map(why_not_ready));
     }
     text.push('\n');
     text.push_str(&table_of_calls(&status.calls));
     text
+}
+
+/// A sentence for each connection of an account that is lost while others carry its calls.
+fn lost_flows(account: &AccountStatus) -> impl Iterator<Item = String> {
+    account.flows.iter().filter(|flow| !flow.up).map(|flow| {
+        let next = flow.retry_in_ms.map(|left| {
+            let left = span(Duration::from_millis(left));
+            format!("; next attempt in {left}")
+        });
+        let reason = flow.reason.as_deref().unwrap_or("not registered there");
+        format!(
+            "\n{}: no calls by {}: {}{}\n",
+            plain(&account.name),
+            plain(&flow.server),
+            plain(reason),
+            next.unwrap_or_default()
+        )
+    })
 }
 
 /// The sentence under the table for an account that has one.

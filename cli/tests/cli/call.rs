@@ -5,7 +5,7 @@ use offhook_control::{
     error::{Code, RpcError},
     notice::{Ended, EndedBy, Event, Said},
     reply::{CallPlaced, CallState, CallStatus, Calls},
-    request::{Call, Header, Request},
+    request::{Call, Header, PickUp, Request},
     rpc::write_result,
 };
 use serde_json::json;
@@ -104,6 +104,13 @@ fn account_and_caller_are_passed_on() {
         .into(),
         codecs: vec!["pcma".to_owned(), "opus".to_owned()],
         muted: Some(true),
+        late_offer: true,
+        pick_up: Some(PickUp {
+            call_id: "a84b4c76e66710".to_owned(),
+            to_tag: "314159".to_owned(),
+            from_tag: "1928301774".to_owned(),
+            early_only: true,
+        }),
         relay_only: true,
     });
     let arguments = [
@@ -119,6 +126,9 @@ fn account_and_caller_are_passed_on() {
         "X-Site: north:1",
         "--client-state",
         "ticket 7",
+        "--late-offer",
+        "--pick-up",
+        "a84b4c76e66710;to-tag=314159;from-tag=1928301774;early-only",
         "--id",
         "0b5d7a1e-3f7c-4a58-9d59-6f2f7f2f3c11",
         "--user-variable",

@@ -27,6 +27,7 @@ fn a_person_reads_a_line_an_event() {
                     name,
                     headers: Vec::new(),
                     client_state: None,
+                    replaces: None,
                 },
             );
             let quality = Quality {

@@ -1,16 +1,26 @@
 //! `answer`, `hangup`, `dtmf`, `mute`, `log-level`: what is asked, and what is printed.
 
-use crate::scripted::{against, run};
+use crate::scripted::{against, program, run};
 use offhook_control::{
     error::{Code, RpcError},
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Dtmf, Fsapi, Hangup, Header, Level, LogLevel, Message, Moderate, Mute,
-        OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
+        Answer, Broadcast, Dtmf, Fsapi, Hangup, Header, Level, LogLevel, METHODS, Message,
+        Moderate, Mute, OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
     },
 };
 use serde_json::json;
 use std::path::Path;
+
+#[test]
+fn each_request_is_a_command_of_the_same_name() {
+    for method in METHODS {
+        let command = method.replace('_', "-");
+        let help = program().args([&command, "--help"]).output();
+        let help = help.expect("it runs");
+        assert!(help.status.success(), "no `offhook {command}`");
+    }
+}
 
 fn check(arguments: &[&str], request: Request, text: &str) {
     let done = || Done {
@@ -79,18 +89,19 @@ fn the_orders_of_calls_texts_and_conferences_are_asked_as_they_were_typed() {
         "transferring call c-1\n",
     );
     check(
-        &[
-            "message",
-            "hello",
-            "--to",
-            "1002",
-            "--image",
-            "https://x.example/a.png",
-        ],
+        &["message", "hello", "--image", "https://x.example/a.png"],
+        Request::Message(Message {
+            text: "hello".to_owned(),
+            images: vec!["https://x.example/a.png".to_owned()],
+            ..Message::default()
+        }),
+        "sending the text\n",
+    );
+    check(
+        &["message", "hello", "--to", "1002"],
         Request::Message(Message {
             to: Some("1002".to_owned()),
             text: "hello".to_owned(),
-            images: vec!["https://x.example/a.png".to_owned()],
             ..Message::default()
         }),
         "sending the text\n",

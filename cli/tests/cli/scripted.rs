@@ -175,6 +175,7 @@ pub(crate) fn status() -> Status {
         remedy: None,
         retry_in_ms: None,
         steps: None,
+        flows: Vec::new(),
     };
     let lost = AccountStatus {
         name: "shop".to_owned(),

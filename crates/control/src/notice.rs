@@ -78,6 +78,9 @@ pub enum Event {
         /// `client_state` of whoever made the server call us.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_state: Option<String>,
+        /// The call whose place it takes; it is answered by itself (SIP).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<String>,
     },
     /// The invitation is on its way.
     Invite {
@@ -93,6 +96,38 @@ pub enum Event {
     },
     /// The far end rings.
     Ringing(Said),
+    /// A word of the server on the way to the answer that is neither ringing nor sound (SIP).
+    Progress {
+        /// SIP status, 181 to 199.
+        status: u16,
+        /// The server's words.
+        reason: String,
+    },
+    /// The far end wants us to call somebody else (SIP); the notice's call names the wish.
+    Referred {
+        /// Whom to call.
+        to: String,
+        /// Who wants it, by its own word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The new call takes the place of one that is there already.
+        replaces: bool,
+        /// The call that carries it out; absent while it waits for `follow` or `refuse_transfer`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        followed_by: Option<String>,
+        /// It was refused, as the account has it.
+        refused: bool,
+    },
+    /// What the far end wanted with `referred` is no longer waited for.
+    ReferralLapsed,
+    /// Others see what was asked for with `publish` (SIP).
+    Published {
+        /// Whether calls are welcome.
+        open: bool,
+        /// The words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// Media flows before the answer.
     Early(Said),
     /// The call was answered, by whichever side was called; with what the far end's answer brought.
@@ -187,6 +222,24 @@ pub enum Event {
     Held {
         /// Whether it is.
         on: bool,
+    },
+    /// The far end has put us on hold, by its own description of the media, or listens again (SIP).
+    HeldByPeer {
+        /// Whether it is.
+        on: bool,
+    },
+    /// The connection to one of several edge proxies came or went (SIP).
+    Flow {
+        /// URL of the edge proxy.
+        server: String,
+        /// Whether it can carry calls.
+        up: bool,
+        /// Why not, one sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Milliseconds until the next attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_in_ms: Option<u64>,
     },
     /// Who is at the far end now, as the server says.
     Display {

@@ -61,7 +61,7 @@ pub struct Status {
 pub struct AccountStatus {
     /// Name in the configuration.
     pub name: String,
-    /// `telnyx` or `freeswitch`.
+    /// `telnyx`, `freeswitch` or `sip`.
     pub dialect: String,
     /// WebSocket URL, without query and user info.
     pub server: String,
@@ -79,6 +79,24 @@ pub struct AccountStatus {
     /// When the newest connection reached each step, for a client that came too late to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<ConnectSteps>,
+    /// Its connections, where it keeps one to each of several edge proxies (SIP).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<FlowStatus>,
+}
+
+/// One of several connections of an account (SIP).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowStatus {
+    /// URL of the edge proxy.
+    pub server: String,
+    /// Whether it can carry calls.
+    pub up: bool,
+    /// Why not, one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Milliseconds until the next attempt, while waiting for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
 }
 
 /// When a connection reached each of its steps: milliseconds since its attempt began.

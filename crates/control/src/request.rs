@@ -36,6 +36,12 @@ pub enum Request {
     Switch(Answer),
     /// Sends the far end to somebody else, blind or to the far end of another call. Reply: [`Done`](crate::reply::Done).
     Transfer(Transfer),
+    /// Carries out what a far end wanted with the notice `referred` (SIP). Reply: [`CallPlaced`](crate::reply::CallPlaced).
+    Follow(Follow),
+    /// Refuses what a far end wanted with `referred`. Reply: [`Done`](crate::reply::Done).
+    RefuseTransfer(RefuseTransfer),
+    /// Shows others whether calls are welcome (SIP); the notice `published` follows. Reply: [`Done`](crate::reply::Done).
+    Publish(Publish),
     /// Sends a text: to an assistant, into a call, or to a user. Reply: [`Done`](crate::reply::Done).
     Message(Message),
     /// Answers a `tool_call` of an assistant. Reply: [`Done`](crate::reply::Done).
@@ -46,7 +52,7 @@ pub enum Request {
     Token(Token),
     /// Tries now to connect and log in, in place of the next time. Reply: [`Done`](crate::reply::Done).
     Retry(OfAccount),
-    /// Event channels of a FreeSWITCH server, from now on and after every reconnection. Reply: [`Done`](crate::reply::Done).
+    /// Event channels of a FreeSWITCH server, or subscriptions at a SIP server, from now on and after every reconnection. Reply: [`Done`](crate::reply::Done).
     Watch(Channels),
     /// No longer. Reply: [`Done`](crate::reply::Done).
     Unwatch(Channels),
@@ -73,7 +79,7 @@ pub enum Request {
 }
 
 /// Every method's name, as it stands in `method` and in [`Hello::capabilities`](crate::hello::Hello::capabilities).
-pub const METHODS: [&str; 28] = [
+pub const METHODS: [&str; 31] = [
     "status",
     "call",
     "answer",
@@ -89,6 +95,9 @@ pub const METHODS: [&str; 28] = [
     "message",
     "tool_answer",
     "assistant_audio",
+    "follow",
+    "refuse_transfer",
+    "publish",
     "token",
     "retry",
     "watch",
@@ -138,9 +147,63 @@ pub struct Call {
     /// Whether silence is sent from the beginning; left out: as the account has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted: Option<bool>,
+    /// Leave the offer of media to the far end (SIP).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late_offer: bool,
+    /// Pick up a call that rings or is up elsewhere (SIP): the dialog, as the notice `channel` of `dialog:...` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pick_up: Option<PickUp>,
     /// Use relayed candidates only, whatever the account allows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub relay_only: bool,
+}
+
+/// A dialog whose place a call takes (RFC 3891).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PickUp {
+    /// Its `Call-ID`.
+    pub call_id: String,
+    /// The tag of the one whom the new call reaches.
+    pub to_tag: String,
+    /// The tag of the one who is replaced.
+    pub from_tag: String,
+    /// Only while it rings.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early_only: bool,
+}
+
+/// Parameters of `follow`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    /// The call of the notice `referred`.
+    pub call: String,
+}
+
+/// Parameters of `refuse_transfer`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseTransfer {
+    /// The call of the notice `referred`.
+    pub call: String,
+    /// SIP status for the far end, 400 to 699; left out, 603.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_code: Option<u16>,
+}
+
+/// Parameters of `publish`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Whether calls are welcome.
+    pub open: bool,
+    /// Words for people, such as `in a meeting`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// One header field of a call.
@@ -281,7 +344,8 @@ pub struct Channels {
     /// The account; may be left out when there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Names of channels, such as `presence.1001@pbx.example`.
+    /// Names of channels, such as `presence.1001@pbx.example`; with SIP `presence:bob@example.com`, `dialog:bob@example.com`,
+    /// `message-summary`.
     pub channels: Vec<String>,
 }
 
@@ -354,7 +418,7 @@ pub struct ConferenceChat {
     pub text: String,
 }
 
-/// Parameters of `info`: one of `text` and `data`.
+/// Parameters of `info`: one of `text`, `data` and `package`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Info {
@@ -364,9 +428,18 @@ pub struct Info {
     /// A piece of a text as it is typed, for the far end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// A command for whatever listens on the server.
+    /// A command for whatever listens on the server (FreeSWITCH).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
+    /// An INFO of this package, with `content_type` and `body` (SIP, RFC 6086).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// What the body is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
 }
 
 /// Parameters of `hangup`.

@@ -265,9 +265,9 @@ mod tests {
     use crate::notice::Event;
     use crate::reply::{CallIds, Done, Quality};
     use crate::request::{
-        Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Fsapi, Hangup, Header, Info,
-        Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Reject, Token,
-        ToolAnswer, Transfer,
+        Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Follow, Fsapi, Hangup, Header,
+        Info, Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish,
+        RefuseTransfer, Reject, Token, ToolAnswer, Transfer,
     };
 
     fn every_request() -> Vec<Request> {
@@ -318,6 +318,15 @@ mod tests {
                 output: "{}".into(),
             }),
             Request::AssistantAudio(OfCall::default()),
+            Request::Follow(Follow { call: "c".into() }),
+            Request::RefuseTransfer(RefuseTransfer {
+                call: "c".into(),
+                sip_code: Some(603),
+            }),
+            Request::Publish(Publish {
+                open: true,
+                ..Publish::default()
+            }),
             Request::Token(Token {
                 account: None,
                 token: "a.b.c".into(),

@@ -1,17 +1,18 @@
 //! One registration: how far its connection has come, and which calls are its own.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::program::CallKey;
 use offhook_signaling::auth::login::LoginKind;
+use offhook_signaling::call_id::CallId;
 use offhook_signaling::error::Error as SignalingError;
 use offhook_signaling::event::DisconnectCause;
-use offhook_signaling::verto::dialect::differences::Dialect;
 
 use crate::event::EventKind;
-use crate::status::{AccountState, AccountStatus, ConnectSteps};
+use crate::protocol::{Protocol, Transfers};
+use crate::status::{AccountState, AccountStatus, ConnectSteps, FlowStatus};
 use crate::tool::ToolCall;
 
 /// What an account is, without what only its session needs.
@@ -19,30 +20,26 @@ use crate::tool::ToolCall;
 pub struct Profile {
     /// Unique name.
     pub name: Arc<str>,
-    /// The dialect's name.
-    pub dialect: &'static str,
+    /// What its server speaks.
+    pub protocol: Protocol,
     /// The server's URL, for people.
     pub server: Arc<str>,
     /// Name shown to callees.
     pub caller_name: Option<String>,
     /// Number shown to callees.
     pub caller_number: Option<String>,
-    /// What its server carries beside calls.
-    pub carries: Carries,
     /// Its calls begin with silence in place of the input.
     pub start_muted: bool,
     /// How it logs in.
     pub login: LoginKind,
-    /// Its server says that a far end rings.
-    pub tells_ringing: bool,
-    /// A far end from which nothing comes has lost its way.
-    pub silence_means_loss: bool,
-    /// The server hangs up a call that offers new media before its first media is secured.
-    pub answered_when_secured: bool,
+    /// Whom the token is for that it logs in with at first, by the token's own word (`sub`).
+    pub subject: Option<String>,
     /// A source can be asked for its tokens.
     pub has_token_source: bool,
     /// Its password stands in a file that can be read again.
     pub has_password_file: bool,
+    /// What becomes of a far end's wish that we call somebody else (SIP).
+    pub transfers: Transfers,
     /// Users may send commands to its server.
     pub server_commands: bool,
     /// Names of an assistant's tools that the driver can have answered.
@@ -56,22 +53,18 @@ pub struct Profile {
 /// What a server carries beside calls. The rest is refused, never dropped without a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carries {
-    /// Header fields and client states.
+    /// Header fields.
     pub headers: bool,
+    /// Calls that leave the offer to the far end, or take the place of another one (SIP).
+    pub late_offer: bool,
+    /// Client states.
+    pub client_state: bool,
+    /// Variables of a call.
+    pub variables: bool,
     /// SIP status of an end.
     pub sip_status: bool,
     /// Numbers as variables.
     pub number_variables: bool,
-}
-
-impl From<&Dialect> for Carries {
-    fn from(dialect: &Dialect) -> Self {
-        Self {
-            headers: dialect.headers,
-            sip_status: dialect.gateway_fields,
-            number_variables: dialect.number_variables,
-        }
-    }
 }
 
 /// How long the stages of a connection took.
@@ -93,12 +86,25 @@ pub(crate) struct Account {
     pub(crate) calls: BTreeSet<CallKey>,
     /// Outputs of tools that wait for the connection.
     pub(crate) outputs: VecDeque<(ToolCall, String)>,
+    /// Wishes of far ends that nobody has answered yet: whom to call, by the name of the wish.
+    pub(crate) referrals: BTreeMap<CallId, String>,
     state: AccountState,
     trouble: Option<Trouble>,
     retry_at: Option<Instant>,
     /// When the present connection attempt began.
     began: Instant,
     steps: Option<ConnectSteps>,
+    /// Its connections, where there are several.
+    flows: Vec<Flow>,
+}
+
+/// One of several connections, as it was told of last.
+#[derive(Debug)]
+struct Flow {
+    server: String,
+    up: bool,
+    reason: Option<String>,
+    retry_at: Option<Instant>,
 }
 
 /// Why an account is not ready.
@@ -117,17 +123,30 @@ impl From<&SignalingError> for Trouble {
     }
 }
 
+impl Flow {
+    fn status(&self, now: Instant) -> FlowStatus {
+        FlowStatus {
+            server: self.server.clone(),
+            up: self.up,
+            reason: self.reason.clone(),
+            retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
+        }
+    }
+}
+
 impl Account {
     pub(crate) fn new(profile: Profile, now: Instant) -> Self {
         Self {
             profile,
             calls: BTreeSet::new(),
             outputs: VecDeque::new(),
+            referrals: BTreeMap::new(),
             state: AccountState::Connecting,
             trouble: None,
             retry_at: None,
             began: now,
             steps: None,
+            flows: Vec::new(),
         }
     }
 
@@ -192,6 +211,7 @@ impl Account {
     }
 
     pub(crate) fn logging_in(&mut self, now: Instant) -> EventKind {
+        self.retry_at = None;
         self.enter(AccountState::LoggingIn, now)
     }
 
@@ -249,7 +269,7 @@ impl Account {
         retry_in: Option<Duration>,
         now: Instant,
     ) -> Option<EventKind> {
-        if let Some(trouble) = self.read_cause(cause) {
+        if let Some(trouble) = self.read_cause(&self.profile.server, cause) {
             self.trouble = Some(trouble);
         }
         self.retry_at = retry_in.map(|wait| now + wait);
@@ -260,6 +280,13 @@ impl Account {
             cause,
             DisconnectCause::LoginRefused | DisconnectCause::TakenOver
         );
+        if !refused
+            && retry_in.is_none()
+            && let Some(trouble) = &mut self.trouble
+        {
+            let remedy = "`reconnect_attempts` allows no further attempt: ask for a retry when the server is back";
+            trouble.remedy = Some(remedy.to_owned());
+        }
         let state = if refused || retry_in.is_none() {
             AccountState::Refused
         } else {
@@ -268,9 +295,36 @@ impl Account {
         Some(self.enter(state, now))
     }
 
+    /// One of several connections came or went.
+    pub(crate) fn flow(
+        &mut self,
+        server: &str,
+        cause: Option<&DisconnectCause>,
+        retry_in: Option<Duration>,
+        now: Instant,
+    ) -> EventKind {
+        let trouble = cause.and_then(|cause| self.read_cause(server, cause));
+        let reason = trouble.map(|trouble| trouble.reason);
+        let flow = Flow {
+            server: server.to_owned(),
+            up: cause.is_none(),
+            reason: reason.clone(),
+            retry_at: retry_in.map(|wait| now + wait),
+        };
+        match self.flows.iter_mut().find(|known| known.server == server) {
+            Some(known) => *known = flow,
+            None => self.flows.push(flow),
+        }
+        EventKind::Flow {
+            server: server.to_owned(),
+            up: cause.is_none(),
+            reason,
+            retry_in,
+        }
+    }
+
     /// The cause as a person reads it; `None` where the event before has said it better.
-    fn read_cause(&self, cause: &DisconnectCause) -> Option<Trouble> {
-        let server = &self.profile.server;
+    fn read_cause(&self, server: &str, cause: &DisconnectCause) -> Option<Trouble> {
         let trouble = |reason: String, remedy: &str| Trouble {
             reason,
             remedy: Some(remedy.to_owned()),
@@ -286,7 +340,10 @@ impl Account {
             )),
             DisconnectCause::Silent(deadline) => Some(trouble(
                 format!("{server} accepts connections but does not answer ({deadline})"),
-                "check that a Verto server listens there",
+                match self.profile.protocol.is_sip() {
+                    true => "check that a SIP server listens there for WebSockets",
+                    false => "check that a Verto server listens there",
+                },
             )),
             DisconnectCause::TakenOver => Some(trouble(
                 format!("another client took over the session at {server}"),
@@ -295,6 +352,7 @@ impl Account {
             DisconnectCause::LoginRefused
             | DisconnectCause::SessionInUse
             | DisconnectCause::LoginForgotten
+            | DisconnectCause::ServerFault
             | DisconnectCause::NotRegistered
             | DisconnectCause::Asked => None,
             // A cause that this engine does not know yet.
@@ -328,7 +386,7 @@ impl Account {
     pub(crate) fn status(&self, now: Instant) -> AccountStatus {
         AccountStatus {
             name: Arc::clone(&self.profile.name),
-            dialect: self.profile.dialect,
+            dialect: self.profile.protocol.name(),
             server: Arc::clone(&self.profile.server),
             state: self.state,
             reason: self.trouble.as_ref().map(|trouble| trouble.reason.clone()),
@@ -338,6 +396,7 @@ impl Account {
                 .and_then(|trouble| trouble.remedy.clone()),
             retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
             steps: self.steps,
+            flows: self.flows.iter().map(|flow| flow.status(now)).collect(),
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Puts an engine together and starts it.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use offhook_media::program::Program;
+use offhook_signaling::call_id::CallId;
 
 use crate::config::{AccountConfig, AudioConfig, Limits, MediaConfig};
 use crate::driver::engine::Engine;
@@ -17,6 +21,31 @@ pub struct Builder {
     pub(crate) media: MediaConfig,
     pub(crate) limits: Limits,
     pub(crate) state_file: Option<PathBuf>,
+    pub(crate) programs: Option<Programs>,
+}
+
+/// Makes what a call does with its audio, in place of the input and output of [`AudioConfig`]: it is asked as each call opens
+/// its media, and must not wait.
+#[derive(Clone)]
+pub struct Programs(Arc<Make>);
+
+type Make = dyn Fn(&CallId) -> Box<dyn Program> + Send + Sync;
+
+impl Programs {
+    /// Programs made by this function.
+    pub fn new(make: impl Fn(&CallId) -> Box<dyn Program> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    pub(crate) fn make(&self, call: &CallId) -> Box<dyn Program> {
+        (self.0)(call)
+    }
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Programs")
+    }
 }
 
 impl Builder {
@@ -46,6 +75,13 @@ impl Builder {
     #[must_use]
     pub fn audio(mut self, audio: AudioConfig) -> Self {
         self.audio = audio;
+        self
+    }
+
+    /// What calls do with their audio, where that is neither a file nor a device: encoded sounds, a mixer, a test.
+    #[must_use]
+    pub fn programs(mut self, programs: Programs) -> Self {
+        self.programs = Some(programs);
         self
     }
 

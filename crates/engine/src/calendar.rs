@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use offhook_signaling::calendar::date;
+
 /// `20261125T123005Z`: UTC, sortable, without a character that a file system minds.
 pub(crate) fn for_file_name(time: SystemTime) -> String {
     let since = since_1970(time);
@@ -27,25 +29,6 @@ fn since_1970(time: SystemTime) -> Duration {
 const fn of_day(since: Duration) -> (u64, u64, u64) {
     let seconds = since.as_secs() % 86_400;
     (seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-/// Proleptic Gregorian date of a number of days since 1970-01-01, by eras of 400 years that begin on 1 March.
-const fn date(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
 }
 
 #[cfg(test)]

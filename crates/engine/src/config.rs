@@ -9,6 +9,7 @@ use offhook_media::device::spec::{SinkSpec, SourceSpec};
 use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::AudioCodec;
 use offhook_media::session::config::{MEDIA_TIMEOUT, NO_MEDIA_AFTER};
+use offhook_media::session::policy::MediaPolicy;
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::auth::refresh::TokenRefresh;
 use offhook_signaling::backoff::Backoff;
@@ -16,11 +17,13 @@ use offhook_signaling::command::PreferredCodec;
 use offhook_signaling::deadlines::Timers;
 use offhook_signaling::transport::options::ConnectOptions;
 use offhook_signaling::variable::Variable;
-use offhook_signaling::verto::dialect::differences::Dialect;
 use offhook_signaling::verto::session::config::ProxyTarget;
 
 use crate::ice::IceConfig;
+use crate::protocol::{Protocol, Transfers};
 use crate::request::Dtmf;
+#[cfg(feature = "sip")]
+use crate::sip::SipAccount;
 use crate::token_source::TokenSource;
 use crate::tool::Tool;
 
@@ -29,8 +32,8 @@ use crate::tool::Tool;
 pub struct AccountConfig {
     /// Unique within the engine; requests and events name the account by it.
     pub name: String,
-    /// Which server family it is.
-    pub dialect: Dialect,
+    /// What its server speaks.
+    pub protocol: Protocol,
     /// `ws://` or `wss://` URL of the server.
     pub server: String,
     /// Who we are. Secrets inside are never shown.
@@ -75,26 +78,35 @@ pub struct AccountConfig {
     pub server_commands: bool,
     /// Tools of an assistant that programs answer. Others are only told.
     pub tools: Vec<Tool>,
-    /// Calls of an earlier process that the server still keeps are taken up. Needs a state file.
+    /// Calls of an earlier process that the server still keeps are taken up. Needs a state file. A FreeSWITCH knows the device by
+    /// its session name of before in any case.
     pub recover_calls: bool,
     /// Report each call to the server's host, as Telnyx's own SDK does (Telnyx; needs the feature `call-reports`): its
     /// figures, both numbers, and a log without session descriptions.
     pub call_reports: bool,
+    /// What becomes of a far end's wish that we call somebody else (SIP).
+    pub transfers: Transfers,
+    /// What only a SIP account has.
+    #[cfg(feature = "sip")]
+    pub sip: SipAccount,
     /// STUN and TURN servers, which candidates are used, and whether they trickle.
     pub ice: IceConfig,
+    /// What its calls' media may and may not do beyond what is usual. Keys inside of descriptions (SDES) are refused all the same where
+    /// the connection to the server is not encrypted.
+    pub media: MediaPolicy,
 }
 
 impl AccountConfig {
     /// An account with the usual connection options.
     pub fn new(
         name: impl Into<String>,
-        dialect: Dialect,
+        protocol: impl Into<Protocol>,
         server: impl Into<String>,
         login: Login,
     ) -> Self {
         Self {
             name: name.into(),
-            dialect,
+            protocol: protocol.into(),
             server: server.into(),
             login,
             caller_name: None,
@@ -118,8 +130,34 @@ impl AccountConfig {
             tools: Vec::new(),
             recover_calls: true,
             call_reports: false,
+            transfers: Transfers::default(),
+            #[cfg(feature = "sip")]
+            sip: SipAccount::default(),
             ice: IceConfig::default(),
+            media: MediaPolicy::default(),
         }
+    }
+
+    /// Every server that the account keeps a connection with.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &str> {
+        #[cfg(feature = "sip")]
+        let further = self.sip.further_servers.as_slice();
+        #[cfg(not(feature = "sip"))]
+        let further: &[String] = &[];
+        std::iter::once(&self.server)
+            .chain(further)
+            .map(String::as_str)
+    }
+
+    /// How the account's sockets are opened: SIP has a sub-protocol of its own (RFC 7118, section 4), and bodies that may be
+    /// anything.
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        let mut options = self.connect.clone();
+        if self.protocol.is_sip() {
+            options.sub_protocol = Some("sip".to_owned());
+            options.buffers.bytes = true;
+        }
+        options
     }
 }
 
@@ -180,8 +218,8 @@ pub struct MediaConfig {
     pub addresses: Vec<IpAddr>,
     /// Offer loopback addresses too; `None`: when the server of an account is on this machine.
     pub loopback: Option<bool>,
-    /// How DTMF digits are sent.
-    pub dtmf: Dtmf,
+    /// How DTMF digits are sent; `None`: as the account's server has it, by signalling with Verto, with the media with SIP.
+    pub dtmf: Option<Dtmf>,
     /// Threads that carry media; calls are spread over them.
     pub workers: usize,
     /// Run these threads under the kernel's real-time scheduler at this priority, 1 to 99, where that is allowed.
@@ -200,7 +238,7 @@ impl Default for MediaConfig {
             media_timeout: MEDIA_TIMEOUT,
             addresses: Vec::new(),
             loopback: None,
-            dtmf: Dtmf::default(),
+            dtmf: None,
             workers: 1,
             real_time: None,
         }

@@ -139,6 +139,11 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Nobody wants us to call somebody else under this name, or no longer.
+    #[error(
+        "nothing of this name waits to be followed: it was answered, took too long, or was taken back"
+    )]
+    NoReferral,
     /// The engine carries as many calls as it was built for.
     #[error("{limit} calls are up, the limit of this engine")]
     TooManyCalls {
@@ -197,6 +202,7 @@ impl Error {
             Self::UnknownCall { .. } | Self::WhichCall { .. } => {
                 Some("list the calls and name one of them".to_owned())
             }
+            Self::NoReferral => Some("name what the last event `referred` named".to_owned()),
             Self::NoCall(Wanted::Ringing) => Some("wait for the event `incoming`".to_owned()),
             Self::WrongState { .. } => {
                 Some("look at the call's state and ask again when it has changed".to_owned())
@@ -242,6 +248,18 @@ pub enum BuildError {
     /// An account wants its calls reported, and this build cannot.
     #[error("account `{0}` wants its calls reported: build with the feature `call-reports`")]
     NoCallReports(Arc<str>),
+    /// A SIP account cannot be what its settings say.
+    #[error("account `{account}`: `{key}` is {value:?}, but {why}")]
+    SipAccount {
+        /// The account.
+        account: String,
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The system's random numbers are not to be had.
     #[error("the system gives no random numbers ({0}): nothing secret can be made without them")]
     NoEntropy(getrandom::Error),

@@ -103,6 +103,9 @@ pub enum EventKind {
         headers: Vec<Header>,
         /// State of whoever made the server call us.
         client_state: Option<String>,
+        /// The call of ours whose place it takes, after an attended transfer at the far end or because somebody picked it up
+        /// (SIP, RFC 3891); it is answered by itself, and that call ends.
+        replaces: Option<CallId>,
     },
     /// The invitation is on its way.
     Invite {
@@ -120,6 +123,14 @@ pub enum EventKind {
     },
     /// The far end rings.
     Ringing(Said),
+    /// A word of the server on the way to the answer that is neither ringing nor sound: forwarded, queued, a branch that gave
+    /// up (SIP).
+    Progress {
+        /// SIP status, 181 to 199.
+        status: u16,
+        /// The server's words for it.
+        reason: String,
+    },
     /// Media flows before the answer.
     Early(Said),
     /// The call was answered, by whichever side was called; with what the far end's answer brought.
@@ -198,12 +209,52 @@ pub enum EventKind {
         /// Whether it is.
         on: bool,
     },
+    /// The far end has put us on hold: it does not listen, by its own description; or it does again (SIP).
+    HeldByPeer {
+        /// Whether it has.
+        on: bool,
+    },
+    /// A connection to one edge proxy came or went, where an account keeps several (SIP). The account's own state says
+    /// whether calls can be made.
+    Flow {
+        /// URL of the edge proxy.
+        server: String,
+        /// Whether it is registered there now.
+        up: bool,
+        /// Why not.
+        reason: Option<String>,
+        /// Time until the next attempt.
+        retry_in: Option<Duration>,
+    },
     /// Who is at the far end now, as the server says: after a transfer there, for example.
     Display {
         /// Number.
         number: String,
         /// Name.
         name: Option<String>,
+    },
+    /// The far end wants us to call somebody else: its user transfers us (SIP). The event's call names the wish.
+    Referred {
+        /// Whom to call.
+        to: String,
+        /// Who wants it, by its own word.
+        by: Option<String>,
+        /// The new call takes the place of one that is there already (an attended transfer).
+        replaces: bool,
+        /// The call that carries it out; `None`: it waits for [`Engine::follow`](crate::Engine::follow) or
+        /// [`Engine::refuse_transfer`](crate::Engine::refuse_transfer), or was refused.
+        followed_by: Option<CallId>,
+        /// It was refused, as the account has it.
+        refused: bool,
+    },
+    /// What the far end wanted with `Referred` is no longer waited for.
+    ReferralLapsed,
+    /// Others see of us what was asked for with [`Engine::publish`](crate::Engine::publish) (SIP).
+    Published {
+        /// Whether calls are welcome.
+        open: bool,
+        /// The words.
+        note: Option<String>,
     },
     /// The far end was transferred; our part of the call ends.
     Transferred,

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use offhook_media::ice::gathering::config::CandidatePolicy;
 use offhook_media::ice::server::{IceServer, ServerProtocol};
-use offhook_signaling::verto::dialect::differences::Dialect;
+
+use crate::protocol::Protocol;
 
 /// How an account's calls find their way through the network.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,11 +53,11 @@ impl Environment {
 impl IceServers {
     /// The servers that an account at this URL asks.
     #[must_use]
-    pub fn of(&self, dialect: Dialect, server: &str) -> Vec<IceServer> {
+    pub fn of(&self, protocol: Protocol, server: &str) -> Vec<IceServer> {
         match self {
             Self::These(servers) => servers.clone(),
             Self::Environment(environment) => telnyx_servers(*environment),
-            Self::Platform if dialect.name == "telnyx" => telnyx(host_of(server)),
+            Self::Platform if protocol.has_gateway() => telnyx(host_of(server)),
             Self::Platform => Vec::new(),
         }
     }
@@ -127,14 +128,15 @@ pub(crate) fn is_loopback(server: &str) -> bool {
 
 #[cfg(all(test, feature = "telnyx", feature = "freeswitch"))]
 mod tests {
+    use offhook_signaling::verto::dialect::differences::Dialect;
     use offhook_signaling::verto::dialect::{freeswitch::FREESWITCH, telnyx::TELNYX};
 
     use super::{Environment, IceServers, is_loopback};
 
     #[test]
     fn the_platforms_servers_belong_to_the_platform() {
-        let asked = |dialect, server| {
-            let servers = IceServers::Platform.of(dialect, server);
+        let asked = |dialect: Dialect, server| {
+            let servers = IceServers::Platform.of(dialect.into(), server);
             servers.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let telnyx = asked(TELNYX, "wss://eu.rtc.telnyx.com");
@@ -152,7 +154,7 @@ mod tests {
             "{development:?}"
         );
         let wanted = IceServers::Environment(Environment::Development);
-        let wanted = wanted.of(TELNYX, "wss://gateway.example");
+        let wanted = wanted.of(TELNYX.into(), "wss://gateway.example");
         assert_eq!(
             wanted.iter().map(ToString::to_string).collect::<Vec<_>>(),
             development
@@ -167,7 +169,7 @@ mod tests {
         assert!(asked(FREESWITCH, "wss://rtc.telnyx.com").is_empty());
         assert!(
             IceServers::These(Vec::new())
-                .of(TELNYX, "wss://rtc.telnyx.com")
+                .of(TELNYX.into(), "wss://rtc.telnyx.com")
                 .is_empty()
         );
     }

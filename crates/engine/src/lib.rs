@@ -60,9 +60,12 @@ pub mod event;
 pub mod ice;
 pub mod output;
 pub mod private_address;
+pub mod protocol;
 pub mod quality;
 pub mod quality_warning;
 pub mod request;
+#[cfg(feature = "sip")]
+pub mod sip;
 pub mod status;
 pub mod token_source;
 pub mod tool;

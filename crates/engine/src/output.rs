@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use offhook_media::program::{AudioCodec, CallKey, ProgramCommand};
 use offhook_media::session::config::Hold;
+use offhook_media::session::forks::ForkAnswer;
 use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
@@ -69,6 +70,8 @@ pub enum MediaCommand {
     AcceptOffer(String, Renewal),
     /// Take the far end's answer.
     AcceptAnswer(String),
+    /// Take the answer of one fork of the call.
+    AcceptForkAnswer(ForkAnswer),
     /// Take a candidate that the far end sent by itself.
     AddRemoteCandidate(String),
     /// Let media pass in this way only.

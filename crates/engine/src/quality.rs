@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use offhook_media::program::{AudioCodec, SLOT};
-use offhook_media::quality::emodel::{Conditions, burst_ratio, estimate};
+use offhook_media::program::AudioCodec;
+use offhook_media::quality::emodel::estimate;
 use offhook_media::quality::statistics::Statistics;
 
 /// How a call fares, from its beginning up to now.
@@ -20,7 +20,7 @@ impl Quality {
         let heard = statistics.inbound.packets_received > 0;
         let mos = codec
             .filter(|_| heard)
-            .map(|codec| estimate(&conditions(statistics, codec)));
+            .map(|codec| estimate(&statistics.conditions(codec)));
         Self {
             statistics: statistics.clone(),
             mos,
@@ -28,43 +28,10 @@ impl Quality {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of packets in one call stay far below 2^52"
-)]
-fn conditions(statistics: &Statistics, codec: AudioCodec) -> Conditions {
-    let inbound = &statistics.inbound;
-    let lost = u64::try_from(inbound.packets_lost).unwrap_or(0);
-    let unplayed = (lost + statistics.playout.packets_discarded)
-        .saturating_sub(statistics.playout.fec_packets_received);
-    let expected = inbound.packets_received + lost;
-    Conditions {
-        codec,
-        delay: delay(statistics),
-        loss: (unplayed as f64 / expected.max(1) as f64).min(1.0),
-        burst_ratio: burst_ratio(inbound.packets_lost_settled, inbound.loss_runs, expected),
-    }
-}
-
-/// Mouth to ear: half the round trip, what the jitter buffer adds, one packet to fill and one to encode.
-fn delay(statistics: &Statistics) -> Duration {
-    let round_trip = statistics
-        .remote_inbound
-        .and_then(|remote| remote.round_trip_time)
-        .unwrap_or_default();
-    round_trip / 2 + buffered(statistics) + 2 * SLOT
-}
-
 /// How long audio waits in the jitter buffer, on the mean of the call.
 #[must_use]
 pub fn buffered(statistics: &Statistics) -> Duration {
-    let playout = &statistics.playout;
-    let emitted = playout.jitter_buffer_emitted_count;
-    if emitted == 0 {
-        return Duration::ZERO;
-    }
-    let mean = playout.jitter_buffer_delay.as_nanos() / u128::from(emitted);
-    Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX))
+    statistics.buffered()
 }
 
 #[cfg(test)]
@@ -104,6 +71,6 @@ mod tests {
         statistics.playout.jitter_buffer_emitted_count = 96_000;
         statistics.playout.jitter_buffer_delay = Duration::from_millis(40) * 96_000;
         assert_eq!(buffered(&statistics), Duration::from_millis(40));
-        assert_eq!(delay(&statistics), Duration::from_millis(80));
+        assert_eq!(statistics.delay(), Duration::from_millis(80));
     }
 }

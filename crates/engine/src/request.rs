@@ -3,6 +3,7 @@
 use offhook_media::program::AudioCodec;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
+use offhook_signaling::command::ReplacesDialog;
 use offhook_signaling::variable::Variable;
 use serde_json::Value;
 
@@ -29,6 +30,10 @@ pub struct CallRequest {
     pub codecs: Vec<AudioCodec>,
     /// Whether silence is sent from the beginning; `None`: as the account has it.
     pub muted: Option<bool>,
+    /// Leave the offer of media to the far end (SIP, RFC 3261 section 13.2.1).
+    pub late_offer: bool,
+    /// A dialog elsewhere whose place the call takes: call pick-up (SIP, RFC 3891).
+    pub replaces: Option<ReplacesDialog>,
     /// Use relayed candidates only, whatever the account allows.
     pub relay_only: bool,
 }
@@ -103,11 +108,10 @@ pub enum ServerCommand {
 }
 
 /// How DTMF digits are sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtmf {
-    /// By a message to the server, which plays them: what both dialects of Verto expect.
-    #[default]
+    /// By a message: what both dialects of Verto expect, whose server plays them. With SIP it is an INFO of the call.
     Info,
-    /// As telephone events in the audio stream (RFC 4733).
+    /// As telephone events in the audio stream (RFC 4733): what SIP expects where both ends know it.
     Rfc4733,
 }

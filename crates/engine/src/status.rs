@@ -36,6 +36,21 @@ pub struct AccountStatus {
     pub retry_in: Option<Duration>,
     /// When the newest connection reached each step, for whoever came too late for the events.
     pub steps: Option<ConnectSteps>,
+    /// Its connections, where it keeps several, in the order in which something became known of them.
+    pub flows: Vec<FlowStatus>,
+}
+
+/// One of several connections of an account (SIP).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowStatus {
+    /// URL of the edge proxy.
+    pub server: String,
+    /// Whether it can carry calls.
+    pub up: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// Time until the next attempt, while waiting for one.
+    pub retry_in: Option<Duration>,
 }
 
 /// When a connection reached each of its steps, counted from the beginning of its attempt.

@@ -174,6 +174,18 @@ pub enum TokenError {
     },
 }
 
+impl TokenError {
+    /// When the source may be asked again, as it said itself.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        if let Self::Http { retry_after, .. } = self {
+            *retry_after
+        } else {
+            None
+        }
+    }
+}
+
 fn advice(status: u16) -> &'static str {
     match status {
         401 | 403 => "check the secret in its header fields",

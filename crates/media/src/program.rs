@@ -91,6 +91,8 @@ pub enum PayloadKind {
     Audio(AudioCodec),
     /// An RFC 4733 telephone event of four bytes.
     TelephoneEvent,
+    /// A description of the noise in a pause (RFC 3389), beside codecs of 8 kHz.
+    ComfortNoise,
 }
 
 /// One received RTP packet, opened and checked, in the order of arrival (not of sequence).
@@ -326,6 +328,8 @@ pub enum ProgramCommand {
         /// The digits, in order.
         digits: String,
     },
+    /// Keep the digits that were not begun, while nobody hears them, or go on with them.
+    PauseDtmf(bool),
     /// Play the tone of a ringing far end into the output, or stop; what arrives takes its place.
     Ringback(Option<RingbackTone>),
     /// Pass what arrives on to another call of the same worker, or stop doing so.

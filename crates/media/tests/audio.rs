@@ -306,6 +306,43 @@ fn digits_go_out_as_events_in_place_of_sound() {
 }
 
 #[test]
+fn digits_that_are_paused_go_on_where_they_were_also_with_another_codec() {
+    let mut call = Call::new(AudioCodec::Opus, Source::tone(440.0));
+    let digits = "12345".to_owned();
+    call.speaker
+        .command(ProgramCommand::Dtmf { digits }, call.start);
+    let begun = |call: &Call| -> String {
+        let events = call
+            .sent
+            .iter()
+            .filter(|packet| packet.kind == PayloadKind::TelephoneEvent && packet.marker);
+        events
+            .filter_map(|packet| digit_of(Payload::parse(&packet.payload)?.event))
+            .collect()
+    };
+    // In the middle of the second digit.
+    call.run(11, |_| Some(1_000));
+    assert_eq!(begun(&call), "12");
+    call.speaker
+        .command(ProgramCommand::PauseDtmf(true), call.start);
+    call.run(50, |_| Some(1_000));
+    assert_eq!(begun(&call), "12", "nobody hears it");
+    let last = call
+        .sent
+        .iter()
+        .rfind(|packet| packet.kind == PayloadKind::TelephoneEvent);
+    let last = Payload::parse(&last.expect("an event").payload);
+    assert!(last.is_some_and(|event| event.end), "ended in order");
+    let now = call.start + Duration::from_secs(2);
+    call.speaker.negotiated(&format(AudioCodec::Pcma), now);
+    call.listener.negotiated(&format(AudioCodec::Pcma), now);
+    call.speaker
+        .command(ProgramCommand::PauseDtmf(false), call.start);
+    call.run(100, |_| Some(1_000));
+    assert_eq!(begun(&call), "12345");
+}
+
+#[test]
 fn a_new_codec_in_mid_call_takes_over() {
     let mut call = Call::new(AudioCodec::Opus, Source::tone(1004.0));
     call.run(100, |_| Some(1_000));

@@ -56,6 +56,7 @@ impl Listener {
             duration: 960,
             carries_previous: self.carries_previous,
             starts_silence: false,
+            describes_noise: false,
         };
         let arrival = Arrival {
             ssrc: 7,
@@ -103,7 +104,9 @@ fn listen(trace: &Trace, carries_previous: bool, drift_ppm: f64) -> Heard {
                     quiet = index % 100 >= 80;
                     slots += 1;
                 }
-                Playout::Rebuild { samples, .. } | Playout::Comfort { samples } => {
+                Playout::Rebuild { samples, .. }
+                | Playout::Comfort { samples }
+                | Playout::Noise { samples, .. } => {
                     assert_eq!(samples, 960);
                     slots += 1;
                 }
@@ -345,6 +348,7 @@ fn a_second_copy_and_a_latecomer_are_thrown_away_and_counted() {
             other @ (Playout::LeaveOut(_)
             | Playout::Rebuild { .. }
             | Playout::Comfort { .. }
+            | Playout::Noise { .. }
             | Playout::Wait) => panic!("{other:?}"),
         }
     }
@@ -364,6 +368,7 @@ fn arrival(ssrc: u32, sequence: u16, timestamp: u32, starts_silence: bool) -> Ar
         duration: 960,
         carries_previous: false,
         starts_silence,
+        describes_noise: false,
     };
     Arrival {
         ssrc,
@@ -384,6 +389,7 @@ fn letters(buffer: &mut JitterBuffer, origin: Instant, from: u64, slots: u64) ->
                 Playout::Rebuild { .. } => 'R',
                 Playout::Conceal { .. } => 'C',
                 Playout::Comfort { .. } => 'S',
+                Playout::Noise { .. } => 'N',
                 Playout::Wait => 'W',
             },
         )
@@ -480,6 +486,7 @@ fn a_flood_and_garbage_stay_within_bounds() {
             duration: rng.random_range(1..960),
             carries_previous: rng.random(),
             starts_silence: rng.random(),
+            describes_noise: false,
         });
         let near = rng.random_bool(0.7);
         let arrival = Arrival {

@@ -6,11 +6,13 @@ use offhook_media::ice::credentials::IceCredentials;
 use offhook_media::program::AudioCodec;
 use offhook_media::sdp::codec;
 use offhook_media::sdp::direction::Direction;
+use offhook_media::sdp::extras::Extras;
 use offhook_media::sdp::face::Face;
 use offhook_media::sdp::negotiation::{Negotiated, TelephoneEvent, accept_answer, answer, offer};
 use offhook_media::sdp::origin::Origin;
-use offhook_media::sdp::refusal::Refusal;
+use offhook_media::sdp::refusal::{Refusal, SdesRefused};
 use offhook_media::sdp::write::{LocalDescription, Msid};
+use offhook_media::srtp::profile::SrtpProfile;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,7 @@ fn local(face: Face) -> LocalDescription {
         face,
         codecs: codec::ALL.to_vec(),
         telephone_event: true,
+        extras: Extras::default(),
         direction: Direction::SendRecv,
         credentials: IceCredentials {
             ufrag: "oursfrag".into(),
@@ -35,6 +38,10 @@ fn local(face: Face) -> LocalDescription {
             b"not a certificate, but has a digest",
             FingerprintHash::Sha256,
         ),
+        sha1_fingerprints: false,
+        sdes: Err(SdesRefused::NotAllowed),
+        profiles: SrtpProfile::USUAL.to_vec(),
+        tls_id: "ours-and-ours-alone-1".into(),
         ssrc: 0x0102_0304,
         cname: "nobody".into(),
         msid: Msid {
@@ -100,7 +107,7 @@ fn a_browser_gets_its_numbers_mid_and_group_back() {
             && sdp.contains("a=mid:0\r\n")
             && sdp.contains("a=rtcp-mux\r\n")
     );
-    assert!(sdp.contains(" UDP/TLS/RTP/SAVPF 111 9 0 8 110\r\n"));
+    assert!(sdp.contains(" UDP/TLS/RTP/SAVPF 111 9 0 8 63 110\r\n"));
     assert!(sdp.contains("a=setup:active\r\n"));
     assert_eq!(
         (agreed.codec.codec, agreed.codec.send_payload_type),
@@ -224,7 +231,10 @@ fn refusals_name_what_is_wrong() {
             protocol: "RTP/AVP".into()
         }
     );
-    assert_eq!(refusal("offer-sdes-only.sdp"), Refusal::SdesOnly);
+    assert_eq!(
+        refusal("offer-sdes-only.sdp"),
+        Refusal::SdesOnly(SdesRefused::NotAllowed)
+    );
     assert_eq!(refusal("offer-no-fingerprint.sdp"), Refusal::NoFingerprint);
     assert_eq!(
         refusal("offer-sha-1-only.sdp"),
@@ -284,6 +294,23 @@ fn answers_to_our_offer_are_understood() {
         accept("answer-refused.sdp"),
         Err(Refusal::AudioRefused { .. })
     ));
+}
+
+/// Chromium takes the event of 8000 where an answer of its own names several, also beside Opus.
+#[test]
+fn digits_under_each_number_that_both_named_are_understood() {
+    let ours = local(Face::BROWSER);
+    let said = offer(&ours, &mut Origin::new(1, 1));
+    // What a browser answers names all that it was offered.
+    let theirs = said.replace("a=setup:actpass", "a=setup:active");
+    let agreed = accept_answer(&theirs, &ours).unwrap();
+    let of_clock = |number, clock_rate| TelephoneEvent {
+        send_payload_type: number,
+        receive_payload_type: number,
+        clock_rate,
+    };
+    assert_eq!(agreed.telephone_event, Some(of_clock(110, 48_000)));
+    assert_eq!(agreed.further_events, [of_clock(126, 8_000)]);
 }
 
 #[test]

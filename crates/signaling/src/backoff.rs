@@ -14,6 +14,9 @@ pub struct Backoff {
     pub base: Duration,
     /// Largest window. Default 30 s.
     pub cap: Duration,
+    /// Tries in a row after which only a command brings the next one; 0: a lost connection is not opened again. Default:
+    /// `None`, endless.
+    pub attempts: Option<u32>,
 }
 
 impl Default for Backoff {
@@ -21,6 +24,7 @@ impl Default for Backoff {
         Self {
             base: Duration::from_secs(1),
             cap: Duration::from_secs(30),
+            attempts: None,
         }
     }
 }
@@ -31,6 +35,11 @@ impl Backoff {
         let window = self.window(failures).as_micros();
         let window = u64::try_from(window).unwrap_or(u64::MAX);
         Duration::from_micros(rng.random_range(0..=window))
+    }
+
+    /// Whether so many tries in a row were the last.
+    pub fn is_exhausted(&self, attempts: u32) -> bool {
+        self.attempts.is_some_and(|most| attempts >= most)
     }
 
     /// The largest delay that [`Backoff::delay`] may give.

@@ -1,5 +1,7 @@
 //! What a user may ask of a session, whatever the protocol.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::auth::login::Login;
@@ -50,6 +52,30 @@ pub enum InfoItem {
     Text(String),
     /// Anything, for whatever listens on the server.
     Command(Value),
+    /// An INFO of a package within the call (SIP; RFC 6086). The answer is `CommandFailed`, or nothing.
+    Package {
+        /// Name of the package: a token, one that the far side named in its `Recv-Info`.
+        package: String,
+        /// `Content-Type` of the body.
+        content_type: String,
+        /// Body.
+        body: String,
+    },
+}
+
+/// A dialog at another user agent whose place a new call of ours is to take (SIP; RFC 3891, 3): call pick-up, or a call
+/// taken over from another device of the user's. The names are those that an event of a channel `dialog:...` tells under
+/// `pick_up`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacesDialog {
+    /// Call-ID of the dialog on the wire.
+    pub call_id: String,
+    /// The tag of the one whom our call reaches: its own in that dialog.
+    pub to_tag: String,
+    /// The tag of the one who is replaced.
+    pub from_tag: String,
+    /// Only while nobody has answered (RFC 3891, 4): a call that is up by then stays with whom it is.
+    pub early_only: bool,
 }
 
 /// One wish. A wish that cannot be met comes back as [`crate::event::Event::CommandFailed`] or, for a call that never came
@@ -69,7 +95,8 @@ pub enum Command {
         caller_name: Option<String>,
         /// Number shown to the far side.
         caller_number: Option<String>,
-        /// Extra headers (`X-...`), where the dialect carries them.
+        /// Extra headers (`X-...`), where the dialect carries them. With SIP `Privacy: id` hides the caller from the far side
+        /// (RFC 3323, 3325).
         headers: Vec<(String, String)>,
         /// Opaque state of the application in base64, where the dialect carries it.
         client_state: Option<String>,
@@ -77,6 +104,27 @@ pub enum Command {
         codecs: Vec<PreferredCodec>,
         /// Channel variables of the call.
         user_variables: Vec<(String, Variable)>,
+        /// The `call` of an event `Referred`: this call carries that request out (SIP; RFC 3515, 2.4.3). It goes to where the
+        /// far side named, with its `Replaces` and `Referred-By`, and `to` is not looked at; its progress is told to the far
+        /// side. `None`: a call of the user's own.
+        refer: Option<CallId>,
+        /// A dialog elsewhere whose place the call is to take (SIP; RFC 3891).
+        replaces: Option<Box<ReplacesDialog>>,
+    },
+    /// Do not carry out what the far side asked for with `Referred` (SIP; RFC 3515, 2.4.2).
+    RefuseRefer {
+        /// The `call` of the event.
+        call: CallId,
+        /// Status for the far side, from 400 to 699, such as 603.
+        status: u16,
+    },
+    /// Show others whether we can be reached (SIP; RFC 3903 with RFC 3863). It is kept up until the shutdown takes it back.
+    /// The answer is `Published` or `SessionCommandFailed`.
+    Publish {
+        /// Whether calls are welcome.
+        open: bool,
+        /// Words for people, such as `in a meeting`.
+        note: Option<String>,
     },
     /// Take an incoming call.
     Answer {
@@ -146,7 +194,9 @@ pub enum Command {
     },
     /// Listen to event channels; they are kept over reconnects. The answer is `Channels`.
     Subscribe {
-        /// Names.
+        /// Names. With SIP (RFC 6665) `package:address`: `presence:bob@example.com`, `dialog:bob@example.com` (is he in a
+        /// call?), `message-summary:bob@example.com`, or `message-summary` alone for the user's own mailbox; any other package
+        /// is passed on as it comes.
         channels: Vec<String>,
     },
     /// Stop listening.
@@ -224,6 +274,15 @@ pub enum Command {
         /// Complete new offer.
         sdp: String,
     },
+    /// Have another offer ready, right behind the one of `Invite` or `UpdateMedia`: where the far side refuses that for what it
+    /// describes (415, 488, 606), this one takes its place, once (SIP). Without it, or when it is refused too, the refusal
+    /// is told.
+    ReserveOffer {
+        /// The call.
+        call: CallId,
+        /// Complete offer, of what every peer has. No candidates follow it.
+        sdp: String,
+    },
     /// Refuse the offer of an `Offer` event: the call goes on as it was.
     RefuseOffer {
         /// The call.
@@ -244,6 +303,8 @@ pub enum Command {
     TokenFailed {
         /// What went wrong with the source, without secrets.
         reason: String,
+        /// When the source may be asked again, by its own word.
+        retry_after: Option<Duration>,
     },
     /// Something changed, or a person says so: try to log in again now, with the credentials there are.
     Retry,
@@ -258,6 +319,8 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Invite { .. } => "call",
+            Self::RefuseRefer { .. } => "refusal of a transfer",
+            Self::Publish { .. } => "presence",
             Self::Answer { .. } => "answer",
             Self::Bye { .. } => "hang up",
             Self::Hold { on: true, .. } => "hold",
@@ -282,6 +345,7 @@ impl Command {
             Self::UpdateMedia { .. } => "media update",
             Self::Attach { .. } => "attach",
             Self::RefuseOffer { .. } => "refusal of an offer",
+            Self::ReserveOffer { .. } => "offer in reserve",
             Self::Login(_) => "login",
             Self::Reconnect => "reconnect",
             Self::Shutdown => "shutdown",
@@ -298,6 +362,8 @@ impl Command {
             | Self::UpdateMedia { call, .. }
             | Self::Attach { call, .. }
             | Self::RefuseOffer { call, .. }
+            | Self::ReserveOffer { call, .. }
+            | Self::RefuseRefer { call, .. }
             | Self::Hold { call, .. }
             | Self::Transfer { call, .. }
             | Self::Replace { call, .. }
@@ -310,7 +376,7 @@ impl Command {
             Self::Subscribe { .. } | Self::Unsubscribe { .. } | Self::Broadcast { .. } => None,
             Self::JsApi { .. } | Self::FsApi { .. } => None,
             Self::Login(_) | Self::TokenFailed { .. } | Self::Retry => None,
-            Self::Reconnect | Self::Shutdown => None,
+            Self::Publish { .. } | Self::Reconnect | Self::Shutdown => None,
         }
     }
 }

@@ -143,7 +143,7 @@ pub struct Timers {
     pub token_reply: Duration,
     /// [`Deadline::ApiReply`]: 30 s.
     pub api_reply: Duration,
-    /// [`Deadline::Remember`]: 30 s while there are calls, a third of the gateway's patience.
+    /// [`Deadline::Remember`]: 10 s while there are calls, a ninth of the gateway's patience.
     pub remember: Duration,
     /// [`Deadline::RegistrationCheck`]: 5 min; zero: never.
     pub registration_check: Duration,
@@ -172,7 +172,7 @@ impl Default for Timers {
             stopping: seconds(3),
             token_reply: seconds(60),
             api_reply: seconds(30),
-            remember: seconds(30),
+            remember: seconds(10),
             registration_check: seconds(300),
             refused: seconds(15 * 60),
             refused_cap: seconds(60 * 60),
@@ -235,6 +235,22 @@ impl<D: Copy + Ord, O: PartialEq> Deadlines<D, O> {
     /// Stops all deadlines for which `keep` says no.
     pub fn retain(&mut self, mut keep: impl FnMut(D, &O) -> bool) {
         self.running.retain(|(_, name, whose)| keep(*name, whose));
+    }
+
+    /// When a deadline comes that runs.
+    pub fn when(&self, deadline: D, owner: &O) -> Option<Instant> {
+        self.running
+            .iter()
+            .find(|(_, name, whose)| *name == deadline && whose == owner)
+            .map(|(at, _, _)| *at)
+    }
+
+    /// How many run of which `which` says yes.
+    pub fn count(&self, mut which: impl FnMut(D, &O) -> bool) -> usize {
+        self.running
+            .iter()
+            .filter(|(_, name, whose)| which(*name, whose))
+            .count()
     }
 
     /// The earliest deadline.

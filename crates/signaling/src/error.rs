@@ -50,6 +50,16 @@ pub enum Error {
         /// What is wrong with it.
         fault: Malformed,
     },
+    /// The server wants tokens of an authorization server that the configuration does not name (RFC 8898, 2.1.1); none was sent.
+    #[error(
+        "{server} wants a token of {authz_server:?}, which is not among the trusted authorization servers"
+    )]
+    UntrustedAuthz {
+        /// Host and port.
+        server: String,
+        /// The authorization server.
+        authz_server: String,
+    },
     /// This dialect has no such login; nothing was sent.
     #[error("{server} speaks the {dialect} dialect, which has no {login} login")]
     LoginUnsupported {
@@ -87,10 +97,12 @@ pub enum Error {
         reason: String,
     },
     /// The login has no identity, and so not this command.
-    #[error("{command} is not possible with an anonymous login")]
+    #[error("{command} is not possible with an anonymous login{}", in_brackets(.said))]
     NotWithAnonymous {
         /// The command.
         command: &'static str,
+        /// What the server says, where it was asked.
+        said: Option<String>,
     },
     /// The dialect has no message for that.
     #[error("the {dialect} dialect has no {command}")]
@@ -163,6 +175,16 @@ pub enum Error {
         server: String,
         /// The command.
         command: &'static str,
+    },
+    /// The server asked to be left alone for a while (SIP: 503 with Retry-After), and there is no other.
+    #[error("{server} is overloaded: {command} is possible again in {}", Span(*.wait))]
+    Overloaded {
+        /// Host and port.
+        server: String,
+        /// The command.
+        command: &'static str,
+        /// How long it still wants to be left alone.
+        wait: Duration,
     },
     /// No such call.
     #[error("there is no call {call}")]
@@ -256,7 +278,7 @@ impl Error {
             } => Remedy::Server(*setting),
             Self::LoginRejected { .. } | Self::TokenMalformed { .. } => Remedy::NewCredentials,
             Self::TokenExpired { .. } | Self::TokenNotYetValid { .. } => Remedy::Clock,
-            Self::LoginUnsupported { .. } => Remedy::Configuration,
+            Self::LoginUnsupported { .. } | Self::UntrustedAuthz { .. } => Remedy::Configuration,
             Self::NotWithAnonymous { .. } => Remedy::OtherLogin,
             Self::NotInDialect { .. } | Self::Assistant { .. } => Remedy::Configuration,
             Self::TokenSource { .. } => Remedy::TokenSource,
@@ -265,10 +287,18 @@ impl Error {
             Self::TakenOver { .. } => Remedy::OneClient,
             Self::Refused { .. } | Self::PeerMisbehaved { .. } => Remedy::Operator,
             Self::NotReady { .. } | Self::WrongState { .. } => Remedy::TryAgain,
+            Self::Overloaded { .. } => Remedy::TryAgain,
             Self::UnknownCall { .. } | Self::CallExists { .. } => Remedy::TryAgain,
             Self::NotDtmf(_) | Self::DtmfLength(_) => Remedy::TryAgain,
         }
     }
+}
+
+/// Shows a server's own words where there are any.
+fn in_brackets(words: &Option<String>) -> String {
+    words
+        .as_ref()
+        .map_or_else(String::new, |words| format!(" ({words})"))
 }
 
 /// Shows an error code where there is one.

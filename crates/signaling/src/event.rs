@@ -81,6 +81,8 @@ pub enum DisconnectCause {
     Silent(Deadline),
     /// The server refused the login; an event `LoginFailed` came before.
     LoginRefused,
+    /// The server could not deal with the login, by a fault of its own; an event `LoginFailed` came before.
+    ServerFault,
     /// Another user's live session had the name of ours, which has another now; an event `LoginFailed` came before.
     SessionInUse,
     /// The server takes our logins and then refuses our requests as not logged in; an event `Failed` came before.
@@ -206,6 +208,8 @@ pub enum ConferenceChange {
     Put {
         /// The member.
         member: Member,
+        /// Its place in the list, where the server says so.
+        at: Option<u64>,
     },
     /// A member left.
     Remove {
@@ -222,6 +226,10 @@ pub enum ConferenceChange {
         from: Party,
         /// What.
         text: String,
+        /// How the server calls its way, such as `inbound`.
+        direction: Option<String>,
+        /// Which kind of text, such as `message`.
+        kind: Option<String>,
     },
     /// The answer to a `Command::Moderate`, of anybody.
     Reply {
@@ -261,6 +269,16 @@ pub enum Event {
         /// When the next try comes; `None`: not before a command asks for it.
         retry_in: Option<Duration>,
     },
+    /// One of several connections came or went (SIP: a flow to an edge proxy, RFC 5626); as long as another is left, calls
+    /// can be made all the same.
+    Flow {
+        /// URL of the edge proxy.
+        server: String,
+        /// Why it went; `None`: it can carry calls now.
+        cause: Option<DisconnectCause>,
+        /// When the next try comes.
+        retry_in: Option<Duration>,
+    },
     /// The login cannot succeed as it is.
     LoginFailed(Error),
     /// Something else went wrong with the session.
@@ -277,6 +295,9 @@ pub enum Event {
         said: Box<Said>,
         /// How the platform names the call.
         ids: Box<PlatformIds>,
+        /// A call of ours whose place it takes (SIP; RFC 3891), as its far side or who picks it up may wish: taken, it ends that
+        /// one. An application answers it by itself, as if that call went on with somebody else.
+        replaces: Option<CallId>,
     },
     /// The server took our call and tries to reach the far side.
     Trying {
@@ -290,12 +311,26 @@ pub enum Event {
         /// What came with it.
         said: Box<Said>,
     },
+    /// A word on the way to our call's answer that is neither ringing nor sound: forwarded (181), queued (182), progress
+    /// without sound (183 and codes that nobody knows), a branch that gave up (199). SIP only.
+    Progress {
+        /// The call.
+        call: CallId,
+        /// 181 to 199.
+        status: u16,
+        /// The server's words for it.
+        reason: String,
+        /// What came with it.
+        said: Box<Said>,
+    },
     /// Sound before the answer; this is the final SDP answer.
     EarlyMedia {
         /// The call.
         call: CallId,
         /// SDP answer.
         sdp: String,
+        /// Whose it is, where a call may have forked: the To tag (RFC 3261, section 12.1). `None` with Verto.
+        fork: Option<String>,
         /// What came with it.
         said: Box<Said>,
     },
@@ -305,6 +340,8 @@ pub enum Event {
         call: CallId,
         /// SDP answer; `None` when early media brought it.
         sdp: Option<String>,
+        /// Which fork of the call has it: the To tag. `None` with Verto.
+        fork: Option<String>,
         /// What came with it.
         said: Box<Said>,
     },
@@ -397,6 +434,34 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
+    /// The far side asks us to call somebody else (SIP; RFC 3515: its user transfers us). Answer with `Command::Invite` that
+    /// names it in `refer`, or with `Command::RefuseRefer`; without an answer it is refused after a while, and `ReferLapsed`
+    /// says so.
+    Referred {
+        /// The call within which it came. Outside of any call, which only a configuration that allows it lets through, a
+        /// fresh name that stands for the request alone.
+        call: CallId,
+        /// Whether there is such a call.
+        within: bool,
+        /// Whom to call: an address without its headers.
+        to: String,
+        /// Who wants it (RFC 3892), unproven; `None`: it does not say.
+        referred_by: Option<Party>,
+        /// The call takes the place of another one there (an attended transfer, RFC 3891).
+        replaces: bool,
+    },
+    /// A `Referred` cannot be answered any more: its time is over, or the far side took it back.
+    ReferLapsed {
+        /// The `call` of that event.
+        call: CallId,
+    },
+    /// Others see what `Command::Publish` said (SIP; RFC 3903). Told once for each of these commands.
+    Published {
+        /// Whether calls are welcome.
+        open: bool,
+        /// The words.
+        note: Option<String>,
+    },
     /// A chat message arrived.
     Message {
         /// `Some`: within this call.
@@ -432,6 +497,7 @@ pub enum Event {
         detail: String,
     },
     /// The server says something that has no event of its own: text while it is typed (`txt`), or whatever a platform tells.
+    /// With SIP an INFO of a package (RFC 6086): `{"package": ..., "content_type": ..., "body": ...}`.
     Info {
         /// `Some`: about this call.
         call: Option<CallId>,
@@ -456,7 +522,7 @@ pub enum Event {
     ChannelEvent {
         /// The channel.
         channel: String,
-        /// What.
+        /// What. With SIP (`package:address`) see `sip::subscription` for its form.
         data: Value,
         /// How many were lost just before, by the server's count.
         lost: u64,

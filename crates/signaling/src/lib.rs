@@ -11,6 +11,7 @@
 
 pub mod auth;
 pub mod backoff;
+pub mod calendar;
 pub mod call_id;
 pub mod cause;
 pub mod command;

@@ -11,6 +11,8 @@ pub struct Remembered {
     pub sessid: Option<String>,
     /// Instance of the gateway (Telnyx).
     pub voice_sdk_id: Option<String>,
+    /// Name of this device at SIP servers (RFC 5626, 4.1).
+    pub instance: Option<String>,
     /// Last sign of life of that session, by this machine's clock.
     pub at: Option<SystemTime>,
 }
@@ -20,6 +22,7 @@ impl fmt::Debug for Remembered {
         f.debug_struct("Remembered")
             .field("sessid", &self.sessid.is_some())
             .field("voice_sdk_id", &self.voice_sdk_id.is_some())
+            .field("instance", &self.instance.is_some())
             .finish_non_exhaustive()
     }
 }

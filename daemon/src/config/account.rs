@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use offhook_engine::config::AccountConfig;
+use offhook_engine::protocol::Protocol;
 use offhook_engine::token_source::TokenSource;
-use offhook_engine::vocabulary::{
-    Dialect, FREESWITCH, Login, LoginKind, NoProxy, Proxy, Secret, TELNYX,
-};
+use offhook_engine::vocabulary::{FREESWITCH, Login, LoginKind, NoProxy, Proxy, Secret, TELNYX};
 use toml::Spanned;
 
+use crate::config::account_media;
 use crate::config::checked::{choice, duration, value};
 use crate::config::error::{Fault, SecretFault};
 use crate::config::gateway;
 use crate::config::ice;
+use crate::config::identity;
 use crate::config::raw::{RawAccount, RawAnonymous, Text};
 use crate::config::secret_file::{self, Places};
-use crate::config::{token, tool, trust};
+use crate::config::{sip, token, tool, trust};
 
 /// Where the configuration stands.
 pub(crate) struct Surroundings<'a> {
@@ -53,15 +54,9 @@ pub(crate) fn read(
         );
         return Err((Some(start), fault));
     }
-    let dialect = needed(
-        &raw.dialect,
-        "dialect",
-        &table,
-        "\"telnyx\" or \"freeswitch\"",
-        start,
-    )?;
-    let dialect = read_dialect(dialect)?;
-    let environment = gateway::environment(raw, dialect)?;
+    let dialect = needed(&raw.dialect, "dialect", &table, DIALECTS, start)?;
+    let protocol = read_dialect(dialect)?;
+    let environment = gateway::environment(raw, protocol)?;
     let server = match (&raw.server, environment) {
         (None, Some(environment)) => environment.server().to_owned(),
         (server, _) => {
@@ -71,16 +66,16 @@ pub(crate) fn read(
             server.get_ref().clone()
         }
     };
-    let (login, token_source) = read_login(raw, &name, dialect, surroundings, start)?;
+    let (login, token_source) = read_login(raw, &name, protocol, surroundings, start)?;
     if login.kind() == LoginKind::Anonymous {
         refuse_inbound(raw, &name)?;
     }
     let warnings = [
         read_profile(raw, &name, &login)?,
-        trust::in_clear(&name, &server, &login),
+        trust::in_clear(&name, protocol, &server, &login),
     ];
-    let tools = tool::read_all(&raw.tool, &name, dialect)?;
-    let mut account = AccountConfig::new(name, dialect, server, login);
+    let tools = tool::read_all(&raw.tool, &name, protocol)?;
+    let mut account = AccountConfig::new(name, protocol, server, login);
     account.token_source = token_source;
     account.password_file = raw
         .password_file
@@ -94,17 +89,20 @@ pub(crate) fn read(
     account.region = raw.region.as_ref().map(read_region).transpose()?;
     if let Some(wanted) = &raw.call_reports {
         account.call_reports = *wanted.get_ref();
-        if account.call_reports && !dialect.gateway_fields {
+        if account.call_reports && !protocol.has_gateway() {
             let fault = value(
                 "call_reports",
                 "true",
-                format!("a {} server takes none", dialect.name),
+                format!("a {} server takes none", protocol.name()),
                 "false, or an account at Telnyx",
             );
             return Err((Some(wanted.span().start), fault));
         }
     }
     account.ice = ice::read(raw, &account.name, surroundings)?;
+    if let Some(media) = &raw.media {
+        account.media = account_media::read(media)?;
+    }
     gateway::read(raw, environment, &mut account)?;
     account.server_commands = raw.server_commands.unwrap_or_default();
     account.recover_calls = raw.recover_calls.unwrap_or(true);
@@ -114,12 +112,33 @@ pub(crate) fn read(
         .as_ref()
         .map(|text| text.get_ref().clone());
     account.connect.trust = trust::read(raw, surroundings)?;
+    if let Some(identity) = identity::read(raw, &account.name, surroundings)? {
+        account.connect.trust = account.connect.trust.with_identity(identity);
+    }
     account.connect.proxy = read_proxy(raw, surroundings)?;
     if let Some(base) = &raw.backoff_base {
         account.backoff.base = duration("backoff_base", base)?;
     }
     if let Some(cap) = &raw.backoff_max {
         account.backoff.cap = duration("backoff_max", cap)?;
+    }
+    if let Some(most) = &raw.reconnect_attempts {
+        if protocol.is_sip() {
+            let fault = value(
+                "reconnect_attempts",
+                &most.get_ref().to_string(),
+                "a registrar is asked as long as there is somebody to register".to_owned(),
+                "an account without the key",
+            );
+            return Err((Some(most.span().start), fault));
+        }
+        account.backoff.attempts = Some(*most.get_ref());
+    }
+    sip::read(raw, &mut account)?;
+    for (name, header) in &raw.socket_headers {
+        let header =
+            token::secret_header(name, header, "socket_headers", &account.name, surroundings)?;
+        account.connect.headers.push(header);
     }
     Ok((account, warnings.into_iter().flatten().collect()))
 }
@@ -159,6 +178,8 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         tool: _,
         ca_file: _,
         certificate_sha256: _,
+        client_certificate_file: _,
+        client_key_file: _,
         proxy: _,
         proxy_credentials_file: _,
         no_proxy: _,
@@ -166,12 +187,37 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         caller_number: _,
         backoff_base: _,
         backoff_max: _,
+        reconnect_attempts: _,
         ice_servers: _,
         ice_policy: _,
         trickle_ice: _,
+        media: _,
         call_reports: _,
+        auth_user: _,
+        further_servers: _,
+        routes: _,
+        instance: _,
+        register,
+        expires: _,
+        reliable_provisional: _,
+        session_expires: _,
+        trust_identity: _,
+        early_media: _,
+        crlf_keep_alive: _,
+        push,
+        trusted_authz: _,
+        transfers: _,
+        socket_token: _,
+        dtmf_info: _,
+        info_packages: _,
+        refer_out_of_dialog: _,
+        socket_headers: _,
     } = raw;
-    let inbound: [Option<(&'static str, usize)>; 0] = [];
+    let asked = register.as_ref().filter(|register| *register.get_ref());
+    let inbound = [
+        asked.map(|register| ("register", register.span().start)),
+        push.as_ref().map(|push| ("push", push.span().start)),
+    ];
     match inbound.into_iter().flatten().next() {
         None => Ok(()),
         Some((key, start)) => {
@@ -237,20 +283,24 @@ fn needed<'a>(
     })
 }
 
-fn read_dialect(text: &Text) -> Result<Dialect, Blame> {
+/// What may stand there.
+const DIALECTS: &str = "\"telnyx\", \"freeswitch\" or \"sip\"";
+
+fn read_dialect(text: &Text) -> Result<Protocol, Blame> {
     match text.get_ref().as_str() {
-        "telnyx" => Ok(TELNYX),
-        "freeswitch" => Ok(FREESWITCH),
+        "telnyx" => Ok(TELNYX.into()),
+        "freeswitch" => Ok(FREESWITCH.into()),
+        "sip" => Ok(Protocol::Sip),
         _ => Err(choice(
             "dialect",
             text,
-            &["telnyx", "freeswitch"],
-            "\"telnyx\" or \"freeswitch\"",
+            &["telnyx", "freeswitch", "sip"],
+            DIALECTS,
         )),
     }
 }
 
-fn check_server(text: &Text) -> Result<(), Blame> {
+pub(crate) fn check_server(text: &Text) -> Result<(), Blame> {
     let written = text.get_ref();
     let rest = written
         .strip_prefix("wss://")
@@ -281,7 +331,7 @@ fn check_server(text: &Text) -> Result<(), Blame> {
 fn read_login(
     raw: &RawAccount,
     account: &str,
-    dialect: Dialect,
+    protocol: Protocol,
     surroundings: &Surroundings<'_>,
     start: usize,
 ) -> Result<(Login, Option<TokenSource>), Blame> {
@@ -307,7 +357,8 @@ fn read_login(
             user: user.get_ref().clone(),
             password: secret("password_file", file)?,
         },
-        (None, None, Some(file), None, None) => {
+        // With SIP a token says that we may, and the login whose calls come here.
+        (name, None, Some(file), None, None) if name.is_none() || protocol.is_sip() => {
             source = Some(TokenSource::File(locate(
                 "token_file",
                 file,
@@ -318,12 +369,15 @@ fn read_login(
                 token: secret("token_file", file)?,
             }
         }
-        (None, None, None, Some(wanted), None) => {
+        (name, None, None, Some(wanted), None) if name.is_none() || protocol.is_sip() => {
             source = Some(token::read(wanted, account, surroundings)?);
             // Its first token is fetched when the engine runs.
             Login::Token {
                 token: Secret::new(String::new()),
             }
+        }
+        (None, None, None, None, Some(target)) if protocol.is_sip() => {
+            sip::anonymous(target, account)?
         }
         (None, None, None, None, Some(target)) => read_anonymous(target, account)?,
         (None, None, None, None, None) => return Err(unclear("no way to log in")),
@@ -335,7 +389,7 @@ fn read_login(
         }
         _ => return Err(unclear("more than one way to log in")),
     };
-    if dialect.logins.contains(&login.kind()) {
+    if protocol.logins().contains(&login.kind()) {
         return Ok((login, source));
     }
     let (key, at) = match login.kind() {
@@ -349,7 +403,7 @@ fn read_login(
         Fault::LoginUnsupported {
             key,
             account: account.to_owned(),
-            dialect: dialect.name,
+            dialect: protocol.name(),
         },
     ))
 }
@@ -410,7 +464,21 @@ fn read_anonymous(entry: &Spanned<RawAnonymous>, account: &str) -> Result<Login,
     let conversation = raw
         .conversation_id
         .as_ref()
-        .map(|id| ("conversation_id".to_owned(), id.get_ref().clone()));
+        .map(|id| ("conversation_id".to_owned(), id.get_ref().as_str().into()));
+    let mut target_params = BTreeMap::new();
+    for (name, written) in &raw.target_params {
+        let read = target_param(written.get_ref()).ok_or_else(|| {
+            let shown = format!("{name} = ...");
+            let why = "JSON has no such value".to_owned();
+            let expected = "text, numbers, true or false, lists and tables of them";
+            (
+                Some(written.span().start),
+                value("target_params", &shown, why, expected),
+            )
+        })?;
+        target_params.insert(name.clone(), read);
+    }
+    target_params.extend(conversation);
     Ok(Login::Anonymous {
         target_type: target_type.get_ref().clone(),
         target_id: target_id.get_ref().clone(),
@@ -418,12 +486,24 @@ fn read_anonymous(entry: &Spanned<RawAnonymous>, account: &str) -> Result<Login,
             .target_version_id
             .as_ref()
             .map(|text| text.get_ref().clone()),
-        target_params: raw
-            .target_params
-            .clone()
-            .into_iter()
-            .chain(conversation)
-            .collect::<BTreeMap<_, _>>(),
+        target_params,
+    })
+}
+
+/// A value of TOML as one of JSON.
+fn target_param(written: &toml::Value) -> Option<serde_json::Value> {
+    Some(match written {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Boolean(flag) => (*flag).into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => serde_json::Number::from_f64(*number)?.into(),
+        toml::Value::Datetime(_) => return None,
+        toml::Value::Array(items) => items.iter().map(target_param).collect::<Option<_>>()?,
+        toml::Value::Table(members) => {
+            let members = members.iter();
+            let members = members.map(|(name, value)| Some((name.clone(), target_param(value)?)));
+            serde_json::Value::Object(members.collect::<Option<_>>()?)
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_engine::config::{AccountConfig, AudioConfig, MediaConfig};
 use offhook_engine::request::Dtmf;
-use offhook_engine::vocabulary::{AudioCodec, Login};
+use offhook_engine::vocabulary::{AudioCodec, Login, subject};
 use toml::Spanned;
 use tracing::level_filters::LevelFilter;
 
@@ -95,6 +95,13 @@ pub(crate) fn check(
                 },
             ));
         }
+        if let Some(first) = accounts.iter().find(|other| one_subject(other, &account)) {
+            warnings.push(format!(
+                "the tokens of the accounts `{}` and `{}` are for one subject (`sub`): if that is one credential, only one of them is \
+                 called; give each account a credential of its own",
+                first.name, account.name
+            ));
+        }
         accounts.push(account);
     }
     if accounts.is_empty() {
@@ -143,6 +150,22 @@ fn is_same(one: &AccountConfig, other: &AccountConfig) -> bool {
         _ => false,
     };
     who && ServerKey::of(&one.server) == ServerKey::of(&other.server)
+}
+
+/// Whether the tokens of two accounts are for one subject at one server. What that is no document of Telnyx says, so it is no
+/// fault that would keep all other accounts from their server.
+fn one_subject(one: &AccountConfig, other: &AccountConfig) -> bool {
+    let (Login::Token { token }, Login::Token { token: another }) = (&one.login, &other.login)
+    else {
+        return false;
+    };
+    // With SIP the login beside the token says whose calls come here.
+    if one.protocol.is_sip() || other.protocol.is_sip() {
+        return false;
+    }
+    let same = subject(token.expose())
+        .is_some_and(|name| subject(another.expose()).is_some_and(|other| name == other));
+    same && ServerKey::of(&one.server) == ServerKey::of(&other.server)
 }
 
 fn syntax(error: &toml::de::Error) -> (Option<usize>, Fault) {
@@ -194,8 +217,8 @@ fn media(raw: &RawMedia) -> Result<MediaConfig, (Option<usize>, Fault)> {
     }
     if let Some(dtmf) = &raw.dtmf {
         media.dtmf = match dtmf.get_ref().as_str() {
-            "info" => Dtmf::Info,
-            "rfc4733" => Dtmf::Rfc4733,
+            "info" => Some(Dtmf::Info),
+            "rfc4733" => Some(Dtmf::Rfc4733),
             _ => {
                 return Err(choice(
                     "dtmf",

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use offhook_engine::error::SecretFileError;
-use offhook_engine::vocabulary::SpecError;
+use offhook_engine::vocabulary::{IdentityFault, SpecError};
 
 /// A fault of the configuration with its place in the file.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,20 @@ pub(crate) enum Fault {
         account: String,
         /// The dialect.
         dialect: &'static str,
+    },
+    /// A certificate of ours, or its key, that cannot be shown.
+    #[error("`{key}` of account `{account}` names {}: {fault}; {remedy}", .path.display())]
+    Identity {
+        /// The key that names the file.
+        key: &'static str,
+        /// The account.
+        account: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: IdentityFault,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A file that the configuration names is missing or unreadable.
     #[error("`{key}` names {}, which cannot be read ({error}): check the path and the rights", .path.display())]

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use offhook_engine::config::AccountConfig;
 use offhook_engine::ice::{Environment, IceServers};
-use offhook_engine::vocabulary::{Dialect, ProxyTarget, Variable};
+use offhook_engine::protocol::Protocol;
+use offhook_engine::vocabulary::{ProxyTarget, Variable};
 use toml::Spanned;
 
 use crate::config::account::Blame;
@@ -16,7 +17,7 @@ use crate::config::raw::{RawAccount, RawVariables, Text};
 /// `environment`, which only Telnyx has.
 pub(crate) fn environment(
     raw: &RawAccount,
-    dialect: Dialect,
+    protocol: Protocol,
 ) -> Result<Option<Environment>, Blame> {
     let Some(text) = &raw.environment else {
         return Ok(None);
@@ -29,7 +30,7 @@ pub(crate) fn environment(
             "\"production\" or \"development\"",
         )
     })?;
-    only_gateway("environment", text.get_ref(), text.span().start, dialect)?;
+    only_gateway("environment", text.get_ref(), text.span().start, protocol)?;
     Ok(Some(wanted))
 }
 
@@ -48,20 +49,20 @@ pub(crate) fn read(
     environment: Option<Environment>,
     account: &mut AccountConfig,
 ) -> Result<(), Blame> {
-    let dialect = account.dialect;
+    let protocol = account.protocol;
     if let (Some(environment), None) = (environment, &raw.ice_servers) {
         account.ice.servers = IceServers::Environment(environment);
     }
     let flag = |key: &'static str, wanted: &Option<Spanned<bool>>| match wanted {
         Some(wanted) if *wanted.get_ref() => {
-            only_gateway(key, "true", wanted.span().start, dialect).map(|()| true)
+            only_gateway(key, "true", wanted.span().start, protocol).map(|()| true)
         }
         Some(_) | None => Ok(false),
     };
     account.skip_instance = flag("skip_last_voice_sdk_id", &raw.skip_last_voice_sdk_id)?;
     account.canary = flag("canary", &raw.canary)?;
     account.skip_trailing = flag("skip_trailing", &raw.skip_trailing)?;
-    account.proxy_target = proxy_target(raw, dialect)?;
+    account.proxy_target = proxy_target(raw, protocol)?;
     if let (Some(wanted), true, Some(_)) = (&raw.canary, account.canary, account.proxy_target) {
         let why = "`rtc_ip` names the place to go, and the gateway then looks for no canary";
         let fault = value("canary", "true", why.to_owned(), "one of the two");
@@ -89,13 +90,13 @@ pub(crate) fn read(
             return Err((Some(pause.span().start), fault));
         }
     }
-    account.user_variables = variables("user_variables", &raw.user_variables, dialect)?;
-    account.login_params = variables("login_params", &raw.login_params, dialect)?;
+    account.user_variables = variables("user_variables", &raw.user_variables, protocol)?;
+    account.login_params = variables("login_params", &raw.login_params, protocol)?;
     account.start_muted = raw.start_muted.unwrap_or_default();
     Ok(())
 }
 
-fn proxy_target(raw: &RawAccount, dialect: Dialect) -> Result<Option<ProxyTarget>, Blame> {
+fn proxy_target(raw: &RawAccount, protocol: Protocol) -> Result<Option<ProxyTarget>, Blame> {
     let missing = |key, present: &'static str, start: usize| {
         let fault = Fault::Missing {
             key,
@@ -110,7 +111,7 @@ fn proxy_target(raw: &RawAccount, dialect: Dialect) -> Result<Option<ProxyTarget
         (Some(text), None) => return Err(missing("rtc_port", "rtc_ip", text.span().start)),
         (None, Some(port)) => return Err(missing("rtc_ip", "rtc_port", port.span().start)),
     };
-    only_gateway("rtc_ip", text.get_ref(), text.span().start, dialect)?;
+    only_gateway("rtc_ip", text.get_ref(), text.span().start, protocol)?;
     let ip: IpAddr = text.get_ref().parse().map_err(|_| {
         let why = "it is no IP address".to_owned();
         let fault = value(
@@ -155,11 +156,11 @@ fn origin(text: &Text) -> Result<String, Blame> {
 fn variables(
     key: &'static str,
     raw: &RawVariables,
-    dialect: Dialect,
+    protocol: Protocol,
 ) -> Result<BTreeMap<String, Variable>, Blame> {
     raw.iter()
         .map(
-            |(name, written)| match variable(written.get_ref(), dialect) {
+            |(name, written)| match variable(written.get_ref(), protocol) {
                 Ok(value) => Ok((name.clone(), value)),
                 Err(why) => {
                     let shown = format!("{name} = ...");
@@ -174,7 +175,7 @@ fn variables(
         .collect()
 }
 
-fn variable(written: &toml::Value, dialect: Dialect) -> Result<Variable, String> {
+fn variable(written: &toml::Value, protocol: Protocol) -> Result<Variable, String> {
     let number = match written {
         toml::Value::String(text) => return Ok(text.clone().into()),
         toml::Value::Boolean(flag) => return Ok((*flag).into()),
@@ -183,10 +184,10 @@ fn variable(written: &toml::Value, dialect: Dialect) -> Result<Variable, String>
         toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
     };
     match number {
-        Some(number) if dialect.number_variables => Ok(Variable::Number(number)),
+        Some(number) if protocol.carries().number_variables => Ok(Variable::Number(number)),
         Some(_) => Err(format!(
             "a {} server drops numbers without a word, so write it as text",
-            dialect.name
+            protocol.name()
         )),
         None => Err("it is no single value".to_owned()),
     }
@@ -196,12 +197,12 @@ fn only_gateway(
     key: &'static str,
     written: &str,
     start: usize,
-    dialect: Dialect,
+    protocol: Protocol,
 ) -> Result<(), Blame> {
-    if dialect.gateway_fields {
+    if protocol.has_gateway() {
         return Ok(());
     }
-    let why = format!("a {} server has no such thing", dialect.name);
+    let why = format!("a {} server has no such thing", protocol.name());
     let expected = "it in an account at Telnyx only";
     Err((Some(start), value(key, written, why, expected)))
 }

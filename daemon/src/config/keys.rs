@@ -9,8 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::Fault;
 use crate::config::raw::{
-    RawAccount, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia, RawRelay,
-    RawState, RawToken, RawTool,
+    RawAccount, RawAccountMedia, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia,
+    RawPush, RawRelay, RawState, RawToken, RawTool,
 };
 
 /// An unknown key and where it stands (a byte offset into the text).
@@ -59,12 +59,26 @@ fn accounts(value: &Spanned<DeValue<'_>>, found: &mut Vec<Unknown>) {
         for server in servers.into_iter().flatten() {
             table::<RawRelay>(server, "`ice_servers`", found);
         }
+        if let Some(media) = account
+            .get_ref()
+            .as_table()
+            .and_then(|keys| keys.get("media"))
+        {
+            table::<RawAccountMedia>(media, "`media` of an account", found);
+        }
         if let Some(token) = account
             .get_ref()
             .as_table()
             .and_then(|keys| keys.get("token"))
         {
             table::<RawToken>(token, "`token`", found);
+        }
+        if let Some(push) = account
+            .get_ref()
+            .as_table()
+            .and_then(|keys| keys.get("push"))
+        {
+            table::<RawPush>(push, "`push`", found);
         }
         let tools = account
             .get_ref()
@@ -157,5 +171,39 @@ impl<'de> Deserializer<'de> for Probe<'_, 'de> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
         newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::raw::RawHeader;
+
+    #[test]
+    fn every_key_stands_in_the_documentation() {
+        let documentation = include_str!("../../../docs/configuration.md");
+        let tables = [
+            RawControl::names(),
+            RawAccount::names(),
+            RawAccountMedia::names(),
+            RawToken::names(),
+            RawHeader::names(),
+            RawAnonymous::names(),
+            RawRelay::names(),
+            RawPush::names(),
+            RawTool::names(),
+            RawAudio::names(),
+            RawMedia::names(),
+            RawLog::names(),
+            RawState::names(),
+        ];
+        for key in tables.into_iter().flatten() {
+            let quoted = documentation.contains(&format!("`{key}`"));
+            // Of what stands within another value.
+            let within = documentation.contains(&format!(" {key} ="))
+                || documentation.contains(&format!(" {key},"));
+            let last = documentation.contains(&format!(" {key} }}"));
+            assert!(quoted || within || last, "{key} is missing");
+        }
     }
 }

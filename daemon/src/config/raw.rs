@@ -68,6 +68,8 @@ pub(crate) struct RawAccount {
     pub(crate) tool: Vec<Spanned<RawTool>>,
     pub(crate) ca_file: Option<Text>,
     pub(crate) certificate_sha256: Option<Spanned<RawPins>>,
+    pub(crate) client_certificate_file: Option<Text>,
+    pub(crate) client_key_file: Option<Text>,
     pub(crate) proxy: Option<Text>,
     pub(crate) proxy_credentials_file: Option<Text>,
     #[serde(default)]
@@ -76,10 +78,57 @@ pub(crate) struct RawAccount {
     pub(crate) caller_number: Option<Text>,
     pub(crate) backoff_base: Option<Spanned<RawDuration>>,
     pub(crate) backoff_max: Option<Spanned<RawDuration>>,
+    pub(crate) reconnect_attempts: Option<Spanned<u32>>,
     pub(crate) ice_servers: Option<Vec<Spanned<RawIceServer>>>,
     pub(crate) ice_policy: Option<Text>,
     pub(crate) trickle_ice: Option<bool>,
+    pub(crate) media: Option<Spanned<RawAccountMedia>>,
     pub(crate) call_reports: Option<Spanned<bool>>,
+    pub(crate) auth_user: Option<Text>,
+    pub(crate) further_servers: Option<Vec<Text>>,
+    pub(crate) routes: Option<Vec<Text>>,
+    pub(crate) instance: Option<Text>,
+    pub(crate) register: Option<Spanned<bool>>,
+    pub(crate) expires: Option<Spanned<RawDuration>>,
+    pub(crate) reliable_provisional: Option<Text>,
+    pub(crate) session_expires: Option<Spanned<RawDuration>>,
+    pub(crate) trust_identity: Option<Spanned<bool>>,
+    pub(crate) early_media: Option<Spanned<bool>>,
+    pub(crate) crlf_keep_alive: Option<Spanned<bool>>,
+    pub(crate) push: Option<Spanned<RawPush>>,
+    pub(crate) trusted_authz: Option<Vec<Text>>,
+    pub(crate) transfers: Option<Text>,
+    pub(crate) socket_token: Option<Text>,
+    pub(crate) dtmf_info: Option<Text>,
+    pub(crate) info_packages: Option<Vec<Text>>,
+    pub(crate) refer_out_of_dialog: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(crate) socket_headers: BTreeMap<String, Spanned<RawHeader>>,
+}
+
+/// `media = {..}`: what the media of an account's calls may do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawAccountMedia {
+    pub(crate) voip_metrics: Option<Text>,
+    pub(crate) reduced_size: Option<Text>,
+    pub(crate) redundancy: Option<Text>,
+    pub(crate) comfort_noise: Option<Text>,
+    pub(crate) audio_level: Option<Text>,
+    pub(crate) short_tags: Option<bool>,
+    pub(crate) sha1_fingerprints: Option<bool>,
+    pub(crate) minimum_rsa_bits: Option<Spanned<i64>>,
+    pub(crate) certificate: Option<Text>,
+    pub(crate) sdes: Option<bool>,
+}
+
+/// `push = {..}`: push parameters of a SIP account's Contact.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawPush {
+    pub(crate) provider: Option<Text>,
+    pub(crate) prid: Option<Text>,
+    pub(crate) param: Option<Text>,
 }
 
 /// One of `ice_servers`: a URL by itself, or with credentials.
@@ -122,7 +171,7 @@ pub(crate) struct RawAnonymous {
     pub(crate) target_version_id: Option<Text>,
     pub(crate) conversation_id: Option<Text>,
     #[serde(default)]
-    pub(crate) target_params: BTreeMap<String, String>,
+    pub(crate) target_params: RawVariables,
 }
 
 /// `[[account.tool]]`: the program that answers one tool of an assistant.

@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod gateway;
+mod identity;
 mod trust;
 
 use std::fs;
@@ -12,7 +13,10 @@ use std::time::Duration;
 use offhook_engine::ice::IceServers;
 use offhook_engine::request::Dtmf;
 use offhook_engine::token_source::{HttpMethod, TokenSource};
-use offhook_engine::vocabulary::{AudioCodec, CandidatePolicy, LoginKind, SinkSpec, SourceSpec};
+use offhook_engine::vocabulary::{
+    AudioCodec, CandidatePolicy, Certificates, Extras, LoginKind, MediaPolicy, Readiness, SinkSpec,
+    SourceSpec,
+};
 use tempfile::TempDir;
 use tracing::level_filters::LevelFilter;
 
@@ -88,6 +92,7 @@ caller_name = "Desk"
 caller_number = "+4930123"
 backoff_base = "1s"
 backoff_max = 2
+reconnect_attempts = 5
 
 [[account]]
 name = "cloud"
@@ -142,6 +147,7 @@ level = "debug"
         (desk.backoff.base, desk.backoff.cap),
         (Duration::from_secs(1), Duration::from_secs(2))
     );
+    assert_eq!(desk.backoff.attempts, Some(5));
     assert!(desk.connect.proxy.is_some());
     assert_eq!(config.socket, Some(folder.path().join("control.sock")));
     assert_eq!(config.audio.input, SourceSpec::Tone(1004.0));
@@ -152,7 +158,7 @@ level = "debug"
     assert_eq!(config.media.media_timeout, Duration::ZERO);
     assert_eq!(config.media.no_media_after, Duration::from_millis(2500));
     assert_eq!(config.media.codecs, [AudioCodec::Pcmu, AudioCodec::Opus]);
-    assert_eq!(config.media.dtmf, Dtmf::Rfc4733);
+    assert_eq!(config.media.dtmf, Some(Dtmf::Rfc4733));
     assert_eq!(config.media.real_time, None);
     assert_eq!(config.level, LevelFilter::DEBUG);
     assert!(
@@ -633,4 +639,62 @@ fn a_stun_or_turn_server_that_cannot_be_used_is_refused_by_name() {
     ] {
         assert_has(&folder.refusal(&format!("{ACCOUNT}{keys}\n")), parts);
     }
+}
+
+#[test]
+fn an_account_says_what_its_media_may_do() {
+    let folder = Folder::new();
+    let config = folder
+        .load(&format!(
+            r#"{ACCOUNT}media = {{ redundancy = "offered", comfort_noise = "never", short_tags = true, sha1_fingerprints = true, minimum_rsa_bits = 2048, certificate = "per-call" }}
+"#
+        ))
+        .unwrap();
+    let expected = MediaPolicy {
+        extras: Extras {
+            redundancy: Readiness::Offered,
+            comfort_noise: Readiness::Never,
+            ..Extras::default()
+        },
+        short_tags: true,
+        sha1_fingerprints: true,
+        minimum_rsa_bits: 2048,
+        certificates: Certificates::PerCall,
+        ..MediaPolicy::default()
+    };
+    assert_eq!(config.accounts[0].media, expected);
+    let sdes = folder
+        .load(&format!("{ACCOUNT}media = {{ sdes = true }}\n"))
+        .unwrap();
+    assert_eq!(sdes.accounts[0].media.sdes, Ok(()));
+    let usual = folder.load(ACCOUNT).unwrap();
+    assert_eq!(usual.accounts[0].media, MediaPolicy::default());
+    for (keys, parts) in [
+        (
+            r#"redundancy = "offer""#,
+            &["redundancy", "did you mean \"offered\""][..],
+        ),
+        (
+            "minimum_rsa_bits = 512",
+            &["minimum_rsa_bits", "512", "1024 to 4096"],
+        ),
+        (r#"certificate = "own""#, &["certificate", "per-call"]),
+        ("redundance = 1", &["`redundance`", "redundancy"]),
+    ] {
+        let refusal = folder.refusal(&format!("{ACCOUNT}media = {{ {keys} }}\n"));
+        assert_has(&refusal, parts);
+    }
+}
+
+#[test]
+fn two_tokens_for_one_subject_are_a_warning() {
+    let folder = Folder::new();
+    // Perhaps one credential. Claims {"sub":"c-1"}, and the same with a `jti`.
+    folder.file("a.jwt", "e30.eyJzdWIiOiJjLTEifQ.x", 0o600);
+    folder.file("b.jwt", "e30.eyJzdWIiOiJjLTEiLCJqdGkiOiIyIn0.x", 0o600);
+    let account = |name: &str| {
+        cloud(&format!("token_file = \"{name}.jwt\"")).replace("\"lobby\"", &format!("\"{name}\""))
+    };
+    let config = folder.load(&[account("a"), account("b")].concat()).unwrap();
+    assert_has(&config.warnings[0], &["`a` and `b`", "credential"]);
 }

@@ -1,11 +1,13 @@
 //! Reads `token = {..}`: the program or the web service that an account gets its tokens from.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use offhook_engine::command_line::CommandLine;
 use offhook_engine::token_source::{
     HeaderValue, HttpMethod, TIME_LIMIT, TokenEndpoint, TokenSource,
 };
+use offhook_engine::vocabulary::Secret;
 use toml::Spanned;
 
 use crate::config::account::{Blame, Surroundings, readable};
@@ -123,30 +125,51 @@ pub(crate) fn read(
     }
 }
 
-/// The file is looked at now, so that a mistake is told at the start, and read at every use.
+/// A header whose value is read from its file once: that of the upgrade of a WebSocket.
+pub(crate) fn secret_header(
+    name: &str,
+    header: &Spanned<RawHeader>,
+    key: &'static str,
+    account: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<(String, String), Blame> {
+    let (_, value) = header_file(header, key, account, surroundings)?;
+    let prefix = header.get_ref().prefix.as_deref().unwrap_or_default();
+    Ok((name.to_owned(), format!("{prefix}{}", value.expose())))
+}
+
+/// A header whose file is looked at now, so that a mistake is told at the start, and read at every use.
 fn read_header(
     name: &str,
     header: &Spanned<RawHeader>,
     account: &str,
     surroundings: &Surroundings<'_>,
 ) -> Result<(String, HeaderValue), Blame> {
+    let (path, _) = header_file(header, "token.headers", account, surroundings)?;
+    let prefix = header.get_ref().prefix.clone().unwrap_or_default();
+    Ok((name.to_owned(), HeaderValue::File { prefix, path }))
+}
+
+fn header_file(
+    header: &Spanned<RawHeader>,
+    key: &'static str,
+    account: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<(PathBuf, Secret), Blame> {
     let places = Places {
         folder: surroundings.folder,
         credentials: surroundings.credentials,
     };
-    let raw = header.get_ref();
     let blame = |fault: SecretFault| {
-        (
-            Some(header.span().start),
-            Fault::Secret {
-                key: "token.headers",
-                account: account.to_owned(),
-                fault,
-            },
-        )
+        let account = account.to_owned();
+        let fault = Fault::Secret {
+            key,
+            account,
+            fault,
+        };
+        (Some(header.span().start), fault)
     };
-    let path = secret_file::locate(raw.file.get_ref(), &places).map_err(blame)?;
-    secret_file::read(&path).map_err(blame)?;
-    let prefix = raw.prefix.clone().unwrap_or_default();
-    Ok((name.to_owned(), HeaderValue::File { prefix, path }))
+    let path = secret_file::locate(header.get_ref().file.get_ref(), &places).map_err(blame)?;
+    let value = secret_file::read(&path).map_err(blame)?;
+    Ok((path, value))
 }

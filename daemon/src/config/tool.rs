@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use offhook_engine::command_line::CommandLine;
+use offhook_engine::protocol::Protocol;
 use offhook_engine::tool::{TIME_LIMIT, Tool};
-use offhook_engine::vocabulary::Dialect;
 use toml::Spanned;
 
 use crate::config::account::Blame;
@@ -22,14 +22,14 @@ const LONGEST_NAME: usize = 128;
 pub(crate) fn read_all(
     entries: &[Spanned<RawTool>],
     account: &str,
-    dialect: Dialect,
+    protocol: Protocol,
 ) -> Result<Vec<Tool>, Blame> {
     if let Some(first) = entries.first()
-        && !dialect.assistants
+        && !protocol.has_assistants()
     {
         let fault = Fault::NoAssistants {
             account: account.to_owned(),
-            dialect: dialect.name,
+            dialect: protocol.name(),
         };
         return Err((Some(first.span().start), fault));
     }

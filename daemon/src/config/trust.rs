@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use offhook_engine::protocol::Protocol;
 use offhook_engine::vocabulary::{CertificateFingerprint, Login, LoginKind, Trust};
 
 use crate::config::account::{Blame, Surroundings, readable};
@@ -51,10 +52,22 @@ fn pins(raw: &RawAccount) -> Result<Vec<CertificateFingerprint>, Blame> {
         .collect()
 }
 
-/// A sentence for an account whose secret anybody on the way can read.
-pub(crate) fn in_clear(account: &str, server: &str, login: &Login) -> Option<String> {
+/// A sentence for an account whose secret, or whose calls, anybody on the way can read.
+pub(crate) fn in_clear(
+    account: &str,
+    protocol: Protocol,
+    server: &str,
+    login: &Login,
+) -> Option<String> {
     if login.kind() == LoginKind::Anonymous || !leaves_in_clear(server) {
         return None;
+    }
+    if protocol.is_sip() && login.kind() == LoginKind::Password {
+        // Digest access does not show the password; all the rest is there for everybody.
+        return Some(format!(
+            "account `{account}` speaks SIP over ws:// to another machine: anybody on the way reads who calls whom, can guess at the \
+             password, and can put another certificate's fingerprint in place of the one that protects the sound: use wss://"
+        ));
     }
     Some(format!(
         "account `{account}` sends its password or token unencrypted over ws:// to another machine, where anybody on the way reads \

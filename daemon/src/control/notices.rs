@@ -11,7 +11,9 @@ use offhook_engine::event::{EventKind, IceEnd, Said};
 use offhook_engine::vocabulary::{AssistantEvent, ConferenceChange, Member};
 use serde_json::{Value, json};
 
-use crate::control::replies::{account_state, call_ids, direction, ms, quality, whole_ms};
+use crate::control::replies::{
+    account_state, call_ids, direction, ms, quality, whole_ms, without_query,
+};
 
 /// An event as a notice. Each has one, so that the numbers have no gaps.
 pub(crate) fn of(notice: &Notice) -> wire::Notice {
@@ -69,11 +71,13 @@ fn kind(kind: &EventKind) -> wire::Event {
             name,
             headers,
             client_state,
+            replaces,
         } => wire::Event::Incoming {
             number: number.clone(),
             name: name.clone(),
             headers: fields(headers),
             client_state: client_state.clone(),
+            replaces: replaces.as_ref().map(ToString::to_string),
         },
         EventKind::Invite {
             number,
@@ -87,6 +91,28 @@ fn kind(kind: &EventKind) -> wire::Event {
             addresses: addresses.iter().map(ToString::to_string).collect(),
         },
         EventKind::Ringing(what) => wire::Event::Ringing(said(what)),
+        EventKind::Progress { status, reason } => wire::Event::Progress {
+            status: *status,
+            reason: reason.clone(),
+        },
+        EventKind::Referred {
+            to,
+            by,
+            replaces,
+            followed_by,
+            refused,
+        } => wire::Event::Referred {
+            to: to.clone(),
+            by: by.clone(),
+            replaces: *replaces,
+            followed_by: followed_by.as_ref().map(ToString::to_string),
+            refused: *refused,
+        },
+        EventKind::ReferralLapsed => wire::Event::ReferralLapsed,
+        EventKind::Published { open, note } => wire::Event::Published {
+            open: *open,
+            note: note.clone(),
+        },
         EventKind::Early(what) => wire::Event::Early(said(what)),
         EventKind::Answered(what) => wire::Event::Answered(said(what)),
         EventKind::Attached(what) => wire::Event::Attached(said(what)),
@@ -134,6 +160,18 @@ fn kind(kind: &EventKind) -> wire::Event {
             threshold: warning.problem.threshold(),
         },
         EventKind::Held { on } => wire::Event::Held { on: *on },
+        EventKind::HeldByPeer { on } => wire::Event::HeldByPeer { on: *on },
+        EventKind::Flow {
+            server,
+            up,
+            reason,
+            retry_in,
+        } => wire::Event::Flow {
+            server: without_query(server).to_owned(),
+            up: *up,
+            reason: reason.clone(),
+            retry_in_ms: retry_in.map(whole_ms),
+        },
         EventKind::Display { number, name } => wire::Event::Display {
             number: number.clone(),
             name: name.clone(),
@@ -303,13 +341,24 @@ fn conference(change: &ConferenceChange) -> wire::Event {
             "members",
             members.iter().map(member).collect::<Vec<_>>().into(),
         ),
-        ConferenceChange::Put { member: row } => ("member", member(row)),
+        ConferenceChange::Put { member: row, at } => {
+            let mut row = member(row);
+            if let Some(at) = at {
+                row["at"] = (*at).into();
+            }
+            ("member", row)
+        }
         ConferenceChange::Remove { key } => ("gone", json!({ "key": key })),
         ConferenceChange::Clear => ("cleared", Value::Null),
         ConferenceChange::Left => ("left", Value::Null),
-        ConferenceChange::Chat { from, text } => (
+        ConferenceChange::Chat {
+            from,
+            text,
+            direction,
+            kind,
+        } => (
             "chat",
-            json!({ "from": from.number, "name": from.name, "text": text }),
+            json!({ "from": from.number, "name": from.name, "text": text, "direction": direction, "type": kind }),
         ),
         ConferenceChange::Reply { command, result } => (
             "answer",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_control::reply as wire;
 use offhook_engine::quality::{Quality, buffered};
 use offhook_engine::status::{
-    AccountState, AccountStatus, CallState, CallStatus, ConnectSteps, Direction, Status,
+    AccountState, AccountStatus, CallState, CallStatus, ConnectSteps, Direction, FlowStatus, Status,
 };
 
 use offhook_engine::vocabulary::PlatformIds;
@@ -44,11 +44,21 @@ fn account(account: &AccountStatus) -> wire::AccountStatus {
         remedy: account.remedy.clone(),
         retry_in_ms: account.retry_in.map(whole_ms),
         steps: account.steps.map(steps),
+        flows: account.flows.iter().map(flow).collect(),
+    }
+}
+
+fn flow(flow: &FlowStatus) -> wire::FlowStatus {
+    wire::FlowStatus {
+        server: without_query(&flow.server).to_owned(),
+        up: flow.up,
+        reason: flow.reason.clone(),
+        retry_in_ms: flow.retry_in.map(whole_ms),
     }
 }
 
 /// A query may hold what a server calls a token.
-fn without_query(server: &str) -> &str {
+pub(crate) fn without_query(server: &str) -> &str {
     server.split(['?', '#']).next().unwrap_or_default()
 }
 

@@ -7,7 +7,9 @@ use offhook_control::rpc::{RequestId, write_result};
 use offhook_engine::driver::events::Events;
 use offhook_engine::error::Error;
 use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions, Message, ServerCommand};
-use offhook_engine::vocabulary::{AudioCodec, CallId, Cause, InfoItem, Secret, Variable};
+use offhook_engine::vocabulary::{
+    AudioCodec, CallId, Cause, InfoItem, ReplacesDialog, Secret, Variable,
+};
 use serde_json::Value;
 use toml::Spanned;
 use tracing::level_filters::LevelFilter;
@@ -116,6 +118,26 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             };
             outcome.map(done).map_err(refused)
         }
+        Request::Follow(wish) => {
+            let call = engine.follow(call_id(&wish.call)?).await.map_err(refused)?;
+            Ok(Answer::Placed(CallPlaced {
+                call: call.to_string(),
+            }))
+        }
+        Request::RefuseTransfer(wish) => {
+            engine
+                .refuse_transfer(call_id(&wish.call)?, wish.sip_code)
+                .await
+                .map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
+        Request::Publish(wish) => {
+            engine
+                .publish(wish.account, wish.open, wish.note)
+                .await
+                .map_err(refused)?;
+            Ok(Answer::Done(Done::default()))
+        }
         Request::Message(message) => {
             let message = Message {
                 account: message.account,
@@ -212,10 +234,15 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
         }
         Request::Info(wish) => {
             let call = any_call(wish.call.as_deref())?;
-            let item = match (wish.text, wish.data) {
-                (Some(text), None) => InfoItem::Text(text),
-                (None, Some(data)) => InfoItem::Command(data),
-                (Some(_), Some(_)) | (None, None) => return Err(one_of("text", "data")),
+            let item = match (wish.text, wish.data, wish.package) {
+                (Some(text), None, None) => InfoItem::Text(text),
+                (None, Some(data), None) => InfoItem::Command(data),
+                (None, None, Some(package)) => InfoItem::Package {
+                    package,
+                    content_type: wish.content_type.unwrap_or_else(|| "text/plain".to_owned()),
+                    body: wish.body.unwrap_or_default(),
+                },
+                _ => return Err(one_of("text", "data or package")),
             };
             engine.info(call, item).await.map(done).map_err(refused)
         }
@@ -303,6 +330,13 @@ fn call_request(call: Call) -> Result<CallRequest, RpcError> {
             .map(codec)
             .collect::<Result<_, _>>()?,
         muted: call.muted,
+        late_offer: call.late_offer,
+        replaces: call.pick_up.map(|dialog| ReplacesDialog {
+            call_id: dialog.call_id,
+            to_tag: dialog.to_tag,
+            from_tag: dialog.from_tag,
+            early_only: dialog.early_only,
+        }),
         relay_only: call.relay_only,
     })
 }
@@ -399,6 +433,7 @@ fn refusal(error: &Error) -> RpcError {
         | Error::Unsendable { .. }
         | Error::NoUuid { .. }
         | Error::CallExists { .. }
+        | Error::NoReferral
         | Error::TransferPartner => Code::InvalidParams,
         Error::Anonymous { .. }
         | Error::NoTokenLogin { .. }

@@ -103,6 +103,9 @@ codes! {
         "tokens are judged by the clock: they are refreshed too late or refused, and certificates may be refused as well";
     /// The server's name does not resolve.
     DnsFailed "dns_failed" Error "without an address there is no connection";
+    /// The region's host cannot be reached, the server itself can.
+    RegionUnreachable "region_unreachable" Warning
+        "each connection tries it first and comes later, and calls go by another region than the one wanted";
     /// No TCP connection.
     TcpFailed "tcp_failed" Error "nothing comes through to the server: no calls in either direction";
     /// The proxy does not let us through.
@@ -123,7 +126,7 @@ codes! {
     /// TLS fails in another way.
     TlsFailed "tls_failed" Error "without TLS no connection is made";
     /// No WebSocket.
-    WebsocketRefused "websocket_refused" Error "something answers there, but no Verto server: no login, no calls";
+    WebsocketRefused "websocket_refused" Error "something answers there, but no server that takes this account: no login, no calls";
     /// The token's source brings none.
     TokenSourceFailed "token_source_failed" Error "without a token the account cannot log in, and does not outlive the one it has";
     /// The server refuses the login.

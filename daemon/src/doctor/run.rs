@@ -20,6 +20,8 @@ use crate::doctor::print;
 use crate::doctor::report::Report;
 use crate::run::{credentials_directory, default_socket, usual_state_file};
 
+/// Where `offhook-credentials` looks for its key.
+const API_KEY: &str = "OFFHOOK_API_KEY";
 /// Why nothing could be looked at.
 const FAILED: u8 = 1;
 
@@ -58,6 +60,7 @@ fn offline(wish: &Doctor, descriptors: Option<u64>, report: &mut Report) {
         file: &wish.config,
         users: wish.users.as_deref(),
         credentials: credentials_directory(),
+        api_key: std::env::var_os(API_KEY).is_some_and(|key| !key.is_empty()),
         state_directory: usual_state_file().is_some(),
         now: SystemTime::now(),
         descriptors,

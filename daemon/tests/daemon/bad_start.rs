@@ -28,6 +28,22 @@ fn a_good_configuration_passes_the_check_in_silence() {
 }
 
 #[test]
+fn an_account_marked_for_production_that_logs_in_by_password_warns_at_the_start() {
+    let folder = Folder::new();
+    folder.configure(&unused_server(), "profile = \"production\"");
+    let running = folder.start();
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    let (code, _, log) = running.wait();
+    assert_eq!(code, Some(0), "{log}");
+    let warning = log.lines().find(|line| line.contains("production"));
+    let warning = warning.unwrap_or_else(|| panic!("no warning in {log}"));
+    assert!(
+        warning.contains("password") && warning.contains("token"),
+        "{warning}"
+    );
+}
+
+#[test]
 fn an_input_file_that_is_missing_or_no_wav_is_refused() {
     let folder = Folder::new();
     let input = "[audio]\ninput = \"file:speech.wav\"";

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use offhook_signaling::sip::message::read::MAX_MESSAGE;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -21,12 +22,32 @@ const OUTBOX: usize = 1024;
 /// Bytes read at once.
 const READ: usize = 4096;
 
+/// What is spoken on a listener's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Verto,
+    Sip,
+    /// The same over TLS, which the messages say.
+    SipTls,
+}
+
+impl Protocol {
+    /// Name of the WebSocket sub-protocol, where there must be one.
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Verto => None,
+            Self::Sip | Self::SipTls => Some("sip"),
+        }
+    }
+}
+
 /// What a connection tells the gateway.
 #[derive(Debug)]
 pub(super) enum FromClient {
     /// The WebSocket is open; write here.
-    Opened(mpsc::Sender<ToClient>),
+    Opened(Protocol, mpsc::Sender<ToClient>),
     Text(String),
+    Binary(Vec<u8>),
     Ping(Vec<u8>),
     /// It is no WebSocket, but brings a call report; the HTTP status goes back.
     Report(Report, oneshot::Sender<u16>),
@@ -53,12 +74,21 @@ pub(super) enum ToClient {
 pub(super) type ToGateway = mpsc::Sender<(SocketId, FromClient)>;
 
 /// Serves one stream until either side closes it.
-pub(super) async fn serve<S>(mut stream: S, id: SocketId, gateway: ToGateway, limit: usize)
-where
+pub(super) async fn serve<S>(
+    mut stream: S,
+    id: SocketId,
+    protocol: Protocol,
+    gateway: ToGateway,
+    limit: usize,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut decoder = Decoder::new(limit);
-    match timeout(UPGRADE_WITHIN, open(&mut stream, &mut decoder)).await {
+    let mut decoder = match protocol {
+        Protocol::Verto => Decoder::new(limit),
+        // A longer message than is read may come to its end, so that its connection lives on.
+        Protocol::Sip | Protocol::SipTls => Decoder::new(limit.min(2 * MAX_MESSAGE)).with_binary(),
+    };
+    match timeout(UPGRADE_WITHIN, open(&mut stream, protocol, &mut decoder)).await {
         Ok(Ok(Opening::WebSocket)) => {}
         Ok(Ok(Opening::Report(report))) => {
             if let Err(error) = take_report(&mut stream, id, &gateway, report).await {
@@ -72,7 +102,11 @@ where
         Ok(Err(error)) => return tracing::debug!(socket = id.0, %error, "no WebSocket opened"),
     }
     let (sender, outbox) = mpsc::channel(OUTBOX);
-    if gateway.send((id, FromClient::Opened(sender))).await.is_ok() {
+    if gateway
+        .send((id, FromClient::Opened(protocol, sender)))
+        .await
+        .is_ok()
+    {
         if let Err(error) = exchange(&mut stream, id, &gateway, outbox, decoder).await {
             tracing::debug!(socket = id.0, %error, "connection lost");
         }
@@ -107,7 +141,7 @@ where
 }
 
 /// Answers the opening request, if it asks for a WebSocket.
-async fn open<S>(stream: &mut S, decoder: &mut Decoder) -> io::Result<Opening>
+async fn open<S>(stream: &mut S, protocol: Protocol, decoder: &mut Decoder) -> io::Result<Opening>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -121,6 +155,8 @@ where
             return Ok(Opening::Nothing);
         }
         match post::read(&bytes) {
+            // Call reports are Verto's.
+            _ if protocol != Protocol::Verto => {}
             Post::Other => {}
             Post::ReadOn => continue,
             Post::Report(report) => return Ok(Opening::Report(report)),
@@ -130,7 +166,7 @@ where
                 return Ok(Opening::Nothing);
             }
         }
-        match upgrade::answer(&bytes) {
+        match upgrade::answer(&bytes, protocol.name()) {
             Upgrade::ReadOn => {}
             Upgrade::Accept { response, head } => {
                 stream.write_all(&response).await?;
@@ -185,6 +221,9 @@ where
             match decoder.next() {
                 Ok(None) => break,
                 Ok(Some(Message::Text(text))) => tell(gateway, id, FromClient::Text(text)).await,
+                Ok(Some(Message::Binary(bytes))) => {
+                    tell(gateway, id, FromClient::Binary(bytes)).await;
+                }
                 Ok(Some(Message::Ping(payload))) => {
                     tell(gateway, id, FromClient::Ping(payload)).await;
                 }

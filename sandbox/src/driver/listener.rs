@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::driver::connection::{ToGateway, serve, turn_away};
+use crate::driver::connection::{Protocol, ToGateway, serve, turn_away};
 use crate::verto::socket::SocketId;
 
 /// From the accepted connection to the end of the TLS handshake.
@@ -37,7 +37,12 @@ pub(super) struct Door {
 }
 
 /// Accepts for ever.
-pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, door: Door) {
+pub(super) async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    protocol: Protocol,
+    door: Door,
+) {
     let porch = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let (stream, remote) = match listener.accept().await {
@@ -63,9 +68,11 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, door
         tokio::spawn(async move {
             tracing::debug!(socket = id.0, %remote, "connection");
             match tls {
-                None => serve(stream, id, door.gateway, door.message_bytes).await,
+                None => serve(stream, id, protocol, door.gateway, door.message_bytes).await,
                 Some(tls) => match timeout(TLS_WITHIN, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(stream, id, door.gateway, door.message_bytes).await,
+                    Ok(Ok(stream)) => {
+                        serve(stream, id, protocol, door.gateway, door.message_bytes).await;
+                    }
                     Ok(Err(error)) => tracing::info!(socket = id.0, %error, "TLS failed"),
                     Err(_) => tracing::info!(socket = id.0, "TLS failed: no handshake in time"),
                 },

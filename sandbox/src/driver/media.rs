@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_media::audio::playback::Playback;
 use offhook_media::driver::bind::Bind;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::handle::CommandError;
@@ -23,7 +24,6 @@ use crate::limits::Limits;
 use crate::program::bridge::Bridge;
 use crate::program::clip::Clips;
 use crate::program::echo::Echo;
-use crate::program::playback::Playback;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
 
 /// FreeSWITCH waits for ICE as long as the call lasts; this is long enough to look like it.
@@ -131,10 +131,11 @@ impl MediaDesk {
                 media,
                 face,
                 codecs,
+                digits,
                 sound,
             } => worker.open(
                 key(media),
-                self.session(face, codecs),
+                self.session(face, codecs, digits),
                 self.program(sound),
                 self.bind.clone(),
             ),
@@ -143,6 +144,7 @@ impl MediaDesk {
                 worker.accept_offer(key(media), sdp, Renewal::Change)
             }
             MediaCommand::AcceptAnswer(media, sdp) => worker.accept_answer(key(media), sdp),
+            MediaCommand::Hold(media, hold) => worker.hold(key(media), hold),
             MediaCommand::Play(media, sound) => {
                 worker.replace_program(key(media), self.program(sound))
             }
@@ -153,10 +155,12 @@ impl MediaDesk {
         }
     }
 
-    fn session(&self, face: MediaFace, codecs: Vec<AudioCodec>) -> SessionConfig {
+    fn session(&self, face: MediaFace, codecs: Vec<AudioCodec>, digits: bool) -> SessionConfig {
         let certificate = match (face, &self.freeswitch) {
             (MediaFace::FreeSwitch, Rsa::Made(certificate)) => certificate,
-            (MediaFace::FreeSwitch, Rsa::Awaited(_)) | (MediaFace::Telnyx, _) => &self.telnyx,
+            (MediaFace::FreeSwitch, Rsa::Awaited(_)) | (MediaFace::Telnyx | MediaFace::Sip, _) => {
+                &self.telnyx
+            }
         };
         let mut config = SessionConfig::new(Arc::clone(certificate));
         config.codecs = codecs;
@@ -166,10 +170,20 @@ impl MediaDesk {
         config.statistics_every = Duration::ZERO;
         match face {
             MediaFace::Telnyx => config.face = Face::TELNYX,
+            MediaFace::Sip => {
+                config.face = Face::BROWSER;
+                // A bridge has no transcoder.
+                config.face.answer_one_codec = true;
+            }
             MediaFace::FreeSwitch => {
                 config.face = Face::FREESWITCH;
                 config.profiles = vec![SrtpProfile::Aes128CmHmacSha1_80];
                 config.limits.ice = FREESWITCH_ICE;
+                if digits {
+                    // As its `te`: what the client offered first.
+                    config.face.event_48000 = Face::BROWSER.event_48000;
+                    config.face.event_8000 = Face::BROWSER.event_8000;
+                }
             }
         }
         config
@@ -196,6 +210,7 @@ fn waits(waiting: &[MediaCommand], command: &MediaCommand) -> bool {
         MediaCommand::CreateOffer(_)
         | MediaCommand::AcceptOffer(..)
         | MediaCommand::AcceptAnswer(..)
+        | MediaCommand::Hold(..)
         | MediaCommand::Play(..)
         | MediaCommand::Digits(..)
         | MediaCommand::Close(_) => waiting

@@ -56,6 +56,15 @@ struct StateLine {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct AnnounceLine {
+    /// The words.
+    announce: String,
+    /// To whom; without it to everybody.
+    user: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CallLine {
     /// The user to call.
     call: String,
@@ -68,6 +77,9 @@ struct CallLine {
     sound: LineSound,
     /// What the user is offered, best first, by the names of SDP; without it all.
     codecs: Option<Vec<String>>,
+    /// SIP clients get no offer, and are to make one.
+    #[serde(default)]
+    late: bool,
     /// Nothing to be heard, whatever `sound` says.
     #[serde(default)]
     mute: bool,
@@ -103,7 +115,7 @@ pub(super) fn read(mut input: impl BufRead, sandbox: &mpsc::Sender<Told>) {
             Err(error) => {
                 tracing::warn!(
                     %error,
-                    r#"not understood; write {{"call":"demo-1"}}, {{"fault":"drop"}} or {{"state":"UNREGED"}}"#
+                    r#"not understood; write {{"call":"demo-1"}}, {{"fault":"drop"}}, {{"state":"UNREGED"}} or {{"announce":"words"}}"#
                 );
             }
         }
@@ -123,6 +135,11 @@ fn parse(line: &[u8]) -> Result<Told, NotUnderstood> {
         let user = line.user;
         return Ok(Told::Order(Order::Tell { state, user }));
     }
+    if line.get("announce").is_some() {
+        let AnnounceLine { announce, user } = serde_json::from_value(line)?;
+        let text = announce;
+        return Ok(Told::Order(Order::Announce { text, user }));
+    }
     let line: CallLine = serde_json::from_value(line)?;
     let sound = match line.sound {
         _ if line.mute => Sound::Silence,
@@ -141,6 +158,7 @@ fn parse(line: &[u8]) -> Result<Told, NotUnderstood> {
         call: OwnCall {
             caller,
             sound,
+            late: line.late,
             codecs: match line.codecs {
                 None => ALL.to_vec(),
                 Some(names) => names
@@ -208,6 +226,13 @@ mod tests {
                 Told::Order(Order::Tell {
                     state: "UNREGED".parse().unwrap(),
                     user: None,
+                }),
+            ),
+            (
+                r#"{"announce":"good night","user":"demo-1"}"#,
+                Told::Order(Order::Announce {
+                    text: "good night".to_owned(),
+                    user: Some("demo-1".to_owned()),
                 }),
             ),
         ] {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
+use offhook_media::audio::recording::RecordingError;
 use offhook_media::dtls::certificate::{Certificate, CertificateError as BadCertificate};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,13 +17,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::args::{DialectChoice, Settings};
 use crate::certificate::{CertificateError, rsa_with_serial_zero};
-use crate::driver::connection::{FromClient, ToClient};
+use crate::driver::connection::{FromClient, Protocol, ToClient};
 use crate::driver::listener::{Door, accept};
 use crate::driver::media::{MediaDesk, MediaDeskError};
 use crate::driver::operator::{self, Told};
 use crate::driver::rest;
-use crate::program::clip::{ClipError, Clips};
-use crate::ready::{Api, Ready};
+use crate::program::clip::Clips;
+use crate::ready::{Listens, Ready};
+use crate::sip::settings::SipSettings;
 use crate::switch::media::{MediaId, MediaNotice};
 use crate::tls::{Tls, TlsError};
 use crate::verto::gateway::{Gateway, GatewayConfig, Input, Output};
@@ -50,7 +52,7 @@ pub(crate) enum RunError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
-    Clip(#[from] ClipError),
+    Clip(#[from] RecordingError),
     #[error(transparent)]
     Media(#[from] MediaDeskError),
     #[error("the system gives no random numbers: {0}")]
@@ -102,6 +104,11 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
         _ => Ipv4Addr::LOCALHOST.into(),
     };
     let api = listen(SocketAddr::new(local, settings.rest_port)).await?;
+    let sip = listen(SocketAddr::new(settings.listen.ip(), settings.sip_port)).await?;
+    let sip_tls = match settings.listen_tls {
+        Some(address) => Some(listen(SocketAddr::new(address.ip(), settings.sip_tls_port)).await?),
+        None => None,
+    };
     let api_tls = match settings.listen_tls {
         Some(address) => Some(listen(SocketAddr::new(address.ip(), 0)).await?),
         None => None,
@@ -124,11 +131,19 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
         numbers: Arc::new(AtomicU64::new(1)),
         alive,
     };
-    print_ready(&plain, tls.as_ref(), &api, api_tls.as_ref())?;
+    let sip_address = sip.local_addr()?;
+    let also = Also {
+        api: &api,
+        api_tls: api_tls.as_ref(),
+        sip: &sip,
+        sip_tls: sip_tls.as_ref(),
+    };
+    print_ready(&plain, tls.as_ref(), &also)?;
 
     let (requests, mut from_rest) = mpsc::channel(REST_QUEUE);
     let mut accepting = vec![
-        tokio::spawn(accept(plain, None, door.clone())),
+        tokio::spawn(accept(plain, None, Protocol::Verto, door.clone())),
+        tokio::spawn(accept(sip, None, Protocol::Sip, door.clone())),
         tokio::spawn(rest::accept(api, None, requests.clone())),
     ];
     // Kept to the end: the CA's file goes with it.
@@ -139,12 +154,27 @@ async fn serve(settings: &Settings) -> Result<(), RunError> {
             let tls = Some(acceptor.clone());
             accepting.push(tokio::spawn(rest::accept(api, tls, requests.clone())));
         }
-        accepting.push(tokio::spawn(accept(listener, Some(acceptor), door.clone())));
+        if let Some(sip) = sip_tls {
+            let tls = Some(acceptor.clone());
+            accepting.push(tokio::spawn(accept(
+                sip,
+                tls,
+                Protocol::SipTls,
+                door.clone(),
+            )));
+        }
+        let tls = Some(acceptor);
+        accepting.push(tokio::spawn(accept(
+            listener,
+            tls,
+            Protocol::Verto,
+            door.clone(),
+        )));
         _tls = Some(made);
     }
     drop(door);
 
-    let mut desk = Desk::new(settings, media)?;
+    let mut desk = Desk::new(settings, sip_address, media)?;
     loop {
         let wait = desk.settle();
         tokio::select! {
@@ -187,7 +217,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(settings: &Settings, media: MediaDesk) -> Result<Self, RunError> {
+    fn new(
+        settings: &Settings,
+        sip_address: SocketAddr,
+        media: MediaDesk,
+    ) -> Result<Self, RunError> {
         let config = GatewayConfig {
             dialect: settings.dialect,
             limits: settings.limits.clone(),
@@ -197,6 +231,10 @@ impl Desk {
             second_login: settings.second_login,
             denied: settings.denied.clone(),
             assistant: settings.assistant.clone(),
+            sip: SipSettings {
+                address: sip_address,
+                ..settings.sip.clone()
+            },
             wall: SystemTime::now(),
         };
         Ok(Self {
@@ -212,10 +250,15 @@ impl Desk {
 
     fn client(&mut self, socket: SocketId, message: FromClient) {
         match message {
-            FromClient::Opened(outbox) => {
+            FromClient::Opened(protocol, outbox) => {
                 self.clients.insert(socket, outbox);
-                self.input(Input::Opened(socket));
+                self.input(match protocol {
+                    Protocol::Verto => Input::Opened(socket),
+                    Protocol::Sip => Input::SipOpened(socket, "WS"),
+                    Protocol::SipTls => Input::SipOpened(socket, "WSS"),
+                });
             }
+            FromClient::Binary(bytes) => self.input(Input::Binary(socket, &bytes)),
             FromClient::Text(text) => self.input(Input::Text(socket, &text)),
             FromClient::Ping(payload) => self.input(Input::Ping(socket, &payload)),
             FromClient::Report(report, answer) => {
@@ -301,21 +344,32 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
         .map_err(|source| RunError::Listen { address, source })
 }
 
+/// The listeners beside those of Verto.
+struct Also<'a> {
+    api: &'a TcpListener,
+    api_tls: Option<&'a TcpListener>,
+    sip: &'a TcpListener,
+    sip_tls: Option<&'a TcpListener>,
+}
+
 fn print_ready(
     plain: &TcpListener,
     tls: Option<&(TcpListener, Tls)>,
-    api: &TcpListener,
-    api_tls: Option<&TcpListener>,
+    also: &Also<'_>,
 ) -> Result<(), RunError> {
-    let api = Api {
-        plain: api.local_addr()?,
-        tls: api_tls.map(TcpListener::local_addr).transpose()?,
+    let listens = |plain: &TcpListener, tls: Option<&TcpListener>| {
+        io::Result::Ok(Listens {
+            plain: plain.local_addr()?,
+            tls: tls.map(TcpListener::local_addr).transpose()?,
+        })
     };
+    let api = listens(also.api, also.api_tls)?;
+    let sip = listens(also.sip, also.sip_tls)?;
     let tls = match tls {
         Some((listener, tls)) => Some((listener.local_addr()?, tls.ca())),
         None => None,
     };
-    Ready::new(plain.local_addr()?, tls, api).print(io::stdout().lock())?;
+    Ready::new(plain.local_addr()?, tls, sip, api).print(io::stdout().lock())?;
     Ok(())
 }
 

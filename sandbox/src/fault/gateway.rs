@@ -4,10 +4,25 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::sip::settings::Scheme;
+
 /// The names, for messages.
 pub(super) const NAMES: &str = "drop-after=SECONDS, drop-after-messages=N, silent-after=SECONDS, deaf-after=SECONDS, \
      punt-after=SECONDS, cut-frame=N, stall=MS, refuse-login=CODE, attach-late=MS|never, forget-calls=all|one, \
-     list-calls=none, attach-silent=update|socket, update-media=refuse|bare, gateway-state=STATE, report-500=N";
+     list-calls=none, unanswered=keep, trickle=own|await, attach-silent=update|socket, update-media=refuse|bare, gateway-state=STATE, report-500=N, \
+     forget-flow-after=SECONDS, unavailable=SECONDS, short-registrations=SECONDS, min-expires=SECONDS, \
+     end-subscriptions=REASON, one-time-nonces=on|next, challenge=md5|sha-256|bearer";
+
+/// Reasons for the end of a subscription (RFC 6665, 4.1.3).
+const ENDS: [&str; 7] = [
+    "deactivated",
+    "probation",
+    "rejected",
+    "timeout",
+    "giveup",
+    "noresource",
+    "invariant",
+];
 
 /// Every state that a gateway of Telnyx is known to tell.
 pub(crate) const STATES: [&str; 12] = [
@@ -60,12 +75,29 @@ pub(crate) enum GatewayFault {
     AttachSilent(Remedy),
     /// `update-media=refuse`, `update-media=bare`: media that a client offers anew is refused, or answered without SDP.
     UpdateMedia(NoUpdate),
-    /// `list-calls=none`: `clientReady` names none of them, though they are offered.
+    /// `list-calls=none`: `clientReady` names none of them, though they are offered, or were never away.
     ListNone,
+    /// `unanswered=keep`: calls that nobody has answered outlive their client's socket too.
+    KeepUnanswered,
+    /// `trickle=own`, `trickle=await`: candidates go one by one (Telnyx).
+    Trickle(Trickle),
     /// `report-500=N`: so many call reports are answered with an error.
     ReportFails,
     /// `gateway-state=STATE`: the answer to a question for the gateway's state.
     State(State),
+    /// `unavailable=SECONDS`: SIP requests outside calls get 503 with `Retry-After`, without it when it is 0.
+    Unavailable(u32),
+    /// `short-registrations=SECONDS`: registrations are granted for no longer.
+    ShortRegistrations(u32),
+    /// `min-expires=SECONDS`: shorter registrations are refused with 423.
+    MinExpires(u32),
+    /// `one-time-nonces=on|next`: each nonce of a digest challenge is good for one request; `next`: an answer tells the one
+    /// after it.
+    OneTimeNonces { tells_next: bool },
+    /// `end-subscriptions=REASON`: SIP subscriptions are ended for this reason right after their beginning.
+    SubscriptionEnd(&'static str),
+    /// `challenge=md5`, `challenge=sha-256`, `challenge=bearer`: SIP clients are asked for this alone.
+    Challenge(Scheme),
 }
 
 /// What can happen to a socket at any moment.
@@ -81,8 +113,12 @@ pub(crate) enum Mishap {
     Punt,
     /// It is cut in the middle of a message.
     CutFrame,
+    /// Its calls are offered new media, as by an operator's `uuid_media_reneg`.
+    Attach,
     /// The next change of a conference's list is lost on its way (FreeSWITCH).
     LoseRow,
+    /// The registrations over it are forgotten, and nobody is told (SIP).
+    ForgetFlow,
 }
 
 /// What ends the silence of a call.
@@ -92,6 +128,15 @@ pub(crate) enum Remedy {
     Update,
     /// Another socket only.
     Socket,
+}
+
+/// Whose candidates go one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trickle {
+    /// The gateway's, which takes none of the client's descriptions, so that the client has to find the way by them.
+    Own,
+    /// The client's: a call that announces them is taken up when the last of them was told.
+    Await,
 }
 
 /// How new media of a client fails.
@@ -147,7 +192,9 @@ impl FromStr for Mishap {
             "deaf" => Self::Deaf,
             "punt" => Self::Punt,
             "cut-frame" => Self::CutFrame,
+            "attach" => Self::Attach,
             "lose-row" => Self::LoseRow,
+            "forget-flow" => Self::ForgetFlow,
             _ => return Err(format!("nothing called {text:?} can happen to a socket")),
         })
     }
@@ -193,6 +240,11 @@ impl GatewayFault {
                 .map(Duration::from_millis)
                 .map_err(|_| format!("{name} wants milliseconds: write {name}=MS"))
         };
+        let whole = || {
+            value
+                .parse::<u32>()
+                .map_err(|_| format!("{name} wants whole seconds: write {name}=SECONDS"))
+        };
         let count = || {
             value
                 .parse::<NonZeroU32>()
@@ -227,10 +279,37 @@ impl GatewayFault {
                 "bare" => Ok(Self::UpdateMedia(NoUpdate::Bare)),
                 _ => Err("update-media wants \"refuse\" or \"bare\"".to_owned()),
             },
+            "trickle" => match value {
+                "own" => Ok(Self::Trickle(Trickle::Own)),
+                "await" => Ok(Self::Trickle(Trickle::Await)),
+                _ => Err("trickle wants \"own\" or \"await\"".to_owned()),
+            },
+            "unanswered" if value == "keep" => Ok(Self::KeepUnanswered),
+            "unanswered" => Err("unanswered wants \"keep\"".to_owned()),
             "list-calls" if value == "none" => Ok(Self::ListNone),
             "list-calls" => Err("list-calls wants \"none\"".to_owned()),
             "report-500" => count().map(|_| Self::ReportFails),
             "gateway-state" => value.parse().map(Self::State),
+            "forget-flow-after" => after(Mishap::ForgetFlow),
+            "unavailable" => whole().map(Self::Unavailable),
+            "short-registrations" => whole().map(Self::ShortRegistrations),
+            "min-expires" => whole().map(Self::MinExpires),
+            "end-subscriptions" => ENDS
+                .into_iter()
+                .find(|known| *known == value)
+                .map(Self::SubscriptionEnd)
+                .ok_or_else(|| format!("end-subscriptions wants one of {}", ENDS.join(", "))),
+            "one-time-nonces" => match value {
+                "on" => Ok(Self::OneTimeNonces { tells_next: false }),
+                "next" => Ok(Self::OneTimeNonces { tells_next: true }),
+                _ => Err("one-time-nonces wants \"on\" or \"next\"".to_owned()),
+            },
+            "challenge" => match value {
+                "md5" => Ok(Self::Challenge(Scheme::Md5)),
+                "sha-256" => Ok(Self::Challenge(Scheme::Sha256)),
+                "bearer" => Ok(Self::Challenge(Scheme::Bearer)),
+                _ => Err("challenge wants \"md5\", \"sha-256\" or \"bearer\"".to_owned()),
+            },
             _ => return None,
         })
     }
@@ -274,6 +353,16 @@ impl Wishes {
         Some(found)
     }
 
+    /// The first wish for this user that `wanted` knows what to do with, not used up by that.
+    pub(crate) fn look<T>(
+        &self,
+        user: &str,
+        wanted: impl Fn(GatewayFault) -> Option<T>,
+    ) -> Option<T> {
+        let mut meeting = self.0.iter().filter(|wish| wish.meets(user));
+        meeting.find_map(|wish| wanted(wish.fault))
+    }
+
     /// Uses every wish for this user that concerns a socket as a whole.
     pub(crate) fn take_for_socket(&mut self, user: &str) -> Vec<GatewayFault> {
         let meeting = self.0.iter_mut().filter(|wish| wish.meets(user));
@@ -289,8 +378,16 @@ impl Wishes {
             | GatewayFault::AttachSilent(_)
             | GatewayFault::UpdateMedia(_)
             | GatewayFault::ListNone
+            | GatewayFault::KeepUnanswered
+            | GatewayFault::Trickle(_)
             | GatewayFault::ReportFails
-            | GatewayFault::State(_) => false,
+            | GatewayFault::State(_)
+            | GatewayFault::Unavailable(_)
+            | GatewayFault::ShortRegistrations(_)
+            | GatewayFault::MinExpires(_)
+            | GatewayFault::OneTimeNonces { .. }
+            | GatewayFault::SubscriptionEnd(_)
+            | GatewayFault::Challenge(_) => false,
         });
         concerning
             .map(|wish| {

@@ -14,6 +14,8 @@ pub(crate) enum Order {
     },
     /// The gateway tells its state unasked.
     Tell { state: State, user: Option<String> },
+    /// The server announces something to its clients (FreeSWITCH).
+    Announce { text: String, user: Option<String> },
     /// One more wish for the gateway.
     Wish(Wish),
     /// One more wish for the REST API.
@@ -31,7 +33,7 @@ impl Order {
         if !fault.contains('=') {
             let mishap = fault.parse().map_err(|error| {
                 format!(
-                    "{error}; write drop, silent, deaf, punt, cut-frame, lose-row, none, or NAME=VALUE as for --fault"
+                    "{error}; write drop, silent, deaf, punt, cut-frame, attach, lose-row, forget-flow, none, or NAME=VALUE as for --fault"
                 )
             })?;
             return Ok(Self::Now { mishap, user });

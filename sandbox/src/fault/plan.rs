@@ -107,6 +107,7 @@ mod tests {
             ("stall=1.5", "stall=MS"),
             ("refuse-login=no", "-32001"),
             ("forget-calls=some", "\"one\""),
+            ("unanswered=drop", "\"keep\""),
             ("gateway-state=GONE", "FAIL_WAIT"),
             ("gateway-state=REGED:often", "gateway-state=REGED:TIMES"),
         ] {

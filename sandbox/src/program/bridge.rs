@@ -152,7 +152,7 @@ mod tests {
             for packet in out.packets() {
                 let packet = packet.as_received().expect("it is passed on");
                 match packet.kind {
-                    PayloadKind::Audio(_) => voices += 1,
+                    PayloadKind::Audio(_) | PayloadKind::ComfortNoise => voices += 1,
                     PayloadKind::TelephoneEvent => {
                         during = voices;
                         receiver.on_packet(packet.marker, packet.timestamp, packet.payload, now);

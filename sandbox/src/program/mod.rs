@@ -3,4 +3,3 @@
 pub(crate) mod bridge;
 pub(crate) mod clip;
 pub(crate) mod echo;
-pub(crate) mod playback;

@@ -34,12 +34,16 @@ pub(crate) struct ClientCall {
     pub(crate) user: String,
     pub(crate) caller: Party,
     pub(crate) dialled: String,
-    /// The client's SDP.
-    pub(crate) offer: String,
+    /// The client's SDP; `None`: it wants an offer of ours (SIP).
+    pub(crate) offer: Option<String>,
     /// Codecs that the offer and this sandbox have in common, in the client's order.
     pub(crate) codecs: Vec<AudioCodec>,
+    /// The client offered to send digits with its sound.
+    pub(crate) digits: bool,
     /// What happens, whatever was dialled.
     pub(crate) script: Option<Vec<Step>>,
+    /// Of a user's clients only this one is to ring.
+    pub(crate) only: Option<EndpointId>,
 }
 
 /// A call that the sandbox itself makes.
@@ -50,6 +54,8 @@ pub(crate) struct OwnCall {
     pub(crate) sound: Sound,
     /// What it is offered, best first.
     pub(crate) codecs: Vec<AudioCodec>,
+    /// A client that can is not offered anything, but is to offer itself (SIP).
+    pub(crate) late: bool,
 }
 
 /// Whether and how a client wants a call held.
@@ -120,38 +126,34 @@ impl Exchange {
         };
         let unknown = call.endpoint.face.unknown_number;
         let id = LegId(self.next_serial());
+        let callee = Party {
+            name: String::new(),
+            number: call.dialled,
+        };
+        let state = State::Proceeding { offer: call.offer };
         let leg = Leg {
-            endpoint: call.endpoint,
-            user: call.user,
-            caller: call.caller,
-            callee: Party {
-                name: String::new(),
-                number: call.dialled,
-            },
-            media: None,
-            codecs: call.codecs,
-            sound: Sound::Nothing,
-            held: false,
-            silent: None,
-            updating: false,
-            state: State::Proceeding { offer: call.offer },
-            partner: None,
-            race: None,
-            script: VecDeque::new(),
+            digits: call.digits,
+            ..Leg::new(call.endpoint, call.user, call.caller, callee, state).with(call.codecs)
         };
         self.legs.insert(id, leg);
         match destination {
             Destination::Script(steps) => self.run(id, steps, now),
             Destination::Unknown => self.run(id, vec![Step::HangUp(cause(unknown))], now),
-            Destination::User(user) => self.fork(id, &user),
+            Destination::User(user) => self.fork(id, &user, call.only),
         }
         id
     }
 
     /// The sandbox calls a user; says how many clients ring.
-    pub(crate) fn call_user(&mut self, user: &str, call: &OwnCall) -> usize {
+    pub(crate) fn call_user(&mut self, user: &str, call: &OwnCall, now: Instant) -> usize {
         let clients = self.clients_of(user);
-        self.ring(user, &clients, &call.caller, &call.codecs, call.sound, None);
+        let (late, usual): (Vec<Endpoint>, Vec<Endpoint>) = clients
+            .iter()
+            .partition(|client| call.late && client.face.may_offer);
+        self.ring(user, &usual, &call.caller, &call.codecs, call.sound, None);
+        for client in late {
+            self.ring_without_offer(user, client, call, now);
+        }
         clients.len()
     }
 
@@ -229,12 +231,13 @@ impl Exchange {
                 break;
             }
             let (user, call) = entry.remove();
-            self.call_user(&user, &call);
+            self.call_user(&user, &call, now);
         }
     }
 
-    fn fork(&mut self, id: LegId, user: &str) {
-        let clients = self.clients_of(user);
+    fn fork(&mut self, id: LegId, user: &str, only: Option<EndpointId>) {
+        let mut clients = self.clients_of(user);
+        clients.retain(|client| only.is_none_or(|only| only == client.id));
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -262,39 +265,34 @@ impl Exchange {
         codecs: &[AudioCodec],
         sound: Sound,
         partner: Option<LegId>,
-    ) {
+    ) -> Vec<LegId> {
         let race = RaceId(self.next_serial());
         let mut rivals = Vec::new();
         for &endpoint in clients {
             let id = LegId(self.next_serial());
             let leg = Leg {
-                endpoint,
-                user: user.to_owned(),
-                caller: caller.clone(),
-                callee: Party {
-                    name: String::new(),
-                    number: user.to_owned(),
-                },
-                media: None,
-                codecs: codecs.to_vec(),
                 sound,
-                held: false,
-                silent: None,
-                updating: false,
-                state: State::Offering,
                 partner,
                 race: Some(race),
-                script: VecDeque::new(),
+                ..Leg::new(
+                    endpoint,
+                    user.to_owned(),
+                    caller.clone(),
+                    Party::user(user),
+                    State::Offering,
+                )
+                .with(codecs.to_vec())
             };
             self.legs.insert(id, leg);
             rivals.push(id);
         }
         self.races.insert(race, rivals.clone());
-        for id in rivals {
+        for &id in &rivals {
             if let Some(media) = self.open_media(id, Sound::Nothing) {
                 self.ask_media(MediaCommand::CreateOffer(media));
             }
         }
+        rivals
     }
 
     pub(super) fn clients_of(&self, user: &str) -> Vec<Endpoint> {
@@ -315,6 +313,7 @@ impl Exchange {
             media,
             face: leg.endpoint.face.media,
             codecs: leg.codecs.clone(),
+            digits: leg.digits,
             sound,
         };
         self.sessions.insert(media, id);

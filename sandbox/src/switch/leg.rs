@@ -31,6 +31,16 @@ pub(crate) struct Party {
     pub(crate) number: String,
 }
 
+impl Party {
+    /// A user, without a display name.
+    pub(crate) fn user(name: &str) -> Self {
+        Self {
+            name: String::new(),
+            number: name.to_owned(),
+        }
+    }
+}
+
 /// Where to send what concerns a client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint {
@@ -46,7 +56,8 @@ pub(crate) enum LegEvent {
         endpoint: EndpointId,
         caller: Party,
         callee: Party,
-        sdp: String,
+        /// `None`: it is to make the offer itself (SIP).
+        sdp: Option<String>,
     },
     /// The far end rings.
     Ringing,
@@ -56,6 +67,8 @@ pub(crate) enum LegEvent {
     Answered { sdp: Option<String> },
     /// The client's answer is in force.
     AnswerAccepted,
+    /// The client answered with an offer of its own; this is the answer to it (SIP).
+    Described { sdp: String },
     /// The client's answer cannot be used; the leg is as it was.
     AnswerRefused,
     /// Offer media anew to a client that came back.
@@ -64,6 +77,10 @@ pub(crate) enum LegEvent {
     Updated { sdp: String },
     /// The client's offer within the call cannot be used.
     UpdateRefused,
+    /// An offer of ours within the call (SIP).
+    Reoffer { sdp: String },
+    /// The client wanted its far end sent elsewhere: that is done, or failed for this reason.
+    Referred { outcome: Result<(), Cause> },
     /// Somebody else is at the far end now.
     Display(Party),
     /// The leg is gone.
@@ -119,12 +136,22 @@ pub(super) struct Leg {
     pub(super) media: Option<LegMedia>,
     /// Codecs that its media may agree on.
     pub(super) codecs: Vec<AudioCodec>,
+    /// Its client offered to send digits with its sound, so later offers of ours have them too.
+    pub(super) digits: bool,
     /// What it hears when nothing stands against it.
     pub(super) sound: Sound,
     pub(super) held: bool,
     /// Nothing is sent, on purpose, until then.
     pub(super) silent: Option<Remedy>,
     pub(super) updating: bool,
+    /// Its client went away, or came back, before the call was answered.
+    pub(super) unanswered: Unanswered,
+    /// Our offer within the call is being made, or waits for its answer.
+    pub(super) reoffering: bool,
+    /// The client got our offer as an answer, and its own answer is still to come.
+    pub(super) late: bool,
+    /// It rings because the client of that leg sends its far end here.
+    pub(super) referrer: Option<LegId>,
     pub(super) state: State,
     /// The other leg of a bridge; for a client that rings, the leg that called it.
     pub(super) partner: Option<LegId>,
@@ -134,17 +161,29 @@ pub(super) struct Leg {
     pub(super) script: VecDeque<Step>,
 }
 
+/// What is kept of a call whose client went away before anybody had answered it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// No such call.
+    #[default]
+    No,
+    /// Nobody has answered it yet.
+    Still,
+    /// It was answered meanwhile, which its client will hear once it has media again.
+    NoMore,
+}
+
 /// Where a leg stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// The client called; its offer is not answered.
-    Proceeding { offer: String },
+    /// The client called; its offer, where it made one, is not answered.
+    Proceeding { offer: Option<String> },
     /// The client called; the answer to its offer is being made.
     Describing { then: Then },
     /// The client called, and hears early media.
     Early,
     /// The client called a user whose clients ring.
-    Forking { offer: String },
+    Forking { offer: Option<String> },
     /// The client is to be called; our offer is being made.
     Offering,
     /// The client was called and has our offer.
@@ -171,6 +210,82 @@ pub(super) enum Then {
 }
 
 impl Leg {
+    /// Nobody has answered it, and the server may keep it while its client is away.
+    pub(super) fn may_wait_unanswered(&self) -> bool {
+        match self.state {
+            State::Proceeding { .. } | State::Early | State::Forking { .. } | State::Ringing => {
+                true
+            }
+            State::Describing { .. }
+            | State::Offering
+            | State::Accepting
+            | State::Active
+            | State::Detached
+            | State::Reoffering
+            | State::Reoffered
+            | State::Reaccepting => false,
+        }
+    }
+
+    /// Its client is not there, or has no media yet.
+    pub(super) fn is_away(&self) -> bool {
+        match self.state {
+            State::Detached | State::Reoffering | State::Reoffered | State::Reaccepting => true,
+            State::Proceeding { .. }
+            | State::Describing { .. }
+            | State::Early
+            | State::Forking { .. }
+            | State::Offering
+            | State::Ringing
+            | State::Accepting
+            | State::Active => false,
+        }
+    }
+
+    /// A leg without media that hears nothing.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        user: String,
+        caller: Party,
+        callee: Party,
+        state: State,
+    ) -> Self {
+        Self {
+            endpoint,
+            user,
+            caller,
+            callee,
+            media: None,
+            codecs: Vec::new(),
+            digits: false,
+            sound: Sound::Nothing,
+            held: false,
+            silent: None,
+            updating: false,
+            unanswered: Unanswered::No,
+            reoffering: false,
+            late: false,
+            referrer: None,
+            state,
+            partner: None,
+            race: None,
+            script: VecDeque::new(),
+        }
+    }
+
+    /// The same with codecs.
+    pub(super) fn with(self, codecs: Vec<AudioCodec>) -> Self {
+        Self { codecs, ..self }
+    }
+
+    /// It rings, or is about to.
+    pub(super) fn is_ringing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Offering | State::Ringing | State::Accepting
+        )
+    }
+
     /// The call is in force for the far end: it may outlive its socket, be held and renegotiated.
     pub(super) fn is_established(&self) -> bool {
         match self.state {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use offhook_media::program::AudioCodec;
+use offhook_media::session::config::Hold;
 
 use crate::face::MediaFace;
 
@@ -38,6 +39,8 @@ pub(crate) enum MediaCommand {
         media: MediaId,
         face: MediaFace,
         codecs: Vec<AudioCodec>,
+        /// Offers have telephone events also where this server's usually have none.
+        digits: bool,
         sound: Sound,
     },
     /// Make an offer.
@@ -46,6 +49,8 @@ pub(crate) enum MediaCommand {
     AcceptOffer(MediaId, String),
     /// Take the far end's answer.
     AcceptAnswer(MediaId, String),
+    /// Set our side of the direction of the next offer or answer.
+    Hold(MediaId, Hold),
     /// Let the far end hear something else.
     Play(MediaId, Sound),
     /// Let the far end that this one is bridged to hear digits.
@@ -83,6 +88,7 @@ impl MediaCommand {
             | Self::CreateOffer(media)
             | Self::AcceptOffer(media, _)
             | Self::AcceptAnswer(media, _)
+            | Self::Hold(media, _)
             | Self::Play(media, _)
             | Self::Digits(media, _)
             | Self::Close(media) => *media,

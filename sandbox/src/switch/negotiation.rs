@@ -7,7 +7,7 @@ use offhook_signaling::cause::Cause;
 use crate::fault::gateway::Remedy;
 use crate::switch::cause::{self, cause};
 use crate::switch::exchange::{Exchange, NotNow};
-use crate::switch::leg::{Leg, LegEvent, LegId, State, Then};
+use crate::switch::leg::{Leg, LegEvent, LegId, State, Then, Unanswered};
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
 use crate::switch::timers::Timer;
 
@@ -19,13 +19,19 @@ impl Exchange {
 
     /// A client that came back answers our new offer.
     pub(crate) fn attach_answer(&mut self, id: LegId, sdp: String) -> Result<(), NotNow> {
+        let rings = |leg: &Leg| leg.unanswered == Unanswered::Still && leg.state == State::Ringing;
+        if self.legs.get(&id).is_some_and(rings) {
+            return self.answer(id, sdp);
+        }
         self.take_answer(id, sdp, &State::Reoffered, State::Reaccepting)
     }
 
     /// A client offers media anew within a call (new address, ICE restart).
     pub(crate) fn update(&mut self, id: LegId, sdp: String) -> Result<(), NotNow> {
         let leg = self.legs.get_mut(&id).ok_or(NotNow)?;
-        if leg.state != State::Active || !leg.is_established() || leg.updating {
+        let early = leg.state == State::Early && leg.endpoint.face.may_offer;
+        let up = leg.state == State::Active && leg.is_established();
+        if !(early || up) || leg.updating || leg.late {
             return Err(NotNow);
         }
         let media = leg.media.as_ref().ok_or(NotNow)?.id;
@@ -46,13 +52,13 @@ impl Exchange {
                 if let Some(media) = self.legs.get_mut(&id).and_then(|leg| leg.media.as_mut()) {
                     media.accepted = true;
                 }
-                self.on_accepted(id);
+                self.on_accepted(id, now);
             }
             MediaNotice::Agreed(codec) => {
                 if let Some(media) = self.legs.get_mut(&id).and_then(|leg| leg.media.as_mut()) {
                     media.codec = Some(codec);
                 }
-                self.on_accepted(id);
+                self.on_accepted(id, now);
             }
             MediaNotice::Refused(reason) => self.on_refused(id, &reason),
             MediaNotice::Connected => {
@@ -96,17 +102,27 @@ impl Exchange {
                     endpoint: leg.endpoint.id,
                     caller: leg.caller.clone(),
                     callee: leg.callee.clone(),
-                    sdp,
+                    sdp: Some(sdp),
                 };
                 self.start_ring_limit(id, now);
                 self.tell(id, event);
             }
             State::Reoffering => {
-                leg.state = State::Reoffered;
+                // One that rings goes on ringing, with the newer offer.
+                leg.state = if leg.race.is_some() {
+                    State::Ringing
+                } else {
+                    State::Reoffered
+                };
                 self.tell(id, LegEvent::Attach { sdp });
             }
+            // The client wanted an offer in place of an answer.
+            State::Describing { .. } => {
+                leg.late = true;
+                self.on_answer_made(id, sdp, now);
+            }
+            State::Active if leg.reoffering => self.tell(id, LegEvent::Reoffer { sdp }),
             State::Proceeding { .. }
-            | State::Describing { .. }
             | State::Early
             | State::Forking { .. }
             | State::Ringing
@@ -133,6 +149,13 @@ impl Exchange {
             }
             return self.tell(id, LegEvent::Updated { sdp });
         }
+        if leg.state == State::Accepting {
+            if let Some(media) = &mut leg.media {
+                media.accepted = true;
+            }
+            self.tell(id, LegEvent::Described { sdp });
+            return self.on_accepted(id, now);
+        }
         let State::Describing { then } = leg.state else {
             return;
         };
@@ -154,7 +177,7 @@ impl Exchange {
         self.advance(id, now);
     }
 
-    fn on_accepted(&mut self, id: LegId) {
+    fn on_accepted(&mut self, id: LegId, now: Instant) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -169,10 +192,12 @@ impl Exchange {
         match leg.state {
             State::Accepting => {
                 leg.state = State::Active;
+                leg.unanswered = Unanswered::No;
                 let caller = leg.partner;
                 self.timers.set(id, Timer::Limit, None);
                 self.tell(id, LegEvent::AnswerAccepted);
                 self.end_rivals(id);
+                self.end_referral(id);
                 let Some(caller) = caller else {
                     return self.play(id);
                 };
@@ -187,16 +212,26 @@ impl Exchange {
                     self.play(id);
                     return self.play(caller);
                 }
-                self.describe(caller, Sound::Nothing, Then::Answer);
+                self.answer_caller(caller);
             }
             State::Reaccepting => {
-                leg.state = State::Active;
+                let unanswered = std::mem::take(&mut leg.unanswered);
+                leg.state = if unanswered == Unanswered::No {
+                    State::Active
+                } else {
+                    State::Early
+                };
                 let partner = leg.partner;
                 self.timers.set(id, Timer::Limit, None);
                 self.tell(id, LegEvent::AnswerAccepted);
                 self.play(id);
                 if let Some(partner) = partner {
                     self.play(partner);
+                }
+                match unanswered {
+                    Unanswered::No => {}
+                    Unanswered::Still => self.advance(id, now),
+                    Unanswered::NoMore => self.answer_caller(id),
                 }
             }
             State::Proceeding { .. }
@@ -209,6 +244,20 @@ impl Exchange {
             | State::Detached
             | State::Reoffering
             | State::Reoffered => {}
+        }
+    }
+
+    /// Somebody answered: the caller hears of it, once it has media.
+    fn answer_caller(&mut self, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        if leg.is_away() {
+            leg.unanswered = Unanswered::NoMore;
+        } else if !self.answer_after_early_media(id, Sound::Nothing) {
+            self.describe(id, Sound::Nothing, Then::Answer);
+        } else if let Some(partner) = self.legs.get(&id).and_then(|leg| leg.partner) {
+            self.play(partner);
         }
     }
 
@@ -225,6 +274,9 @@ impl Exchange {
             State::Accepting => {
                 leg.state = State::Ringing;
                 self.tell(id, LegEvent::AnswerRefused);
+            }
+            State::Active | State::Early if leg.late => {
+                self.end_by_exchange(id, Cause::INCOMPATIBLE_DESTINATION);
             }
             State::Reaccepting => {
                 self.tell(id, LegEvent::AnswerRefused);

@@ -1,4 +1,4 @@
-//! Which codecs an offer has in common with this sandbox.
+//! What an offer has in common with this sandbox.
 
 use offhook_media::program::AudioCodec;
 use offhook_media::sdp::codec::from_rtpmap;
@@ -40,6 +40,15 @@ pub(crate) fn codecs(offer: &str) -> Vec<AudioCodec> {
     found
 }
 
+/// Whether digits can go with the sound (RFC 4733).
+pub(crate) fn digits(offer: &str) -> bool {
+    let maps = offer
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=rtpmap:"));
+    let mut formats = maps.filter_map(|map| map.split_once(' '));
+    formats.any(|(_, format)| format.starts_with("telephone-event/"))
+}
+
 /// `NUMBER NAME/CLOCK[/CHANNELS]`.
 fn rtpmap(map: &str) -> Option<(&str, AudioCodec)> {
     let (number, format) = map.split_once(' ')?;
@@ -66,6 +75,7 @@ mod tests {
                 AudioCodec::Pcmu
             ]
         );
+        assert!(digits(offer) && !digits("a=rtpmap:9 G722/8000\r\n"));
         assert_eq!(codecs("m=video 9 X 0\r\n"), []);
         assert_eq!(codecs(""), []);
     }

@@ -64,6 +64,9 @@ impl Exchange {
         let told = cause.clone();
         self.tell(id, LegEvent::Ended { cause: told, by });
 
+        if self.release_referral(id, &leg, &cause) {
+            return;
+        }
         // A client that rang: its caller goes on as long as another one rings.
         let rings_on = leg.race.is_some_and(|race| {
             let rivals = self.races.entry(race).or_default();
@@ -101,7 +104,12 @@ impl Exchange {
         tied
     }
 
-    fn ringing_for(&self, caller: LegId) -> Vec<LegId> {
+    /// Whose leg it is.
+    pub(crate) fn user_of(&self, id: LegId) -> Option<&str> {
+        self.legs.get(&id).map(|leg| leg.user.as_str())
+    }
+
+    pub(super) fn ringing_for(&self, caller: LegId) -> Vec<LegId> {
         self.legs
             .iter()
             .filter(|(_, leg)| leg.partner == Some(caller))

@@ -6,7 +6,7 @@ use offhook_media::sdp::codec::ALL;
 
 use crate::numbers::Step;
 use crate::switch::exchange::{Exchange, OwnCall};
-use crate::switch::leg::{Leg, LegEvent, LegId, Party, State, Then};
+use crate::switch::leg::{Leg, LegEvent, LegId, Party, State, Then, Unanswered};
 use crate::switch::media::{MediaCommand, Sound};
 use crate::switch::timers::Timer;
 
@@ -21,6 +21,14 @@ impl Exchange {
 
     /// Does the next steps of a leg's script, up to one that has to wait.
     pub(super) fn advance(&mut self, id: LegId, now: Instant) {
+        // Without a client there is nobody to do it for; it goes on when that one is back.
+        if self
+            .legs
+            .get(&id)
+            .is_some_and(|leg| leg.unanswered == Unanswered::Still && leg.is_away())
+        {
+            return;
+        }
         while let Some(step) = self
             .legs
             .get_mut(&id)
@@ -52,6 +60,7 @@ impl Exchange {
                                 delay: std::time::Duration::ZERO,
                             },
                             codecs: ALL.to_vec(),
+                            late: false,
                         };
                         self.call_back(&user, call, now + after);
                     }
@@ -82,7 +91,10 @@ impl Exchange {
         leg.state = State::Describing { then };
         leg.sound = sound;
         if let Some(media) = self.open_media(id, sound) {
-            self.ask_media(MediaCommand::AcceptOffer(media, offer));
+            self.ask_media(match offer {
+                Some(offer) => MediaCommand::AcceptOffer(media, offer),
+                None => MediaCommand::CreateOffer(media),
+            });
         }
     }
 
@@ -94,7 +106,7 @@ impl Exchange {
     }
 
     /// Answers a call whose SDP the client already has; says whether it was one.
-    fn answer_after_early_media(&mut self, id: LegId, sound: Sound) -> bool {
+    pub(super) fn answer_after_early_media(&mut self, id: LegId, sound: Sound) -> bool {
         let Some(leg) = self.legs.get_mut(&id) else {
             return true;
         };

@@ -70,7 +70,7 @@ impl Exchange {
     }
 
     /// The far end of a leg that is up, with both in force.
-    fn bridged(&self, id: LegId) -> Option<LegId> {
+    pub(super) fn bridged(&self, id: LegId) -> Option<LegId> {
         let leg = self
             .legs
             .get(&id)
@@ -94,7 +94,7 @@ impl Exchange {
     }
 
     /// The client of a leg is told who is at its far end now.
-    fn show(&mut self, id: LegId, number: String, name: String) {
+    pub(super) fn show(&mut self, id: LegId, number: String, name: String) {
         self.tell(id, LegEvent::Display(Party { name, number }));
     }
 

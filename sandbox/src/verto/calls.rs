@@ -50,7 +50,11 @@ impl Gateway {
             .is_some_and(|known| known.face.telnyx_ids);
         let id = request.id.clone();
         match method {
-            Method::Invite => self.on_invite(socket, session, request, now),
+            Method::Invite => {
+                if let Some(request) = self.keep_until_complete(socket, session, request) {
+                    self.on_invite(socket, session, request, now, false);
+                }
+            }
             Method::Answer => self.on_answer(socket, session, request, false),
             Method::Attach => self.on_answer(socket, session, request, true),
             Method::Bye => self.on_bye(socket, session, request),
@@ -75,8 +79,7 @@ impl Gateway {
                 self.reply(socket, id, &result);
             }
             Method::Candidate | Method::EndOfCandidates if telnyx => {
-                // Checks of the client's addresses find us; its candidates are not needed.
-                self.reply(socket, id, &empty());
+                self.on_candidate(socket, session, request, now);
             }
             Method::AttachCalls if telnyx => self.refuse_call(socket, id, None, NO_CALL),
             Method::DisablePushNotification if telnyx => {
@@ -132,13 +135,21 @@ impl Gateway {
         }
     }
 
-    fn on_invite(&mut self, socket: SocketId, session: SessionId, request: Request, now: Instant) {
+    pub(super) fn on_invite(
+        &mut self,
+        socket: SocketId,
+        session: SessionId,
+        request: Request,
+        now: Instant,
+        acknowledged: bool,
+    ) {
         let Some((id, params, call)) = self.read_call(socket, request) else {
             return;
         };
         let Some(offer) = params.sdp else {
             return self.refuse_call(socket, id, Some(&call), "SDP missing");
         };
+        let offer = self.heard_sdp(session, offer);
         let Some(known) = self.sessions.get(&session) else {
             return;
         };
@@ -172,15 +183,19 @@ impl Gateway {
             caller: caller.clone(),
             dialled: dialled.clone(),
             codecs: offered::codecs(&offer),
-            offer,
+            digits: offered::digits(&offer),
+            offer: Some(offer),
             script: None,
+            only: None,
         };
         let result = CallResult {
             message: Some("CALL CREATED".to_owned()),
             call_id: Some(call.clone()),
             ..CallResult::default()
         };
-        self.reply(socket, id, &result);
+        if !acknowledged {
+            self.reply(socket, id, &result);
+        }
         let script = self.assistant_script(session);
         let leg = self.exchange.call(NewCall { script, ..new }, now);
         let callee = Party {
@@ -237,6 +252,7 @@ impl Gateway {
         let Some(sdp) = params.sdp else {
             return self.refuse_call(socket, id, Some(&name), "SDP missing");
         };
+        let sdp = self.heard_sdp(session, sdp);
         let Some(call) = self.call_mut(session, &name) else {
             return self.refuse_call(socket, id, Some(&name), NO_CALL);
         };

@@ -173,6 +173,7 @@ impl Gateway {
         };
         let user = known.identity.name().to_owned();
         self.publish(&presence_channel(&user), &presence(&user, state), None);
+        self.with_sip(|sip, around| sip.presence_changed(&user, around));
     }
 
     fn tell_presence_to(&mut self, reader: SessionId, user: &str) {

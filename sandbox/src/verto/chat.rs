@@ -27,6 +27,13 @@ impl Gateway {
         };
         let from = known.identity.name().to_owned();
         let to_user = numbers::user_part(&to).to_owned();
+        self.with_sip(|sip, around| sip.text(&from, &to_user, &body, around));
+        self.deliver_text(&from, &to, &body);
+    }
+
+    /// Tells every client of a user a text.
+    pub(super) fn deliver_text(&mut self, from: &str, to: &str, body: &str) {
+        let to_user = numbers::user_part(to).to_owned();
         let readers: Vec<SessionId> = self
             .sessions
             .iter()
@@ -36,11 +43,11 @@ impl Gateway {
         tracing::info!(%from, to = %to_user, readers = readers.len(), "text");
         for reader in readers {
             let text = Chat {
-                from: Some(from.clone()),
-                to: Some(to.clone()),
-                body: Some(body.clone()),
-                from_msg_name: Some(from.clone()),
-                from_msg_number: Some(from.clone()),
+                from: Some(from.to_owned()),
+                to: Some(to.to_owned()),
+                body: Some(body.to_owned()),
+                from_msg_name: Some(from.to_owned()),
+                from_msg_number: Some(from.to_owned()),
                 ..Chat::default()
             };
             self.request(reader, Method::Info, &json!({ "msg": text }));

@@ -20,7 +20,7 @@ pub(super) const LOGIN_REFUSED: i64 = -32001;
 
 /// Whom a client acts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Identity {
+pub(crate) enum Identity {
     /// One of the users; can call and be called.
     User(String),
     /// Somebody without a name here; can call.
@@ -31,13 +31,13 @@ pub(super) enum Identity {
 
 /// Whom a client without credentials talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// The assistant.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Its version; the latest when absent.
-    pub(super) version: Option<String>,
+    pub(crate) version: Option<String>,
     /// The conversation that is to be resumed.
-    pub(super) conversation: Option<String>,
+    pub(crate) conversation: Option<String>,
 }
 
 impl Identity {
@@ -52,7 +52,7 @@ impl Identity {
 
 /// Why a login is refused. The texts for the wire are those of the servers; the log says more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// There is no login in it at all.
     NoLogin,
     /// A user without a password.
@@ -155,7 +155,16 @@ pub(super) fn check(
             None => Refused::NoLogin,
         });
     };
-    let token = token.expose();
+    check_token(token.expose(), params.login.as_deref(), account, wall)
+}
+
+/// Believes a token, or says why not. `login`: the user that it is for, where somebody else made it.
+pub(crate) fn check_token(
+    token: &str,
+    login: Option<&str>,
+    account: &Account,
+    wall: SystemTime,
+) -> Result<Identity, Refused> {
     let life = Lifetime::read(token).map_err(|_| Refused::MalformedToken)?;
     if life.expired_since(wall).is_some() || life.good_in(wall).is_some() {
         return Err(Refused::ExpiredToken);
@@ -163,7 +172,7 @@ pub(super) fn check(
     if let Some(answer) = account.let_in_by_token(token, wall) {
         return answer.map(Identity::User).map_err(Refused::Account);
     }
-    let named = params.login.clone().or_else(|| subject(token));
+    let named = login.map(str::to_owned).or_else(|| subject(token));
     let user = named.as_deref().and_then(users::named);
     Ok(user.map_or(Identity::Guest, |user| Identity::User(user.to_owned())))
 }

@@ -22,9 +22,12 @@ use crate::limits::Limits;
 use crate::rest::account::Account;
 use crate::rest::message::{self as rest, Registrations};
 use crate::rest::settings::RestSettings;
+use crate::sip::location::Location;
+use crate::sip::server::{Around, Server};
+use crate::sip::settings::SipSettings;
 use crate::switch::cause::{SYSTEM_SHUTDOWN, cause};
 use crate::switch::exchange::{Effect, Exchange, OwnCall};
-use crate::switch::leg::LegId;
+use crate::switch::leg::{LegEvent, LegId};
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice};
 use crate::verto::conference::Conferences;
 use crate::verto::frames::{INVALID_METHOD, INVALID_REQUEST};
@@ -33,6 +36,7 @@ use crate::verto::mishaps::LateOffer;
 use crate::verto::second_login::SecondLogin;
 use crate::verto::session::{Session, SessionId};
 use crate::verto::socket::{Due, Socket, SocketId};
+use crate::verto::trickle::Awaited;
 
 /// What the gateway is told at its start.
 #[derive(Debug, Clone)]
@@ -47,6 +51,7 @@ pub(crate) struct GatewayConfig {
     /// Methods that a FreeSWITCH allows to nobody.
     pub(crate) denied: Vec<String>,
     pub(crate) assistant: AssistantSettings,
+    pub(crate) sip: SipSettings,
     /// The time of day at the start: tokens expire by it.
     pub(crate) wall: SystemTime,
 }
@@ -58,6 +63,10 @@ pub(crate) enum Input<'a> {
     Opened(SocketId),
     /// A client sent text.
     Text(SocketId, &'a str),
+    /// A client's WebSocket is open, and SIP is spoken on it, over this transport in the words of Via.
+    SipOpened(SocketId, &'static str),
+    /// A client sent a binary message, which only SIP has.
+    Binary(SocketId, &'a [u8]),
     /// A client sent a WebSocket ping.
     Ping(SocketId, &'a [u8]),
     /// A client's WebSocket is gone.
@@ -117,6 +126,8 @@ pub(crate) struct Gateway {
     pub(super) wishes: Wishes,
     pub(super) late_offers: BTreeMap<Instant, Vec<LateOffer>>,
     pub(super) conferences: Conferences,
+    pub(super) awaited: Awaited,
+    sip: Server,
     deadlines: BTreeSet<(Instant, SocketId)>,
     pub(super) outputs: VecDeque<Output>,
     rng: StdRng,
@@ -133,6 +144,7 @@ impl Gateway {
             assistants: Assistants::default(),
             call_reports: Book::default(),
             exchange: Exchange::new(config.limits.detached_for),
+            sip: Server::new(config.sip.clone(), rng.random(), now),
             config,
             started: now,
             now,
@@ -142,6 +154,7 @@ impl Gateway {
             legs: BTreeMap::new(),
             late_offers: BTreeMap::new(),
             conferences: Conferences::default(),
+            awaited: Awaited::default(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
             rng,
@@ -161,23 +174,37 @@ impl Gateway {
                     .insert(id, Socket::new(voice_sdk_id, within, now));
                 self.reschedule(id);
             }
+            Input::SipOpened(id, transport) => self.sip.opened(id, transport),
+            Input::Text(id, text) if self.sip.has_socket(id) => {
+                self.with_sip(|sip, around| sip.message(id, text.as_bytes(), around));
+            }
+            Input::Binary(id, bytes) => {
+                self.with_sip(|sip, around| sip.message(id, bytes, around));
+            }
             Input::Text(id, text) => {
                 self.on_text(id, text, now);
                 self.reschedule(id);
+            }
+            Input::Ping(id, payload) if self.sip.has_socket(id) => {
+                self.sip.ping(id, payload, now);
             }
             Input::Ping(id, payload) => {
                 self.on_ping(id, payload, now);
                 self.reschedule(id);
             }
+            Input::Closed(id) if self.sip.has_socket(id) => {
+                self.with_sip(|sip, around| sip.closed(id, around));
+            }
             Input::Closed(id) => self.drop_socket(id, now),
             Input::Media(media, notice) => self.exchange.media(media, notice, now),
             Input::CallUser(user, call) => {
-                let rings = self.exchange.call_user(user, call);
+                let rings = self.exchange.call_user(user, call, now);
                 tracing::info!(user, rings, "calling");
             }
             Input::Order(order) => self.on_order(order, now),
             Input::Timeout => {
                 self.exchange.handle_timeout(now);
+                self.with_sip(Server::timeout);
                 self.on_late_offers(now);
                 self.on_socket_deadlines(now);
             }
@@ -189,6 +216,7 @@ impl Gateway {
                     self.flush(socket);
                     self.close(socket, 1001);
                 }
+                self.sip.shut_down(now);
             }
         }
         self.settle();
@@ -218,7 +246,8 @@ impl Gateway {
         }
         let socket = self.deadlines.first().map(|(at, _)| *at);
         let late = self.late_offers.keys().next().copied();
-        let next = [socket, late, self.exchange.next_deadline()];
+        let switch = self.exchange.next_deadline();
+        let next = [socket, late, switch, self.sip.next_deadline()];
         Output::Wait(next.into_iter().flatten().min())
     }
 
@@ -433,9 +462,41 @@ impl Gateway {
         while let Some(effect) = self.exchange.poll() {
             match effect {
                 Effect::Media(command) => self.outputs.push_back(Output::Media(command)),
-                Effect::Leg(leg, event) => self.on_leg_event(leg, event),
+                Effect::Leg(leg, event) => {
+                    let offered = matches!(&event, LegEvent::Offer { endpoint, .. } if Location::numbers(*endpoint));
+                    if offered || self.sip.has_leg(leg) {
+                        self.with_sip(|sip, around| sip.leg(leg, event, around));
+                    } else {
+                        self.on_leg_event(leg, event);
+                    }
+                }
             }
         }
+        let texts = self.with_sip(|sip, around| {
+            sip.settle(around);
+            sip.take_texts()
+        });
+        for text in texts {
+            self.deliver_text(&text.from, &text.to, &text.body);
+        }
+        while let Some(output) = self.sip.poll() {
+            self.outputs.push_back(output);
+        }
+    }
+
+    /// Lets the SIP side do something with what it shares with this one.
+    pub(super) fn with_sip<T>(&mut self, act: impl FnOnce(&mut Server, &mut Around<'_>) -> T) -> T {
+        let wall = self.wall(self.now);
+        let mut around = Around {
+            exchange: &mut self.exchange,
+            account: &mut self.account,
+            wishes: &mut self.wishes,
+            password: &self.config.password,
+            limits: &self.config.limits,
+            now: self.now,
+            wall,
+        };
+        act(&mut self.sip, &mut around)
     }
 
     pub(super) fn refuse_method(&mut self, id: SocketId, request: Option<rpc::Id>) {

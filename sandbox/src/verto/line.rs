@@ -12,7 +12,7 @@ const MAX_WAITING: usize = 1000;
 
 /// What goes out.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     Text(String),
     Pong(Vec<u8>),
     Close(u16),
@@ -20,7 +20,7 @@ pub(super) enum Item {
 
 /// One socket's way out.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(crate) struct Line {
     waiting: VecDeque<(Instant, Item)>,
     /// What each item waits behind the one before.
     stall: Duration,
@@ -35,29 +35,29 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn stall(&mut self, time: Duration) {
+    pub(crate) fn stall(&mut self, time: Duration) {
         self.stall = time;
     }
 
-    pub(super) fn silence(&mut self) {
+    pub(crate) fn silence(&mut self) {
         self.silent = true;
     }
 
-    pub(super) fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         self.cut_now = true;
     }
 
     /// Cuts behind the text of this number, the next one being the first.
-    pub(super) fn cut_behind(&mut self, number: NonZeroU32) {
+    pub(crate) fn cut_behind(&mut self, number: NonZeroU32) {
         self.cut_behind = Some(self.written.saturating_add(number.get()));
     }
 
     /// Cuts in the middle of the text of this number, the next one being the first.
-    pub(super) fn cut_inside(&mut self, number: NonZeroU32) {
+    pub(crate) fn cut_inside(&mut self, number: NonZeroU32) {
         self.cut_inside = Some(self.written.saturating_add(number.get()));
     }
 
-    pub(super) fn put(&mut self, item: Item, now: Instant) {
+    pub(crate) fn put(&mut self, item: Item, now: Instant) {
         if self.waiting.len() >= MAX_WAITING {
             tracing::warn!("cut: too many messages wait");
             return self.cut();
@@ -67,13 +67,13 @@ impl Line {
     }
 
     /// When the next item goes out.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         let (at, _) = self.waiting.front()?;
         (!self.ended).then_some(*at)
     }
 
     /// The next thing that goes out by now.
-    pub(super) fn next(&mut self, socket: SocketId, now: Instant) -> Option<Output> {
+    pub(crate) fn next(&mut self, socket: SocketId, now: Instant) -> Option<Output> {
         while !self.ended {
             if self.cut_now {
                 self.ended = true;

@@ -11,7 +11,7 @@ use crate::switch::leg::{Endpoint, LegId};
 use crate::verto::credentials::{self, Identity, LOGIN_REFUSED, Refused};
 use crate::verto::frames::empty;
 use crate::verto::gateway::Gateway;
-use crate::verto::mishaps::{Offering, lists_none, refusal, silence};
+use crate::verto::mishaps::{Offering, keeps_unanswered, lists_none, refusal, silence};
 use crate::verto::session::{Session, SessionId};
 use crate::verto::socket::SocketId;
 
@@ -60,11 +60,14 @@ impl Gateway {
             return;
         };
         let (face, before) = (known.face, known.identity.clone());
-        let live: Vec<String> = known.calls.keys().cloned().collect();
+        let mut live: Vec<String> = known.calls.keys().cloned().collect();
         let id = request.id.clone();
         match self.read_login(face, request, method, now) {
             Ok((identity, _)) if identity == before => {
                 self.reply_login(socket, id);
+                if !live.is_empty() && self.wishes.take(before.name(), lists_none).is_some() {
+                    live.clear();
+                }
                 if !face.client_chooses_sessid {
                     let ready = ClientReady {
                         reattached_sessions: live,
@@ -93,6 +96,12 @@ impl Gateway {
             return;
         }
         known.socket = None;
+        tracing::info!(
+            socket = socket.0,
+            user = known.identity.name(),
+            calls = known.calls.len(),
+            "socket lost"
+        );
         self.exchange.unregister(session.endpoint());
         self.detach_calls(session, now);
         self.forget_if_idle(session);
@@ -320,8 +329,10 @@ impl Gateway {
                 (name.clone(), call.leg)
             })
             .collect();
+        let user = known.identity.name();
+        let keep = !calls.is_empty() && self.wishes.take(user, keeps_unanswered).is_some();
         for (name, leg) in calls {
-            if !self.exchange.detach(leg, now) {
+            if !self.exchange.detach(leg, keep, now) {
                 self.legs.remove(&leg);
                 if let Some(known) = self.sessions.get_mut(&session) {
                     known.calls.remove(&name);

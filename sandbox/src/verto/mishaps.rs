@@ -7,6 +7,7 @@ use offhook_signaling::cause::Cause;
 use offhook_signaling::verto::message::both::Ping;
 use offhook_signaling::verto::message::login::GatewayState;
 use offhook_signaling::verto::method::Method;
+use serde_json::json;
 
 use crate::fault::gateway::{Forgotten, GatewayFault, Mishap, NoUpdate, Remedy, State};
 use crate::fault::order::Order;
@@ -47,12 +48,18 @@ impl Gateway {
                 for socket in self.sockets_of(user.as_deref()) {
                     self.go_wrong(socket, mishap, now);
                 }
+                self.with_sip(|sip, around| {
+                    for socket in sip.sockets_of(user.as_deref()) {
+                        sip.go_wrong(socket, mishap, around);
+                    }
+                });
             }
             Order::Tell { state, user } => {
                 for socket in self.sockets_of(user.as_deref()) {
                     self.tell_state(socket, state.name());
                 }
             }
+            Order::Announce { text, user } => self.announce(user.as_deref(), &text),
             Order::Wish(wish) => self.wishes.add(wish),
             Order::Rest(fault) => self.account.add_fault(fault),
             Order::Clear { user } => {
@@ -61,6 +68,17 @@ impl Gateway {
                     self.account.clear_faults();
                 }
             }
+        }
+    }
+
+    fn announce(&mut self, user: Option<&str>, text: &str) {
+        let known = self.sessions.iter();
+        let listening = known.filter(|(_, known)| {
+            !known.face.telnyx_ids && user.is_none_or(|user| known.identity.name() == user)
+        });
+        let sessions: Vec<SessionId> = listening.map(|(id, _)| *id).collect();
+        for session in sessions {
+            self.request(session, Method::Announce, &json!({ "msg": text }));
         }
     }
 
@@ -90,8 +108,16 @@ impl Gateway {
                 | GatewayFault::AttachSilent(_)
                 | GatewayFault::UpdateMedia(_)
                 | GatewayFault::ListNone
+                | GatewayFault::Trickle(_)
+                | GatewayFault::KeepUnanswered
                 | GatewayFault::ReportFails
-                | GatewayFault::State(_) => {}
+                | GatewayFault::State(_)
+                | GatewayFault::Unavailable(_)
+                | GatewayFault::ShortRegistrations(_)
+                | GatewayFault::MinExpires(_)
+                | GatewayFault::OneTimeNonces { .. }
+                | GatewayFault::SubscriptionEnd(_)
+                | GatewayFault::Challenge(_) => {}
             }
         }
     }
@@ -108,6 +134,18 @@ impl Gateway {
             }
             Mishap::Silent => socket.line.silence(),
             Mishap::LoseRow => socket.loses_row = true,
+            Mishap::Attach => {
+                let session = socket
+                    .session
+                    .and_then(|session| self.sessions.get(&session));
+                let calls = session.into_iter().flat_map(|known| known.calls.values());
+                let legs: Vec<LegId> = calls.map(|call| call.leg).collect();
+                for leg in legs {
+                    self.exchange.renegotiate(leg, now);
+                }
+            }
+            // SIP's.
+            Mishap::ForgetFlow => {}
             Mishap::Deaf => self.outputs.push_back(Output::Deafen { socket: id }),
             Mishap::Punt => {
                 if let Some(session) = socket.session {
@@ -284,6 +322,11 @@ pub(super) fn no_update(fault: GatewayFault) -> Option<NoUpdate> {
 /// Whether nothing is to be listed.
 pub(super) fn lists_none(fault: GatewayFault) -> Option<()> {
     (fault == GatewayFault::ListNone).then_some(())
+}
+
+/// Whether a call without an answer is kept.
+pub(super) fn keeps_unanswered(fault: GatewayFault) -> Option<()> {
+    (fault == GatewayFault::KeepUnanswered).then_some(())
 }
 
 /// The code that a login is to be refused with.

@@ -6,10 +6,10 @@ mod channels;
 mod chat;
 mod commands;
 mod conference;
-mod credentials;
+pub(crate) mod credentials;
 mod frames;
 pub(crate) mod gateway;
-mod line;
+pub(crate) mod line;
 mod login;
 mod mishaps;
 mod reports;
@@ -20,3 +20,4 @@ pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 mod transfers;
+mod trickle;

@@ -24,6 +24,8 @@ impl Gateway {
             sdp,
         } = event
         {
+            // Only SIP clients are called without an offer.
+            let sdp = sdp.unwrap_or_default();
             self.ring_client(leg, endpoint, caller, callee, sdp);
         } else if let Some((session, name)) = self.legs.get(&leg).cloned() {
             self.tell_client(session, name, leg, event);
@@ -60,7 +62,10 @@ impl Gateway {
 
     fn tell_client(&mut self, session: SessionId, name: String, leg: LegId, event: LegEvent) {
         match event {
-            LegEvent::Offer { .. } => {}
+            LegEvent::Offer { .. }
+            | LegEvent::Described { .. }
+            | LegEvent::Reoffer { .. }
+            | LegEvent::Referred { .. } => {}
             LegEvent::Ringing => {
                 let tells = self
                     .sessions
@@ -187,6 +192,13 @@ impl Gateway {
             Some(leg) if matches!(method, Method::Invite | Method::Answer) => self.heard(leg),
             Some(_) | None => Vec::new(),
         };
+        let (sdp, candidates) = match sdp {
+            Some(sdp) => {
+                let (sdp, candidates) = self.cut_off(session, sdp);
+                (Some(sdp), candidates)
+            }
+            None => (None, Vec::new()),
+        };
         let Some(known) = self.sessions.get(&session) else {
             return;
         };
@@ -198,6 +210,7 @@ impl Gateway {
             params.dialog_params = with_headers(heard);
         }
         self.request(session, method, &params);
+        self.send_candidates(session, name, candidates);
     }
 
     fn take_pending(&mut self, session: SessionId, name: &str) -> Option<(SocketId, Option<Id>)> {
@@ -227,7 +240,7 @@ fn server_call(face: &Face, name: &str, call: &Call, sdp: Option<String>) -> Ser
         telnyx_leg_id: telnyx(&call.telnyx.leg),
         telnyx_call_control_id: telnyx(&call.telnyx.control),
         client_state: call.said.client_state.clone(),
-        variables: (!face.telnyx_ids).then(|| event_headers(name)),
+        variables: (!face.telnyx_ids).then(|| event_headers(name, &call.callee.number)),
         ..ServerCall::default()
     }
 }
@@ -239,8 +252,10 @@ fn with_headers(headers: Vec<Header>) -> Option<DialogParams> {
     })
 }
 
-/// Headers of the event that mod_verto copies into `variables`: nothing a client should read.
-fn event_headers(call: &str) -> Map<String, Value> {
+/// Headers of the event that mod_verto copies into `variables`: nothing a client should read, but for what the dialplan means
+/// for it, here at the tone.
+fn event_headers(call: &str, dialled: &str) -> Map<String, Value> {
+    let told = (dialled == "9197").then_some(("verto_svar_tone", "1004"));
     let headers = [
         ("Event-Name", "CHANNEL_DATA"),
         ("Core-UUID", call),
@@ -251,6 +266,7 @@ fn event_headers(call: &str) -> Map<String, Value> {
     ];
     headers
         .into_iter()
+        .chain(told)
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect()
 }

@@ -15,6 +15,8 @@ const PONG: u8 = 0xa;
 pub(crate) enum Message {
     /// A text message, put together from its fragments.
     Text(String),
+    /// A binary message, where the protocol has any.
+    Binary(Vec<u8>),
     /// A ping with its payload.
     Ping(Vec<u8>),
     /// A pong; what it holds means nothing to us.
@@ -54,8 +56,11 @@ pub(crate) struct Decoder {
     bytes: Vec<u8>,
     /// How much of `bytes` was used up.
     read: usize,
-    /// Text of a message whose last fragment is not there yet.
+    /// Bytes of a message whose last fragment is not there yet.
     fragments: Option<Vec<u8>>,
+    /// The message whose fragments these are is binary.
+    binary: bool,
+    takes_binary: bool,
     limit: usize,
 }
 
@@ -66,8 +71,16 @@ impl Decoder {
             bytes: Vec::new(),
             read: 0,
             fragments: None,
+            binary: false,
+            takes_binary: false,
             limit,
         }
+    }
+
+    /// The same, for a protocol that has binary messages too.
+    pub(crate) fn with_binary(mut self) -> Self {
+        self.takes_binary = true;
+        self
     }
 
     /// Takes bytes from the socket.
@@ -109,11 +122,14 @@ impl Decoder {
             PING => return Ok(Some(Message::Ping(payload))),
             PONG => return Ok(Some(Message::Pong)),
             CLOSE => return Ok(Some(Message::Close)),
-            BINARY => return Err(FrameError::Binary),
-            TEXT if self.fragments.is_some() => {
+            BINARY if !self.takes_binary => return Err(FrameError::Binary),
+            TEXT | BINARY if self.fragments.is_some() => {
                 return Err(FrameError::Broken("a message began within another"));
             }
-            TEXT => self.fragments = Some(payload),
+            TEXT | BINARY => {
+                self.binary = header.opcode == BINARY;
+                self.fragments = Some(payload);
+            }
             CONTINUATION => self
                 .fragments
                 .as_mut()
@@ -125,6 +141,9 @@ impl Decoder {
             return Ok(None);
         }
         let text = self.fragments.take().unwrap_or_default();
+        if self.binary {
+            return Ok(Some(Message::Binary(text)));
+        }
         String::from_utf8(text)
             .map(|text| Some(Message::Text(text)))
             .map_err(|_| FrameError::NotUtf8)
@@ -270,6 +289,19 @@ mod tests {
                 Message::Text("gr\u{fc}n".to_owned())
             ])
         );
+    }
+
+    #[test]
+    fn binary_messages_are_for_protocols_that_have_them() {
+        let mut decoder = Decoder::new(10).with_binary();
+        decoder.push(&masked(0x02, b"\xff"));
+        decoder.push(&masked(0x80, b"\xfe"));
+        assert_eq!(
+            decoder.next(),
+            Ok(Some(Message::Binary(b"\xff\xfe".to_vec())))
+        );
+        decoder.push(&masked(0x81, b"x"));
+        assert_eq!(decoder.next(), Ok(Some(Message::Text("x".to_owned()))));
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(crate) enum Upgrade {
 }
 
 /// Looks at a request head. Path and query may be anything: clients of either kind put their own there.
-pub(crate) fn answer(bytes: &[u8]) -> Upgrade {
+/// `protocol`: the one sub-protocol that is spoken; who does not offer it is refused.
+pub(crate) fn answer(bytes: &[u8], protocol: Option<&str>) -> Upgrade {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     let head = match request.parse(bytes) {
@@ -54,9 +55,23 @@ pub(crate) fn answer(bytes: &[u8]) -> Upgrade {
     )
     .into_bytes();
     // A client that offers sub-protocols wants one of them back; which means nothing here.
-    let offered =
-        field("Sec-WebSocket-Protocol").and_then(|list| list.split(|byte| *byte == b',').next());
-    if let Some(protocol) = offered {
+    let mut offers = request
+        .headers
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case("Sec-WebSocket-Protocol"))
+        .flat_map(|field| field.value.split(|byte| *byte == b','));
+    let chosen = match protocol {
+        None => offers.next(),
+        Some(wanted) => {
+            let chosen =
+                offers.find(|one| one.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()));
+            if chosen.is_none() {
+                return refuse("400 Bad Request");
+            }
+            chosen
+        }
+    };
+    if let Some(protocol) = chosen {
         response.extend_from_slice(b"Sec-WebSocket-Protocol: ");
         response.extend_from_slice(protocol.trim_ascii());
         response.extend_from_slice(b"\r\n");
@@ -80,7 +95,8 @@ mod tests {
 
     #[test]
     fn the_sample_of_the_rfc_is_accepted() {
-        let Upgrade::Accept { response, head } = answer(format!("{REQUEST}rest").as_bytes()) else {
+        let Upgrade::Accept { response, head } = answer(format!("{REQUEST}rest").as_bytes(), None)
+        else {
             panic!("refused");
         };
         let response = String::from_utf8(response).unwrap();
@@ -90,10 +106,24 @@ mod tests {
     }
 
     #[test]
+    fn a_sub_protocol_that_is_spoken_is_chosen_and_another_refused() {
+        let Upgrade::Accept { response, .. } = answer(REQUEST.as_bytes(), Some("two")) else {
+            panic!("refused");
+        };
+        let response = String::from_utf8(response).unwrap();
+        assert!(response.contains("Sec-WebSocket-Protocol: two\r\n\r\n"));
+        let refused = answer(REQUEST.as_bytes(), Some("sip"));
+        assert!(matches!(refused, Upgrade::Refuse { .. }));
+    }
+
+    #[test]
     fn half_a_head_waits_and_an_endless_one_is_refused() {
-        assert_eq!(answer(&REQUEST.as_bytes()[..40]), Upgrade::ReadOn);
+        assert_eq!(answer(&REQUEST.as_bytes()[..40], None), Upgrade::ReadOn);
         let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(MAX_HEAD));
-        assert!(matches!(answer(endless.as_bytes()), Upgrade::Refuse { .. }));
+        assert!(matches!(
+            answer(endless.as_bytes(), None),
+            Upgrade::Refuse { .. }
+        ));
     }
 
     #[test]
@@ -103,7 +133,7 @@ mod tests {
             "POST / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n",
             "\0\0\r\n\r\n",
         ] {
-            let Upgrade::Refuse { response } = answer(wrong.as_bytes()) else {
+            let Upgrade::Refuse { response } = answer(wrong.as_bytes(), None) else {
                 panic!("{wrong:?} accepted");
             };
             assert!(response.starts_with(b"HTTP/1.1 400 "));

@@ -1,4 +1,4 @@
-//! The sandbox as a process, called over loopback by clients with real media, in both dialects.
+//! The sandbox as a process, called over loopback by clients with real media, in both dialects of Verto and in SIP.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,4 +12,5 @@ mod phone;
 mod process;
 mod reports;
 mod robust;
+mod sip;
 mod users;

@@ -4,6 +4,7 @@
     reason = "events that are not asked for are passed over"
 )]
 
+mod flows;
 mod link;
 mod moves;
 mod network;

@@ -12,7 +12,7 @@ use offhook_tests::daemon::Config;
 use offhook_tests::sandbox::Sandbox;
 use offhook_tests::sound;
 use offhook_tests::tamper::{Tamper, Way};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, World, target};
 
@@ -76,7 +76,9 @@ fn the_login_says_whom_it_wants_and_the_settings_come_once() {
         }
         Some(text)
     });
-    let keys = target(", target_version_id = \"v2\", target_params = { site = \"north\" }");
+    let keys = target(
+        ", target_version_id = \"v2\", target_params = { site = \"north\", floor = 3, tags = [\"a\", true], who = { vip = false } }",
+    );
     let daemon = Config::new()
         .account_with("lobby", "telnyx", &tamper.url, &keys)
         .launch();
@@ -110,7 +112,10 @@ fn the_login_says_whom_it_wants_and_the_settings_come_once() {
         (&params["target_id"], &params["target_version_id"]),
         (&"a-1".into(), &"v2".into())
     );
-    assert_eq!(params["target_params"]["site"], "north");
+    assert_eq!(
+        params["target_params"],
+        json!({"site": "north", "floor": 3, "tags": ["a", true], "who": {"vip": false}})
+    );
     assert!(params.get("loginParams").is_none(), "{params}");
 }
 

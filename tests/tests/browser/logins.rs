@@ -4,6 +4,7 @@ use std::path::Path;
 
 use offhook_credentials::owner_file;
 use offhook_credentials::users_file::Users;
+use offhook_tests::authority::Issued;
 use offhook_tests::browser::{Browser, BrowserEvent};
 use offhook_tests::program::{Program, run};
 use offhook_tests::rest;
@@ -30,18 +31,67 @@ fn user(sandbox: &Sandbox, folder: &Path) -> (String, String) {
     (user.sip_username, secret)
 }
 
-/// The token endpoint, which pages of this origin may ask; and its URL.
-fn endpoint(sandbox: &Sandbox, folder: &Path, origin: &str) -> (Program, String) {
+/// The token endpoint over TLS, which pages of this origin may ask; and its URL.
+fn endpoint(sandbox: &Sandbox, folder: &Path, origin: &str, issued: &Issued) -> (Program, String) {
+    let key = std::fs::read_to_string(&issued.key_file).expect("its key");
+    let key_file = folder.join("server.key");
+    owner_file::replace(&key_file, &key).expect("its key again");
     let mut program = Program::start("offhook-credentials", |command| {
         command
             .current_dir(folder)
             .args(["--api-url", &sandbox.ready.api, "--api-key-file", "api.key"])
             .args(["serve", "--listen", "127.0.0.1:0", "--users", "users.toml"])
-            .args(["--freshness", "0s", "--allow-origin", origin]);
+            .args(["--freshness", "0s", "--allow-origin", origin])
+            .arg("--tls-certificate")
+            .arg(&issued.certificate_file)
+            .arg("--tls-key")
+            .arg(&key_file);
     });
     let ready: Value = serde_json::from_str(&program.line(PATIENCE)).expect("its ready line");
     let url = ready["token_url"].as_str().expect("its URL").to_owned();
+    assert!(url.starts_with("https://"), "{url}");
     (program, url)
+}
+
+/// A sandbox with its own kind of tokens only, whose gateway also has TLS with this certificate.
+fn gateway(issued: &Issued) -> Sandbox {
+    let [certificate, key] = [&issued.certificate_file, &issued.key_file]
+        .map(|file| file.to_str().expect("text").to_owned());
+    Sandbox::start(&[
+        "--fresh-delay",
+        "0",
+        "--signed-tokens-only",
+        "--tls",
+        "--tls-certificate",
+        &certificate,
+        "--tls-key",
+        &key,
+    ])
+}
+
+#[test]
+fn a_page_gets_no_token_from_a_stranger_nor_from_an_endpoint_that_does_not_know_its_origin() {
+    if !have_browser() {
+        return;
+    }
+    let issued = Issued::new("127.0.0.1", (2020, 2100));
+    let stranger = Issued::new("127.0.0.1", (2020, 2100));
+    let mut browser = Browser::start_secure(&issued);
+    let sandbox = gateway(&issued);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, secret) = user(&sandbox, folder.path());
+    let origin = browser.origin.clone();
+    for (allowed, shown) in [
+        ("https://another.example", &issued),
+        (origin.as_str(), &stranger),
+    ] {
+        let (_endpoint, url) = endpoint(&sandbox, folder.path(), allowed, shown);
+        let told = browser.fails_to_open(&json!({
+            "client": "telnyx", "server": sandbox.ready.verto_tls,
+            "token_source": { "url": url, "secret": secret },
+        }));
+        assert!(told.contains("Failed to fetch"), "{told}");
+    }
 }
 
 #[test]
@@ -49,15 +99,17 @@ fn a_page_logs_in_with_a_token_of_its_own_server_or_talks_to_an_assistant() {
     if !have_browser() {
         return;
     }
-    let mut browser = Browser::start();
-    let arguments = ["--fresh-delay", "0", "--signed-tokens-only"];
-    let sandbox = Sandbox::start(&arguments);
+    // As on the open Internet: page, token endpoint and gateway all have TLS, and origins of their own.
+    let issued = Issued::new("127.0.0.1", (2020, 2100));
+    let mut browser = Browser::start_secure(&issued);
+    let sandbox = gateway(&issued);
+    let server = sandbox.ready.verto_tls.clone().expect("its URL with TLS");
     let folder = tempfile::tempdir().expect("a folder");
     let (name, secret) = user(&sandbox, folder.path());
-    let (endpoint, url) = endpoint(&sandbox, folder.path(), &browser.origin);
+    let (endpoint, url) = endpoint(&sandbox, folder.path(), &browser.origin, &issued);
     let mut kiosk = Kiosk::ready(&sandbox, "telnyx");
     browser.open(&json!({
-        "client": "telnyx", "server": sandbox.ready.verto, "token_source": { "url": url, "secret": secret },
+        "client": "telnyx", "server": server, "token_source": { "url": url, "secret": secret },
     }));
 
     browser.call("demo-1");
@@ -78,7 +130,7 @@ fn a_page_logs_in_with_a_token_of_its_own_server_or_talks_to_an_assistant() {
     drop(endpoint);
 
     browser.open(&json!({
-        "client": "telnyx", "server": sandbox.ready.verto,
+        "client": "telnyx", "server": server,
         "anonymous": { "target_type": "ai_assistant", "target_id": "assistant-1" },
     }));
     browser.call("whatever");

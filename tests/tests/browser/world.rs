@@ -1,7 +1,7 @@
 //! A daemon as the browser's far end: it speaks a tone, and what it hears goes into files.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use offhook_control::notice::{Ended, Event};
 use offhook_control::request::{Dtmf, OfCall, Request};
@@ -15,10 +15,6 @@ use serde_json::Value;
 pub(crate) const TONE: f64 = 440.0;
 /// Nothing here takes longer, also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of a recording's header; samples of 16 bit follow.
-const WAV_HEADER: usize = 44;
-/// Loudest sample of the browser's beeps, out of 32768, at least.
-const BEEP: u16 = 1000;
 
 /// Whether there is a browser here.
 pub(crate) fn have_browser() -> bool {
@@ -90,31 +86,7 @@ impl Kiosk {
     /// # Panics
     /// When it is not.
     pub(crate) fn hears(&self) {
-        let asked = Instant::now();
-        let begun = self.recording();
-        let begun = (
-            begun.clone(),
-            begun.map_or(0, |file| std::fs::read(file).map_or(0, |all| all.len())),
-        );
-        let mut loudest = 0;
-        while asked.elapsed() < PATIENCE {
-            let recording = self.recording();
-            let from = if recording == begun.0 { begun.1 } else { 0 };
-            let all = recording
-                .and_then(|file| std::fs::read(file).ok())
-                .unwrap_or_default();
-            let from = from.max(WAV_HEADER) & !1;
-            let (samples, _) = all.get(from..).unwrap_or_default().as_chunks::<2>();
-            let levels = samples
-                .iter()
-                .map(|sample| i16::from_le_bytes(*sample).unsigned_abs());
-            loudest = levels.max().unwrap_or(0);
-            if loudest > BEEP {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        panic!("nothing of the browser was heard: at most {loudest}");
+        sound::wait_for_beeps(|| self.recording(), PATIENCE);
     }
 
     /// The newest recording.

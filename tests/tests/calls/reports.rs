@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use offhook_control::notice::Event;
 use offhook_tests::daemon::Config;
 use offhook_tests::sandbox::Sandbox;
 
@@ -43,6 +45,37 @@ fn a_call_is_reported_at_its_end_where_the_account_wants_it() {
             .stderr()
             .contains("call report user=\"demo-1\"")
     );
+}
+
+#[test]
+fn a_daemon_that_ends_in_a_call_stays_until_its_report_is_taken() {
+    for (fault, reports) in [("report-500=2@demo-1", true), ("none", false)] {
+        let mut sandbox = Sandbox::start(&[]);
+        if reports {
+            sandbox.fault(fault);
+        }
+        let config = Config::new();
+        let password = config.secret("password", "sandbox");
+        let login =
+            format!("login = \"demo-1\"\npassword_file = {password:?}\ncall_reports = {reports}\n");
+        let mut daemon = config
+            .account_with("kiosk", "telnyx", &sandbox.ready.verto, &login)
+            .launch();
+        let mut control = daemon.ready();
+        control.call("9196");
+        control.wait("sound", PATIENCE, |notice| {
+            matches!(notice.event, Event::Quality(_)).then_some(())
+        });
+        daemon.program.signal(Signal::SIGTERM);
+        assert!(daemon.program.wait(PATIENCE).success());
+        let log = sandbox.settled();
+        // It failed twice, and was repeated after 0.5 and 1 s.
+        assert_eq!(
+            log.matches("fault=ReportFails").count(),
+            2 * usize::from(reports)
+        );
+        assert_eq!(log.contains("reports=1"), reports, "{log}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use crate::served::Endpoint;
-use crate::world::{World, eventually};
+use crate::world::{LIMIT, World, eventually};
 
 const MINTED: &str = "offhook_credentials_tokens_minted_total";
 const MADE: &str = "offhook_credentials_credentials_made_total";
@@ -26,7 +26,7 @@ fn secret_of_user(world: &World, number: usize) -> String {
 
 #[test]
 fn a_caller_that_hangs_up_does_not_end_the_fetch() {
-    let mut world = World::new(&["--fresh-delay", "0"]);
+    let mut world = World::new(&["--fresh-delay", "0", "--log", "debug"]);
     world.succeed(&world.create(1, ""));
     let secret = secret_of_user(&world, 0);
     let endpoint = Endpoint::start(&world, "--users users.toml --freshness 0s");
@@ -38,8 +38,10 @@ fn a_caller_that_hangs_up_does_not_end_the_fetch() {
     );
     stream.write_all(request.as_bytes()).expect("it is sent");
     stream.flush().expect("it is sent");
-    // The request has to be there before its connection goes.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    // The fetch that it led to has begun, and takes its time.
+    let asked = "POST /telephony_credentials/{id}/token";
+    world.sandbox.program.wait_for_stderr(asked, LIMIT);
+    assert_eq!(endpoint.figure(MINTED), 0);
     drop(stream);
     eventually("the token", || endpoint.figure(MINTED) == 1);
     endpoint.token(&secret).token();
@@ -55,7 +57,10 @@ fn a_token_that_is_still_good_is_given_at_once_while_a_slow_api_renews_it() {
     let mut world = World::new(&["--fresh-delay", "0", "--token-life", "12"]);
     world.succeed(&world.create(1, ""));
     let secret = secret_of_user(&world, 0);
-    let endpoint = Endpoint::start(&world, "--users users.toml --freshness 0s");
+    let endpoint = Endpoint::start(
+        &world,
+        "--users users.toml --freshness 0s --per-minute 60000",
+    );
     let first = endpoint.token(&secret).token();
     world.sandbox.fault("rest-slow=2000");
     let mut meanwhile = 0;
@@ -67,7 +72,6 @@ fn a_token_that_is_still_good_is_given_at_once_while_a_slow_api_renews_it() {
             meanwhile += 1;
             assert_eq!(given, first);
         }
-        std::thread::sleep(std::time::Duration::from_millis(250));
         given != first
     });
     assert!(

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use offhook_control::notice::Event;
 use offhook_control::reply::AccountState;
 use offhook_tests::daemon::{Config, Daemon};
+use offhook_tests::names::Names;
 use offhook_tests::own_certificate::OwnCertificate;
 use offhook_tests::sandbox::Sandbox;
 use offhook_tests::skip;
@@ -17,7 +18,15 @@ use crate::clinic::{Examined, examine};
 use crate::servers::{answering, closed, dated};
 use crate::tokens::token;
 
-const DIALECTS: [&str; 2] = ["telnyx", "freeswitch"];
+const DIALECTS: [&str; 3] = ["telnyx", "freeswitch", "sip"];
+
+/// Where the sandbox speaks a dialect.
+fn server_of<'a>(sandbox: &'a Sandbox, dialect: &str) -> &'a str {
+    match dialect {
+        "sip" => &sandbox.ready.sip,
+        _ => &sandbox.ready.verto,
+    }
+}
 
 fn desk(dialect: &str, server: &str) -> Config {
     Config::new()
@@ -59,11 +68,11 @@ fn examine_live(config: &Config) -> Examined {
 fn a_good_way_is_silent_and_every_stage_is_timed() {
     for dialect in DIALECTS {
         let sandbox = Sandbox::start(&["--tls"]);
-        let url = sandbox
-            .ready
-            .verto_tls
-            .as_deref()
-            .expect("its TLS listener");
+        let url = match dialect {
+            "sip" => &sandbox.ready.sip_tls,
+            _ => &sandbox.ready.verto_tls,
+        };
+        let url = url.as_deref().expect("its TLS listener");
         let config = Config::new();
         let password = config.secret("password", "sandbox");
         let keys = format!(
@@ -93,7 +102,7 @@ fn a_good_way_is_silent_and_every_stage_is_timed() {
 fn a_running_daemon_is_asked_and_not_disturbed() {
     for dialect in DIALECTS {
         let sandbox = Sandbox::start(&[]);
-        let daemon = desk(dialect, &sandbox.ready.verto).launch();
+        let daemon = desk(dialect, server_of(&sandbox, dialect)).launch();
         let mut control = daemon.ready();
         let before = control.events().len();
         examine_live(&daemon.config).is_well();
@@ -124,6 +133,31 @@ fn nobody_logs_in_beside_a_daemon_that_does_not_answer() {
         found.finding("not_ready")["where"]["file"],
         socket.to_str().expect("text")
     );
+}
+
+#[test]
+fn a_region_that_cannot_be_reached_is_told_and_the_account_looked_at_all_the_same() {
+    let sandbox = Sandbox::start(&["--dialect", "telnyx"]);
+    let names = Names::start(&sandbox, |name| !name.starts_with("eu."));
+    let config = Config::new();
+    let password = config.secret("password", "sandbox");
+    let keys = format!(
+        "login = \"demo-1\"\npassword_file = {password:?}\nregion = \"eu\"\nproxy = {:?}\nbackoff_base = \"100ms\"\n",
+        names.url
+    );
+    let config = config.account_with("desk", "telnyx", "ws://rtc.offhook.example:8080", &keys);
+    let found = examine(&config, &["--live", "--allow", "login_in_clear"]);
+    assert_eq!(found.codes(), ["region_unreachable"], "{}", found.text);
+    assert_eq!(found.code, Some(4));
+    let finding = found.finding("region_unreachable");
+    assert!(
+        finding["what"]
+            .to_string()
+            .contains("eu.rtc.offhook.example"),
+        "{finding}"
+    );
+    // Well beyond the connection.
+    assert!(stages(&found).contains(&"registration"), "{}", found.report);
 }
 
 #[test]
@@ -271,7 +305,13 @@ fn a_refused_login_is_named_for_both_ways_to_ask() {
     for dialect in DIALECTS {
         let sandbox = Sandbox::start(&[]);
         let config = Config::new()
-            .account("desk", dialect, &sandbox.ready.verto, "demo-1", "wrong-one")
+            .account(
+                "desk",
+                dialect,
+                server_of(&sandbox, dialect),
+                "demo-1",
+                "wrong-one",
+            )
             .remembering();
         let found = examine_live(&config);
         let finding = only(&found, "login_refused");

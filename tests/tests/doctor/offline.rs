@@ -176,6 +176,31 @@ fn one_credential_in_two_accounts_is_named_with_both() {
 }
 
 #[test]
+fn tokens_of_one_subject_in_two_accounts_are_one_credential() {
+    let config = Config::new();
+    let file = |name: &str, subject: &str| {
+        let claims = format!("{{\"sub\":\"{subject}\",\"jti\":\"{name}\",\"exp\":4000000000}}");
+        let file = config.secret(&format!("{name}.jwt"), &token(&claims));
+        format!("token_file = {file:?}\n")
+    };
+    let (desk, door, gate) = (
+        file("desk", "c-1"),
+        file("door", "c-1"),
+        file("gate", "c-2"),
+    );
+    let config = config
+        .account_with("desk", "telnyx", SERVER, &desk)
+        .account_with("door", "telnyx", SERVER, &door)
+        .account_with("gate", "telnyx", SERVER, &gate);
+    let found = examine(&config, &[]);
+    let what = found.finding("shared_credential")["what"].to_string();
+    assert!(what.contains("`desk` and `door`"), "{what}");
+    let codes = found.codes();
+    let shared = codes.iter().filter(|code| **code == "shared_credential");
+    assert_eq!(shared.count(), 1, "{}", found.text);
+}
+
+#[test]
 fn users_of_a_users_file_that_share_a_credential_are_named() {
     let config = Config::new();
     let user = |name: &str, credential: &str| {
@@ -348,6 +373,44 @@ fn an_api_key_within_reach_of_a_client_is_named() {
         assert_eq!(found.code, Some(1));
         found.hides(API_KEY);
     }
+}
+
+#[test]
+fn an_api_key_around_a_client_is_named() {
+    let config = Config::new();
+    let key = config.secret("api.key", API_KEY);
+    let login = "token = { command = [\"/bin/true\"] }\n";
+    for (keys, line) in [
+        (
+            format!(
+                "{login}[[account.tool]]\nname = \"make\"\ncommand = [\"/bin/cat\", {key:?}]\n"
+            ),
+            "command = [\"/bin/cat\"",
+        ),
+        (
+            format!(
+                "{login}socket_headers = {{ Authorization = {{ prefix = \"Bearer \", file = {key:?} }} }}\n"
+            ),
+            "socket_headers",
+        ),
+    ] {
+        let config = Config::new().account_with("lobby", "telnyx", SERVER, &keys);
+        let found = examine(&config, &[]);
+        found.has_only("api_key_at_client", &config, "lobby", line);
+        found.hides(API_KEY);
+    }
+    // Of the whole daemon.
+    let config = Config::new().account_with("lobby", "telnyx", SERVER, login);
+    let found = examine_within(&config, &[], &[("OFFHOOK_API_KEY", Path::new(API_KEY))]);
+    assert_eq!(found.codes(), ["api_key_at_client"], "{}", found.text);
+    found.hides(API_KEY);
+    config.secret("offhook-api-key", API_KEY);
+    let credentials = config.folder().to_owned();
+    let found = examine_within(&config, &[], &[("CREDENTIALS_DIRECTORY", &credentials)]);
+    assert_eq!(found.codes(), ["api_key_at_client"], "{}", found.text);
+    assert!(found.text.contains("LoadCredential"), "{}", found.text);
+    found.hides(API_KEY);
+    examine(&config, &[]).is_well();
 }
 
 #[test]

@@ -21,11 +21,18 @@ fn is_found(fault: &'static str) {
             }
             Some(text)
         });
+        // At once, or so long after the login: before the first ping of an idle line is due.
+        let planned = scene.dialect == "freeswitch";
+        if planned {
+            scene.fault(&format!("{fault}-after=12:1"));
+        }
         let mut world = scene.at(&tamper.url);
         world.until_ready();
         let call = world.talk();
         pings.lock().expect("no panic").clear();
-        world.scene.fault(fault);
+        if !planned {
+            world.scene.fault(fault);
+        }
         let trouble = world.trouble();
         let found = Instant::now();
         let probed = pings.lock().expect("no panic").first().copied();

@@ -11,7 +11,7 @@ use crate::world::both;
 #[test]
 fn a_refused_login_is_said_at_once_and_rests() {
     both(|scene| {
-        for (logins, code) in (1..).zip([-32000, -32001, -32002, -32603]) {
+        for (logins, code) in (1..).zip([-32000, -32001, -32002]) {
             let mut world = scene.launch(&[&format!("refuse-login={code}:1")]);
             let trouble = world.trouble();
             assert_eq!(trouble.state, AccountState::Refused, "{trouble:?}");
@@ -26,6 +26,18 @@ fn a_refused_login_is_said_at_once_and_rests() {
             );
             assert_eq!(world.scene.logins(), logins, "{code}");
         }
+    });
+}
+
+#[test]
+fn a_server_that_is_unwell_itself_is_asked_again_soon() {
+    both(|scene| {
+        let mut world = scene.launch(&["refuse-login=-32603:1"]);
+        let trouble = world.trouble();
+        assert!(trouble.reason.contains("-32603"), "{trouble:?}");
+        world.expect("ready", |event| matches!(event, Event::Ready));
+        assert_eq!(world.scene.logins(), 2);
+        world.check_told();
     });
 }
 

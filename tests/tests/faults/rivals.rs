@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use offhook_control::notice::Event;
-use offhook_control::reply::AccountState;
+use offhook_control::reply::{AccountState, CallState};
 use offhook_control::request::{OfAccount, Request};
 use offhook_control::rpc::FromServer;
 use offhook_tests::control::Control;
+use offhook_tests::daemon::Config;
 use offhook_tests::rivals::{Rivals, USER, conflict};
+use offhook_tests::sandbox::Sandbox;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -80,6 +82,76 @@ fn who_is_no_longer_registered_is_told_and_the_two_give_way_to_each_other() {
         state(&mut rivals.second_control),
     ];
     assert!(states.contains(&AccountState::Ready), "{states:?}");
+}
+
+#[test]
+fn who_is_no_longer_registered_goes_on_talking() {
+    let mut sandbox = Sandbox::start(&["--dialect", "telnyx", "--second-login", "unreged"]);
+    let server = sandbox.ready.verto.clone();
+    let start = || {
+        Config::new()
+            .account("kiosk", "telnyx", &server, USER, "sandbox")
+            .launch()
+    };
+    let first = start();
+    let mut first_control = first.ready();
+    let call = first_control.call("9196");
+    hear(&mut first_control, &call);
+    let second = start();
+    let mut second_control = second.ready();
+    let told = conflict(&mut first_control, SOON);
+    assert!(told.contains("UNREGED"), "{told}");
+    hear(&mut first_control, &call);
+    // Five questions later it is told that no other call can be made. The socket is left to the call.
+    first_control.wait(
+        "the word",
+        Duration::from_secs(50),
+        |notice| match &notice.event {
+            Event::Account {
+                state: AccountState::LoggingIn,
+                reason: Some(reason),
+                ..
+            } => reason.contains("UNREGED").then_some(()),
+            _ => None,
+        },
+    );
+    hear(&mut first_control, &call);
+    let calls = first_control.status().calls;
+    assert_eq!(
+        (calls.len(), calls[0].state),
+        (1, CallState::Active),
+        "{calls:?}"
+    );
+    assert_eq!(sandbox.logins(USER), 2);
+    first_control.hangup(&call);
+    let ended = first_control.wait_ended(&call, SOON);
+    assert_eq!(
+        (ended.cause.as_str(), ended.answered),
+        ("NORMAL_CLEARING", true)
+    );
+    let recovering = |event: &&&Event| matches!(event, Event::Recovering { .. });
+    assert_eq!(first_control.events().iter().filter(recovering).count(), 0);
+    // Now the first registers anew, which the second is told in turn.
+    conflict(&mut second_control, Duration::from_secs(60));
+    let logins = sandbox.logins(USER);
+    assert!((3..=4).contains(&logins), "{logins} logins of two daemons");
+}
+
+/// Waits for a second of sound in both directions, from now on.
+fn hear(control: &mut Control, call: &str) {
+    let figures = |control: &mut Control| {
+        let calls = control.status().calls;
+        let own = calls.into_iter().find(|status| status.call == call);
+        own.and_then(|status| status.quality)
+            .map_or((0, 0), |now| (now.packets_sent, now.packets_received))
+    };
+    let (sent, heard) = figures(control);
+    control.wait("sound", SOON, |notice| match &notice.event {
+        Event::Quality(now) => {
+            (now.packets_sent > sent + 50 && now.packets_received > heard + 50).then_some(())
+        }
+        _ => None,
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A sandbox with faults, a daemon for each dialect, and its user who listens.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -299,12 +300,21 @@ impl World<'_> {
         events.into_iter().filter(|event| wanted(event)).count()
     }
 
-    /// Each socket that logged in became ready once, and each call ended at most once.
+    /// Each socket that logged in became ready once, and each call ended at most once; its figures never begin again.
     pub(crate) fn check_told(&self) {
         let mut ready = 0;
         let mut ended = Vec::new();
+        let mut figures = BTreeMap::new();
         for notice in &self.control.notices {
-            match notice.event {
+            match &notice.event {
+                Event::Quality(now) => {
+                    let now = (now.packets_sent, now.packets_received);
+                    let before = figures.insert(&notice.call, now).unwrap_or_default();
+                    assert!(
+                        now.0 >= before.0 && now.1 >= before.1,
+                        "{now:?} after {before:?}"
+                    );
+                }
                 Event::Socket { .. } => ready = 0,
                 Event::Ready => {
                     ready += 1;

@@ -131,3 +131,36 @@ fn what_the_server_asks_is_told_and_answered() {
     assert_eq!(text_from(&mut phone, "question"), "Thank you: Ada");
     phone.ended(&call);
 }
+
+#[test]
+fn what_a_server_announces_reaches_the_user() {
+    let mut sandbox = server();
+    let mut one = Phone::new(&sandbox, "demo-1");
+    sandbox.announce("demo-1", "we close in five minutes");
+    let words = one.hear("the announcement", |event| match event {
+        Event::Announcement { text } => Some(text.clone()),
+        _ => None,
+    });
+    assert_eq!(words, "we close in five minutes");
+}
+
+#[test]
+fn variables_that_the_dialplan_means_for_a_client_come_with_the_answer() {
+    let sandbox = server();
+    let mut one = Phone::new(&sandbox, "demo-1");
+    one.call("9197");
+    let answered = one
+        .control
+        .events()
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Answered(said) => Some(said.headers.clone()),
+            _ => None,
+        });
+    let told = answered.expect("it is up");
+    let told: Vec<_> = told
+        .iter()
+        .map(|told| (told.name.as_str(), told.value.as_str()))
+        .collect();
+    assert_eq!(told, [("tone", "1004")]);
+}

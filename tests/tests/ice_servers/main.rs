@@ -1,7 +1,8 @@
-//! Calls through a real STUN and TURN server: coturn.
+//! Calls whose candidates come from STUN and TURN servers, or one by one.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "events that are not asked for are passed over"
 )]
 
 mod relay;
+mod trickle;

@@ -104,7 +104,9 @@ fn openssl(
 ) -> Program {
     let profile_name = match profile {
         SrtpProfile::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
+        SrtpProfile::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",
         SrtpProfile::Aes128CmHmacSha1_80 => "SRTP_AES128_CM_SHA1_80",
+        SrtpProfile::Aes128CmHmacSha1_32 => "SRTP_AES128_CM_SHA1_32",
     };
     let length = KeyPair::material_len(profile).to_string();
     let mut command = Command::new("openssl");

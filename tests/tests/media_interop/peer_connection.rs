@@ -116,8 +116,12 @@ impl Peer {
             .with_include_loopback_candidate(true)
             .with_srtp_protection_profiles(vec![match profile {
                 SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+                SrtpProfile::AeadAes256Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
                 SrtpProfile::Aes128CmHmacSha1_80 => {
                     SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80
+                }
+                SrtpProfile::Aes128CmHmacSha1_32 => {
+                    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32
                 }
             }])
             .build();
@@ -229,6 +233,7 @@ impl Ours {
             controlling,
             certificate: Arc::clone(&certificate),
             profiles: SrtpProfile::ALL.to_vec(),
+            minimum_rsa_bits: 1024,
             limits: TransportLimits::default(),
         };
         let mut transport = MediaTransport::new(config, Instant::now());
@@ -291,8 +296,10 @@ impl Ours {
                 .iter()
                 .map(|line| line.parse().unwrap())
                 .collect(),
+            keys: None,
             fingerprints: vec![values("fingerprint")[0].parse().unwrap()],
             setup: values("setup")[0].parse().unwrap(),
+            tls_id: None,
             ice_lite: false,
         };
         self.transport.set_remote(remote, Instant::now()).unwrap();

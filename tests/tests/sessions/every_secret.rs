@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,15 @@ use offhook_control::reply::AccountState;
 use offhook_control::request::{Request, Token};
 use offhook_credentials::owner_file;
 use offhook_credentials::users_file::Users;
+use offhook_tests::authority::Issued;
 use offhook_tests::control::Control;
 use offhook_tests::daemon::{Config, Daemon};
+use offhook_tests::names::Names;
 use offhook_tests::program::{Program, run};
 use offhook_tests::sandbox::Sandbox;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::regions::Names;
 use crate::tokens::endless;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -128,6 +129,7 @@ struct Backend {
     serve: Program,
     address: String,
     bearer: String,
+    relay: UdpSocket,
 }
 
 impl Backend {
@@ -144,6 +146,7 @@ impl Backend {
         let sandbox = Sandbox::start(&[
             "--log",
             "trace",
+            "--tls",
             "--fresh-delay",
             "0",
             "--rest-key-file",
@@ -200,7 +203,12 @@ impl Backend {
             serve,
             address,
             bearer,
+            relay: UdpSocket::bind("127.0.0.1:0").expect("a free port"),
         }
+    }
+
+    fn relay_url(&self) -> String {
+        format!("turn:{}", self.relay.local_addr().expect("its address"))
     }
 }
 
@@ -239,6 +247,29 @@ fn daemon(record: &mut Record, backend: &Backend, proxy: &str) -> Daemon {
     let desk = format!(
         "login = \"demo-1\"\npassword_file = {password:?}\nproxy = {proxy:?}\nproxy_credentials_file = {proxy_user:?}\n"
     );
+    let header = config.secret("socket.header", &record.secret("header of the upgrade"));
+    let headers = format!(
+        "socket_headers = {{ Authorization = {{ prefix = \"Bearer \", file = {header:?} }} }}\n"
+    );
+    // A relay that never answers: its password has no other way to go than out of this process by mistake.
+    let relay = config.secret("relay.password", &record.secret("password of the relay"));
+    let relay = format!(
+        "ice_servers = [{{ url = {:?}, username = \"kiosk\", password_file = {relay:?} }}]\n",
+        backend.relay_url()
+    );
+    let desk = format!("{desk}{headers}{relay}");
+    let ours = Issued::new("kiosk", (2020, 2120));
+    let key = ours.key.serialize_pem();
+    let line = key.lines().nth(1).expect("the key, in base64");
+    record.know("key of the client's certificate", line);
+    let key = config.secret("client.key", &key);
+    let certificate = config.secret("client.pem", &ours.certificate.pem());
+    let ready = &backend.sandbox.ready;
+    let identified = format!(
+        "login = \"demo-3\"\npassword_file = {password:?}\nca_file = {:?}\nclient_certificate_file = {certificate:?}\nclient_key_file = {key:?}\n",
+        ready.ca.as_ref().expect("its CA")
+    );
+    let secure = ready.verto_tls.as_deref().expect("its TLS listener");
     let mistaken = config.secret("mistaken", &record.secret("refused password"));
     let refused = format!("login = \"demo-2\"\npassword_file = {mistaken:?}\n");
     config
@@ -246,6 +277,7 @@ fn daemon(record: &mut Record, backend: &Backend, proxy: &str) -> Daemon {
         .account_with("programmed", "telnyx", verto, &programmed)
         .account_with("desk", "freeswitch", "ws://pbx.offhook.example:8080", &desk)
         .account_with("refused", "freeswitch", verto, &refused)
+        .account_with("identified", "freeswitch", secure, &identified)
         .account_with("failing", "telnyx", verto, &failing)
         .account_with("turned-away", "telnyx", verto, &turned_away)
         .with("[log]\nlevel = \"trace\"")
@@ -259,7 +291,7 @@ fn settle(control: &mut Control) {
     loop {
         let accounts = control.status().accounts;
         let settled = accounts.iter().all(|account| match account.name.as_str() {
-            "served" | "programmed" | "desk" => account.state == AccountState::Ready,
+            "served" | "programmed" | "desk" | "identified" => account.state == AccountState::Ready,
             _ => account.reason.is_some(),
         });
         if settled {
@@ -389,6 +421,7 @@ fn no_secret_of_a_run_with_all_of_them_is_told_anywhere() {
         "answered 401",
         "check the API key",
         "vault.sh",
+        "IceServerFailed",
         "demo-2",
     ] {
         assert!(record.told.contains(part), "{part} was not told");

@@ -1,6 +1,5 @@
 //! Calls that outlive their daemon.
 
-use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
@@ -21,7 +20,7 @@ fn only_call(daemon: &Daemon) -> CallStatus {
 
 /// A daemon is killed in a call; what is to happen meanwhile does, and the next one takes the call up, audible both ways.
 fn killed_in_a_call(dialect: &str, meanwhile: impl FnOnce(&Config)) {
-    let sandbox = Sandbox::start(&[]);
+    let mut sandbox = Sandbox::start(&[]);
     let config = Config::new();
     let recordings = format!("file:{}/{{call}}.wav", config.folder().display());
     let daemon = config
@@ -39,6 +38,7 @@ fn killed_in_a_call(dialect: &str, meanwhile: impl FnOnce(&Config)) {
         for old in sound::recordings(config.folder()) {
             std::fs::remove_file(old).expect("a recording of before");
         }
+        sandbox.program.wait_for_stderr("socket lost", PATIENCE);
         meanwhile(config);
     });
     let mut control = daemon.control();
@@ -87,9 +87,6 @@ fn a_daemon_that_was_killed_in_a_call_takes_it_up_again() {
     }
 }
 
-/// How long nobody is there to take the call up again.
-const LATE: Duration = Duration::from_secs(20);
-
 /// The file says that its session was last seen so long ago.
 fn age(config: &Config, seconds: u64) {
     let file = config.folder().join("state.json");
@@ -104,17 +101,11 @@ fn age(config: &Config, seconds: u64) {
 }
 
 #[test]
-fn a_gateway_gives_the_call_back_also_to_a_daemon_that_comes_late() {
-    killed_in_a_call("telnyx", |config| {
-        sleep(LATE);
-        // As after a minute, and the last sign of life was older yet by the time between two of them.
-        age(config, 75);
-    });
-}
-
-#[test]
-fn a_freeswitch_gives_the_call_back_also_to_a_daemon_that_comes_late() {
-    killed_in_a_call("freeswitch", |_| sleep(LATE));
+fn a_server_gives_the_call_back_also_to_a_daemon_that_comes_late() {
+    // As after a minute, and the last sign of life was older yet by the time between two of them. FreeSWITCH waits longer.
+    for (dialect, seconds) in [("telnyx", 75), ("freeswitch", 105)] {
+        killed_in_a_call(dialect, |config| age(config, seconds));
+    }
 }
 
 #[test]
@@ -134,4 +125,53 @@ fn an_orderly_end_leaves_nothing_to_take_up() {
     let daemon = daemon.restart_after(Signal::SIGTERM);
     let mut control = daemon.ready();
     assert!(control.status().calls.is_empty());
+}
+
+fn session_name(config: &Config) -> String {
+    let text = std::fs::read_to_string(config.folder().join("state.json")).expect("a state file");
+    let state: Value = serde_json::from_str(&text).expect("JSON");
+    let name = state["accounts"]["kiosk"]["sessid"].as_str();
+    name.expect("a session name").to_owned()
+}
+
+#[test]
+fn a_device_that_takes_up_no_calls_is_the_same_device_still() {
+    for (dialect, same) in [("freeswitch", true), ("telnyx", false)] {
+        // Late enough that somebody listens by then.
+        let mut sandbox = Sandbox::start(&["--fault", "attach-late=3000"]);
+        let config = Config::new();
+        let password = config.secret("kiosk.password", "sandbox");
+        let keys =
+            format!("login = \"demo-1\"\npassword_file = {password:?}\nrecover_calls = false\n");
+        let daemon = config
+            .account_with("kiosk", dialect, &sandbox.ready.verto, &keys)
+            .remembering()
+            .launch();
+        let mut control = daemon.ready();
+        let old = control.call("9196");
+        // What is not connected does not outlive its socket.
+        control.wait("sound of the far end", PATIENCE, |notice| {
+            matches!(notice.event, Event::FirstRtpReceived).then_some(())
+        });
+        let before = session_name(&daemon.config);
+        let daemon = daemon.restart_later(Signal::SIGKILL, |_| {
+            sandbox.program.wait_for_stderr("socket lost", PATIENCE);
+        });
+        let mut control = daemon.ready();
+        if same {
+            let unknown = control.wait("the old call", PATIENCE, |notice| match &notice.event {
+                Event::UnknownCall { unknown, .. } => Some(unknown.clone()),
+                _ => None,
+            });
+            assert_eq!(unknown, old);
+        }
+        assert_eq!(control.status().calls, [], "{dialect}");
+        // The first call of this run: by now its session is remembered.
+        control.call("9196");
+        control.wait("the answer", PATIENCE, |notice| {
+            matches!(notice.event, Event::Answered(_)).then_some(())
+        });
+        let after = session_name(&daemon.config);
+        assert_eq!(before == after, same, "{dialect}: {before}, {after}");
+    }
 }

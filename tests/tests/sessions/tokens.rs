@@ -1,7 +1,7 @@
 //! Tokens come from their sources again and again, and calls go on.
 
 use std::fs::{rename, write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use offhook_control::notice::Event;
 use offhook_control::reply::{AccountState, CallState};
@@ -14,8 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Well-formed, and good for about a century.
 pub(crate) fn endless(mark: &str) -> String {
+    ending(mark, 4_900_000_000)
+}
+
+/// Well-formed, and good until this second.
+fn ending(mark: &str, second: u64) -> String {
     use std::fmt::Write as _;
-    let claims = format!("{{\"exp\":4900000000,\"sub\":\"{mark}\"}}");
+    let claims = format!("{{\"exp\":{second},\"sub\":\"{mark}\"}}");
     // base64url by hand: three bytes are four letters.
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::from("e30.");
@@ -118,6 +123,41 @@ fn a_token_file_is_read_again_when_it_was_replaced() {
 }
 
 #[test]
+fn a_new_login_whose_answer_names_no_call_ends_none() {
+    let mut sandbox = Sandbox::start(&["--fault", "list-calls=none"]);
+    let config = Config::new();
+    let file = config.secret("token", &endless("demo-1"));
+    let daemon = config
+        .account_with(
+            "kiosk",
+            "telnyx",
+            &sandbox.ready.verto,
+            &format!("token_file = {file:?}\n"),
+        )
+        .launch();
+    let mut control = daemon.ready();
+    let call = control.call("9196");
+    control.wait("sound", PATIENCE, |notice| {
+        matches!(notice.event, Event::FirstRtpReceived).then_some(())
+    });
+    write(&file, ending("demo-1", 4_900_000_001)).expect("a file for the test");
+    refreshed(&mut control);
+    assert!(sandbox.settled().contains("ListNone"), "the fault was used");
+    let mut seconds = 0;
+    control.wait("three more seconds of sound", PATIENCE, |notice| {
+        assert!(
+            !matches!(notice.event, Event::Recovering { .. } | Event::Ended(_)),
+            "the call was hurt: {notice:?}"
+        );
+        seconds += u32::from(matches!(notice.event, Event::Quality(_)));
+        (seconds == 3).then_some(())
+    });
+    let status = control.status();
+    let live = &status.calls[0];
+    assert_eq!((&live.call, live.state), (&call, CallState::Active));
+}
+
+#[test]
 fn a_failing_command_is_told_with_its_own_words_and_a_token_by_hand_heals() {
     let sandbox = Sandbox::start(&[]);
     let daemon = Config::new()
@@ -173,5 +213,41 @@ fn a_command_brings_the_first_token_and_an_endpoint_that_refuses_is_named() {
     assert!(
         told.contains("answered 401") && told.contains("header fields") && !told.contains("wrong"),
         "{told}"
+    );
+}
+
+#[test]
+fn the_end_of_a_token_that_nothing_replaces_is_told_before_and_when_it_comes() {
+    let sandbox = Sandbox::start(&[]);
+    let config = Config::new();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.expect("a clock").as_secs();
+    let file = |name: &str, left: u64| {
+        let file = config.secret(name, &ending(name, now + left));
+        format!("token_file = {file:?}\n")
+    };
+    // The last warning comes two minutes before the end.
+    let (soon, short) = (file("demo-1", 128), file("demo-2", 8));
+    let daemon = config
+        .account_with("kiosk", "telnyx", &sandbox.ready.verto, &soon)
+        .account_with("lobby", "telnyx", &sandbox.ready.verto, &short)
+        .launch();
+    let mut control = daemon.control();
+    control.subscribe();
+    let (mut warned, mut ended) = (false, false);
+    control.wait("warning and end", PATIENCE, |notice| {
+        match &notice.event {
+            Event::TokenExpiringSoon { left_s } if notice.account.as_deref() == Some("kiosk") => {
+                assert!((100..=120).contains(left_s), "{left_s} s left");
+                warned = true;
+            }
+            Event::TokenExpired if notice.account.as_deref() == Some("lobby") => ended = true,
+            _ => {}
+        }
+        (warned && ended).then_some(())
+    });
+    assert_eq!(
+        daemon.control().status().accounts[0].state,
+        AccountState::Ready
     );
 }

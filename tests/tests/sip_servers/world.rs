@@ -63,6 +63,8 @@ pub(crate) fn call(client: &SipClient, to: &str) -> CallId {
         client_state: None,
         codecs: Vec::new(),
         user_variables: Vec::new(),
+        refer: None,
+        replaces: None,
     });
     call
 }

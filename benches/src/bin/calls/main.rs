@@ -1,7 +1,7 @@
 //! Carries many calls in one process over loopback, and says what one end of a call costs.
 
 mod clip;
-mod machine;
+mod network;
 mod report;
 mod run;
 
@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use offhook_benches::figures::{self, Figures};
+use offhook_benches::machine;
+use offhook_media::srtp::profile::SrtpProfile;
 
 /// Measures calls between ends of our own: both ends of every call are in this process, every figure is per end.
 #[derive(Debug, Parser)]
@@ -31,6 +34,18 @@ struct Arguments {
     /// Real-time priority of the workers, where that is allowed; 0 for ordinary threads.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=99))]
     real_time: u8,
+    /// SRTP with AES-GCM, the usual choice.
+    #[arg(long, conflicts_with = "sha1")]
+    gcm: bool,
+    /// SRTP with AES-CM and HMAC-SHA1, as older servers want it.
+    #[arg(long)]
+    sha1: bool,
+    /// Lose this share of all datagrams, in percent, in a network of our own (needs root and nft).
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=90))]
+    loss: u32,
+    /// Every packet goes through coturn, which runs beside us and is not counted.
+    #[arg(long)]
+    relay: bool,
     /// End with one line of JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -38,21 +53,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let plan = run::Plan {
-        pairs: arguments.calls.div_ceil(2) as usize,
-        span: Duration::from_secs(arguments.seconds.into()),
-        inflight: arguments.inflight as usize,
-        threads: arguments.threads as usize,
-        real_time: (arguments.real_time > 0).then_some(arguments.real_time),
-    };
-    let outcome = arguments
-        .core
-        .map_or(Ok(()), machine::stay_on)
-        .and_then(|()| machine::allow_descriptors(plan.pairs * 2 + 64))
-        .and_then(|()| run::run(&plan));
-    match outcome {
+    match measured(&arguments) {
         Ok(figures) => {
-            report::show(&figures, arguments.json);
+            figures::show(&figures, arguments.json);
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -60,4 +63,29 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn measured(arguments: &Arguments) -> Result<Figures, run::Failure> {
+    if arguments.loss > 0 {
+        network::lose(arguments.loss)?;
+    }
+    // Before this process stays on one core: coturn has the others.
+    let relay = arguments.relay.then(network::Relay::start).transpose()?;
+    let profiles = match (arguments.gcm, arguments.sha1) {
+        (true, _) => vec![SrtpProfile::AeadAes128Gcm],
+        (false, true) => vec![SrtpProfile::Aes128CmHmacSha1_80],
+        (false, false) => SrtpProfile::USUAL.to_vec(),
+    };
+    let plan = run::Plan {
+        pairs: arguments.calls.div_ceil(2) as usize,
+        span: Duration::from_secs(arguments.seconds.into()),
+        inflight: arguments.inflight as usize,
+        threads: arguments.threads as usize,
+        real_time: (arguments.real_time > 0).then_some(arguments.real_time),
+        profiles,
+        gathering: relay.as_ref().map(network::Relay::gathering),
+    };
+    arguments.core.map_or(Ok(()), machine::stay_on)?;
+    machine::allow_descriptors(plan.pairs * 2 + 64)?;
+    run::run(&plan)
 }

@@ -10,16 +10,19 @@ use offhook_media::driver::event::{CallEvent, OpenError};
 use offhook_media::driver::handle::CommandError;
 use offhook_media::driver::worker::{WorkerConfig, Workers};
 use offhook_media::dtls::certificate::{Certificate, CertificateError};
+use offhook_media::ice::gathering::config::GatheringConfig;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
 use offhook_media::session::error::{MediaError, Refusal};
 use offhook_media::session::event::MediaEvent;
 use offhook_media::session::media_session::Renewal;
+use offhook_media::srtp::profile::SrtpProfile;
 
 use crate::clip::{Clip, Shared};
-use crate::machine::{Withheld, cpu_time, resident_kib};
-use crate::report::Figures;
+use crate::network;
+use offhook_benches::figures::Figures;
+use offhook_benches::machine::{self, Withheld, cpu_time, resident_kib};
 
 /// How long all calls settle before the measurement: each tells its statistics once in this time.
 const SETTLE: Duration = Duration::from_millis(1500);
@@ -29,28 +32,25 @@ const DRAIN: Duration = Duration::from_millis(300);
 const STUCK: Duration = Duration::from_secs(30);
 
 /// What to run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) pairs: usize,
     pub(crate) span: Duration,
     pub(crate) inflight: usize,
     pub(crate) threads: usize,
     pub(crate) real_time: Option<u8>,
+    pub(crate) profiles: Vec<SrtpProfile>,
+    /// Where there is a relay.
+    pub(crate) gathering: Option<GatheringConfig>,
 }
 
 /// Why there are no figures.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("cannot stay on core {core} ({error}): choose another")]
-    Core { core: usize, error: nix::Error },
-    #[error("cannot read this process's limits or times: {0}")]
-    Limits(nix::Error),
-    #[error(
-        "{needed} open files are needed, {hard} are allowed: raise the hard limit (ulimit -Hn)"
-    )]
-    Descriptors { needed: u64, hard: u64 },
-    #[error("cannot read this process's memory from /proc/self/status: {0}")]
-    Memory(std::io::Error),
+    #[error(transparent)]
+    Machine(#[from] machine::Failure),
+    #[error(transparent)]
+    Network(#[from] network::Failure),
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     #[error("cannot start a media worker: {0}")]
@@ -230,7 +230,11 @@ impl Run<'_> {
     fn begin(&self, pair: usize, begun: &mut [Option<Instant>]) -> Result<(), Failure> {
         let offerer = CallKey(pair as u64 * 2);
         for call in [offerer, CallKey(offerer.0 + 1)] {
-            let config = SessionConfig::new(Arc::clone(&self.certificate));
+            let config = SessionConfig {
+                profiles: self.plan.profiles.clone(),
+                gathering: self.plan.gathering.clone().unwrap_or_default(),
+                ..SessionConfig::new(Arc::clone(&self.certificate))
+            };
             let clip = Box::new(Clip::new(Arc::clone(&self.shared)));
             let bind = Bind::Addresses(vec![std::net::Ipv4Addr::LOCALHOST.into()]);
             self.workers.of(call).open(call, config, clip, bind)?;

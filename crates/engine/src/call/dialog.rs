@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::program::ProgramCommand;
+use offhook_media::session::forks::{AnswerKind, ForkAnswer};
 use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
@@ -19,13 +20,15 @@ use crate::call::state::{
 use crate::ended::{EndReason, Ended};
 use crate::event::{Event, EventKind, Said};
 use crate::output::{AccountKey, Deadline, MediaCommand, Output};
-use crate::request::{AnswerOptions, EndOptions};
+use crate::request::{AnswerOptions, Dtmf, EndOptions};
 use crate::status::{CallState, CallStatus};
 
 /// See [`Deadline::LocalDescription`].
 const LOCAL_DESCRIPTION: Duration = Duration::from_secs(15);
 /// See [`Deadline::MediaClosed`].
 const MEDIA_CLOSED: Duration = Duration::from_secs(2);
+/// Candidates that may wait for the call to be answered; as many as a media session takes.
+const MOST_CANDIDATES: usize = 32;
 /// Requests for digits that may wait for media.
 const MOST_DIGITS: usize = 64;
 
@@ -54,13 +57,21 @@ impl Call {
             name: String::new(),
             number: number.to_owned(),
         };
+        let late = shown.late_offer;
         let mut call = Self::new(identity, remote, State::Offering(shown), fx.now);
         call.sound.ringback = sounding.ringback;
         call.sound.media = sounding.media;
         call.mute(sounding.muted, fx);
         call.open_media(fx);
-        call.media(MediaCommand::CreateOffer, fx);
-        call.await_description(fx);
+        if late && let State::Offering(shown) = &mut call.state {
+            let shown = mem::take(shown);
+            // Its offer comes with the answer, which then says nothing more of media.
+            call.sound.offered_anew = true;
+            call.invite(shown, String::new(), fx);
+        } else {
+            call.media(MediaCommand::CreateOffer, fx);
+            call.await_description(fx);
+        }
         call
     }
 
@@ -71,12 +82,14 @@ impl Call {
             sdp,
             said,
             ids,
+            replaces,
         } = offered;
         let incoming = EventKind::Incoming {
             number: remote.number.clone(),
             name: Some(remote.name.clone()).filter(|name| !name.is_empty()),
             headers: said.headers,
             client_state: said.client_state,
+            replaces,
         };
         let mut call = Self::new(identity, remote, State::Offered(sdp), fx.now);
         call.take_ids(ids);
@@ -143,12 +156,25 @@ impl Call {
         matches!(self.state, State::Active { .. })
     }
 
+    pub(crate) const fn is_muted(&self) -> bool {
+        self.sound.muted
+    }
+
     pub(crate) const fn is_held(&self) -> bool {
         self.is_answered() && self.sound.held
     }
 
     pub(crate) const fn is_ending(&self) -> bool {
         matches!(self.state, State::Ending(_) | State::Over)
+    }
+
+    pub(crate) const fn is_sip(&self) -> bool {
+        self.identity.protocol.is_sip()
+    }
+
+    /// How digits go: as chosen, else as the server has it.
+    pub(crate) fn dtmf_method(&self, chosen: Option<Dtmf>) -> Dtmf {
+        chosen.unwrap_or_else(|| self.identity.protocol.dtmf())
     }
 
     pub(crate) const fn carries_digits(&self) -> bool {
@@ -192,16 +218,31 @@ impl Call {
         let State::Offered(offer) = &mut self.state else {
             return;
         };
-        let Some(offer) = offer.take() else {
-            return self.end(EndReason::NoOffer, Cause::INCOMPATIBLE_DESTINATION, fx);
+        let make = match offer.take() {
+            Some(offer) => MediaCommand::AcceptOffer(offer, Renewal::Change),
+            // The caller leaves the offer to us (RFC 3261, section 13.2.1).
+            None if self.identity.protocol.is_sip() => MediaCommand::CreateOffer,
+            None => return self.end(EndReason::NoOffer, Cause::INCOMPATIBLE_DESTINATION, fx),
         };
         if let Some(muted) = options.muted {
             self.mute(muted, fx);
         }
         self.state = State::Answering(options);
         self.open_media(fx);
-        self.media(MediaCommand::AcceptOffer(offer, Renewal::Change), fx);
+        self.media(make, fx);
+        for candidate in mem::take(&mut self.sound.early_candidates) {
+            self.media(MediaCommand::AddRemoteCandidate(candidate), fx);
+        }
         self.await_description(fx);
+    }
+
+    /// While a call rings nothing is open, so what is trickled then waits for the answer.
+    fn on_candidate(&mut self, candidate: String, fx: &mut Effects<'_>) {
+        if self.sound.open {
+            self.media(MediaCommand::AddRemoteCandidate(candidate), fx);
+        } else if self.rings_here() && self.sound.early_candidates.len() < MOST_CANDIDATES {
+            self.sound.early_candidates.push(candidate);
+        }
     }
 
     /// Ends, cancels or refuses the call; without a cause, by the one that fits the SIP status or the state.
@@ -239,12 +280,6 @@ impl Call {
         self.tell(EventKind::Muted { on }, fx);
     }
 
-    /// Asks the server for hold, or for its end; what becomes of it is told by its `HoldState`.
-    pub(crate) fn hold(&self, on: bool, fx: &mut Effects<'_>) {
-        let call = self.identity.id.clone();
-        self.signal(Command::Hold { call, on }, fx);
-    }
-
     pub(crate) fn dtmf_by_signaling(&self, digits: &str, fx: &mut Effects<'_>) {
         self.signal(
             Command::Dtmf {
@@ -265,17 +300,30 @@ impl Call {
             let remedy = None;
             return self.tell(EventKind::RequestFailed { reason, remedy }, fx);
         }
-        self.media(
-            MediaCommand::Program(ProgramCommand::Dtmf {
-                digits: digits.to_owned(),
-            }),
-            fx,
-        );
+        self.play_digits(digits.to_owned(), fx);
+    }
+
+    /// Where the media was agreed on without telephone events, signalling is left.
+    fn play_digits(&mut self, digits: String, fx: &mut Effects<'_>) {
+        if self.sound.agreed && !self.sound.has_events {
+            return self.dtmf_by_signaling(&digits, fx);
+        }
+        self.sound.played_digits = true;
+        self.media(MediaCommand::Program(ProgramCommand::Dtmf { digits }), fx);
+    }
+
+    /// Digits that were given to the media and not begun wait with the others.
+    fn pause_digits(&self, on: bool, fx: &mut Effects<'_>) {
+        if self.sound.played_digits {
+            let pause = ProgramCommand::PauseDtmf(on);
+            self.media(MediaCommand::Program(pause), fx);
+        }
     }
 
     /// The account's connection is gone: an answered call waits for the server to offer it again.
     pub(crate) fn connection_lost(&mut self, fx: &mut Effects<'_>) {
         if matches!(self.state, State::Active { .. }) && !mem::replace(&mut self.recovering, true) {
+            self.pause_digits(true, fx);
             self.tell(EventKind::Recovering { on: true }, fx);
         }
     }
@@ -283,6 +331,7 @@ impl Call {
     fn connection_back(&mut self, fx: &mut Effects<'_>) {
         if mem::take(&mut self.recovering) {
             self.tell(EventKind::Recovering { on: false }, fx);
+            self.after_recovery(fx);
         }
         self.send_digits(fx);
     }
@@ -292,8 +341,9 @@ impl Call {
         if self.recovering || self.sound.securing {
             return;
         }
+        self.pause_digits(false, fx);
         for digits in mem::take(&mut self.sound.digits) {
-            self.media(MediaCommand::Program(ProgramCommand::Dtmf { digits }), fx);
+            self.play_digits(digits, fx);
         }
     }
 
@@ -304,8 +354,15 @@ impl Call {
         match event {
             SignalingEvent::Trying { .. } if !self.sound.ringback.told => self.ring(fx),
             SignalingEvent::Ringing { said, .. } => self.on_ringing((*said).into(), fx),
-            SignalingEvent::EarlyMedia { sdp, said, .. } => self.on_early(sdp, (*said).into(), fx),
-            SignalingEvent::Answered { sdp, said, .. } => self.on_answered(sdp, (*said).into(), fx),
+            SignalingEvent::Progress { status, reason, .. } => {
+                self.tell(EventKind::Progress { status, reason }, fx);
+            }
+            SignalingEvent::EarlyMedia {
+                sdp, fork, said, ..
+            } => self.on_early(sdp, fork, (*said).into(), fx),
+            SignalingEvent::Answered {
+                sdp, fork, said, ..
+            } => self.on_answered(sdp, fork, (*said).into(), fx),
             SignalingEvent::HoldState { held, .. } => self.on_hold_state(held, fx),
             SignalingEvent::Transferred { .. } => self.tell(EventKind::Transferred, fx),
             SignalingEvent::Message { from, body, .. } => {
@@ -347,18 +404,20 @@ impl Call {
                 self.on_new_offer(sdp, fx);
             }
             SignalingEvent::MediaUpdated { sdp, .. } => {
-                self.media_updated(fx);
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
+                self.media_updated(fx);
             }
+            SignalingEvent::Offer { sdp, .. } => self.on_far_offer(sdp, fx),
+            SignalingEvent::Digit { digit, .. } => self.tell(EventKind::Dtmf { digit }, fx),
             SignalingEvent::MediaUpdateFailed { error, .. } => {
                 self.failed(&error, fx);
                 self.media_not_updated(&error, fx);
             }
             SignalingEvent::RemoteCandidate { candidate, .. } => {
-                if self.sound.open {
-                    self.media(MediaCommand::AddRemoteCandidate(candidate), fx);
-                }
+                self.on_candidate(candidate, fx);
             }
+            // The time for a path is limited anyway, so nothing is ended sooner by it.
+            SignalingEvent::RemoteEndOfCandidates { .. } => {}
             SignalingEvent::Display { remote, .. } => self.on_display(remote, fx),
             SignalingEvent::Info { data, .. } => self.tell(EventKind::Info { data }, fx),
             SignalingEvent::Ended {
@@ -437,26 +496,32 @@ impl Call {
         }
     }
 
-    fn on_early(&mut self, sdp: String, said: Said, fx: &mut Effects<'_>) {
+    fn on_early(&mut self, sdp: String, fork: Option<String>, said: Said, fx: &mut Effects<'_>) {
         let State::Inviting(heard) = &mut self.state else {
             return;
         };
         let first = mem::replace(heard, Heard::Early) != Heard::Early;
         self.stop_ringing(fx);
-        self.media(MediaCommand::AcceptAnswer(sdp), fx);
+        self.media(answer_of(fork, sdp, AnswerKind::Provisional), fx);
         if first {
             self.tell(EventKind::Early(said), fx);
         }
     }
 
-    fn on_answered(&mut self, sdp: Option<String>, said: Said, fx: &mut Effects<'_>) {
+    fn on_answered(
+        &mut self,
+        sdp: Option<String>,
+        fork: Option<String>,
+        said: Said,
+        fx: &mut Effects<'_>,
+    ) {
         let State::Inviting(heard) = self.state else {
             return;
         };
         match sdp {
             // What the server offered itself stands.
             _ if self.sound.offered_anew => {}
-            Some(sdp) => self.media(MediaCommand::AcceptAnswer(sdp), fx),
+            Some(sdp) => self.media(answer_of(fork, sdp, AnswerKind::Final), fx),
             None if heard == Heard::Early => {}
             None => {
                 return self.end(
@@ -513,10 +578,13 @@ impl Call {
         if let State::Offered(offer) = &mut self.state {
             // Not answered yet: the newer offer takes the place of the older.
             *offer = Some(sdp);
+            // They belong to what the older one said.
+            self.sound.early_candidates.clear();
             return;
         }
         self.sound.offered_anew = true;
         self.sound.securing = true;
+        self.pause_digits(true, fx);
         // Our user has taken the call: what is made now is still the answer to it.
         self.sound.renewing = !matches!(self.state, State::Answering(_));
         // Its offer takes the place of ours.
@@ -658,5 +726,13 @@ impl Call {
             at: fx.now.saturating_duration_since(self.began),
             kind,
         }));
+    }
+}
+
+/// What media makes of an answer: forks of a call are kept apart.
+fn answer_of(fork: Option<String>, sdp: String, kind: AnswerKind) -> MediaCommand {
+    match fork {
+        Some(fork) => MediaCommand::AcceptForkAnswer(ForkAnswer { fork, sdp, kind }),
+        None => MediaCommand::AcceptAnswer(sdp),
     }
 }

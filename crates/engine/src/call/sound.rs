@@ -16,7 +16,8 @@ use offhook_signaling::command::Command;
 use offhook_signaling::error::Error;
 
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, Heard, Loss, State};
+use crate::call::offers::Exchange;
+use crate::call::state::{Effects, Heard, Loss, Shown, State};
 use crate::ended::EndReason;
 use crate::event::{EventKind, IceEnd};
 use crate::output::MediaCommand;
@@ -119,18 +120,27 @@ impl Call {
     }
 
     fn on_local_offer(&mut self, sdp: String, fx: &mut Effects<'_>) {
-        if matches!(self.state, State::Active { .. }) && self.sound.restarting {
-            let call = self.identity.id.clone();
-            self.deadline = None;
-            return self.signal(Command::UpdateMedia { call, sdp }, fx);
+        let later = self.sound.restarting || self.sound.exchange != Exchange::None;
+        if matches!(self.state, State::Active { .. }) && later {
+            return self.on_later_offer(sdp, fx);
+        }
+        if matches!(self.state, State::Answering(_)) {
+            // The caller made no offer: ours goes with the answer (RFC 3261, section 13.2.1).
+            return self.on_local_answer(sdp, fx);
         }
         let State::Offering(shown) = &mut self.state else {
             return;
         };
         let shown = mem::take(shown);
         self.deadline = None;
+        self.invite(shown, sdp, fx);
+    }
+
+    /// The invitation goes out; without a description the far end is to make the offer.
+    pub(super) fn invite(&mut self, shown: Shown, sdp: String, fx: &mut Effects<'_>) {
         self.state = State::Inviting(Heard::Nothing);
         let caller_number = shown.number.clone();
+        let reserve = self.reserve(&sdp);
         let invite = Command::Invite {
             call: self.identity.id.clone(),
             to: self.remote.number.clone(),
@@ -141,8 +151,13 @@ impl Call {
             client_state: shown.client_state,
             codecs: shown.codecs,
             user_variables: shown.user_variables,
+            refer: shown.refer,
+            replaces: shown.replaces,
         };
         self.signal(invite, fx);
+        if let Some(reserve) = reserve {
+            self.signal(reserve, fx);
+        }
         let number = self.remote.number.clone();
         self.tell(
             EventKind::Invite {
@@ -162,7 +177,8 @@ impl Call {
         self.deadline = None;
         if mem::take(&mut self.sound.renewing) {
             self.sound.renewed = Some(fx.now);
-            return self.signal(Command::Attach { call, sdp }, fx);
+            self.signal(Command::Attach { call, sdp }, fx);
+            return self.next_offer(fx);
         }
         if let State::Answering(options) = &mut self.state {
             let options = mem::take(options);
@@ -178,6 +194,9 @@ impl Call {
     }
 
     fn on_refused(&mut self, refusal: String, fx: &mut Effects<'_>) {
+        if self.refuse_far_offer(&refusal, fx) {
+            return;
+        }
         if self.sound.agreed && !self.sound.renewing {
             // A second answer that cannot be used: the first stays in force.
             return self.tell(EventKind::AudioFault { reason: refusal }, fx);
@@ -200,6 +219,8 @@ impl Call {
             MediaEvent::Negotiated(format) => {
                 self.sound.agreed = true;
                 self.sound.codec = Some(format.codec);
+                self.note_direction(format.send, fx);
+                self.sound.has_events = format.telephone_event.is_some();
             }
             MediaEvent::IcePair {
                 local,
@@ -210,7 +231,7 @@ impl Call {
                 // Whoever may be silent by right has shown enough with that.
                 self.sound
                     .loss
-                    .take_if(|_| !self.identity.silence_means_loss);
+                    .take_if(|_| !self.identity.protocol.silence_means_loss());
                 self.remedy_begins(fx);
                 let (local, remote) = ((local, local_kind), (remote, remote_kind));
                 let end = |(address, kind)| IceEnd { address, kind };
@@ -229,7 +250,8 @@ impl Call {
                 self.tell(EventKind::NoMedia { silent: silent_for }, fx);
                 let renewed = self.sound.renewed.take();
                 let just_renewed = renewed.is_some_and(|at| fx.now < at + RENEWAL);
-                if !self.sound.held && (just_renewed || self.identity.silence_means_loss) {
+                if !self.sound.held && (just_renewed || self.identity.protocol.silence_means_loss())
+                {
                     self.media_lost(fx);
                 }
             }
@@ -308,8 +330,10 @@ impl Call {
     /// use a new connection. When signalling is gone too, the server will offer a path of its own.
     fn restart_ice(&mut self, fx: &mut Effects<'_>) {
         let possible = matches!(self.state, State::Active { .. }) && !self.recovering;
-        let unanswered = self.identity.answered_when_secured && !self.sound.secured;
-        if !possible || self.sound.renewing || self.sound.restarting || unanswered {
+        let unanswered = self.identity.protocol.answered_when_secured() && !self.sound.secured;
+        let busy = self.sound.renewing || self.sound.exchange != Exchange::None;
+        if !possible || busy || self.sound.restarting || unanswered {
+            self.sound.restart_wanted |= busy && self.identity.protocol.is_sip();
             return;
         }
         if let Some(loss) = &mut self.sound.loss {
@@ -325,15 +349,20 @@ impl Call {
     }
 
     /// The server took our new media.
-    pub(super) fn media_updated(&mut self, fx: &Effects<'_>) {
+    pub(super) fn media_updated(&mut self, fx: &mut Effects<'_>) {
         self.sound.restarting = false;
         self.remedy_begins(fx);
+        self.on_offer_taken(fx);
     }
 
     /// The server did not take our new media. While what there is serves, that changes nothing; without it, the server shall
     /// offer media of its own on a new connection. Where it never heard of ours, it is about to do so anyway.
     pub(super) fn media_not_updated(&mut self, error: &Error, fx: &mut Effects<'_>) {
         self.sound.restarting = false;
+        if self.identity.protocol.is_sip() {
+            // Media is the far end's, not the server's: a new connection to that changes nothing.
+            return self.on_offer_not_taken(fx);
+        }
         if let Error::Refused { .. } | Error::PeerMisbehaved { .. } | Error::Silent { .. } = error {
             self.reconnect(fx);
         }
@@ -371,7 +400,10 @@ impl Call {
             loss.heard = heard;
         } else if heard > loss.heard {
             self.sound.loss = None;
-        } else if lasted >= REMEDY && self.identity.silence_means_loss && !self.sound.held {
+        } else if lasted >= REMEDY
+            && self.identity.protocol.silence_means_loss()
+            && !self.sound.held
+        {
             loss.since = fx.now;
             self.restart_ice(fx);
         }
@@ -385,13 +417,13 @@ impl Call {
     /// Hold is agreed with the server by requests of its own. A description that said it too would outlive the hold: resuming
     /// brings no new one.
     pub(super) fn before_description(&self, fx: &mut Effects<'_>) {
-        if self.sound.held {
+        if self.sound.held && !self.identity.protocol.is_sip() {
             self.media(MediaCommand::Hold(Hold::Off), fx);
         }
     }
 
     fn after_description(&self, fx: &mut Effects<'_>) {
-        if self.sound.held {
+        if self.sound.held && !self.identity.protocol.is_sip() {
             self.media(MediaCommand::Hold(Hold::SendOnly), fx);
         }
     }

@@ -9,13 +9,15 @@ use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::{AudioCodec, CallKey};
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
-use offhook_signaling::command::PreferredCodec;
+use offhook_signaling::command::{PreferredCodec, ReplacesDialog};
 use offhook_signaling::event::{Party, PlatformIds, SipEnd};
 use offhook_signaling::variable::Variable;
 
+use crate::call::offers::Exchange;
 use crate::ended::EndReason;
 use crate::event::Said;
 use crate::output::{AccountKey, CallMedia, Output};
+use crate::protocol::Protocol;
 use crate::quality::Quality;
 use crate::quality_warning::Watch;
 use crate::request::{AnswerOptions, Header};
@@ -35,10 +37,7 @@ pub(crate) struct Identity {
     pub(crate) account: AccountKey,
     pub(crate) account_name: Arc<str>,
     pub(crate) direction: Direction,
-    /// See [`Profile`](crate::account::Profile).
-    pub(crate) silence_means_loss: bool,
-    /// The same.
-    pub(crate) answered_when_secured: bool,
+    pub(crate) protocol: Protocol,
 }
 
 /// What an incoming call brings.
@@ -48,6 +47,8 @@ pub(crate) struct Offered {
     pub(crate) sdp: Option<String>,
     pub(crate) said: Said,
     pub(crate) ids: PlatformIds,
+    /// The call of ours whose place it takes.
+    pub(crate) replaces: Option<CallId>,
 }
 
 /// How we show ourselves to the callee.
@@ -59,6 +60,12 @@ pub(crate) struct Shown {
     pub(crate) client_state: Option<String>,
     pub(crate) codecs: Vec<PreferredCodec>,
     pub(crate) user_variables: Vec<(String, Variable)>,
+    /// The wish of a far end that the call carries out.
+    pub(crate) refer: Option<CallId>,
+    /// The dialog elsewhere whose place it takes.
+    pub(crate) replaces: Option<Box<ReplacesDialog>>,
+    /// The far end is to make the offer.
+    pub(crate) late_offer: bool,
 }
 
 /// How a call of ours sounds.
@@ -143,12 +150,26 @@ pub(super) struct Sound {
     pub(super) offered_anew: bool,
     /// The media that the server offered anew is not secured yet: nothing sent now would be heard.
     pub(super) securing: bool,
+    /// Candidates that came before there was anything to give them to.
+    pub(super) early_candidates: Vec<String>,
     /// Digits for the media, asked for while nobody would hear them.
     pub(super) digits: Vec<String>,
+    /// What was agreed has telephone events.
+    pub(super) has_events: bool,
+    /// Digits were given to the media.
+    pub(super) played_digits: bool,
     /// The answer being made is for a new offer within the call.
     pub(super) renewing: bool,
     /// An offer of ours with new ICE credentials is being made or waits for its answer.
     pub(super) restarting: bool,
+    /// The far end's offer has stopped a restart of ours, which is still wanted.
+    pub(super) restart_wanted: bool,
+    /// Another offer within the call (SIP).
+    pub(super) exchange: Exchange,
+    /// Hold, or its end, that waits until an offer can be made (SIP).
+    pub(super) hold_wanted: Option<bool>,
+    /// The far end does not listen, by its own description (SIP).
+    pub(super) held_by_peer: bool,
     /// Media was secured once, so the server counts the call as answered.
     pub(super) secured: bool,
     /// Nothing comes through, and what was tried.

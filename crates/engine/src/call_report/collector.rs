@@ -322,6 +322,7 @@ mod tests {
             name: None,
             headers: Vec::new(),
             client_state: None,
+            replaces: None,
         };
         assert_eq!(numbers(incoming), ["77", "desk-1"]);
         let invite = EventKind::Invite {

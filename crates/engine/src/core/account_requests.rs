@@ -15,14 +15,21 @@ use crate::error::Error;
 use crate::event::EventKind;
 use crate::output::{AccountKey, Output};
 use crate::request::{Message, ServerCommand};
+use crate::token_source::TokenError;
 
 impl Core {
     /// Sends a text: to an assistant, into a call, or to a user.
     ///
     /// # Errors
-    /// When account or call are unknown, or the text is too long.
+    /// When account or call are unknown, the text is too long, or images would go to a user, whom none reaches.
     pub fn message(&mut self, message: Message) -> Result<(), Error> {
         check_text(&message.text)?;
+        if message.to.is_some() && !message.images.is_empty() {
+            return Err(Error::Unsendable {
+                what: "an image",
+                why: "a text to a user carries none, only an assistant sees them".to_owned(),
+            });
+        }
         let account = match &message.call {
             Some(id) => self.account_of(id)?,
             None => self.find_ready(message.account.as_deref())?,
@@ -78,6 +85,7 @@ impl Core {
             });
         }
         Lifetime::read(token.expose()).map_err(|fault| Error::NoToken(fault.to_string()))?;
+        self.note_token(key, &token);
         self.outbox.push_back(Output::Signaling(
             key,
             Command::Login(Login::Token { token }),
@@ -86,15 +94,27 @@ impl Core {
     }
 
     /// What the account's token source brought, or why it brought nothing.
-    pub fn fetched(&mut self, account: AccountKey, outcome: Result<Secret, String>, now: Instant) {
+    pub fn fetched(
+        &mut self,
+        account: AccountKey,
+        outcome: Result<Secret, TokenError>,
+        now: Instant,
+    ) {
         let command = match outcome {
-            Ok(token) => Command::Login(Login::Token { token }),
-            Err(reason) => {
+            Ok(token) => {
+                self.note_token(account, &token);
+                Command::Login(Login::Token { token })
+            }
+            Err(error) => {
+                let reason = error.to_string();
                 let told = EventKind::TokenFailed {
                     reason: reason.clone(),
                 };
                 self.tell(account, vec![told], now);
-                Command::TokenFailed { reason }
+                Command::TokenFailed {
+                    reason,
+                    retry_after: error.retry_after(),
+                }
             }
         };
         self.outbox.push_back(Output::Signaling(account, command));

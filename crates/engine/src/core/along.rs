@@ -17,6 +17,8 @@ use crate::request::{AnswerOptions, CallRequest, EndOptions};
 /// What to do where there is no other way.
 const ALONE: &str = "leave it out";
 /// What to do with a call that begins.
+const FIELD: &str = "give it as a header field (`headers`)";
+/// The same, where the server takes variables.
 const VARIABLES: &str = "give it as a variable of the call (`user_variables`)";
 
 impl Core {
@@ -42,10 +44,19 @@ impl Core {
         check_variables(&request.user_variables)?;
         let number = |value: &Variable| matches!(value, Variable::Number(_));
         let carries = |carries: Carries| {
-            if !request.headers.is_empty() && !carries.headers {
+            if request.late_offer && !carries.late_offer {
+                Some(("a call without an offer of media", ALONE))
+            } else if request.replaces.is_some() && !carries.late_offer {
+                Some(("a call in the place of another one", ALONE))
+            } else if !request.headers.is_empty() && !carries.headers {
                 Some(("header fields", VARIABLES))
-            } else if request.client_state.is_some() && !carries.headers {
-                Some(("a client state", VARIABLES))
+            } else if request.client_state.is_some() && !carries.client_state {
+                Some((
+                    "a client state",
+                    if carries.variables { VARIABLES } else { FIELD },
+                ))
+            } else if !request.user_variables.is_empty() && !carries.variables {
+                Some(("variables", FIELD))
             } else if !carries.number_variables
                 && request
                     .user_variables
@@ -69,11 +80,11 @@ impl Core {
         let Some(account) = self.accounts.get(key.0) else {
             return Err(Error::Ended);
         };
-        match missing(account.profile.carries) {
+        match missing(account.profile.protocol.carries()) {
             None => Ok(()),
             Some((what, instead)) => Err(Error::NotCarried {
                 account: Arc::clone(&account.profile.name),
-                dialect: account.profile.dialect,
+                dialect: account.profile.protocol.name(),
                 what,
                 instead,
             }),
@@ -90,11 +101,9 @@ impl Core {
             .map(Call::account)
             .ok_or(Error::Ended)?;
         self.carried(account, |carries| {
-            if carries.headers {
-                None
-            } else if !options.headers.is_empty() {
+            if !options.headers.is_empty() && !carries.headers {
                 Some(("header fields with an answer", ALONE))
-            } else if options.client_state.is_some() {
+            } else if options.client_state.is_some() && !carries.client_state {
                 Some(("a client state", ALONE))
             } else {
                 None

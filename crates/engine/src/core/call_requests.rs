@@ -15,7 +15,7 @@ use crate::config::preferred;
 use crate::core::check::{check_number, check_text, read_digits, wrong_state};
 use crate::core::machine::{Core, Phase};
 use crate::error::{Error, Wanted};
-use crate::output::{CallMedia, Output};
+use crate::output::{AccountKey, CallMedia, Output};
 use crate::request::{AnswerOptions, CallRequest, Dtmf, EndOptions};
 use crate::status::Direction;
 
@@ -68,6 +68,9 @@ impl Core {
                 codecs => preferred(codecs),
             },
             user_variables: request.user_variables.clone(),
+            refer: None,
+            replaces: request.replaces.clone().map(Box::new),
+            late_offer: request.late_offer,
         };
         let sounding = Sounding {
             media: CallMedia {
@@ -77,17 +80,34 @@ impl Core {
             muted: request.muted.unwrap_or(account.profile.start_muted),
             ringback: Ringback {
                 tone: self.ringback,
-                told: account.profile.tells_ringing,
+                told: account.profile.protocol.tells_ringing(),
             },
         };
-        let identity = self.identity(key, name, id.clone(), Direction::Outbound);
+        self.place(key, id.clone(), &request.number, shown, sounding, now);
+        Ok(id)
+    }
+
+    /// Begins a call of ours.
+    pub(super) fn place(
+        &mut self,
+        key: AccountKey,
+        id: CallId,
+        number: &str,
+        shown: Shown,
+        sounding: Sounding,
+        now: Instant,
+    ) {
+        let Some(account) = self.accounts.get(key.0) else {
+            return;
+        };
+        let (name, protocol) = (Arc::clone(&account.profile.name), account.profile.protocol);
+        let identity = self.identity(key, name, protocol, id, Direction::Outbound);
         let mut fx = Effects {
             outbox: &mut self.outbox,
             now,
         };
-        let call = Call::outbound(identity.clone(), &request.number, shown, sounding, &mut fx);
+        let call = Call::outbound(identity.clone(), number, shown, sounding, &mut fx);
         self.enter(identity, call);
-        Ok(id)
     }
 
     /// Answers a call that rings; without a name, the only one that does.
@@ -403,9 +423,14 @@ impl Core {
     /// # Errors
     /// When the call is unknown or carries no audio yet, or a digit is none.
     pub fn dtmf(&mut self, call: &CallId, digits: &str, now: Instant) -> Result<(), Error> {
-        let digits = read_digits(digits, self.dtmf == Dtmf::Info)?;
         let key = self.find_call(Some(call), Wanted::Any)?;
-        let method = self.dtmf;
+        let chosen = self.dtmf;
+        let method = self
+            .calls
+            .get(&key)
+            .map_or(Dtmf::Info, |call| call.dtmf_method(chosen));
+        let timed = method == Dtmf::Info && !self.calls.get(&key).is_some_and(Call::is_sip);
+        let digits = read_digits(digits, timed)?;
         self.with_call(key, now, |call, fx| {
             if !call.carries_digits() {
                 return Err(wrong_state(call, "sent digits"));

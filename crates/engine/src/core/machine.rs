@@ -21,9 +21,11 @@ use crate::account::{Account, Profile, Stages};
 use crate::call::dialog::Call;
 use crate::call::state::{Effects, Identity, Offered};
 use crate::core::media_addresses;
+use crate::core::referrals::Referral;
 use crate::event::{Event, EventKind};
 use crate::output::{AccountKey, Deadline, Output};
-use crate::request::Dtmf;
+use crate::protocol::Protocol;
+use crate::request::{AnswerOptions, Dtmf};
 use crate::status::{CallStatus, Direction, Status};
 use crate::tool::ToolCall;
 
@@ -41,8 +43,8 @@ pub struct CoreConfig {
     pub accounts: Vec<Profile>,
     /// Most calls at a time; one more from outside is refused as busy.
     pub max_calls: usize,
-    /// How digits are sent.
-    pub dtmf: Dtmf,
+    /// How digits are sent; `None`: as each account's server has it.
+    pub dtmf: Option<Dtmf>,
     /// The tone that callers hear while the far end rings.
     pub ringback: Option<RingbackTone>,
     /// Codecs that invitations ask the server to prefer; none: our offer says enough.
@@ -53,6 +55,8 @@ pub struct CoreConfig {
 #[derive(Debug)]
 pub struct Core {
     pub(super) accounts: Vec<Account>,
+    /// Where each account stands, by its name.
+    pub(super) by_name: HashMap<Arc<str>, AccountKey>,
     pub(super) calls: BTreeMap<CallKey, Call>,
     /// Servers choose names too, so a name counts only together with its account.
     pub(super) names: HashMap<(AccountKey, CallId), CallKey>,
@@ -63,7 +67,7 @@ pub struct Core {
     /// Calls of an earlier process are taken up until then.
     adopts_until: Instant,
     pub(super) max_calls: usize,
-    pub(super) dtmf: Dtmf,
+    pub(super) dtmf: Option<Dtmf>,
     pub(super) ringback: Option<RingbackTone>,
     pub(super) preferred_codecs: Vec<PreferredCodec>,
     pub(super) phase: Phase,
@@ -80,7 +84,12 @@ impl Core {
     /// A core whose accounts begin to connect; `seed` must be unguessable, call names are drawn from it.
     #[must_use]
     pub fn new(config: CoreConfig, seed: [u8; 32], now: Instant) -> Self {
+        let named = |(index, profile): (usize, &Profile)| {
+            let name = Arc::clone(&profile.name);
+            (name, AccountKey(index))
+        };
         Self {
+            by_name: config.accounts.iter().enumerate().map(named).collect(),
             accounts: config
                 .accounts
                 .into_iter()
@@ -173,6 +182,10 @@ impl Core {
         let Some(entry) = self.accounts.get_mut(account.0) else {
             return;
         };
+        // A further connection of an account that can make calls (SIP) is no step towards that.
+        if entry.is_ready() {
+            return;
+        }
         let name = Arc::clone(&entry.profile.name);
         for (at, kind) in entry.connected(stages, now) {
             self.outbox.push_back(Output::Event(Event {
@@ -220,8 +233,14 @@ impl Core {
             SignalingEvent::Ready => {
                 let events = entry.ready(now);
                 self.tell(account, events, now);
+                self.tell_rivals(account, now);
                 return self.give_outputs(account);
             }
+            SignalingEvent::Flow {
+                server,
+                cause,
+                retry_in,
+            } => vec![entry.flow(&server, cause.as_ref(), retry_in, now)],
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
             SignalingEvent::Unregistered(error) => vec![entry.unregistered(&error, now)],
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],
@@ -237,15 +256,38 @@ impl Core {
                 sdp,
                 said,
                 ids,
+                replaces,
             } => {
                 let offered = Offered {
                     caller,
                     sdp,
                     said: (*said).into(),
                     ids: *ids,
+                    replaces,
                 };
                 return self.incoming(account, call, offered, now);
             }
+            SignalingEvent::Referred {
+                call,
+                within,
+                to,
+                referred_by,
+                replaces,
+            } => {
+                let wish = Referral {
+                    call,
+                    within,
+                    to,
+                    by: referred_by,
+                    replaces,
+                };
+                return self.on_referred(account, wish, now);
+            }
+            SignalingEvent::ReferLapsed { call } => {
+                entry.referrals.remove(&call);
+                return self.tell_of(account, Some(call), EventKind::ReferralLapsed, now);
+            }
+            SignalingEvent::Published { open, note } => vec![EventKind::Published { open, note }],
             SignalingEvent::TokenWanted { .. } => {
                 if entry.profile.has_token_source {
                     self.outbox.push_back(Output::FetchToken(account));
@@ -382,8 +424,15 @@ impl Core {
         let Some(entry) = self.accounts.get(account.0) else {
             return;
         };
-        let name = Arc::clone(&entry.profile.name);
-        if self.calls.len() >= self.max_calls {
+        let (name, protocol) = (Arc::clone(&entry.profile.name), entry.profile.protocol);
+        let replaced = offered
+            .replaces
+            .as_ref()
+            .and_then(|old| self.names.get(&(account, old.clone())))
+            .and_then(|key| self.calls.get(key));
+        let muted = replaced.map(Call::is_muted);
+        // A call in another one's place is none more.
+        if self.calls.len() >= self.max_calls && muted.is_none() {
             let busy = Command::Bye {
                 call: id,
                 cause: Some(Cause::USER_BUSY),
@@ -392,12 +441,20 @@ impl Core {
             };
             return self.outbox.push_back(Output::Signaling(account, busy));
         }
-        let identity = self.identity(account, name, id, Direction::Inbound);
+        let identity = self.identity(account, name, protocol, id, Direction::Inbound);
         let mut fx = Effects {
             outbox: &mut self.outbox,
             now,
         };
-        let call = Call::inbound(identity.clone(), offered, &mut fx);
+        let mut call = Call::inbound(identity.clone(), offered, &mut fx);
+        if muted.is_some() {
+            // Our user has taken it long since: only who is at the far end changes (RFC 3891, section 3).
+            let options = AnswerOptions {
+                muted,
+                ..AnswerOptions::default()
+            };
+            call.answer(options, &mut fx);
+        }
         self.enter(identity, call);
     }
 
@@ -431,13 +488,13 @@ impl Core {
                 None
             };
             let Some(reason) = refused else {
-                let name = Arc::clone(&entry.profile.name);
+                let (name, protocol) = (Arc::clone(&entry.profile.name), entry.profile.protocol);
                 let muted = entry.profile.start_muted;
                 let direction = match outbound {
                     true => Direction::Outbound,
                     false => Direction::Inbound,
                 };
-                let identity = self.identity(account, name, call, direction);
+                let identity = self.identity(account, name, protocol, call, direction);
                 let mut fx = Effects {
                     outbox: &mut self.outbox,
                     now,
@@ -447,6 +504,7 @@ impl Core {
                     sdp: None,
                     said: (*said).into(),
                     ids: *ids,
+                    replaces: None,
                 };
                 let call = Call::adopted(identity.clone(), offered, sdp, muted, &mut fx);
                 return self.enter(identity, call);
@@ -483,22 +541,19 @@ impl Core {
         &mut self,
         account: AccountKey,
         account_name: Arc<str>,
+        protocol: Protocol,
         id: CallId,
         direction: Direction,
     ) -> Identity {
         let key = CallKey(self.next_key);
         self.next_key += 1;
-        let profile = self.accounts.get(account.0).map(|entry| &entry.profile);
-        let silence_means_loss = profile.is_some_and(|profile| profile.silence_means_loss);
-        let answered_when_secured = profile.is_some_and(|profile| profile.answered_when_secured);
         Identity {
             key,
             id,
             account,
             account_name,
             direction,
-            silence_means_loss,
-            answered_when_secured,
+            protocol,
         }
     }
 
@@ -590,11 +645,14 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         SignalingEvent::Incoming { call, .. }
         | SignalingEvent::Trying { call }
         | SignalingEvent::Ringing { call, .. }
+        | SignalingEvent::Progress { call, .. }
         | SignalingEvent::EarlyMedia { call, .. }
         | SignalingEvent::Answered { call, .. }
         | SignalingEvent::Confirmed { call }
         | SignalingEvent::Attach { call, .. }
         | SignalingEvent::MediaUpdated { call, .. }
+        | SignalingEvent::Offer { call, .. }
+        | SignalingEvent::Digit { call, .. }
         | SignalingEvent::Display { call, .. }
         | SignalingEvent::DtmfSent { call }
         | SignalingEvent::Ended { call, .. }

@@ -22,6 +22,10 @@ pub(super) fn of(event: &Event) -> Option<(CallId, Vec<IpAddr>)> {
     }
     | Event::EarlyMedia { call, sdp, .. }
     | Event::Attach { call, sdp, .. }
+    | Event::Offer {
+        call,
+        sdp: Some(sdp),
+    }
     | Event::MediaUpdated { call, sdp }) = event
     else {
         return None;

@@ -21,15 +21,13 @@ impl Core {
                 .collect()
         };
         match name {
-            Some(name) => self
-                .accounts
-                .iter()
-                .position(|account| *account.profile.name == *name)
-                .map(AccountKey)
-                .ok_or_else(|| Error::UnknownAccount {
+            Some(name) => {
+                let found = self.by_name.get(name).copied();
+                found.ok_or_else(|| Error::UnknownAccount {
                     name: name.to_owned(),
                     known: known(),
-                }),
+                })
+            }
             None if self.accounts.len() == 1 => Ok(AccountKey(0)),
             None => Err(Error::WhichAccount { known: known() }),
         }

@@ -283,6 +283,38 @@ impl Engine {
             .await?
     }
 
+    /// Carries out what a far end wanted with the event [`Referred`](crate::event::EventKind::Referred) (SIP): a new call, whose
+    /// name is returned. Its progress is told to that far end.
+    ///
+    /// # Errors
+    /// When nothing of this name waits any more, or there are too many calls.
+    pub async fn follow(&self, wish: CallId) -> Result<CallId, Error> {
+        self.core(move |core, now| core.follow(&wish, now)).await?
+    }
+
+    /// Refuses what a far end wanted with `Referred`; without a status, with 603.
+    ///
+    /// # Errors
+    /// When nothing of this name waits any more, or the status refuses nothing.
+    pub async fn refuse_transfer(&self, wish: CallId, sip_code: Option<u16>) -> Result<(), Error> {
+        self.core(move |core, _| core.refuse_transfer(&wish, sip_code))
+            .await?
+    }
+
+    /// Shows others whether calls are welcome (SIP, RFC 3903), with words for people; the event `Published` follows.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready, or the words are too long.
+    pub async fn publish(
+        &self,
+        account: Option<String>,
+        open: bool,
+        note: Option<String>,
+    ) -> Result<(), Error> {
+        self.core(move |core, _| core.publish(account.as_deref(), open, note))
+            .await?
+    }
+
     /// Accounts and calls at this moment.
     ///
     /// # Errors

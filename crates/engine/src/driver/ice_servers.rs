@@ -9,6 +9,8 @@ use futures_util::future::join_all;
 use offhook_media::ice::gathering::config::{CandidatePolicy, GatheringConfig};
 use offhook_media::ice::gathering::failure::ServerFailure;
 use offhook_media::ice::server::{IceServer, IceServerAddress, ServerProtocol};
+use offhook_media::sdp::refusal::SdesRefused;
+use offhook_media::session::policy::MediaPolicy;
 use offhook_signaling::transport::tls::Trust;
 use rustls::ClientConfig;
 use tokio::net::lookup_host;
@@ -29,14 +31,16 @@ pub(crate) struct AccountIce {
     servers: Vec<IceServer>,
     config: IceConfig,
     trust: Trust,
+    policy: MediaPolicy,
 }
 
 impl AccountIce {
     pub(crate) fn of(account: &AccountConfig) -> Self {
         Self {
-            servers: account.ice.servers.of(account.dialect, &account.server),
+            servers: account.ice.servers.of(account.protocol, &account.server),
             config: account.ice.clone(),
             trust: account.connect.trust.clone(),
+            policy: policy(account),
         }
     }
 
@@ -44,6 +48,16 @@ impl AccountIce {
     pub(crate) fn use_relays_only(&mut self) {
         self.config.policy = CandidatePolicy::RelayOnly;
     }
+}
+
+/// What the account allows, as far as its connection does.
+fn policy(account: &AccountConfig) -> MediaPolicy {
+    let mut policy = account.media;
+    // One connection in clear is enough: descriptions may take any of them.
+    if policy.sdes.is_ok() && !account.servers().all(|server| server.starts_with("wss://")) {
+        policy.sdes = Err(SdesRefused::SignallingInClear);
+    }
+    policy
 }
 
 /// Names that were looked up lately.
@@ -56,6 +70,8 @@ pub(crate) struct Names {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) gathering: GatheringConfig,
+    /// What the account allows.
+    pub(crate) policy: MediaPolicy,
     pub(crate) failures: Vec<(String, ServerFailure)>,
     looked_up: Vec<(String, Result<Vec<IpAddr>, String>)>,
 }
@@ -90,6 +106,7 @@ impl Names {
                     tls,
                     ..GatheringConfig::default()
                 },
+                policy: account.policy,
                 failures: Vec::new(),
                 looked_up,
             };
@@ -151,4 +168,32 @@ async fn tls(account: &AccountIce) -> Option<Arc<ClientConfig>> {
     // What is spoken is no HTTP.
     config.alpn_protocols.clear();
     Some(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_signaling::auth::login::Login;
+    use offhook_signaling::secret::Secret;
+
+    use super::*;
+    use crate::protocol::Protocol;
+
+    #[test]
+    fn keys_in_descriptions_want_every_connection_to_be_secure() {
+        let allowed = |servers: &[&str]| {
+            let login = Login::Password {
+                user: "1000".to_owned(),
+                password: Secret::new("secret"),
+            };
+            let mut account = AccountConfig::new("desk", Protocol::Sip, servers[0], login);
+            account.media.sdes = Ok(());
+            account.sip.further_servers = servers[1..].iter().map(|url| (*url).into()).collect();
+            policy(&account).sdes
+        };
+        let clear = Err(SdesRefused::SignallingInClear);
+        assert_eq!(allowed(&["wss://a.example"]), Ok(()));
+        assert_eq!(allowed(&["ws://a.example"]), clear);
+        assert_eq!(allowed(&["wss://a.example", "wss://b.example"]), Ok(()));
+        assert_eq!(allowed(&["wss://a.example", "ws://b.example"]), clear);
+    }
 }

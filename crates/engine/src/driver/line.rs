@@ -7,17 +7,19 @@ use std::time::Instant;
 
 use futures_util::Stream;
 use futures_util::future::AbortHandle;
-use offhook_signaling::session::{CloseReason, ConnectFailure, Input};
+use offhook_signaling::session::{CloseReason, ConnectFailure};
 use offhook_signaling::transport::error::ConnectError;
 use offhook_signaling::transport::options::ConnectOptions;
 use offhook_signaling::transport::outbox::Outbox;
 use offhook_signaling::transport::websocket::{Closed, Connection, Incoming};
-use offhook_signaling::verto::session::Session;
+
+use crate::driver::session::{Flow, Input, Session};
 
 /// Which socket of which account something came from; an older socket's words must not reach the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SocketKey {
     pub(crate) account: usize,
+    pub(crate) flow: Flow,
     generation: u64,
 }
 
@@ -26,77 +28,139 @@ pub(crate) struct Line {
     pub(crate) options: ConnectOptions,
     /// The instant that the session waits for, as it stands in the shard's table.
     pub(crate) wait: Option<Instant>,
+    /// One place for each flow.
+    sockets: Vec<Place>,
+}
+
+/// The place of a socket.
+#[derive(Default)]
+struct Place {
     generation: u64,
     socket: Socket,
 }
 
-/// What the session's socket is at present.
+/// What a flow's socket is at present.
+#[derive(Default)]
 enum Socket {
+    #[default]
     None,
     Connecting(AbortHandle),
     Open(Outbox, IpAddr),
 }
 
-impl Line {
-    pub(crate) const fn new(session: Session, options: ConnectOptions) -> Self {
-        Self {
-            session,
-            options,
-            wait: None,
-            generation: 0,
-            socket: Socket::None,
-        }
-    }
-
-    /// A new attempt begins; whatever socket there was is given up.
-    pub(crate) fn connecting(&mut self, account: usize, attempt: AbortHandle) -> SocketKey {
-        self.disconnect();
-        self.socket = Socket::Connecting(attempt);
-        SocketKey {
-            account,
-            generation: self.generation,
-        }
-    }
-
-    pub(crate) fn opened(&mut self, outbox: Outbox, local: IpAddr) {
-        self.socket = Socket::Open(outbox, local);
-    }
-
-    /// Whether the open socket has this address at our end.
-    pub(crate) fn is_bound_to(&self, address: IpAddr) -> bool {
-        matches!(self.socket, Socket::Open(_, local) if local == address)
-    }
-
-    /// Whether no socket is open, nor being opened.
-    pub(crate) const fn is_idle(&self) -> bool {
-        matches!(self.socket, Socket::None)
-    }
-
+impl Place {
     /// Closes the socket after what was sent before, or gives up the attempt under way.
-    pub(crate) fn disconnect(&mut self) {
+    fn disconnect(&mut self) {
         self.generation += 1;
-        match std::mem::replace(&mut self.socket, Socket::None) {
+        match std::mem::take(&mut self.socket) {
             Socket::None => {}
             Socket::Connecting(attempt) => attempt.abort(),
             Socket::Open(outbox, _) => outbox.close(),
         }
     }
+}
 
-    /// Whether this is the socket that the session has at present.
-    pub(crate) const fn is_present(&self, key: SocketKey) -> bool {
-        self.generation == key.generation
+impl Line {
+    pub(crate) fn new(session: Session, options: ConnectOptions) -> Self {
+        let sockets = std::iter::repeat_with(Place::default)
+            .take(session.flows())
+            .collect();
+        Self {
+            session,
+            options,
+            wait: None,
+            sockets,
+        }
     }
 
-    /// Queues a frame; when the server does not read, its socket is as good as gone, and the session is told so.
-    pub(crate) fn send(&mut self, frame: String, now: Instant) {
-        let Socket::Open(outbox, _) = &self.socket else {
+    fn place(&mut self, flow: Flow) -> Option<&mut Place> {
+        self.sockets.get_mut(usize::from(flow))
+    }
+
+    /// A new attempt begins; whatever socket the flow had is given up.
+    pub(crate) fn connecting(
+        &mut self,
+        account: usize,
+        flow: Flow,
+        attempt: AbortHandle,
+    ) -> SocketKey {
+        let generation = self.place(flow).map_or(0, |place| {
+            place.disconnect();
+            place.socket = Socket::Connecting(attempt);
+            place.generation
+        });
+        SocketKey {
+            account,
+            flow,
+            generation,
+        }
+    }
+
+    pub(crate) fn opened(&mut self, flow: Flow, outbox: Outbox, local: IpAddr) {
+        if let Some(place) = self.place(flow) {
+            place.socket = Socket::Open(outbox, local);
+        }
+    }
+
+    /// The flows whose open socket has this address at our end.
+    pub(crate) fn flows_bound_to(&self, address: IpAddr) -> impl Iterator<Item = Flow> {
+        let bound =
+            move |place: &Place| matches!(place.socket, Socket::Open(_, local) if local == address);
+        let numbered = (0..).zip(&self.sockets);
+        numbered
+            .filter(move |(_, place)| bound(place))
+            .map(|(flow, _)| flow)
+    }
+
+    /// Whether no socket is open, nor being opened.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.sockets
+            .iter()
+            .all(|place| matches!(place.socket, Socket::None))
+    }
+
+    pub(crate) fn disconnect(&mut self, flow: Flow) {
+        if let Some(place) = self.place(flow) {
+            place.disconnect();
+        }
+    }
+
+    pub(crate) fn disconnect_all(&mut self) {
+        self.sockets.iter_mut().for_each(Place::disconnect);
+    }
+
+    /// Whether this is the socket that the flow has at present.
+    pub(crate) fn is_present(&self, key: SocketKey) -> bool {
+        self.sockets
+            .get(usize::from(key.flow))
+            .is_some_and(|place| place.generation == key.generation)
+    }
+
+    /// Queues a message; when the server does not read, its socket is as good as gone, and the session is told so.
+    pub(crate) fn send(&mut self, flow: Flow, text: String, now: Instant) {
+        let Some(Place {
+            socket: Socket::Open(outbox, _),
+            ..
+        }) = self.place(flow)
+        else {
             return;
         };
-        if outbox.send(frame).is_err() {
-            self.disconnect();
+        if outbox.send(text).is_err() {
+            self.disconnect(flow);
             let text = "the server does not read what is sent to it".to_owned();
-            self.session
-                .handle(Input::Closed(CloseReason { code: None, text }), now);
+            let reason = CloseReason { code: None, text };
+            self.session.handle(Input::Closed(flow, reason), now);
+        }
+    }
+
+    #[cfg(feature = "sip")]
+    pub(crate) fn ping(&mut self, flow: Flow) {
+        if let Some(Place {
+            socket: Socket::Open(outbox, _),
+            ..
+        }) = self.place(flow)
+        {
+            outbox.ping();
         }
     }
 }

@@ -124,6 +124,7 @@ fn remembered(entry: &Value) -> Remembered {
     Remembered {
         sessid: text("sessid"),
         voice_sdk_id: text("voice_sdk_id"),
+        instance: text("instance"),
         at: entry
             .get("at")
             .and_then(Value::as_u64)
@@ -139,6 +140,7 @@ fn write(accounts: &BTreeMap<String, Remembered>) -> String {
             let entry = json!({
                 "sessid": state.sessid,
                 "voice_sdk_id": state.voice_sdk_id,
+                "instance": state.instance,
                 "at": state.at.map(seconds),
             });
             (name.clone(), entry)
@@ -158,6 +160,7 @@ mod tests {
         let state = Remembered {
             sessid: Some("s-1".to_owned()),
             voice_sdk_id: None,
+            instance: Some("urn:uuid:1".to_owned()),
             at: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
         };
         let mut memory = Memory::load(path.clone());

@@ -19,9 +19,13 @@ mod report_post;
 mod reporting;
 mod request;
 pub mod secret_file;
+mod session;
 mod shard;
 pub mod sound;
 pub(crate) mod start;
 mod surroundings;
 pub mod token;
 mod tools;
+mod turns;
+#[cfg(feature = "sip")]
+mod user_agent;

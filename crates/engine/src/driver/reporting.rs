@@ -80,7 +80,7 @@ impl Reporting {
 }
 
 fn about(account: &AccountConfig) -> About {
-    let servers = account.ice.servers.of(account.dialect, &account.server);
+    let servers = account.ice.servers.of(account.protocol, &account.server);
     About {
         login: match account.login.kind() {
             LoginKind::Token => "login_token",

@@ -15,13 +15,13 @@ use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
+use offhook_media::session::policy::{Certificates, MediaPolicy};
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::command::Command as SessionCommand;
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::secret::Secret;
-use offhook_signaling::session::{Input, Output as SessionOutput};
 use offhook_signaling::transport::connect::{ConnectTimings, connect};
-use offhook_signaling::transport::error::ConnectError;
+use offhook_signaling::transport::error::{ConnectError, Fault};
 use offhook_signaling::transport::websocket::{Connection, Incoming};
 use serde_json::Value;
 use tokio::sync::{Semaphore, broadcast, mpsc};
@@ -29,6 +29,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep_until, timeout};
 
 use crate::account::Stages;
+use crate::builder::Programs;
 use crate::config::{AudioConfig, MediaConfig};
 use crate::core::machine::Core;
 use crate::driver::clock::{self, now};
@@ -39,12 +40,14 @@ use crate::driver::memory::Memory;
 #[cfg(feature = "call-reports")]
 use crate::driver::reporting::Reporting;
 use crate::driver::request::{Reply, Request};
+use crate::driver::session::{Input, Output as SessionOutput};
 use crate::driver::sound::{self, Opened};
 use crate::driver::surroundings::{Change, ClockChange, Surroundings};
 use crate::driver::token::fetch::fetch;
 use crate::driver::token::files::{self, Files};
 use crate::driver::token::password::PasswordFile;
 use crate::driver::tools::{Finished, Tools};
+use crate::driver::turns::Turns;
 use crate::error::Error;
 use crate::event::Event;
 use crate::output::{AccountKey, CallMedia, MediaCommand, Output};
@@ -52,6 +55,8 @@ use crate::token_source::{TokenError, TokenSource};
 
 /// How long closed sockets may take to send their last bytes after everything has ended.
 const LAST_BYTES: Duration = Duration::from_millis(500);
+/// How long parts of call reports that are on their way may take then, repeats included: what the vendor's client waits.
+const LAST_REPORTS: Duration = Duration::from_secs(10);
 
 type Attempt = (
     SocketKey,
@@ -68,6 +73,8 @@ pub(crate) struct Shard {
     pub(crate) media_events: mpsc::Receiver<(CallKey, CallEvent)>,
     pub(crate) workers: Workers,
     pub(crate) audio: AudioConfig,
+    /// In its place.
+    pub(crate) programs: Option<Programs>,
     pub(crate) disk: Disk,
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) media: MediaConfig,
@@ -98,6 +105,7 @@ pub(crate) struct Shard {
 pub(crate) struct Moving {
     connections: SelectAll<Keyed>,
     attempts: FuturesUnordered<BoxFuture<'static, Attempt>>,
+    turns: Turns,
     sounds: FuturesUnordered<BoxFuture<'static, (CallKey, CallMedia, Opened, Found)>>,
     /// Commands of calls whose sound is still being opened.
     opening: HashMap<CallKey, Vec<MediaCommand>>,
@@ -278,12 +286,18 @@ impl Shard {
         else {
             return;
         };
+        let flow = key.flow;
         match incoming {
-            Incoming::Text(text) => line.session.handle(Input::Text(&text), now),
+            Incoming::Text(text) => line.session.handle(Input::Text(flow, &text), now),
+            #[cfg(feature = "sip")]
+            Incoming::Bytes(bytes) => line.session.handle(Input::Bytes(flow, &bytes), now),
+            #[cfg(not(feature = "sip"))]
+            Incoming::Bytes(_) => {}
+            Incoming::Pong => line.session.handle(Input::Pong(flow), now),
             Incoming::Closed(closed) => {
-                line.disconnect();
-                line.session
-                    .handle(Input::Closed(close_reason(&closed)), now);
+                line.disconnect(flow);
+                let reason = close_reason(&closed);
+                line.session.handle(Input::Closed(flow, reason), now);
             }
         }
         self.drain_session(key.account, now);
@@ -305,14 +319,18 @@ impl Shard {
         match outcome {
             None => return,
             Some(Err(error)) => {
-                line.disconnect();
-                line.session.handle(Input::Failed(failure(&error)), now);
+                line.disconnect(key.flow);
+                let failed = if matches!(error.fault, Fault::Refused { .. }) {
+                    Input::Unauthorized(key.flow, failure(&error))
+                } else {
+                    Input::Failed(key.flow, failure(&error))
+                };
+                line.session.handle(failed, now);
             }
             Some(Ok((connection, timings))) => {
-                line.opened(connection.outbox(), connection.local_address().ip());
-                if let Some(date) = connection.server_date() {
-                    line.session.handle(Input::ServerDate(date), now);
-                }
+                let local = connection.local_address().ip();
+                line.opened(key.flow, connection.outbox(), local);
+                let date = connection.server_date();
                 self.state.connections.push(Keyed { key, connection });
                 let stages = Stages {
                     dns: timings.dns,
@@ -321,7 +339,7 @@ impl Shard {
                     upgrade: timings.upgrade,
                 };
                 self.core.connected(AccountKey(key.account), stages, now);
-                line.session.handle(Input::Opened, now);
+                line.session.handle(Input::Opened(key.flow, date), now);
             }
         }
         self.drain_session(key.account, now);
@@ -343,14 +361,30 @@ impl Shard {
             let Some(line) = self.lines.get(account) else {
                 continue;
             };
+            let stranded: Vec<_> = changes
+                .iter()
+                .filter_map(|change| match change {
+                    Change::Gone(address) => Some(line.flows_bound_to(*address)),
+                    Change::Came(_) | Change::LinkUp | Change::Unknown => None,
+                })
+                .flatten()
+                .collect();
             let concerned = changes.iter().any(|change| match change {
-                Change::Gone(address) => line.is_bound_to(*address),
+                // Only those that are bound to it; others of the account carry its calls.
+                Change::Gone(_) => false,
                 Change::Came(address) => line.is_idle() && !address.is_loopback(),
                 Change::LinkUp => line.is_idle(),
                 Change::Unknown => true,
             });
             if concerned {
                 self.reconnect(account, now);
+                continue;
+            }
+            for flow in stranded {
+                if let Some(line) = self.lines.get_mut(account) {
+                    line.session.handle(Input::Stranded(flow), now);
+                    self.drain_session(account, now);
+                }
             }
         }
     }
@@ -414,28 +448,37 @@ impl Shard {
         };
         let wait = loop {
             match line.session.poll() {
-                SessionOutput::Connect { url } => {
+                SessionOutput::Connect(flow, url, headers) => {
                     #[cfg(feature = "call-reports")]
                     if let Some(name) = self.core.name_of(account) {
                         self.reporting.connects(&name, &url);
                     }
                     let (handle, registration) = AbortHandle::new_pair();
-                    let key = line.connecting(account, handle);
-                    let options = line.options.clone();
-                    let attempt = async move { connect(&url, &options).await };
+                    let key = line.connecting(account, flow, handle);
+                    let mut options = line.options.clone();
+                    for (name, value) in headers {
+                        options.headers.push((name, value.expose().to_owned()));
+                    }
+                    let turn = self.state.turns.at(&url);
+                    let attempt = async move {
+                        // The semaphore is never closed; without a turn the server would merely be asked at once.
+                        let _turn = turn.acquire_owned().await.ok();
+                        // In a box of its own: what waits for its turn shall be small.
+                        Box::pin(async move { connect(&url, &options).await }).await
+                    };
                     let attempt = Abortable::new(attempt, registration);
                     self.state
                         .attempts
                         .push(attempt.map(move |outcome| (key, outcome.ok())).boxed());
                 }
-                SessionOutput::Send(frame) => line.send(frame, now),
-                SessionOutput::Disconnect => line.disconnect(),
+                SessionOutput::Send(flow, text) => line.send(flow, text, now),
+                #[cfg(feature = "sip")]
+                SessionOutput::Ping(flow) => line.ping(flow),
+                SessionOutput::Disconnect(flow) => line.disconnect(flow),
                 SessionOutput::Event(event) => {
                     self.core.on_signaling(AccountKey(account), event, now)
                 }
-                SessionOutput::Wait(wait) => break wait.map(|(at, _)| at),
-                // An output of a later protocol, which no session of ours gives.
-                _ => {}
+                SessionOutput::Wait(wait) => break wait,
             }
         };
         if line.wait != wait {
@@ -485,12 +528,17 @@ impl Shard {
     fn on_media_command(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
         if let MediaCommand::Open(id, AccountKey(account), media) = command {
             self.state.opening.insert(call, Vec::new());
-            let opening = sound::open(
-                self.audio.clone(),
-                self.disk.clone(),
-                id,
-                clock::time_of_day(),
-            );
+            let program = self.programs.as_ref().map(|programs| programs.make(&id));
+            let (audio, disk) = (self.audio.clone(), self.disk.clone());
+            let opening = async move {
+                match program {
+                    Some(program) => Opened {
+                        program,
+                        faults: Vec::new(),
+                    },
+                    None => sound::open(audio, disk, id, clock::time_of_day()).await,
+                }
+            };
             let mut ice = self.ice.get(account).cloned();
             if let Some(ice) = ice.as_mut().filter(|_| media.relay_only) {
                 ice.use_relays_only();
@@ -536,7 +584,7 @@ impl Shard {
             let event = CallEvent::IceServerFailed { server, failure };
             self.core.on_media(call, event, now);
         }
-        let config = SessionConfig {
+        let mut config = SessionConfig {
             codecs: match media.codecs {
                 codecs if codecs.is_empty() => self.media.codecs.clone(),
                 codecs => codecs,
@@ -544,8 +592,9 @@ impl Shard {
             no_media_after: self.media.no_media_after,
             media_timeout: self.media.media_timeout,
             gathering: found.gathering,
-            ..SessionConfig::new(Arc::clone(&self.certificate))
+            ..SessionConfig::new(self.certificate_for(&found.policy))
         };
+        found.policy.apply(&mut config);
         let bind = self.bind.clone();
         if self
             .workers
@@ -560,6 +609,17 @@ impl Shard {
         }
     }
 
+    /// Without randomness for one of its own, a call shows the one that all share.
+    fn certificate_for(&self, policy: &MediaPolicy) -> Arc<Certificate> {
+        let own = match policy.certificates {
+            Certificates::Shared => None,
+            Certificates::PerCall => Certificate::generate()
+                .inspect_err(|error| tracing::error!("{error}"))
+                .ok(),
+        };
+        own.map_or_else(|| Arc::clone(&self.certificate), Arc::new)
+    }
+
     fn give(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
         let worker = self.workers.of(call);
         let given = match command {
@@ -569,6 +629,7 @@ impl Shard {
             MediaCommand::Hold(hold) => worker.hold(call, hold),
             MediaCommand::AcceptOffer(sdp, renewal) => worker.accept_offer(call, sdp, renewal),
             MediaCommand::AcceptAnswer(sdp) => worker.accept_answer(call, sdp),
+            MediaCommand::AcceptForkAnswer(answer) => worker.accept_fork_answer(call, answer),
             MediaCommand::AddRemoteCandidate(line) => worker.add_remote_candidate(call, line),
             MediaCommand::Program(command) => worker.program(call, command),
             MediaCommand::Close => worker.close(call),
@@ -603,7 +664,6 @@ impl Shard {
     }
 
     fn on_fetched(&mut self, account: usize, outcome: Result<Secret, TokenError>, now: Instant) {
-        let outcome = outcome.map_err(|error| error.to_string());
         self.core.fetched(AccountKey(account), outcome, now);
     }
 
@@ -665,14 +725,12 @@ impl Shard {
         let disk = self.disk.clone();
         let recordings = spawn_blocking(move || disk.wait_for_recordings(LAST_BYTES));
         for line in &mut self.lines {
-            line.disconnect();
+            line.disconnect_all();
         }
-        let emptied = async {
-            while self.state.connections.next().await.is_some() {}
-            while self.state.posts.next().await.is_some() {}
-        };
+        let emptied = async { while self.state.connections.next().await.is_some() {} };
+        let posted = async { while self.state.posts.next().await.is_some() {} };
         // Whoever is not done by then has lost its last bytes; the end must come all the same.
-        let _ = timeout(LAST_BYTES, emptied).await;
+        let _ = tokio::join!(timeout(LAST_BYTES, emptied), timeout(LAST_REPORTS, posted));
         let _ = recordings.await;
         if let Some(writing) = self.state.writing.take() {
             writing.await;

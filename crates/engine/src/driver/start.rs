@@ -1,6 +1,7 @@
 //! Brings an engine to life: seeds, sessions, workers, queues, the task.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use offhook_media::device::disk::{Disk, DiskConfig};
 use offhook_media::driver::bind::Bind;
@@ -9,9 +10,14 @@ use offhook_media::driver::worker::{WorkerConfig, Workers};
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
 use offhook_media::session::event::MediaEvent;
+use offhook_signaling::auth::jwt::subject;
+use offhook_signaling::auth::login::Login;
 use offhook_signaling::deadlines::Timers;
 use offhook_signaling::remembered::Remembered;
-use offhook_signaling::verto::session::{Config as SessionConfig, Session};
+#[cfg(feature = "sip")]
+use offhook_signaling::sip::session::Session as SipSession;
+use offhook_signaling::verto::dialect::differences::{Dialect, SessidRule};
+use offhook_signaling::verto::session::{Config as SessionConfig, Session as VertoSession};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, broadcast, mpsc};
@@ -27,13 +33,17 @@ use crate::driver::line::Line;
 use crate::driver::memory::Memory;
 #[cfg(feature = "call-reports")]
 use crate::driver::reporting::Reporting;
+use crate::driver::session::Session;
 use crate::driver::shard::{Moving, Shard};
 use crate::driver::surroundings::{SleepClock, Surroundings, slept};
 use crate::driver::token::files::Files;
 use crate::driver::token::password::PasswordFile;
 use crate::driver::tools::Tools;
+#[cfg(feature = "sip")]
+use crate::driver::user_agent;
 use crate::error::BuildError;
 use crate::ice::is_loopback;
+use crate::protocol::Protocol;
 use crate::token_source::TokenSource;
 
 /// Media events that may wait for the shard. Statistics give way at three quarters, so that what changes a call fits.
@@ -50,7 +60,7 @@ pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
 fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildError> {
     let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
     let now = clock::now();
-    let memory = builder.state_file.clone().map(Memory::load);
+    let mut memory = builder.state_file.clone().map(Memory::load);
     let core = Core::new(
         CoreConfig {
             accounts: builder
@@ -90,11 +100,8 @@ fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildErro
         .accounts
         .into_iter()
         .map(|account| {
-            let options = account.connect.clone();
-            Ok(Line::new(
-                Session::new(session_config(account, memory.as_ref()), seed()?, now),
-                options,
-            ))
+            let options = account.connect_options();
+            Ok(Line::new(session(account, memory.as_mut(), now)?, options))
         })
         .collect::<Result<Vec<_>, BuildError>>()?;
     let (requests, waiting_requests) = mpsc::channel(builder.limits.requests.max(1));
@@ -118,6 +125,7 @@ fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildErro
         media_events: waiting_media_events,
         workers,
         audio: builder.audio,
+        programs: builder.programs,
         disk,
         certificate,
         media: builder.media,
@@ -143,21 +151,22 @@ fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildErro
 fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
     Profile {
         name: Arc::from(account.name.as_str()),
-        dialect: account.dialect.name,
+        protocol: account.protocol,
         server: Arc::from(account.server.as_str()),
         caller_name: account.caller_name.clone(),
         caller_number: account.caller_number.clone(),
-        carries: (&account.dialect).into(),
         start_muted: account.start_muted,
         login: account.login.kind(),
-        tells_ringing: account.dialect.tells_ringing,
-        silence_means_loss: account.dialect.silence_means_loss,
-        answered_when_secured: account.dialect.answered_when_secured,
+        subject: match &account.login {
+            Login::Token { token } if !account.protocol.is_sip() => subject(token.expose()),
+            Login::Token { .. } | Login::Password { .. } | Login::Anonymous { .. } | _ => None,
+        },
         has_token_source: account.token_source.is_some(),
         has_password_file: PasswordFile::of(account).is_some(),
+        transfers: account.transfers,
         server_commands: account.server_commands,
         tools: account.tools.iter().map(|tool| tool.name.clone()).collect(),
-        adopts_calls: remembered(account, memory) != Remembered::default(),
+        adopts_calls: account.recover_calls && was_here(account, memory),
     }
 }
 
@@ -177,20 +186,56 @@ fn bind(builder: &Builder) -> Bind {
     }
 }
 
-/// What an earlier process left of the account's session, if its calls are to be taken up.
-fn remembered(account: &AccountConfig, memory: Option<&Memory>) -> Remembered {
+/// Whether an earlier process left anything of the account's session.
+fn was_here(account: &AccountConfig, memory: Option<&Memory>) -> bool {
+    memory.is_some_and(|memory| memory.of(&account.name) != Remembered::default())
+}
+
+/// What an earlier process left of the account's session. A server to which the client names its session needs the name in any
+/// case: under another one the registration of before would ring on beside ours. A server that names it is only asked for
+/// the session of before where its calls are wanted.
+fn remembered(account: &AccountConfig, dialect: &Dialect, memory: Option<&Memory>) -> Remembered {
+    let wanted = account.recover_calls || dialect.sessid == SessidRule::Client;
     memory
-        .filter(|_| account.recover_calls)
+        .filter(|_| wanted)
         .map(|memory| memory.of(&account.name))
         .unwrap_or_default()
 }
 
-fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionConfig {
+/// The session of an account, which wants to be connected at once.
+fn session(
+    account: AccountConfig,
+    memory: Option<&mut Memory>,
+    now: Instant,
+) -> Result<Session, BuildError> {
+    match account.protocol {
+        Protocol::Verto(dialect) => {
+            let config = session_config(account, dialect, memory.as_deref());
+            Ok(Session::Verto(Box::new(VertoSession::new(
+                config,
+                seed()?,
+                now,
+            ))))
+        }
+        #[cfg(feature = "sip")]
+        Protocol::Sip => {
+            let config = user_agent::config(account, memory)?;
+            let session = SipSession::new(config, seed()?, now);
+            Ok(Session::Sip(Box::new(session)))
+        }
+    }
+}
+
+fn session_config(
+    account: AccountConfig,
+    dialect: Dialect,
+    memory: Option<&Memory>,
+) -> SessionConfig {
     let mut timers = Timers::default();
     timers.refused = account.refused_retry;
     timers.refused_cap = account.refused_cap;
     SessionConfig {
-        remembered: remembered(&account, memory),
+        remembered: remembered(&account, &dialect, memory),
         token_refresh: account.token_source.map(|_| account.token_refresh),
         region: account.region,
         skip_instance: account.skip_instance,
@@ -199,11 +244,13 @@ fn session_config(account: AccountConfig, memory: Option<&Memory>) -> SessionCon
         skip_trailing: account.skip_trailing,
         timers,
         trickle: account.ice.trickle,
+        own_name: account.caller_name,
+        own_number: account.caller_number,
         user_variables: account.user_variables,
         login_params: account.login_params,
         backoff: account.backoff,
         wall_clock: Some(clock::time_of_day()),
-        ..SessionConfig::new(account.server, account.dialect, account.login)
+        ..SessionConfig::new(account.server, dialect, account.login)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What becomes of accounts while their connection stays.
 
+use offhook_engine::core::machine::{Core, CoreConfig};
 use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
-use offhook_engine::output::AccountKey;
+use offhook_engine::output::{AccountKey, Output};
 use offhook_engine::request::{CallRequest, EndOptions};
 use offhook_engine::status::{AccountState, CallState};
 use offhook_signaling::auth::login::Login;
@@ -137,6 +138,48 @@ fn another_try_begins_with_another_look_into_the_password_file() {
     let told = world.events.last().expect("an event");
     assert!(
         matches!(&told.kind, EventKind::RequestFailed { reason, .. } if *reason == fault),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn two_accounts_whose_tokens_are_for_one_subject_are_told_of_each_other() {
+    let accounts = ["desk", "door", "gate"];
+    let config = CoreConfig {
+        accounts: accounts.iter().map(|name| World::profile(name)).collect(),
+        max_calls: 10,
+        dtmf: None,
+        ringback: None,
+        preferred_codecs: Vec::new(),
+    };
+    let now = World::ready().now;
+    let mut core = Core::new(config, [7; 32], now);
+    // Claims {"sub":"cred-1"} twice, the second with another `jti`, and {"sub":"cred-2"}.
+    let tokens = [
+        "e30.eyJzdWIiOiJjcmVkLTEifQ.s",
+        "e30.eyJzdWIiOiJjcmVkLTEiLCJqdGkiOiIyIn0.s",
+        "e30.eyJzdWIiOiJjcmVkLTIifQ.s",
+    ];
+    for (index, token) in tokens.into_iter().enumerate() {
+        core.fetched(AccountKey(index), Ok(Secret::new(token)), now);
+        core.on_signaling(AccountKey(index), Event::Ready, now);
+    }
+    let mut told = Vec::new();
+    loop {
+        match core.poll() {
+            Output::Event(event) => {
+                if let EventKind::RegistrationConflict { detail } = event.kind {
+                    told.push((event.account.to_string(), detail));
+                }
+            }
+            Output::Wait(_) => break,
+            _ => {}
+        }
+    }
+    let names: Vec<_> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["door", "desk"]);
+    assert!(
+        told[0].1.contains("`desk`") && told[1].1.contains("`door`"),
         "{told:?}"
     );
 }

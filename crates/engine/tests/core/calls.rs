@@ -13,6 +13,7 @@ use offhook_media::media_transport::event::IceFailure;
 use offhook_media::program::ProgramCommand;
 use offhook_media::session::error::MediaError;
 use offhook_media::session::event::MediaEvent;
+use offhook_media::session::forks::{AnswerKind, ForkAnswer};
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{DisconnectCause, EndedBy as SignalingEndedBy, Event, Party};
@@ -50,11 +51,13 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
         said: Box::default(),
     });
     world.signal(Event::EarlyMedia {
+        fork: None,
         call: call.clone(),
         sdp: "answer".into(),
         said: Box::default(),
     });
     world.signal(Event::Answered {
+        fork: None,
         call: call.clone(),
         sdp: None,
         said: Box::default(),
@@ -104,6 +107,43 @@ fn an_outbound_call_goes_from_offer_to_answer_to_end_in_order() {
         sip: Box::default(),
     });
     assert_eq!(world.kinds().len(), 5);
+}
+
+#[test]
+fn the_forks_of_a_call_are_kept_apart_and_one_of_them_has_it() {
+    let mut world = World::ready();
+    let request = CallRequest::to("9196");
+    let call = world.core.call(&request, world.now).unwrap();
+    world.media_commands();
+    world.media(CallEvent::LocalOffer {
+        sdp: "offer".into(),
+    });
+    world.commands();
+    let answer = |fork: &str, kind| {
+        MediaCommand::AcceptForkAnswer(ForkAnswer {
+            fork: fork.to_owned(),
+            sdp: format!("answer of {fork}"),
+            kind,
+        })
+    };
+    for fork in ["one", "two"] {
+        world.signal(Event::EarlyMedia {
+            call: call.clone(),
+            sdp: format!("answer of {fork}"),
+            fork: Some(fork.to_owned()),
+            said: Box::default(),
+        });
+    }
+    world.signal(Event::Answered {
+        call,
+        sdp: Some("answer of one".to_owned()),
+        fork: Some("one".to_owned()),
+        said: Box::default(),
+    });
+    let early = ["one", "two"].map(|fork| answer(fork, AnswerKind::Provisional));
+    let [first, second] = early;
+    let last = answer("one", AnswerKind::Final);
+    assert_eq!(world.media_commands(), [first, second, last]);
 }
 
 #[test]
@@ -229,6 +269,7 @@ fn descriptions_that_do_not_fit_end_the_call_with_the_reason() {
     let mut world = World::ready();
     let call = world.invited();
     world.signal(Event::Answered {
+        fork: None,
         call,
         sdp: Some("nothing in common".into()),
         said: Box::default(),
@@ -372,6 +413,7 @@ fn requests_are_refused_with_what_to_do() {
         sdp: Some(String::new()),
         said: Box::default(),
         ids: Box::default(),
+        replaces: None,
     });
     assert!(
         matches!(&world.commands()[..], [Command::Bye { cause: Some(cause), .. }] if *cause == Cause::USER_BUSY)
@@ -505,6 +547,7 @@ fn a_path_that_is_never_found_to_a_private_address_names_the_operators_setting()
         let call = world.invited();
         let sdp = Some(sdp);
         world.signal(Event::Answered {
+            fork: None,
             call,
             sdp,
             said: Box::default(),
@@ -524,4 +567,75 @@ fn a_path_that_is_never_found_to_a_private_address_names_the_operators_setting()
     // A path that was there and is gone, or a server in the open, has other reasons.
     let public = failed(described("203.0.113.5"));
     assert!(matches!(public, EndReason::Media(_)), "{public:?}");
+}
+
+#[test]
+fn candidates_that_come_while_a_call_rings_wait_for_the_answer() {
+    let mut world = World::ready();
+    let call = world.incoming(Some("offer"));
+    let candidate = |number: usize| Event::RemoteCandidate {
+        call: World::name("theirs"),
+        candidate: format!("candidate:{number}"),
+    };
+    for number in 0..1000 {
+        world.signal(candidate(number));
+    }
+    world.signal(Event::RemoteEndOfCandidates { call: call.clone() });
+    assert_eq!(world.media_commands(), [], "nothing is opened before");
+    world
+        .core
+        .answer(Some(&call), AnswerOptions::default(), world.now)
+        .unwrap();
+    let commands = world.media_commands();
+    assert!(
+        matches!(
+            &commands[..3],
+            [MediaCommand::Open(..), MediaCommand::AcceptOffer(..), MediaCommand::AddRemoteCandidate(first)]
+                if first == "candidate:0"
+        ),
+        "{commands:?}"
+    );
+    assert_eq!(commands.len(), 2 + 32, "bounded");
+    world.signal(candidate(7));
+    let late = MediaCommand::AddRemoteCandidate("candidate:7".into());
+    assert_eq!(world.media_commands(), [late]);
+}
+
+#[test]
+fn candidates_of_an_offer_that_was_replaced_are_not_taken_for_the_new_ones() {
+    let mut world = World::ready();
+    let call = world.incoming(Some("offer"));
+    for candidate in ["candidate:old", "candidate:new"] {
+        world.signal(Event::RemoteCandidate {
+            call: call.clone(),
+            candidate: candidate.into(),
+        });
+        if candidate == "candidate:old" {
+            world.signal(Event::Attach {
+                call: call.clone(),
+                sdp: "newer".into(),
+                known: true,
+                outbound: false,
+                remote: Party {
+                    name: "Ann".into(),
+                    number: "200".into(),
+                },
+                said: Box::default(),
+                ids: Box::default(),
+            });
+        }
+    }
+    world
+        .core
+        .answer(Some(&call), AnswerOptions::default(), world.now)
+        .unwrap();
+    let commands = world.media_commands();
+    let added: Vec<&MediaCommand> = commands
+        .iter()
+        .filter(|command| matches!(command, MediaCommand::AddRemoteCandidate(_)))
+        .collect();
+    assert_eq!(
+        added,
+        [&MediaCommand::AddRemoteCandidate("candidate:new".into())]
+    );
 }

@@ -109,6 +109,45 @@ fn new_media_of_a_held_call_is_described_as_if_it_were_not() {
 }
 
 #[test]
+fn digits_that_the_media_has_not_begun_wait_while_nobody_hears_them() {
+    let profile = SrtpProfile::ALL[0];
+    let pauses = |world: &mut World| -> Vec<bool> {
+        let commands = world.media_commands().into_iter();
+        let pauses = commands.filter_map(|command| match command {
+            MediaCommand::Program(ProgramCommand::PauseDtmf(on)) => Some(on),
+            _ => None,
+        });
+        pauses.collect()
+    };
+    let mut world = World::new(Dtmf::Rfc4733, 10);
+    world.make_ready();
+    let call = world.answered();
+    world.core.dtmf(&call, "123456", world.now).unwrap();
+    assert_eq!(pauses(&mut world), [false; 0]);
+    world.signal(Event::Disconnected {
+        cause: DisconnectCause::Asked,
+        retry_in: Some(Duration::ZERO),
+    });
+    assert_eq!(pauses(&mut world), [true]);
+    world.make_ready();
+    world.signal(Event::Attach {
+        call: call.clone(),
+        sdp: "new offer".into(),
+        known: true,
+        outbound: false,
+        remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
+    });
+    let sdp = "new answer".into();
+    world.media(CallEvent::LocalAnswer { sdp });
+    world.signal(Event::Confirmed { call });
+    assert!(!pauses(&mut world).contains(&false), "no path yet");
+    world.media(CallEvent::Media(MediaEvent::DtlsConnected { profile }));
+    assert_eq!(pauses(&mut world), [false]);
+}
+
+#[test]
 fn digits_for_the_media_wait_until_it_is_heard_again() {
     let profile = SrtpProfile::ALL[0];
     let digits = |world: &mut World| -> Vec<String> {
@@ -397,6 +436,17 @@ fn texts_go_to_a_user_or_to_an_assistant() {
         world.core.message(Message::default()),
         Err(Error::Unsendable { .. })
     ));
+
+    // A user would not get the images, and nobody would be told.
+    let seen = |to| Message {
+        images: vec!["https://x.example/a.png".into()],
+        ..text(to)
+    };
+    let refused = world.core.message(seen(Some("1002"))).unwrap_err();
+    assert!(refused.to_string().contains("image"), "{refused}");
+    assert_eq!(world.commands(), []);
+    world.core.message(seen(None)).unwrap();
+    assert!(matches!(&world.commands()[..], [Command::Converse { .. }]));
 }
 
 #[test]
@@ -502,12 +552,14 @@ fn a_caller_hears_the_far_end_ring_until_something_else_can_be_heard() {
         let sdp = "theirs".to_owned();
         world.signal(if early {
             Event::EarlyMedia {
+                fork: None,
                 call,
                 sdp,
                 said: Box::default(),
             }
         } else {
             Event::Answered {
+                fork: None,
                 call,
                 sdp: Some(sdp),
                 said: Box::default(),

@@ -52,11 +52,13 @@ fn what_comes_with_each_step_of_a_call_is_told() {
         said: brought("ringing"),
     });
     world.signal(Event::EarlyMedia {
+        fork: None,
         call: call.clone(),
         sdp: "early".to_owned(),
         said: brought("early"),
     });
     world.signal(Event::Answered {
+        fork: None,
         call: call.clone(),
         sdp: None,
         said: brought("answer"),
@@ -126,6 +128,7 @@ fn every_event_of_a_call_names_it_as_the_platform_does() {
         sdp: Some("their offer".to_owned()),
         said: Box::default(),
         ids: Box::new(ids()),
+        replaces: None,
     });
     let status = world.core.calls(world.now).remove(0);
     assert_eq!(status.ids.as_deref(), Some(&ids()));

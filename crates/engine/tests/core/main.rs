@@ -11,5 +11,6 @@ mod calls;
 mod features;
 mod fields;
 mod lost_media;
+mod offers;
 mod unanswered;
 mod world;

@@ -60,7 +60,12 @@ fn a_call_of_ours_waits_for_its_answer_after_an_attach() {
         assert_eq!(state(&world), CallState::Calling);
         world.events.clear();
         let said = Box::default();
-        world.signal(Event::Answered { call, sdp, said });
+        world.signal(Event::Answered {
+            fork: None,
+            call,
+            sdp,
+            said,
+        });
         assert_eq!(state(&world), CallState::Active);
         assert_eq!(world.kinds(), ["answered"]);
         assert_eq!(world.media_commands(), [], "the media of the attach stands");

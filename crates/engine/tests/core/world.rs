@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_engine::account::{Carries, Profile};
+use offhook_engine::account::Profile;
 use offhook_engine::core::machine::{Core, CoreConfig};
 use offhook_engine::ended::Ended;
 use offhook_engine::event::{Event, EventKind};
 use offhook_engine::output::{AccountKey, MediaCommand, Output};
+use offhook_engine::protocol::{Protocol, Transfers};
 use offhook_engine::request::{CallRequest, Dtmf};
-use offhook_engine::vocabulary::RingbackTone;
+use offhook_engine::vocabulary::{Dialect, FREESWITCH, RingbackTone};
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::CallKey;
 use offhook_media::quality::statistics::Statistics;
@@ -21,12 +22,16 @@ use offhook_signaling::event::{Event as SignalingEvent, Party};
 /// The account's key.
 const DESK: AccountKey = AccountKey(0);
 
-/// What a server of Telnyx's carries.
-const EVERYTHING: Carries = Carries {
-    headers: true,
-    sip_status: true,
-    number_variables: true,
-};
+/// A server that carries what Telnyx's do, with one difference.
+fn server(change: impl FnOnce(&mut Dialect)) -> Protocol {
+    let mut dialect = FREESWITCH;
+    dialect.headers = true;
+    dialect.gateway_fields = true;
+    dialect.number_variables = true;
+    dialect.answered_when_secured = false;
+    change(&mut dialect);
+    Protocol::Verto(dialect)
+}
 
 /// A core and what came out of it.
 pub(crate) struct World {
@@ -62,13 +67,21 @@ impl World {
     /// A core at a server that carries nothing beside calls but text and flags as variables.
     pub(crate) fn at_bare_server() -> Self {
         let change = |profile: &mut Profile| {
-            profile.carries = Carries {
-                headers: false,
-                sip_status: false,
-                number_variables: false,
-            };
+            profile.protocol = server(|dialect| {
+                dialect.headers = false;
+                dialect.gateway_fields = false;
+                dialect.number_variables = false;
+            });
         };
         let mut world = Self::with_profile(Dtmf::Info, 10, change);
+        world.make_ready();
+        world
+    }
+
+    /// A core whose account is at a SIP server, and is ready.
+    pub(crate) fn at_sip_server() -> Self {
+        let change = |profile: &mut Profile| profile.protocol = Protocol::Sip;
+        let mut world = Self::with(None, 10, None, change);
         world.make_ready();
         world
     }
@@ -100,20 +113,24 @@ impl World {
     }
 
     fn with_profile(dtmf: Dtmf, max_calls: usize, change: impl FnOnce(&mut Profile)) -> Self {
-        Self::with(dtmf, max_calls, None, change)
+        Self::with(Some(dtmf), max_calls, None, change)
     }
 
     /// A core whose callers hear a tone, at a server that tells of ringing or does not.
     pub(crate) fn with_ringback(tone: RingbackTone, told: bool) -> Self {
-        let change = |profile: &mut Profile| profile.tells_ringing = told;
-        let mut world = Self::with(Dtmf::Info, 10, Some(tone), change);
+        let change = |profile: &mut Profile| {
+            profile.protocol = server(|dialect| dialect.tells_ringing = told);
+        };
+        let mut world = Self::with(Some(Dtmf::Info), 10, Some(tone), change);
         world.make_ready();
         world
     }
 
     /// A core at a server that counts calls as answered only with secured media.
     pub(crate) fn at_mod_verto() -> Self {
-        let change = |profile: &mut Profile| profile.answered_when_secured = true;
+        let change = |profile: &mut Profile| {
+            profile.protocol = server(|dialect| dialect.answered_when_secured = true);
+        };
         let mut world = Self::with_profile(Dtmf::Info, 10, change);
         world.make_ready();
         world
@@ -121,36 +138,21 @@ impl World {
 
     /// A core at a server that is never silent.
     pub(crate) fn at_noisy_server() -> Self {
-        let change = |profile: &mut Profile| profile.silence_means_loss = true;
+        let change = |profile: &mut Profile| {
+            profile.protocol = server(|dialect| dialect.silence_means_loss = true);
+        };
         let mut world = Self::with_profile(Dtmf::Info, 10, change);
         world.make_ready();
         world
     }
 
     fn with(
-        dtmf: Dtmf,
+        dtmf: Option<Dtmf>,
         max_calls: usize,
         ringback: Option<RingbackTone>,
         change: impl FnOnce(&mut Profile),
     ) -> Self {
-        let mut profile = Profile {
-            name: Arc::from("desk"),
-            dialect: "freeswitch",
-            server: Arc::from("ws://pbx"),
-            caller_name: None,
-            caller_number: None,
-            carries: EVERYTHING,
-            start_muted: false,
-            login: LoginKind::Token,
-            tells_ringing: false,
-            silence_means_loss: false,
-            answered_when_secured: false,
-            has_token_source: true,
-            has_password_file: false,
-            server_commands: false,
-            tools: vec!["get_weather".into()],
-            adopts_calls: true,
-        };
+        let mut profile = Self::profile("desk");
         change(&mut profile);
         #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
         let now = Instant::now();
@@ -175,6 +177,26 @@ impl World {
             media_commands: Vec::new(),
             last_call: CallKey(0),
             wait: None,
+        }
+    }
+
+    /// An account with a token at the usual server.
+    pub(crate) fn profile(name: &str) -> Profile {
+        Profile {
+            name: Arc::from(name),
+            protocol: server(|_| {}),
+            server: Arc::from("ws://pbx"),
+            caller_name: None,
+            caller_number: None,
+            start_muted: false,
+            login: LoginKind::Token,
+            subject: None,
+            has_token_source: true,
+            has_password_file: false,
+            transfers: Transfers::default(),
+            server_commands: false,
+            tools: vec!["get_weather".into()],
+            adopts_calls: true,
         }
     }
 
@@ -251,6 +273,7 @@ impl World {
     pub(crate) fn answered(&mut self) -> CallId {
         let call = self.invited();
         self.signal(SignalingEvent::Answered {
+            fork: None,
             call: call.clone(),
             sdp: Some("answer".into()),
             said: Box::default(),
@@ -271,6 +294,7 @@ impl World {
             sdp: sdp.map(str::to_owned),
             said: Box::default(),
             ids: Box::default(),
+            replaces: None,
         });
         call
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::codec::decoder::{Decoder, MAX_DECODED, inspect};
+use crate::codec::decoder::{Decoder, MAX_DECODED, PayloadFacts, inspect};
 use crate::codec::error::CodecError;
 use crate::graph::frame::{FRAME_SAMPLES, Frame};
 use crate::graph::meter::{Meter, SILENCE_POWER};
@@ -71,8 +71,11 @@ impl StreamPlayout {
                     }
                 }
             }
+            PayloadKind::ComfortNoise if self.decoder.codec().clock_rate() == 8_000 => {
+                Some(PayloadFacts::COMFORT_NOISE)
+            }
             // Events, and other codecs in the same numbering, only use up their number.
-            PayloadKind::Audio(_) | PayloadKind::TelephoneEvent => None,
+            PayloadKind::Audio(_) | PayloadKind::TelephoneEvent | PayloadKind::ComfortNoise => None,
         };
         let arrival = Arrival {
             ssrc: packet.ssrc,
@@ -158,6 +161,11 @@ impl StreamPlayout {
                 concealed = true;
                 let length = room(&mut self.scratch, samples);
                 self.decoder.conceal(&mut self.scratch[..length])
+            }
+            Playout::Noise { payload, samples } => {
+                let length = room(&mut self.scratch, samples);
+                self.decoder
+                    .comfort_noise(payload, &mut self.scratch[..length])
             }
             Playout::Comfort { samples } => {
                 let length = room(&mut self.scratch, samples);

@@ -213,9 +213,15 @@ impl Program for AudioProgram {
         }
         let clocks = (format.telephone_event, format.codec);
         if self.format.map(|old| (old.telephone_event, old.codec)) != Some(clocks) {
-            self.digits = format
-                .telephone_event
-                .map(|clock| EventSender::new(clock, format.codec.clock_rate(), SLOT));
+            let rtp_clock = format.codec.clock_rate();
+            let before = self.digits.take();
+            self.digits = format.telephone_event.map(|clock| match before {
+                Some(mut sender) => {
+                    sender.set_clocks(clock, rtp_clock);
+                    sender
+                }
+                None => EventSender::new(clock, rtp_clock, SLOT),
+            });
         }
         self.marker = true;
         self.format = Some(*format);
@@ -245,6 +251,11 @@ impl Program for AudioProgram {
                         // What is no digit, or does not fit any more, is left out, as the command says.
                         let _left_out = sender.enqueue(digit.encode_utf8(&mut text));
                     }
+                }
+            }
+            ProgramCommand::PauseDtmf(on) => {
+                if let Some(sender) = &mut self.digits {
+                    sender.pause(on);
                 }
             }
             ProgramCommand::Ringback(tone) => self.ringback = tone.map(Ringback::new),

@@ -1,5 +1,6 @@
 //! From RTP payloads to sound at 48 kHz, with something sensible for what was lost.
 
+use crate::codec::comfort_noise::ComfortNoise;
 use crate::codec::error::CodecError;
 use crate::codec::g711::Law;
 use crate::codec::g722::{G722Decoder, SAMPLES_PER_BYTE};
@@ -20,6 +21,18 @@ pub struct PayloadFacts {
     pub carries_previous: bool,
     /// After it the sender is silent and may send nothing.
     pub starts_silence: bool,
+    /// It describes the noise of that silence and holds no sound itself (RFC 3389).
+    pub describes_noise: bool,
+}
+
+impl PayloadFacts {
+    /// What a description of comfort noise is taken for: 20 ms of it at 8 kHz, more until something else comes.
+    pub const COMFORT_NOISE: Self = Self {
+        duration: 160,
+        carries_previous: false,
+        starts_silence: true,
+        describes_noise: true,
+    };
 }
 
 /// Looks at a payload; `None` when it cannot be of this codec (or lasts more than 120 ms).
@@ -29,6 +42,7 @@ pub fn inspect(codec: AudioCodec, payload: &[u8]) -> Option<PayloadFacts> {
             duration: opus_packet::samples(payload)?,
             carries_previous: opus_packet::has_previous(payload),
             starts_silence: opus_packet::is_dtx(payload),
+            describes_noise: false,
         }),
         // A byte for each tick of the clock: with G.722 for two samples.
         AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => {
@@ -39,6 +53,7 @@ pub fn inspect(codec: AudioCodec, payload: &[u8]) -> Option<PayloadFacts> {
                 duration,
                 carries_previous: false,
                 starts_silence: false,
+                describes_noise: false,
             })
         }
     }
@@ -77,6 +92,10 @@ struct Telephony {
     cursor: usize,
     /// How loud concealment still is.
     fade: f32,
+    /// Made in the place of silence, once it was described.
+    noise: ComfortNoise,
+    /// The pause is filled with it.
+    noisy: bool,
 }
 
 /// Largest payload of G.711 and G.722: 120 ms.
@@ -146,6 +165,24 @@ impl Decoder {
         }
     }
 
+    /// Takes a description of comfort noise (RFC 3389), and fills `pcm` with it; so does [`conceal`](Self::conceal) until sound comes.
+    ///
+    /// # Errors
+    /// As [`conceal`](Self::conceal), which it is with Opus: that makes its noise itself.
+    pub fn comfort_noise(&mut self, payload: &[u8], pcm: &mut [f32]) -> Result<usize, CodecError> {
+        match &mut self.kind {
+            #[cfg(feature = "opus")]
+            Kind::Opus(_) => {}
+            Kind::Telephony(telephony) => {
+                telephony.noise.describe(payload);
+                if !std::mem::replace(&mut telephony.noisy, true) {
+                    telephony.noise.begin();
+                }
+            }
+        }
+        self.conceal(pcm)
+    }
+
     /// Makes up what is missing; fills `pcm` (whole multiples of 2.5 ms).
     ///
     /// # Errors
@@ -165,6 +202,7 @@ impl Decoder {
             Kind::Opus(decoder) => decoder.reset(),
             Kind::Telephony(telephony) => {
                 telephony.last.fill(0.0);
+                telephony.noisy = false;
                 if let Coder::G722(decoder) = &mut telephony.coder {
                     **decoder = G722Decoder::default();
                 }
@@ -184,6 +222,8 @@ fn telephony(codec: AudioCodec, coder: Coder, rate: u32) -> Result<Kind, CodecEr
         last: vec![0.0; REPEATED],
         cursor: 0,
         fade: 1.0,
+        noise: ComfortNoise::new(),
+        noisy: false,
     })))
 }
 
@@ -228,6 +268,7 @@ impl Telephony {
         }
         self.cursor = 0;
         self.fade = 1.0;
+        self.noisy = false;
         written
     }
 
@@ -241,6 +282,11 @@ impl Telephony {
                 self.cursor - REPEATED
             };
             *sample = self.last.get(index).copied().unwrap_or_default() * self.fade;
+            if self.noisy {
+                // The end of the speech gives way to the noise.
+                let (noise, swell) = self.noise.next();
+                *sample = *sample * (1.0 - swell) + noise * swell;
+            }
             self.cursor = (self.cursor + 1) % turn;
             self.fade = (self.fade - FADE_PER_SAMPLE).max(0.0);
         }
@@ -320,6 +366,44 @@ mod tests {
             decoder.conceal(&mut pcm[..960]).unwrap();
         }
         assert!(pcm[..960].iter().all(|s| s.abs() < 1e-6));
+    }
+
+    #[test]
+    fn comfort_noise_takes_over_without_a_click_and_lasts() {
+        let mut encoder = Encoder::new(AudioCodec::Pcmu, &OpusSettings::default()).unwrap();
+        let mut decoder = Decoder::new(AudioCodec::Pcmu).unwrap();
+        let mut tone = Tone::new(400.0);
+        let (mut frame, mut pcm) = (Frame::silent(), vec![0.0; MAX_DECODED]);
+        let mut heard = Vec::new();
+        for _ in 0..5 {
+            tone.read(&mut frame);
+            let mut payload = [0; 160];
+            encoder.encode(&frame, &mut payload).unwrap();
+            decoder.decode(&payload, &mut pcm).unwrap();
+            heard.extend_from_slice(&pcm[..960]);
+        }
+        decoder.comfort_noise(&[46], &mut pcm[..960]).unwrap();
+        heard.extend_from_slice(&pcm[..960]);
+        for _ in 0..50 {
+            decoder.conceal(&mut pcm[..960]).unwrap();
+            heard.extend_from_slice(&pcm[..960]);
+        }
+        // A tone of 400 Hz moves by 0.052 of its height in a sample; nothing jumps further.
+        let jump = heard
+            .windows(2)
+            .skip(960)
+            .map(|pair| (pair[1] - pair[0]).abs())
+            .fold(0.0, f32::max);
+        assert!(jump < 0.1, "{jump}");
+        let noise = &heard[heard.len() - 48_000..];
+        let power = noise.iter().map(|s| s * s).sum::<f32>() / noise.len() as f32;
+        let level = 10.0 * power.log10();
+        assert!((level + 46.0).abs() < 1.5, "{level} dB");
+        // Sound ends it.
+        decoder.decode(&[0xFF; 160], &mut pcm).unwrap();
+        decoder.decode(&[0xFF; 160], &mut pcm).unwrap();
+        decoder.conceal(&mut pcm[..960]).unwrap();
+        assert!(pcm[..960].iter().all(|sample| sample.abs() < 1e-3));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Codecs: frames of sound to RTP payloads and back.
 
+mod comfort_noise;
 pub mod decoder;
 pub mod encoder;
 pub mod error;

@@ -26,6 +26,7 @@ use crate::program::{CallKey, Destination, Numbering, Outgoing, Program, SLOT};
 use crate::session::config::SessionConfig;
 use crate::session::error::MediaError;
 use crate::session::event::MediaEvent;
+use crate::session::forks::AnswerKind;
 use crate::session::media_session::{MediaSession, Output, Renewal};
 
 /// Token of the wake-up by commands; sockets count from zero.
@@ -265,6 +266,17 @@ impl EventLoop {
                     Ok(()) => CallEvent::AnswerAccepted,
                     Err(refusal) => CallEvent::Refused(refusal),
                 })
+            }),
+            Command::AcceptForkAnswer(key, answer) => self.with_call(key, |session| {
+                match session.accept_fork_answer(&answer, now) {
+                    Ok(()) => Some(CallEvent::AnswerAccepted),
+                    // Another fork may have what this one has not.
+                    Err(refusal) if answer.kind == AnswerKind::Provisional => {
+                        tracing::info!(call = key.0, %refusal, "early media that cannot be heard");
+                        None
+                    }
+                    Err(refusal) => Some(CallEvent::Refused(refusal)),
+                }
             }),
             Command::Program(key, command) => self.with_call(key, |session| {
                 session.program(command, now);

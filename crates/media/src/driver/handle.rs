@@ -9,6 +9,7 @@ use mio::Waker;
 use crate::driver::bind::Bind;
 use crate::program::{CallKey, Program, ProgramCommand};
 use crate::session::config::{Hold, SessionConfig};
+use crate::session::forks::ForkAnswer;
 use crate::session::media_session::Renewal;
 
 /// A command could not be given.
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     CreateOffer(CallKey),
     AcceptOffer(CallKey, String, Renewal),
     AcceptAnswer(CallKey, String),
+    AcceptForkAnswer(CallKey, ForkAnswer),
     AddRemoteCandidate(CallKey, String),
     Program(CallKey, ProgramCommand),
     ReplaceProgram(CallKey, Box<dyn Program>),
@@ -127,6 +129,18 @@ impl WorkerHandle {
     /// When the worker is overloaded or gone.
     pub fn accept_answer(&self, call: CallKey, sdp: String) -> Result<(), CommandError> {
         self.give(Command::AcceptAnswer(call, sdp))
+    }
+
+    /// Takes the answer of one fork of the call: it is heard until another one's comes, or for good.
+    ///
+    /// # Errors
+    /// When the worker is overloaded or gone.
+    pub fn accept_fork_answer(
+        &self,
+        call: CallKey,
+        answer: ForkAnswer,
+    ) -> Result<(), CommandError> {
+        self.give(Command::AcceptForkAnswer(call, answer))
     }
 
     /// Takes a candidate that the far end signalled by itself (RFC 8838); one that cannot be read or used is left aside.

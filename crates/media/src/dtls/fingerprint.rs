@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ring::digest;
 
-/// The hash functions a fingerprint may use. SHA-1 and older are refused: they can be forged.
+/// The hash functions a fingerprint may use. Older ones than SHA-1 are refused: they can be forged at no cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FingerprintHash {
     /// `sha-256`.
@@ -14,6 +14,8 @@ pub enum FingerprintHash {
     Sha384,
     /// `sha-512`.
     Sha512,
+    /// `sha-1`: accepted only where that is allowed, since whoever spends enough can make two certificates of one digest.
+    Sha1,
 }
 
 impl FingerprintHash {
@@ -22,6 +24,7 @@ impl FingerprintHash {
             Self::Sha256 => &digest::SHA256,
             Self::Sha384 => &digest::SHA384,
             Self::Sha512 => &digest::SHA512,
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
         }
     }
 }
@@ -32,6 +35,7 @@ impl fmt::Display for FingerprintHash {
             Self::Sha256 => "sha-256",
             Self::Sha384 => "sha-384",
             Self::Sha512 => "sha-512",
+            Self::Sha1 => "sha-1",
         })
     }
 }
@@ -59,6 +63,34 @@ impl Fingerprint {
     #[must_use]
     pub fn hash(&self) -> FingerprintHash {
         self.hash
+    }
+
+    /// Reads a fingerprint of sha-1, which `FromStr` refuses: for those who allow it.
+    ///
+    /// # Errors
+    /// [`FingerprintError`]
+    pub fn of_sha1(value: &str) -> Result<Self, FingerprintError> {
+        let (name, hex) = value.trim().split_once(' ').unwrap_or((value, ""));
+        if name.eq_ignore_ascii_case("sha-1") {
+            Self::parse_digest(FingerprintHash::Sha1, hex)
+        } else {
+            let shown = name.chars().take(16).collect();
+            Err(FingerprintError::UnknownHash(shown))
+        }
+    }
+
+    fn parse_digest(hash: FingerprintHash, hex: &str) -> Result<Self, FingerprintError> {
+        let digest = hex
+            .trim()
+            .split(':')
+            .map(|pair| {
+                let is_byte = pair.len() == 2 && pair.bytes().all(|c| c.is_ascii_hexdigit());
+                is_byte.then(|| u8::from_str_radix(pair, 16).ok())?
+            })
+            .collect::<Option<Vec<u8>>>()
+            .filter(|digest| digest.len() == hash.algorithm().output_len())
+            .ok_or(FingerprintError::Malformed(hash))?;
+        Ok(Self { hash, digest })
     }
 
     /// Whether `certificate_der` is the certificate meant.
@@ -111,17 +143,7 @@ impl FromStr for Fingerprint {
                 return Err(FingerprintError::UnknownHash(shown));
             }
         };
-        let digest = hex
-            .trim()
-            .split(':')
-            .map(|pair| {
-                let is_byte = pair.len() == 2 && pair.bytes().all(|c| c.is_ascii_hexdigit());
-                is_byte.then(|| u8::from_str_radix(pair, 16).ok())?
-            })
-            .collect::<Option<Vec<u8>>>()
-            .filter(|digest| digest.len() == hash.algorithm().output_len())
-            .ok_or(FingerprintError::Malformed(hash))?;
-        Ok(Self { hash, digest })
+        Self::parse_digest(hash, hex)
     }
 }
 
@@ -150,6 +172,13 @@ mod tests {
     fn sha_1_is_refused_by_name() {
         let error = "sha-1 AA:BB".parse::<Fingerprint>().unwrap_err();
         assert_eq!(error, FingerprintError::Weak("sha-1".into()));
+        let allowed = Fingerprint::of(b"certificate", FingerprintHash::Sha1);
+        assert_eq!(
+            Fingerprint::of_sha1(&allowed.to_string()),
+            Ok(allowed.clone())
+        );
+        assert!(allowed.matches(b"certificate") && !allowed.matches(b"another"));
+        assert!(Fingerprint::of_sha1("md5 AA").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod endpoint;
 pub mod fingerprint;
 mod flight;
+pub mod key_size;
 mod record;
 pub mod rtc;
 pub mod setup;

@@ -277,7 +277,9 @@ fn handshake_config(config: &DtlsConfig) -> Result<HandshakeConfig, HandshakeFai
 fn as_implementations(profile: SrtpProfile) -> SrtpProtectionProfile {
     match profile {
         SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+        SrtpProfile::AeadAes256Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
         SrtpProfile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+        SrtpProfile::Aes128CmHmacSha1_32 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One call's ICE agent, by the `is` crate, with bounds and the knowledge which addresses a check vouches for.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use is::stun::{Class, StunMessage, StunPacket};
 use is::{CandidateKind, IceAgent, IceAgentEvent, IceCreds, Protocol};
 
 use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType, LocalCandidate};
+use crate::ice::consent::{Consent, DOUBT, Given, Verdict};
 use crate::ice::credentials::IceCredentials;
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
@@ -25,6 +27,15 @@ const SETTLING: Duration = Duration::from_secs(5);
 
 /// Addresses of the far end that an authenticated check may vouch for. Each costs the agent a candidate.
 const MAX_VOUCHED: usize = 64;
+
+/// Pairs of which it is known when they answered last; the one silent for longest makes room.
+const MAX_ANSWERED: usize = 64;
+
+/// Answers remembered, so that none counts twice: more than a pair has checks under way.
+const MAX_TRANSACTIONS: usize = 64;
+
+/// Early checks that are answered when the far end's credentials come.
+const MAX_EARLY: usize = 64;
 
 /// Why the agent does not take a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +57,10 @@ pub(crate) enum AgentEvent {
     Selected(Pair),
     /// The selected pair is dead and no other is there.
     Lost,
+    /// The far end answers no checks of ours by the selected pair; it may be sent media for a while yet.
+    Unanswered,
+    /// It may not be sent anything any more until ICE is restarted (RFC 7675, section 5.1).
+    ConsentExpired,
     /// A check vouches for this address of the far end.
     Vouched(SocketAddr),
 }
@@ -67,10 +82,21 @@ pub(crate) struct Agent {
     selected: Option<Pair>,
     up: bool,
     running: bool,
+    /// Checks that came before the far end's credentials, and wait in the crate's queue.
+    early: usize,
     /// The next selection is told even if it is the pair of before.
     restarted: bool,
     /// When checks may become rare.
     steady_at: Option<Instant>,
+    consent: Consent,
+    /// When a check of ours was answered last, by local and remote address.
+    answered: Vec<(SocketAddr, SocketAddr, Instant)>,
+    /// Transactions of the answers taken last.
+    transactions: VecDeque<[u8; 12]>,
+    /// The crate's choice, from among pairs that worked once, which has not answered lately: it has to first.
+    unproven: Option<Pair>,
+    /// What consent has to say.
+    news: Option<AgentEvent>,
 }
 
 impl Agent {
@@ -86,8 +112,14 @@ impl Agent {
             selected: None,
             up: false,
             running: false,
+            early: 0,
             restarted: false,
             steady_at: None,
+            consent: Consent::default(),
+            answered: Vec::new(),
+            transactions: VecDeque::new(),
+            unproven: None,
+            news: None,
         }
     }
 
@@ -109,16 +141,8 @@ impl Agent {
         candidate: LocalCandidate,
         now: Instant,
     ) -> Option<Candidate> {
-        let LocalCandidate { address, base, typ } = candidate;
-        let made = match typ {
-            CandidateType::Host => is::Candidate::host(address, Protocol::Udp),
-            CandidateType::ServerReflexive => {
-                is::Candidate::server_reflexive(address, base, Protocol::Udp)
-            }
-            CandidateType::Relay => is::Candidate::relayed(address, base, Protocol::Udp),
-            CandidateType::PeerReflexive => return None,
-        };
-        self.agent.add_local_candidate(made.ok()?)?;
+        let LocalCandidate { address, typ, .. } = candidate;
+        self.agent.add_local_candidate(as_local(candidate)?)?;
         if self.running {
             self.agent.handle_timeout(now);
         }
@@ -177,6 +201,31 @@ impl Agent {
             .collect()
     }
 
+    /// Our candidates as they were added.
+    pub(crate) fn own_candidates(&self) -> impl Iterator<Item = LocalCandidate> {
+        let ours = |candidate: &is::Candidate| candidate.kind() != CandidateKind::PeerReflexive;
+        self.agent
+            .local_candidates()
+            .filter(ours)
+            .map(|candidate| LocalCandidate {
+                address: candidate.addr(),
+                base: candidate.local(),
+                typ: as_type(candidate.kind()),
+            })
+    }
+
+    /// The pair in use, while it works.
+    pub(crate) fn selected(&self) -> Option<Pair> {
+        self.selected.filter(|_| self.up)
+    }
+
+    /// Whether the far end has a candidate of this address, told or found.
+    pub(crate) fn has_remote(&self, remote: SocketAddr) -> bool {
+        self.agent
+            .remote_candidates()
+            .any(|candidate| candidate.addr() == remote)
+    }
+
     pub(crate) fn remote_candidates(&self) -> usize {
         self.agent.remote_candidates().count()
     }
@@ -185,6 +234,11 @@ impl Agent {
     pub(crate) fn start(&mut self, remote: &IceCredentials, now: Instant) {
         self.agent.set_remote_credentials(as_creds(remote));
         self.running = true;
+        // The crate answers one early check a tick, begins nothing of its own in such a tick, and asks for no further one
+        // before its first whole one: without a tick for each of them it would sleep for ever.
+        for _ in 0..std::mem::take(&mut self.early) {
+            self.agent.handle_timeout(now);
+        }
         self.agent.handle_timeout(now);
     }
 
@@ -215,9 +269,17 @@ impl Agent {
 
     /// New credentials of ours; the far end's, and its candidates, are forgotten until `start`.
     pub(crate) fn restart(&mut self, credentials: &IceCredentials) {
-        self.agent.ice_restart(as_creds(credentials), true);
+        // What a check showed of our own addresses goes: the crate lets no server show the same address beside it, not even
+        // when it was given up.
+        let ours: Vec<LocalCandidate> = self.own_candidates().collect();
+        self.agent.ice_restart(as_creds(credentials), false);
+        for candidate in ours.into_iter().filter_map(as_local) {
+            let _ = self.agent.add_local_candidate(candidate);
+        }
         self.running = false;
         self.restarted = true;
+        self.unproven = None;
+        self.answered.clear();
         self.seek();
         // Media keeps coming by the old path until a new one works.
         let kept = self.selected.map(|pair| pair.remote);
@@ -264,14 +326,82 @@ impl Agent {
                 StunRefused::Stray
             });
         }
+        if class == Class::Success && self.is_first_answer(datagram) {
+            self.on_answer(local, remote, now);
+        }
         // A check triggers one the other way, and an answer may allow to nominate: neither waits for the next tick.
         if self.running {
             self.agent.handle_timeout(now);
+        } else if class == Class::Request {
+            self.early = (self.early + 1).min(MAX_EARLY);
         }
         Ok(())
     }
 
+    /// An answer that is sent again, by whoever recorded it, renews no consent.
+    fn is_first_answer(&mut self, datagram: &[u8]) -> bool {
+        let Some(transaction) = datagram.get(8..).and_then(<[u8]>::first_chunk) else {
+            return false;
+        };
+        if self.transactions.contains(transaction) {
+            return false;
+        }
+        if self.transactions.len() >= MAX_TRANSACTIONS {
+            self.transactions.pop_front();
+        }
+        self.transactions.push_back(*transaction);
+        true
+    }
+
+    /// A check of ours was answered by this pair.
+    fn on_answer(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        let by = |pair: &Pair| pair.remote == remote && pair.local == local;
+        self.answered
+            .retain(|(known, far, _)| (*known, *far) != (local, remote));
+        if self.answered.len() >= MAX_ANSWERED {
+            self.answered.remove(0);
+        }
+        self.answered.push((local, remote, now));
+        if let Some(pair) = self.unproven.filter(by) {
+            self.unproven = None;
+            self.select(pair, now);
+            self.news = Some(AgentEvent::Selected(pair));
+        } else if self.selected().is_some_and(|pair| by(&pair))
+            && self.consent.give(now) == Given::Again
+        {
+            self.news = self.selected.map(AgentEvent::Selected);
+        }
+    }
+
+    /// When a check of ours was answered by this pair last, if that is not long ago.
+    fn answered_lately(&self, pair: Pair, now: Instant) -> Option<Instant> {
+        self.answered
+            .iter()
+            .find(|(local, remote, _)| (*local, *remote) == (pair.local, pair.remote))
+            .map(|(_, _, at)| *at)
+            .filter(|at| now < *at + DOUBT)
+    }
+
+    /// Sends by this pair from now on, with the consent that its last answer gave.
+    fn select(&mut self, pair: Pair, answered: Instant) {
+        self.restarted = false;
+        self.selected = Some(pair);
+        self.up = true;
+        self.consent = Consent::default();
+        let _ = self.consent.give(answered);
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.up {
+            match self.consent.look(now) {
+                Verdict::Fresh => {}
+                Verdict::Doubtful => self.news = Some(AgentEvent::Unanswered),
+                Verdict::Expired => {
+                    self.stop();
+                    self.news = Some(AgentEvent::ConsentExpired);
+                }
+            }
+        }
         if self.running {
             if self.up && now >= *self.steady_at.get_or_insert(now + SETTLING) {
                 self.agent.set_max_stun_rto(STEADY);
@@ -286,11 +416,9 @@ impl Agent {
     }
 
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        if self.running {
-            self.agent.poll_timeout()
-        } else {
-            None
-        }
+        let check = self.agent.poll_timeout().filter(|_| self.running);
+        let consent = self.consent.deadline().filter(|_| self.up);
+        check.into_iter().chain(consent).min()
     }
 
     /// The next datagram to send: from, to, bytes.
@@ -303,7 +431,10 @@ impl Agent {
         ))
     }
 
-    pub(crate) fn poll_event(&mut self) -> Option<AgentEvent> {
+    pub(crate) fn poll_event(&mut self, now: Instant) -> Option<AgentEvent> {
+        if let Some(news) = self.news.take() {
+            return Some(news);
+        }
         while let Some(event) = self.agent.poll_event() {
             match event {
                 IceAgentEvent::NominatedSend {
@@ -313,17 +444,20 @@ impl Agent {
                 } => {
                     let pair = self.describe(source, destination);
                     let is_news = !self.up || self.restarted || self.selected != Some(pair);
-                    self.restarted = false;
-                    self.selected = Some(pair);
-                    self.up = true;
-                    if is_news {
+                    self.unproven = None;
+                    let answered = self.answered_lately(pair, now);
+                    if let (true, Some(answered)) = (is_news, answered) {
+                        self.select(pair, answered);
                         return Some(AgentEvent::Selected(pair));
                     }
+                    // Worked once: that is no consent to be sent media now.
+                    self.unproven = is_news.then_some(pair);
                 }
                 IceAgentEvent::IceConnectionStateChange(state) => {
                     if state.is_disconnected() && self.running {
                         // The crate dropped the dead pairs: begin them anew, until the owner gives up.
                         self.agent.recreate_candidate_pairs();
+                        self.unproven = None;
                     }
                     if self.up && self.running && !state.is_connected() {
                         self.up = false;
@@ -364,6 +498,14 @@ impl Agent {
     }
 }
 
+/// The user name fragment of whoever asks by this datagram; `None` where it is no check.
+pub(crate) fn asking_ufrag(datagram: &[u8]) -> Option<String> {
+    let message = StunMessage::parse(datagram).ok()?;
+    let asks = message.class() == Class::Request;
+    let (_, theirs) = message.split_username().filter(|_| asks)?;
+    Some(theirs.to_owned())
+}
+
 /// The related address that tells nothing (RFC 8839, section 5.1).
 fn blank(like: SocketAddr) -> SocketAddr {
     let ip = match like {
@@ -380,6 +522,19 @@ fn as_type(kind: CandidateKind) -> CandidateType {
         CandidateKind::ServerReflexive => CandidateType::ServerReflexive,
         CandidateKind::Relayed => CandidateType::Relay,
     }
+}
+
+fn as_local(candidate: LocalCandidate) -> Option<is::Candidate> {
+    let LocalCandidate { address, base, typ } = candidate;
+    let made = match typ {
+        CandidateType::Host => is::Candidate::host(address, Protocol::Udp),
+        CandidateType::ServerReflexive => {
+            is::Candidate::server_reflexive(address, base, Protocol::Udp)
+        }
+        CandidateType::Relay => is::Candidate::relayed(address, base, Protocol::Udp),
+        CandidateType::PeerReflexive => return None,
+    };
+    made.ok()
 }
 
 fn as_creds(credentials: &IceCredentials) -> IceCreds {

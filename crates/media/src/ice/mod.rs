@@ -2,6 +2,10 @@
 
 pub(crate) mod agent;
 pub mod candidate;
+mod consent;
 pub mod credentials;
 pub mod gathering;
 pub mod server;
+
+#[cfg(test)]
+mod tests;

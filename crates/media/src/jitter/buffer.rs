@@ -91,6 +91,13 @@ pub enum Playout<'a> {
         /// Length at 48 kHz.
         samples: u32,
     },
+    /// Take up this description of the silence that follows, and make `samples` at 48 kHz of it.
+    Noise {
+        /// RFC 3389.
+        payload: &'a [u8],
+        /// Length at 48 kHz.
+        samples: u32,
+    },
     /// Nothing has come yet, or the first packets are being gathered: play silence.
     Wait,
 }
@@ -255,6 +262,7 @@ impl JitterBuffer {
                 duration: i64::from(facts.duration),
                 carries_previous: facts.carries_previous,
                 starts_silence: facts.starts_silence,
+                describes_noise: facts.describes_noise,
                 payload: self.slots.payload(arrival.payload),
             }
         });
@@ -390,6 +398,7 @@ impl JitterBuffer {
         };
         let (timestamp, duration, silence) =
             (sound.timestamp, sound.duration, sound.starts_silence);
+        let describes_noise = sound.describes_noise;
         let (arrived, length) = (stored.arrived_us, self.ticks_us(sound.duration));
         let over = now - self.media_us(timestamp) - wished;
         let samples = self.samples(duration);
@@ -413,6 +422,7 @@ impl JitterBuffer {
         }
         let pace = playing.since_correction;
         let leave_out = playing.started
+            && !describes_noise
             && follower
             && over >= length + SLACK_US
             && (quiet
@@ -449,7 +459,9 @@ impl JitterBuffer {
             .as_ref()
             .and_then(|stored| stored.sound.as_ref());
         let payload = payload.map_or(&[][..], |sound| &sound.payload);
-        if leave_out {
+        if describes_noise {
+            Playout::Noise { payload, samples }
+        } else if leave_out {
             Playout::LeaveOut(payload)
         } else {
             Playout::Decode(payload)

@@ -16,6 +16,7 @@ pub(super) struct Sound {
     pub(super) duration: i64,
     pub(super) carries_previous: bool,
     pub(super) starts_silence: bool,
+    pub(super) describes_noise: bool,
     pub(super) payload: Vec<u8>,
 }
 

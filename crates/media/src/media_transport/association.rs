@@ -1,4 +1,4 @@
-//! DTLS and the SRTP keys it yields: one association with one verified far end.
+//! DTLS and the SRTP keys it yields, or keys that signalling brought: one association with one verified far end.
 
 use std::fmt;
 use std::time::Instant;
@@ -7,10 +7,12 @@ use crate::dtls::endpoint::{
     DatagramRefused, DtlsConfig, DtlsEndpoint, DtlsEvent, Handshake, HandshakeFailure,
 };
 use crate::dtls::fingerprint::{Fingerprint, FingerprintHash};
+use crate::dtls::key_size::rsa_bits;
 use crate::dtls::rtc::RtcDtls;
 use crate::dtls::setup::DtlsRole;
 use crate::media_transport::config::TransportConfig;
 use crate::media_transport::event::DtlsFailure;
+use crate::sdp::sdes::SdesKeys;
 use crate::srtp::inbound::Inbound;
 use crate::srtp::keys::KeyPair;
 use crate::srtp::outbound::Outbound;
@@ -31,12 +33,28 @@ pub(crate) enum AssociationEvent {
     ClosedByPeer,
 }
 
+/// Where the keys come from.
+enum Source {
+    Dtls(Box<dyn DtlsEndpoint>),
+    /// From the descriptions. That they are in place is told once, with the first path.
+    Keys(SdesKeys, Telling),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    ToCome,
+    Due,
+    Told,
+}
+
 /// One association.
 pub(crate) struct Association {
-    endpoint: Box<dyn DtlsEndpoint>,
+    source: Source,
     role: DtlsRole,
     fingerprints: Vec<Fingerprint>,
+    tls_id: Option<String>,
     max_sources: usize,
+    minimum_rsa_bits: u16,
     started: bool,
     srtp: Option<Srtp>,
 }
@@ -46,6 +64,7 @@ impl Association {
         config: &TransportConfig,
         role: DtlsRole,
         fingerprints: Vec<Fingerprint>,
+        tls_id: Option<String>,
     ) -> Result<Self, DtlsFailure> {
         let endpoint = RtcDtls::new(&DtlsConfig {
             certificate: config.certificate.clone(),
@@ -55,13 +74,46 @@ impl Association {
             mtu: config.limits.dtls_mtu,
         });
         Ok(Self {
-            endpoint: Box::new(endpoint.map_err(as_failure)?),
+            source: Source::Dtls(Box::new(endpoint.map_err(as_failure)?)),
             role,
             fingerprints,
+            tls_id,
             max_sources: config.limits.sources,
+            minimum_rsa_bits: config.minimum_rsa_bits,
             started: false,
             srtp: None,
         })
+    }
+
+    /// With keys that the descriptions agreed on: whoever has them is who signalling says.
+    pub(crate) fn by_keys(config: &TransportConfig, keys: SdesKeys) -> Self {
+        let max_sources = config.limits.sources;
+        Self {
+            role: DtlsRole::Client,
+            fingerprints: Vec::new(),
+            tls_id: None,
+            max_sources,
+            minimum_rsa_bits: config.minimum_rsa_bits,
+            started: false,
+            srtp: Some(Srtp {
+                profile: keys.profile,
+                inbound: Inbound::new(&keys.pair.remote, max_sources),
+                outbound: Outbound::new(&keys.pair.local),
+            }),
+            source: Source::Keys(keys, Telling::ToCome),
+        }
+    }
+
+    /// Whether this is still the association of these keys.
+    pub(crate) fn is_by(&self, keys: &SdesKeys) -> bool {
+        matches!(&self.source, Source::Keys(known, _) if known.same_remote(keys))
+    }
+
+    fn endpoint(&mut self) -> Option<&mut Box<dyn DtlsEndpoint>> {
+        match &mut self.source {
+            Source::Dtls(endpoint) => Some(endpoint),
+            Source::Keys(..) => None,
+        }
     }
 
     pub(crate) fn role(&self) -> DtlsRole {
@@ -69,8 +121,17 @@ impl Association {
     }
 
     /// Whether this is still the association for these parameters (RFC 8842, section 5).
-    pub(crate) fn is_for(&self, role: DtlsRole, fingerprints: &[Fingerprint]) -> bool {
-        self.role == role && self.fingerprints == fingerprints
+    pub(crate) fn is_for(
+        &self,
+        role: DtlsRole,
+        fingerprints: &[Fingerprint],
+        tls_id: Option<&str>,
+    ) -> bool {
+        // Who left it out says nothing by that.
+        let other =
+            matches!((self.tls_id.as_deref(), tls_id), (Some(one), Some(other)) if one != other);
+        let by_dtls = matches!(self.source, Source::Dtls(_));
+        by_dtls && self.role == role && self.fingerprints == fingerprints && !other
     }
 
     pub(crate) fn srtp(&mut self) -> Option<&mut Srtp> {
@@ -85,33 +146,53 @@ impl Association {
     pub(crate) fn start(&mut self, now: Instant) {
         if !self.started {
             self.started = true;
-            self.endpoint.start(now);
+            match &mut self.source {
+                Source::Dtls(endpoint) => endpoint.start(now),
+                Source::Keys(_, telling) => *telling = Telling::Due,
+            }
         }
     }
 
     pub(crate) fn handle(&mut self, datagram: &[u8], now: Instant) -> Result<(), DatagramRefused> {
-        self.endpoint.handle(datagram, now)
+        match self.endpoint() {
+            Some(endpoint) => endpoint.handle(datagram, now),
+            None => Err(DatagramRefused::Malformed),
+        }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        self.endpoint.handle_timeout(now);
+        if let Some(endpoint) = self.endpoint() {
+            endpoint.handle_timeout(now);
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.endpoint.deadline()
+        match &self.source {
+            Source::Dtls(endpoint) => endpoint.deadline(),
+            Source::Keys(..) => None,
+        }
     }
 
     pub(crate) fn close(&mut self, now: Instant) {
-        self.endpoint.close(now);
+        if let Some(endpoint) = self.endpoint() {
+            endpoint.close(now);
+        }
         self.srtp = None;
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.endpoint.poll_transmit()
+        self.endpoint()?.poll_transmit()
     }
 
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<AssociationEvent> {
-        match self.endpoint.poll_event()? {
+        if let Source::Keys(keys, telling) = &mut self.source {
+            if *telling != Telling::Due {
+                return None;
+            }
+            *telling = Telling::Told;
+            return Some(AssociationEvent::Connected(keys.profile));
+        }
+        match self.endpoint()?.poll_event()? {
             DtlsEvent::Complete(handshake) => Some(match self.accept(&handshake) {
                 Ok(srtp) => AssociationEvent::Connected(self.srtp.insert(srtp).profile),
                 Err(failure) => {
@@ -139,6 +220,7 @@ impl Association {
                 expected: expected.unwrap_or(FingerprintHash::Sha256),
             });
         }
+        check_key(certificate, self.minimum_rsa_bits)?;
         let profile = handshake.profile;
         let keys = KeyPair::from_material(profile, &handshake.keying_material, self.role)
             .ok_or_else(|| DtlsFailure::Handshake {
@@ -149,6 +231,13 @@ impl Association {
             inbound: Inbound::new(&keys.remote, self.max_sources),
             outbound: Outbound::new(&keys.local),
         })
+    }
+}
+
+fn check_key(certificate: &[u8], least: u16) -> Result<(), DtlsFailure> {
+    match rsa_bits(certificate).filter(|bits| *bits < least) {
+        Some(bits) => Err(DtlsFailure::WeakKey { bits, least }),
+        None => Ok(()),
     }
 }
 

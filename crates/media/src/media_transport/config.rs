@@ -8,6 +8,7 @@ use crate::dtls::fingerprint::Fingerprint;
 use crate::dtls::setup::Setup;
 use crate::ice::candidate::Candidate;
 use crate::ice::credentials::IceCredentials;
+use crate::sdp::sdes::SdesKeys;
 use crate::srtp::profile::SrtpProfile;
 
 /// Everything a [`MediaTransport`](crate::media_transport::transport::MediaTransport) is made with.
@@ -23,6 +24,8 @@ pub struct TransportConfig {
     pub certificate: Arc<Certificate>,
     /// SRTP profiles we accept, most preferred first; at least one.
     pub profiles: Vec<SrtpProfile>,
+    /// Smallest RSA key of the far end's certificate, in bits.
+    pub minimum_rsa_bits: u16,
     /// Bounds of time and memory.
     pub limits: TransportLimits,
 }
@@ -64,10 +67,14 @@ pub struct RemoteParameters {
     pub credentials: IceCredentials,
     /// Its candidates known so far; more may follow by `add_remote_candidate`.
     pub candidates: Vec<Candidate>,
-    /// Its certificate's fingerprints; one match is enough (RFC 8122, section 5). At least one.
+    /// Its certificate's fingerprints; one match is enough (RFC 8122, section 5). At least one, unless there are `keys`.
     pub fingerprints: Vec<Fingerprint>,
+    /// Keys that stood in the descriptions (SDES, RFC 4568), in the place of a DTLS handshake.
+    pub keys: Option<SdesKeys>,
     /// The role the *far end* takes once offer and answer are done. `ActPass` lets us be the client.
     pub setup: Setup,
+    /// Its `a=tls-id`, which names the DTLS association (RFC 8842, section 4).
+    pub tls_id: Option<String>,
     /// It said `a=ice-lite`: it only answers checks, so we control.
     pub ice_lite: bool,
 }

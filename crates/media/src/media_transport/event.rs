@@ -135,6 +135,17 @@ pub enum DtlsFailure {
         /// The hash of the first signalled fingerprint.
         expected: FingerprintHash,
     },
+    /// The key of the far end's certificate is too short.
+    #[error(
+        "the far end's certificate has an RSA key of {bits} bits, and at least {least} are wanted: let it make a longer one, or allow \
+         short ones (minimum_rsa_bits)"
+    )]
+    WeakKey {
+        /// Its size.
+        bits: u16,
+        /// What is accepted.
+        least: u16,
+    },
     /// The far end never finished the handshake.
     #[error(
         "the far end did not complete the DTLS handshake in time: check that WebRTC media (DTLS-SRTP) is enabled there, \

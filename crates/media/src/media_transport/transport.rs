@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::dtls::endpoint::DatagramRefused;
 use crate::dtls::setup::{DtlsRole, Setup};
@@ -23,6 +23,9 @@ use crate::srtp::profile::SrtpProfile;
 
 /// DTLS datagrams kept while they cannot be judged: the far end's answer, or a check from its address, is under way.
 const MAX_EARLY: usize = 8;
+
+/// How long they are kept: a handshake that goes on has repeated them by then, and one of a transport before this is over.
+const EARLY_FOR: Duration = Duration::from_secs(2);
 
 /// A handshake datagram longer than this is none.
 const MAX_EARLY_BYTES: usize = 2048;
@@ -50,6 +53,7 @@ pub struct MediaTransport {
 
 #[derive(Debug)]
 struct Early {
+    came: Instant,
     route: Route,
     datagram: Vec<u8>,
 }
@@ -74,6 +78,43 @@ impl MediaTransport {
             outbox: VecDeque::new(),
             wait: None,
             counters: TransportCounters::default(),
+        }
+    }
+
+    /// Another transport of the same description of ours: one of several far ends that answer it. Nothing is known of its
+    /// far end yet.
+    pub(crate) fn sibling(&self, tie_breaker: u64, now: Instant) -> Self {
+        let config = TransportConfig {
+            tie_breaker,
+            ..self.config.clone()
+        };
+        let mut sibling = Self::new(config, now);
+        for candidate in self.agent.own_candidates() {
+            // Signalled already.
+            let _ = sibling.add_local_candidate(candidate, now);
+        }
+        sibling
+    }
+
+    /// Whether the far end is the one with this user name fragment.
+    pub(crate) fn is_with(&self, ufrag: &str) -> bool {
+        self.remote
+            .as_ref()
+            .is_some_and(|remote| remote.ufrag == ufrag)
+    }
+
+    /// Whether the far end is known to send from this address.
+    pub(crate) fn knows(&self, remote: SocketAddr) -> bool {
+        self.agent.vouches_for(remote) || self.agent.has_remote(remote)
+    }
+
+    /// Tells once more that it is connected, where it is: its owner did not listen before.
+    pub(crate) fn tell_again(&mut self) {
+        if let Some(pair) = self.agent.selected() {
+            self.tell(ice_connected(pair));
+        }
+        if let (Some(profile), Some(role)) = (self.profile(), self.dtls_role()) {
+            self.tell(Event::DtlsConnected { profile, role });
         }
     }
 
@@ -120,14 +161,16 @@ impl MediaTransport {
         remote: RemoteParameters,
         now: Instant,
     ) -> Result<(), RemoteRefused> {
-        if remote.fingerprints.is_empty() {
+        if remote.fingerprints.is_empty() && remote.keys.is_none() {
             return Err(RemoteRefused::NoFingerprint);
         }
         let RemoteParameters {
             credentials,
             candidates,
             fingerprints,
+            keys,
             setup,
+            tls_id,
             ice_lite,
         } = remote;
         if !(4..=256).contains(&credentials.ufrag.len())
@@ -156,9 +199,18 @@ impl MediaTransport {
             (Setup::ActPass, Some(association)) => association.role(),
             (setup, _) => setup.our_role(),
         };
-        let is_same = |association: &Association| association.is_for(role, &fingerprints);
+        if let Some(keys) = keys {
+            let is_same = |association: &Association| association.is_by(&keys);
+            if !self.association.as_ref().is_some_and(is_same) {
+                self.associate(Association::by_keys(&self.config, keys), now);
+            }
+            self.settle(now);
+            return Ok(());
+        }
+        let is_same =
+            |association: &Association| association.is_for(role, &fingerprints, tls_id.as_deref());
         if !self.association.as_ref().is_some_and(is_same) {
-            match Association::new(&self.config, role, fingerprints) {
+            match Association::new(&self.config, role, fingerprints, tls_id) {
                 Ok(association) => self.associate(association, now),
                 Err(failure) => self.tell(Event::DtlsFailed(failure)),
             }
@@ -266,7 +318,7 @@ impl MediaTransport {
         }
         let is_vouched = self.agent.vouches_for(route.remote);
         let Some(association) = self.association.as_mut().filter(|_| is_vouched) else {
-            return self.keep_for_later(route, datagram);
+            return self.keep_for_later(route, datagram, now);
         };
         let handled = association.handle(datagram, now);
         handled.map_err(|refused| match refused {
@@ -284,15 +336,23 @@ impl MediaTransport {
         &mut self,
         route: Route,
         datagram: &[u8],
+        now: Instant,
     ) -> Result<Received<'a>, Refusal> {
+        self.early.retain(|early| now < early.came + EARLY_FOR);
         if self.early.len() >= MAX_EARLY || datagram.len() > MAX_EARLY_BYTES {
             return Err(Refusal::Unverified);
         }
         self.early.push_back(Early {
+            came: now,
             route,
             datagram: datagram.to_vec(),
         });
         Ok(Received::Consumed)
+    }
+
+    /// Where media may be sent now: nowhere once the far end answers no more (RFC 7675).
+    fn path(&self) -> Option<Route> {
+        self.selected.filter(|_| self.agent.is_up())
     }
 
     /// Protects an RTP packet in place and says where to send it. Does not allocate when `packet` has
@@ -301,7 +361,7 @@ impl MediaTransport {
     /// # Errors
     /// [`NotReady`]; the packet is then left as it was.
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<Route, NotReady> {
-        let route = self.selected.ok_or(NotReady::NotConnected)?;
+        let route = self.path().ok_or(NotReady::NotConnected)?;
         let srtp = self.association.as_mut().and_then(Association::srtp);
         let srtp = srtp.ok_or(NotReady::NotConnected)?;
         srtp.outbound.protect_rtp(packet).map_err(as_not_ready)?;
@@ -315,7 +375,7 @@ impl MediaTransport {
     /// # Errors
     /// [`NotReady`]; the packet is then left as it was.
     pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<Route, NotReady> {
-        let route = self.selected.ok_or(NotReady::NotConnected)?;
+        let route = self.path().ok_or(NotReady::NotConnected)?;
         let srtp = self.association.as_mut().and_then(Association::srtp);
         let srtp = srtp.ok_or(NotReady::NotConnected)?;
         srtp.outbound.protect_rtcp(packet).map_err(as_not_ready)?;
@@ -432,6 +492,7 @@ impl MediaTransport {
         let Some(association) = &mut self.association else {
             return;
         };
+        self.early.retain(|early| now < early.came + EARLY_FOR);
         let mut kept = VecDeque::new();
         while let Some(early) = self.early.pop_front() {
             if !self.agent.vouches_for(early.route.remote) {
@@ -472,7 +533,7 @@ impl MediaTransport {
     /// After each input: moves what the parts have to say into the outbox, and finds the next deadline.
     fn settle(&mut self, now: Instant) {
         loop {
-            if let Some(event) = self.agent.poll_event() {
+            if let Some(event) = self.agent.poll_event(now) {
                 self.on_agent_event(event, now);
             } else if let Some((local, remote, bytes)) = self.agent.poll_transmit() {
                 self.transmit(Route { local, remote }, bytes);
@@ -497,26 +558,21 @@ impl MediaTransport {
 
     fn on_agent_event(&mut self, event: AgentEvent, now: Instant) {
         match event {
-            AgentEvent::Selected(Pair {
-                local,
-                remote,
-                local_type,
-                remote_type,
-            }) => {
-                let route = Route { local, remote };
-                self.selected = Some(route);
-                self.ice_give_up = None;
-                self.tell(Event::IceConnected {
-                    route,
-                    local: local_type,
-                    remote: remote_type,
+            AgentEvent::Selected(pair) => {
+                self.selected = Some(Route {
+                    local: pair.local,
+                    remote: pair.remote,
                 });
+                self.ice_give_up = None;
+                self.tell(ice_connected(pair));
                 self.start_dtls(now);
             }
             AgentEvent::Lost => {
                 self.ice_give_up = Some(now + self.config.limits.ice);
                 self.tell(Event::IceDisconnected);
             }
+            AgentEvent::Unanswered => self.tell(Event::IceDisconnected),
+            AgentEvent::ConsentExpired => self.give_up_ice(),
             AgentEvent::Vouched(_) => self.take_early(now),
         }
     }
@@ -545,6 +601,20 @@ impl MediaTransport {
         .into_iter()
         .filter_map(|(due, deadline)| Some((due?, deadline)))
         .min_by_key(|(due, _)| *due)
+    }
+}
+
+fn ice_connected(pair: Pair) -> Event {
+    let Pair {
+        local,
+        remote,
+        local_type,
+        remote_type,
+    } = pair;
+    Event::IceConnected {
+        route: Route { local, remote },
+        local: local_type,
+        remote: remote_type,
     }
 }
 

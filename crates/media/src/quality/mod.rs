@@ -4,3 +4,4 @@ pub mod correlation;
 pub mod emodel;
 pub mod statistics;
 pub mod tone;
+pub mod voip_metrics;

@@ -260,8 +260,8 @@ pub enum WriteError {
     /// The buffer ends before the packet does.
     #[error("the buffer is too small for the RTP packet")]
     BufferTooSmall,
-    /// The one-byte form holds identifiers 1 to 14 and 1 to 16 bytes of data.
-    #[error("header extension {id} with {len} bytes does not fit the one-byte form")]
+    /// The one-byte form holds identifiers 1 to 14 and 1 to 16 bytes of data, the two-byte form 1 to 255 and up to 255.
+    #[error("header extension {id} with {len} bytes does not fit its form")]
     Extension {
         /// Identifier asked for.
         id: u8,
@@ -318,6 +318,37 @@ impl<'b> Writer<'b> {
         let len = u8::try_from(data.len() - 1).unwrap_or(15);
         self.put(&[(id << 4) | len])?;
         self.put(data)?;
+        Ok(self)
+    }
+
+    /// Adds header extensions: in the one-byte form where all of them fit it, else in the two-byte form (RFC 8285 section 4.1: one
+    /// packet has one form).
+    ///
+    /// # Errors
+    /// [`WriteError`] when an element does not fit either form, or the buffer.
+    pub fn extensions(mut self, elements: &[Extension<'_>]) -> Result<Self, WriteError> {
+        let fits =
+            |element: &Extension<'_>| matches!((element.id, element.data.len()), (1..=14, 1..=16));
+        if elements.iter().all(fits) {
+            return elements.iter().try_fold(self, |writer, element| {
+                writer.extension(element.id, element.data)
+            });
+        }
+        self.extensions_at = Some(self.len);
+        let [p0, p1] = TWO_BYTE_PROFILE.to_be_bytes();
+        self.put(&[p0, p1, 0, 0])?;
+        for &Extension { id, data } in elements {
+            let len =
+                u8::try_from(data.len())
+                    .ok()
+                    .filter(|_| id > 0)
+                    .ok_or(WriteError::Extension {
+                        id,
+                        len: data.len(),
+                    })?;
+            self.put(&[id, len])?;
+            self.put(data)?;
+        }
         Ok(self)
     }
 
@@ -415,6 +446,41 @@ mod tests {
         let packet = Packet::parse(&bytes).unwrap();
         assert_eq!(packet.extensions().count(), 0);
         assert_eq!(packet.payload(), [42]);
+    }
+
+    #[test]
+    fn the_form_is_the_shorter_one_that_holds_all_elements() {
+        let write = |elements: &[Extension<'_>]| {
+            let mut buffer = [0; 128];
+            let len = Writer::new(&mut buffer, HEADER)
+                .and_then(|writer| writer.extensions(elements))
+                .and_then(|writer| writer.payload(&[42]))
+                .unwrap();
+            buffer[..len].to_vec()
+        };
+        let level = Extension {
+            id: 1,
+            data: &[0x8C],
+        };
+        let mid = Extension {
+            id: 4,
+            data: b"audio",
+        };
+        // RFC 8285 section 4.2: id and length less one in a byte, padded to words.
+        let one_byte = write(&[level, mid]);
+        let expected = [
+            0xBE, 0xDE, 0, 2, 0x10, 0x8C, 0x44, b'a', b'u', b'd', b'i', b'o', 42,
+        ];
+        assert_eq!(one_byte[12..], expected);
+        // Section 4.3: one number beyond 14 puts all of them into the other form.
+        let mid = Extension { id: 200, ..mid };
+        let two_byte = write(&[level, mid]);
+        assert_eq!(two_byte[12..16], [0x10, 0, 0, 3]);
+        let packet = Packet::parse(&two_byte).unwrap();
+        assert_eq!(packet.extension(1), Some(&[0x8C][..]));
+        assert_eq!(packet.extension(200), Some(&b"audio"[..]));
+        assert_eq!(packet.payload(), [42]);
+        assert_eq!(write(&[])[0], 0x80, "none is none");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Reception statistics of one RTP stream (RFC 3550 sections 6.4.1, A.1, A.3, A.8): sequence, loss, jitter, restarts.
 
+use crate::rtp::bursts::Bursts;
 use crate::rtp::clock::{compact, to_compact};
 use crate::rtp::packet::Header;
 use crate::rtp::rtcp::{ReportBlock, SenderInfo};
@@ -56,6 +57,8 @@ pub struct ReceptionStatistics {
     pub loss_runs: u64,
     /// Losses in those runs.
     pub packets_lost_settled: u64,
+    /// Missing packets that a later one brought a copy of.
+    pub packets_recovered: u64,
     /// How often the sender began its sequence anew.
     pub restarts: u32,
     /// How often the SSRC changed.
@@ -76,6 +79,8 @@ pub struct Receiver {
     earlier: ReceptionStatistics,
     bytes: u64,
     last_packet: Option<Instant>,
+    bursts: Bursts,
+    recovered: u64,
 }
 
 #[derive(Debug)]
@@ -89,6 +94,10 @@ struct Source {
     reordered: u64,
     /// Which of the newest [`WINDOW`] numbers came; bit 0 is `highest`.
     history: u64,
+    /// Which of them came, and were thrown away all the same.
+    discarded: u64,
+    /// Which of them did not come, but were made good by a later packet.
+    recovered: u64,
     losing: bool,
     loss_runs: u64,
     settled_losses: u64,
@@ -118,6 +127,8 @@ impl Receiver {
             earlier: ReceptionStatistics::default(),
             bytes: 0,
             last_packet: None,
+            bursts: Bursts::default(),
+            recovered: 0,
         }
     }
 
@@ -152,6 +163,46 @@ impl Receiver {
     /// Counts a packet whose timestamps say nothing about jitter: telephone events repeat theirs and may run on another clock.
     pub fn on_event(&mut self, header: &Header, payload_len: usize, now: Instant) -> Arrival {
         self.count(header, payload_len, now)
+    }
+
+    /// The packet of this number came and was thrown away, most often for being late: a loss to the ear.
+    pub fn on_discarded(&mut self, sequence: u16) {
+        if let Some((source, bit)) = self.remembered(sequence) {
+            source.discarded |= bit;
+        }
+    }
+
+    /// Whether the packet of this number is missing still, so that a copy of it is welcome. Says so once: the copy is taken then.
+    pub fn recover(&mut self, sequence: u16) -> bool {
+        let Some((source, bit)) = self.remembered(sequence) else {
+            return false;
+        };
+        let wanted = (source.history | source.recovered) & bit == 0;
+        source.recovered |= bit;
+        self.recovered += u64::from(wanted);
+        wanted
+    }
+
+    /// Bursts and gaps among the packets that can no longer come.
+    #[must_use]
+    pub const fn bursts(&self) -> &Bursts {
+        &self.bursts
+    }
+
+    /// The bit of a number that is not settled yet.
+    fn remembered(&mut self, sequence: u16) -> Option<(&mut Source, u64)> {
+        let source = self.source.as_mut()?;
+        let behind = u32::from((source.highest as u16).wrapping_sub(sequence));
+        let begun = source.highest.wrapping_sub(source.base) >= behind;
+        (begun && behind < WINDOW).then(|| (source, 1 << behind))
+    }
+
+    /// Whether this is the source that is heard now.
+    #[must_use]
+    pub fn hears(&self, ssrc: u32) -> bool {
+        self.source
+            .as_ref()
+            .is_some_and(|source| source.ssrc == ssrc)
     }
 
     /// Remembers a sender report for the next report block. `ssrc`: who sent it.
@@ -194,6 +245,7 @@ impl Receiver {
         let mut figures = self.earlier;
         figures.bytes_received = self.bytes;
         figures.last_packet = self.last_packet;
+        figures.packets_recovered = self.recovered;
         if let Some(source) = &self.source {
             figures.ssrc = source.ssrc;
             source.add_to(&mut figures);
@@ -207,11 +259,14 @@ impl Receiver {
     fn count(&mut self, header: &Header, payload_len: usize, now: Instant) -> Arrival {
         self.last_packet = Some(now);
         let arrival = match &mut self.source {
-            Some(source) if source.ssrc == header.ssrc => source.count(header.sequence),
+            Some(source) if source.ssrc == header.ssrc => {
+                source.count(header.sequence, &mut self.bursts)
+            }
             _ => {
                 let replaced = self.source.take().map(|old| {
                     old.add_to(&mut self.earlier);
                     self.earlier.source_changes += 1;
+                    self.bursts.settle();
                     old.ssrc
                 });
                 self.source = Some(Source::new(header.ssrc, header.sequence));
@@ -223,10 +278,11 @@ impl Receiver {
         {
             old.add_to(&mut self.earlier);
             self.earlier.restarts += 1;
+            self.bursts.settle();
             // The packet before this one, which raised the suspicion, belongs to the new run and is counted with it.
             let mut fresh = Source::new(header.ssrc, header.sequence.wrapping_sub(1));
             fresh.last_report = old.last_report;
-            fresh.count(header.sequence);
+            fresh.count(header.sequence, &mut self.bursts);
             self.source = Some(fresh);
         }
         match arrival {
@@ -253,6 +309,8 @@ impl Source {
             duplicates: 0,
             reordered: 0,
             history: 1,
+            discarded: 0,
+            recovered: 0,
             losing: false,
             loss_runs: 0,
             settled_losses: 0,
@@ -269,7 +327,7 @@ impl Source {
         self.highest.wrapping_sub(self.base).wrapping_add(1)
     }
 
-    fn count(&mut self, sequence: u16) -> Arrival {
+    fn count(&mut self, sequence: u16, bursts: &mut Bursts) -> Arrival {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         if ahead == 0 {
             self.duplicates += 1;
@@ -277,7 +335,7 @@ impl Source {
         }
         if ahead < MAX_DROPOUT {
             self.suspect = None;
-            self.advance(u32::from(ahead));
+            self.advance(u32::from(ahead), bursts);
             self.received = self.received.wrapping_add(1);
             return Arrival::InOrder { missing: ahead - 1 };
         }
@@ -316,12 +374,19 @@ impl Source {
     }
 
     /// Moves the window on; what falls out of it is settled as received or lost.
-    fn advance(&mut self, ahead: u32) {
+    fn advance(&mut self, ahead: u32, bursts: &mut Bursts) {
+        const OLDEST: u32 = WINDOW - 1;
         for step in 0..ahead {
-            let leaving = self.highest.wrapping_add(step).wrapping_sub(WINDOW - 1);
+            let leaving = self.highest.wrapping_add(step).wrapping_sub(OLDEST);
             let known = leaving.wrapping_sub(self.base).cast_signed() >= 0;
-            let came = self.history >> (WINDOW - 1) & 1 == 1;
+            let came = self.history >> OLDEST & 1 == 1;
+            let heard = (self.history & !self.discarded | self.recovered) >> OLDEST & 1 == 1;
             if known {
+                if heard {
+                    bursts.heard();
+                } else {
+                    bursts.missed();
+                }
                 if !came {
                     self.settled_losses += 1;
                     self.loss_runs += u64::from(!self.losing);
@@ -329,6 +394,8 @@ impl Source {
                 self.losing = !came;
             }
             self.history <<= 1;
+            self.discarded <<= 1;
+            self.recovered <<= 1;
         }
         self.history |= 1;
         self.highest = self.highest.wrapping_add(ahead);
@@ -581,6 +648,34 @@ mod tests {
         let figures = after(&sequences).0.statistics();
         assert_eq!((figures.packets_lost_settled, figures.loss_runs), (7, 3));
         assert_eq!(figures.packets_lost, 8, "the last one may still come");
+    }
+
+    #[test]
+    fn bursts_are_of_what_was_not_heard_lost_discarded_and_not_made_good() {
+        let mut receiver = Receiver::new(8_000);
+        for sequence in 0..400u16 {
+            if matches!(sequence, 100..=103 | 200) {
+                continue;
+            }
+            receiver.on_audio(&header(sequence, u32::from(sequence) * 160), 160, start());
+            match sequence {
+                // Too late for the ear, close behind the losses.
+                110 => receiver.on_discarded(sequence),
+                201 => {
+                    assert!(receiver.recover(200), "its copy came with the next one");
+                    assert!(!receiver.recover(200), "once");
+                    assert!(!receiver.recover(201) && !receiver.recover(50));
+                }
+                0 => assert!(!receiver.recover(65_535), "from before the beginning"),
+                _ => {}
+            }
+        }
+        let figures = receiver.bursts().figures();
+        assert_eq!((figures.bursts, figures.burst_packets), (1, 11.0));
+        assert!((figures.burst_density - 5.0 / 11.0).abs() < 1e-9);
+        assert_eq!(figures.gap_density, 0.0);
+        let counted = receiver.statistics();
+        assert_eq!((counted.packets_recovered, counted.packets_lost), (1, 5));
     }
 
     proptest! {

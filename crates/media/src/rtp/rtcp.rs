@@ -1,4 +1,6 @@
-//! RTCP (RFC 3550 section 6; reduced size: RFC 5506): reads compound packets without copying, writes SR, RR, SDES and BYE.
+//! RTCP (RFC 3550 section 6; reduced size: RFC 5506): reads compound packets without copying, writes SR, RR, SDES, XR and BYE.
+
+use crate::rtp::extended_report::{Blocks, EXTENDED_REPORT, ExtendedReport};
 
 /// Packet types of RFC 3550.
 const SENDER_REPORT: u8 = 200;
@@ -7,6 +9,10 @@ const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
 /// SDES item type of the canonical name.
 const CNAME: u8 = 1;
+/// SDES item type of the media section's name (RFC 9143 section 15.1).
+const MID: u8 = 15;
+/// Most packets of one compound; a call's have a handful.
+pub const MAX_PACKETS: usize = 64;
 const REPORT_BLOCK_LEN: usize = 24;
 /// The count field has five bits.
 const MAX_COUNT: usize = 31;
@@ -29,6 +35,9 @@ pub enum Malformed {
         /// What was found.
         version: u8,
     },
+    /// More than [`MAX_PACKETS`] packets in one datagram.
+    #[error("RTCP compound of more than {MAX_PACKETS} packets")]
+    TooMany,
     /// Padding anywhere but in the last packet, or larger than it (RFC 3550 appendix A.2).
     #[error("RTCP padding in packet {index} of the compound does not fit")]
     Padding {
@@ -93,7 +102,14 @@ pub enum Packet<'a> {
     SourceDescription(SourceDescriptions<'a>),
     /// BYE.
     Goodbye(Goodbye<'a>),
-    /// A type that is not read here (feedback, APP, XR, ...); its frame was checked.
+    /// XR (RFC 3611).
+    ExtendedReport {
+        /// Who reports.
+        ssrc: u32,
+        /// What of.
+        blocks: Blocks<'a>,
+    },
+    /// A type that is not read here (feedback, APP, ...); its frame was checked.
     Unknown {
         /// RTCP packet type.
         packet_type: u8,
@@ -233,6 +249,9 @@ impl<'a> Compound<'a> {
             }
             rest = after;
             index += 1;
+            if index >= MAX_PACKETS {
+                return Err(Malformed::TooMany);
+            }
         }
     }
 
@@ -340,6 +359,13 @@ fn read(frame: Frame<'_>) -> Option<Packet<'_>> {
                 reason: reason.and_then(|text| std::str::from_utf8(text).ok()),
             })
         }
+        EXTENDED_REPORT => {
+            let (ssrc, blocks) = body.split_first_chunk::<4>()?;
+            Packet::ExtendedReport {
+                ssrc: u32::from_be_bytes(*ssrc),
+                blocks: Blocks(blocks),
+            }
+        }
         packet_type => Packet::Unknown {
             packet_type,
             count: frame.count,
@@ -409,19 +435,39 @@ impl<'b> Writer<'b> {
         })
     }
 
-    /// Adds an SDES with the canonical name, which every compound carries (RFC 3550 section 6.1).
+    /// Adds an SDES with the canonical name, which every compound carries (RFC 3550 section 6.1), and the name of the media
+    /// section where it is in a bundle (RFC 9143 section 15.1).
     ///
     /// # Errors
     /// [`DoesNotFit`].
-    pub fn canonical_name(self, ssrc: u32, name: &str) -> Result<Self, DoesNotFit> {
-        let len = u8::try_from(name.len()).map_err(|_| DoesNotFit)?;
+    pub fn canonical_name(
+        self,
+        ssrc: u32,
+        name: &str,
+        mid: Option<&str>,
+    ) -> Result<Self, DoesNotFit> {
         self.packet(SOURCE_DESCRIPTION, 1, |writer| {
             writer.put(&ssrc.to_be_bytes())?;
-            writer.put(&[CNAME, len])?;
-            writer.put(name.as_bytes())?;
+            let items = [Some((CNAME, name)), mid.map(|mid| (MID, mid))];
+            for (kind, text) in items.into_iter().flatten() {
+                let len = u8::try_from(text.len()).map_err(|_| DoesNotFit)?;
+                writer.put(&[kind, len])?;
+                writer.put(text.as_bytes())?;
+            }
             // At least one zero ends the list.
             writer.put(&[0])?;
             writer.pad()
+        })
+    }
+
+    /// Adds an XR (RFC 3611 section 2).
+    ///
+    /// # Errors
+    /// [`DoesNotFit`].
+    pub fn extended_report(self, ssrc: u32, report: &ExtendedReport) -> Result<Self, DoesNotFit> {
+        self.packet(EXTENDED_REPORT, 0, |writer| {
+            writer.put(&ssrc.to_be_bytes())?;
+            report.write(writer)
         })
     }
 
@@ -489,7 +535,7 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), DoesNotFit> {
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), DoesNotFit> {
         let end = self.len + bytes.len();
         self.buffer
             .get_mut(self.len..end)
@@ -528,7 +574,7 @@ mod tests {
         let mut buffer = [0; 256];
         let len = Writer::new(&mut buffer)
             .sender_report(1, &info, &[block(2), block(3)])
-            .and_then(|writer| writer.canonical_name(1, "a@b"))
+            .and_then(|writer| writer.canonical_name(1, "a@b", None))
             .and_then(|writer| writer.goodbye(&[1, 9], Some("bye")))
             .unwrap()
             .finish();
@@ -604,6 +650,37 @@ mod tests {
     }
 
     #[test]
+    fn a_datagram_of_very_many_packets_is_refused() {
+        let one = [0x80, 201, 0, 1, 0, 0, 0, 7];
+        assert_eq!(
+            Compound::parse(&one.repeat(MAX_PACKETS))
+                .unwrap()
+                .packets()
+                .count(),
+            MAX_PACKETS
+        );
+        assert_eq!(
+            Compound::parse(&one.repeat(MAX_PACKETS + 1)).unwrap_err(),
+            Malformed::TooMany
+        );
+    }
+
+    #[test]
+    fn the_name_of_the_section_stands_beside_the_canonical_one() {
+        let mut buffer = [0; 64];
+        let len = Writer::new(&mut buffer)
+            .canonical_name(7, "ab", Some("0"))
+            .unwrap()
+            .finish();
+        assert_eq!(
+            buffer[..len],
+            [
+                0x81, 202, 0, 3, 0, 0, 0, 7, 1, 2, b'a', b'b', 15, 1, b'0', 0
+            ]
+        );
+    }
+
+    #[test]
     fn a_count_beyond_the_length_refuses_the_whole_datagram() {
         let bytes = [0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 201, 0, 1, 0, 0, 0, 7];
         assert_eq!(
@@ -660,7 +737,7 @@ mod tests {
         );
         assert!(
             Writer::new(&mut buffer)
-                .canonical_name(1, &"x".repeat(256))
+                .canonical_name(1, &"x".repeat(256), None)
                 .is_err()
         );
     }
@@ -670,7 +747,7 @@ mod tests {
         fn any_bytes_are_parsed_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), shape in 0u8..8) {
             if let (true, Some([first, kind, high, low])) = (shape > 0, bytes.first_chunk_mut::<4>()) {
                 *first = 0x80 | (*first & 0x3F);
-                *kind = 199 + shape;
+                *kind = if shape == 7 { EXTENDED_REPORT } else { 199 + shape };
                 *high = 0;
                 *low %= 24;
             }
@@ -680,6 +757,7 @@ mod tests {
                         Packet::SenderReport { reports, .. } | Packet::ReceiverReport { reports, .. } => prop_assert!(reports.count() <= 31),
                         Packet::SourceDescription(chunks) => prop_assert!(chunks.count() <= 31),
                         Packet::Goodbye(goodbye) => prop_assert!(goodbye.sources().count() <= 31),
+                        Packet::ExtendedReport { blocks, .. } => prop_assert!(blocks.count() * 4 <= bytes.len()),
                         Packet::Unknown { body, .. } => prop_assert!(body.len() <= bytes.len()),
                     }
                 }
@@ -689,7 +767,7 @@ mod tests {
         #[test]
         fn names_of_any_length_are_read_back(name in "[a-z0-9@.{}-]{0,255}", ssrc: u32) {
             let mut buffer = [0; 512];
-            let len = Writer::new(&mut buffer).receiver_report(ssrc, &[]).and_then(|w| w.canonical_name(ssrc, &name)).unwrap().finish();
+            let len = Writer::new(&mut buffer).receiver_report(ssrc, &[]).and_then(|w| w.canonical_name(ssrc, &name, None)).unwrap().finish();
             let compound = Compound::parse(&buffer[..len]).unwrap();
             let Some(Packet::SourceDescription(mut chunks)) = compound.packets().nth(1) else { panic!("no SDES") };
             prop_assert_eq!(chunks.next(), Some(SourceDescription { ssrc, cname: Some(&name) }));

@@ -215,6 +215,11 @@ impl Sender {
         Some(header)
     }
 
+    /// The packet just numbered has so many octets of payload more.
+    pub const fn add_octets(&mut self, more: usize) {
+        self.bytes += more as u64;
+    }
+
     fn count(&mut self, header: &Header, payload_len: usize, now: Instant) {
         self.packets += 1;
         self.bytes += payload_len as u64;

@@ -167,6 +167,7 @@ pub struct EventSender {
     timing: ToneTiming,
     queue: VecDeque<Queued>,
     state: State,
+    paused: bool,
 }
 
 impl EventSender {
@@ -181,6 +182,25 @@ impl EventSender {
             timing: ToneTiming::default(),
             queue: VecDeque::new(),
             state: State::Idle,
+            paused: false,
+        }
+    }
+
+    /// Goes on with other clocks; see [`EventSender::new`]. What waits is kept, a tone that sounds is over.
+    pub fn set_clocks(&mut self, event_clock: u32, rtp_clock: u32) {
+        self.event_clock = event_clock.max(1);
+        self.rtp_clock = rtp_clock.max(1);
+        if matches!(self.state, State::Tone(_) | State::Ending { .. }) {
+            self.state = State::Silence(self.timing.gap);
+        }
+    }
+
+    /// Keeps what waits until nobody pauses it any more. A tone that sounds is ended in order, and not said again: whoever
+    /// heard its beginning has heard the digit.
+    pub const fn pause(&mut self, on: bool) {
+        self.paused = on;
+        if on && let State::Tone(tone) = &mut self.state {
+            tone.total = tone.elapsed;
         }
     }
 
@@ -252,6 +272,7 @@ impl EventSender {
     pub fn next(&mut self, timestamp: u32) -> Option<EventPacket> {
         loop {
             match self.state {
+                State::Idle if self.paused => return None,
                 State::Idle => match self.queue.pop_front()? {
                     Queued::Pause(duration) => self.state = State::Silence(duration),
                     Queued::Tone { event, duration } => {

@@ -2,9 +2,13 @@
 
 pub mod codec;
 pub mod direction;
+pub mod extmap;
+pub mod extras;
 pub mod face;
 pub mod negotiation;
 pub mod origin;
 pub mod parse;
+pub mod reduced;
 pub mod refusal;
+pub mod sdes;
 pub mod write;

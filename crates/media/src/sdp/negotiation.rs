@@ -6,11 +6,18 @@ use crate::media_transport::config::RemoteParameters;
 use crate::program::{AudioCodec, OpusWishes};
 use crate::sdp::codec;
 use crate::sdp::direction::Direction;
+use crate::sdp::extmap::{HeaderExtensions, Wanted};
+use crate::sdp::extras::{ExtendedReports, Redundancy};
 use crate::sdp::origin::Origin;
-use crate::sdp::parse::{Description, Media};
+use crate::sdp::parse::{Attributes, Description, Media};
 use crate::sdp::refusal::{Refusal, shown, shown_list};
-use crate::sdp::write::{Format, LocalDescription, RefusedSection, Section, Text, offered_section};
+use crate::sdp::sdes::{CryptoLine, OFFERED, OFFERED_TAG, SdesKeys};
+use crate::sdp::write::{
+    COMFORT_NOISE_PAYLOAD_TYPE, Format, LocalDescription, REDUNDANCY_PAYLOAD_TYPE, RefusedSection,
+    Section, Text, offered_section,
+};
 use std::net::SocketAddr;
+use zeroize::Zeroizing;
 
 /// Packet length when the far end asks for none.
 const DEFAULT_PACKET_TIME_MS: u16 = 20;
@@ -30,8 +37,10 @@ pub struct Negotiated {
     pub codec: NegotiatedCodec,
     /// All codecs in common, `codec` first: the far end may switch between them at any time.
     pub codecs: Vec<NegotiatedCodec>,
-    /// RFC 4733, when both know it.
+    /// RFC 4733, when both know it: how we send it.
     pub telephone_event: Option<TelephoneEvent>,
+    /// Others, of other clocks, that the far end may send as well: a browser takes that of 8000 beside Opus.
+    pub further_events: Vec<TelephoneEvent>,
     /// What we may do.
     pub direction: Direction,
     /// Length of packets that the far end asked for, in ms; 20 when it did not.
@@ -40,6 +49,14 @@ pub struct Negotiated {
     pub rtcp_mux: bool,
     /// RTCP without a leading report is welcome (RFC 5506).
     pub rtcp_reduced_size: bool,
+    /// Extended reports that the far end wants of us.
+    pub extended_reports: ExtendedReports,
+    /// Opus with copies of what came before.
+    pub redundancy: Option<Redundancy>,
+    /// The far end may send comfort noise under this number.
+    pub comfort_noise: Option<u8>,
+    /// What stands in the headers of packets.
+    pub extensions: HeaderExtensions,
     /// Transport protocol as the far end wrote it.
     pub protocol: String,
     /// Mid of the section, where there is one.
@@ -104,7 +121,11 @@ pub fn answer(
     let remote = Description::parse(offer)?;
     let (index, media) =
         choose_audio(&remote, |media| media.port != 0 || media.bundle_only, local)?;
-    let role = answering_role(&remote, media, established)?;
+    let keys = sdes(&remote, media, local, |_| true)?;
+    let role = match keys {
+        None => answering_role(&remote, media, established)?,
+        Some(_) => DtlsRole::Client,
+    };
     let mut codecs: Vec<NegotiatedCodec> = Vec::new();
     for (payload_type, codec) in codecs_of(media) {
         if local.codecs.contains(&codec) && codecs.iter().all(|known| known.codec != codec) {
@@ -116,7 +137,8 @@ pub fn answer(
             });
         }
     }
-    if local.face.answer_one_codec {
+    let one = local.face.answer_one_codec;
+    if one {
         codecs.truncate(1);
     }
     let codec = *codecs
@@ -124,33 +146,65 @@ pub fn answer(
         .ok_or_else(|| nothing_in_common(media, local))?;
     let telephone_event = local
         .telephone_event
-        .then(|| telephone_event(media, codec.codec, Some))
-        .flatten();
+        .then(|| telephone_events(media, codec.codec, Some))
+        .and_then(|events| events.first().copied());
+    let redundancy =
+        redundancy(media, &codecs, local).filter(|_| local.extras.redundancy.answers() && !one);
+    let comfort_noise =
+        comfort_noise(media, codec.codec).filter(|_| local.extras.comfort_noise.answers() && !one);
     let direction = remote.direction(media).answered_with(local.direction);
 
     let mut formats: Vec<_> = codecs
         .iter()
         .map(|known| Format::audio(&local.face, known.codec, known.send_payload_type))
         .collect();
+    let opus = codecs.iter().find(|known| known.codec == AudioCodec::Opus);
+    if let (Some(red), Some(opus)) = (redundancy, opus) {
+        let of = opus.send_payload_type;
+        let preferred = precedes(media, red.send_payload_type, of);
+        let at = if preferred { 0 } else { formats.len() };
+        formats.insert(at, Format::redundancy(red.receive_payload_type, of));
+    }
+    formats.extend(comfort_noise.map(Format::comfort_noise));
     formats.extend(
         telephone_event
             .map(|event| Format::telephone_event(event.send_payload_type, event.clock_rate)),
     );
     let mid = media.mid.filter(|_| local.face.echo_mid);
+    let bundled = mid.filter(|mid| local.face.group && remote.is_bundled(mid));
+    let wanted = Wanted {
+        audio_level: local.extras.audio_level.answers() && !one,
+        mid: bundled.is_some(),
+    };
+    let extensions = HeaderExtensions::agreed(remote.extensions(media), wanted);
+    let reports = remote.extended_reports(media).map(ExtendedReports::parse);
+    let reports = reports.filter(|wanted| {
+        local.extras.voip_metrics.answers() && media.rtcp_mux && !wanted.is_empty()
+    });
+    let reduced_size = media.rtcp_reduced_size && local.extras.reduced_size.answers();
     let section = Section {
         protocol: media.protocol,
         formats,
         mid,
-        setup: match role {
-            DtlsRole::Client => Setup::Active,
-            DtlsRole::Server => Setup::Passive,
+        setup: match (&keys, role) {
+            (Some(_), _) => None,
+            (None, DtlsRole::Client) => Some(Setup::Active),
+            (None, DtlsRole::Server) => Some(Setup::Passive),
         },
+        crypto: keys.as_ref().map(|(line, _)| line.clone()),
+        tls_id: remote
+            .tls_id(media)
+            .filter(|_| keys.is_none())
+            .map(|_| local.tls_id.as_str()),
         direction,
         rtcp_mux: media.rtcp_mux,
-        rtcp_reduced_size: media.rtcp_reduced_size,
+        rtcp_reduced_size: reduced_size,
+        extended_reports: reports.is_some(),
+        extensions,
+        extensions_mixed: extensions != HeaderExtensions::default()
+            && (remote.session.extensions_mixed || media.attributes.extensions_mixed),
         component_2: false,
     };
-    let bundled = mid.filter(|mid| local.face.group && remote.is_bundled(mid));
     let mut text = Text::new(local, bundled);
     for (position, other) in remote.media.iter().enumerate() {
         if position == index {
@@ -170,10 +224,17 @@ pub fn answer(
         media,
         Agreement {
             role,
+            keys: keys.map(|(_, keys)| keys),
             codec,
             codecs,
             telephone_event,
+            further_events: Vec::new(),
             direction,
+            reduced_size,
+            extended_reports: reports.unwrap_or_default(),
+            redundancy,
+            comfort_noise,
+            extensions,
         },
     )?;
     Ok(Answer { sdp, negotiated })
@@ -186,7 +247,11 @@ pub fn answer(
 pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiated, Refusal> {
     let remote = Description::parse(answer)?;
     let (_, media) = choose_audio(&remote, |media| media.port != 0, local)?;
+    let keys = sdes(&remote, media, local, |line| {
+        line.tag == OFFERED_TAG && line.profile == OFFERED
+    })?;
     let role = match remote.setup(media).map(|line| (line.setup, line.value)) {
+        _ if keys.is_some() => DtlsRole::Client,
         Some((Some(Setup::Active), _)) => DtlsRole::Server,
         // An answer without a role, or with the offer's actpass, comes from old gateways; they wait for our ClientHello.
         Some((Some(Setup::Passive | Setup::ActPass), _)) | None => DtlsRole::Client,
@@ -210,7 +275,7 @@ pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiate
     let codec = *codecs
         .first()
         .ok_or_else(|| nothing_in_common(media, local))?;
-    let telephone_event = telephone_event(media, codec.codec, |event| {
+    let events = telephone_events(media, codec.codec, |event| {
         let (receive_payload_type, _) = local
             .telephone_events()
             .find(|(_, clock_rate)| *clock_rate == event.clock_rate)?;
@@ -220,25 +285,57 @@ pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiate
         })
     });
     let direction = remote.direction(media).answered_with(local.direction);
+    let redundancy = redundancy(media, &codecs, local)
+        .filter(|_| local.offers_redundancy())
+        .map(|red| Redundancy {
+            receive_payload_type: REDUNDANCY_PAYLOAD_TYPE,
+            ..red
+        });
+    let comfort_noise = comfort_noise(media, codec.codec)
+        .filter(|_| local.extras.comfort_noise.offers())
+        .map(|_| COMFORT_NOISE_PAYLOAD_TYPE);
+    let offered = local.offered_extensions();
+    let wanted = Wanted {
+        audio_level: offered.audio_level.is_some(),
+        mid: media.mid.is_some_and(|mid| remote.is_bundled(mid)),
+    };
+    let extensions = HeaderExtensions::agreed(remote.extensions(media), wanted).answered(offered);
+    let reports = remote
+        .extended_reports(media)
+        .filter(|_| local.extras.voip_metrics.offers());
     agreed(
         &remote,
         media,
         Agreement {
             role,
+            keys: keys.map(|(_, keys)| keys),
             codec,
             codecs,
-            telephone_event,
+            telephone_event: events.first().copied(),
+            further_events: events.get(1..).unwrap_or_default().to_vec(),
             direction,
+            reduced_size: media.rtcp_reduced_size && local.extras.reduced_size.offers(),
+            extended_reports: reports.map(ExtendedReports::parse).unwrap_or_default(),
+            redundancy,
+            comfort_noise,
+            extensions,
         },
     )
 }
 
 struct Agreement {
     role: DtlsRole,
+    keys: Option<SdesKeys>,
     codec: NegotiatedCodec,
     codecs: Vec<NegotiatedCodec>,
     telephone_event: Option<TelephoneEvent>,
+    further_events: Vec<TelephoneEvent>,
     direction: Direction,
+    reduced_size: bool,
+    extended_reports: ExtendedReports,
+    redundancy: Option<Redundancy>,
+    comfort_noise: Option<u8>,
+    extensions: HeaderExtensions,
 }
 
 /// The rest of what both agreed on: transport and packets.
@@ -249,10 +346,19 @@ fn agreed(
 ) -> Result<Negotiated, Refusal> {
     let (ufrag, pwd) = remote.credentials(media).ok_or(Refusal::NoIce)?;
     let own = &media.attributes;
-    let fingerprints = if own.fingerprints.is_empty() {
-        &remote.session.fingerprints
-    } else {
-        &own.fingerprints
+    // Those of sha-1 count only where choose_audio let a section without any other pass.
+    let fingerprints = [
+        &own.fingerprints,
+        &remote.session.fingerprints,
+        &own.sha1_fingerprints,
+        &remote.session.sha1_fingerprints,
+    ]
+    .into_iter()
+    .find(|fingerprints| !fingerprints.is_empty() && agreement.keys.is_none());
+    let fingerprints = match (fingerprints, &agreement.keys) {
+        (Some(fingerprints), _) => fingerprints.clone(),
+        (None, Some(_)) => Vec::new(),
+        (None, None) => return Err(Refusal::NoFingerprint),
     };
     Ok(Negotiated {
         remote: RemoteParameters {
@@ -261,11 +367,13 @@ fn agreed(
                 pwd: pwd.to_owned(),
             },
             candidates: media.candidates.clone(),
-            fingerprints: fingerprints.clone(),
+            fingerprints,
+            keys: agreement.keys,
             setup: match agreement.role {
                 DtlsRole::Client => Setup::Passive,
                 DtlsRole::Server => Setup::Active,
             },
+            tls_id: remote.tls_id(media).map(str::to_owned),
             ice_lite: remote.session.ice_lite || own.ice_lite,
         },
         role: agreement.role,
@@ -274,10 +382,15 @@ fn agreed(
         codec: agreement.codec,
         codecs: agreement.codecs,
         telephone_event: agreement.telephone_event,
+        further_events: agreement.further_events,
         direction: agreement.direction,
         packet_time_ms: media.packet_time_ms.unwrap_or(DEFAULT_PACKET_TIME_MS),
         rtcp_mux: media.rtcp_mux,
-        rtcp_reduced_size: media.rtcp_reduced_size,
+        rtcp_reduced_size: agreement.reduced_size,
+        extended_reports: agreement.extended_reports,
+        redundancy: agreement.redundancy,
+        comfort_noise: agreement.comfort_noise,
+        extensions: agreement.extensions,
         protocol: media.protocol.to_owned(),
         mid: media.mid.map(str::to_owned),
     })
@@ -300,7 +413,7 @@ fn choose_audio<'d, 'a>(
             });
             continue;
         }
-        match secured(remote, media) {
+        match secured(remote, media, local) {
             Ok(()) => return Ok((index, media)),
             Err(reason) => {
                 refusal.get_or_insert(reason);
@@ -313,8 +426,16 @@ fn choose_audio<'d, 'a>(
 }
 
 /// Whether a section is DTLS-SRTP over ICE, as WebRTC requires.
-fn secured(remote: &Description<'_>, media: &Media<'_>) -> Result<(), Refusal> {
-    let fingerprints = media.attributes.fingerprints.len() + remote.session.fingerprints.len();
+fn secured(
+    remote: &Description<'_>,
+    media: &Media<'_>,
+    local: &LocalDescription,
+) -> Result<(), Refusal> {
+    let usable = |attributes: &Attributes<'_>| {
+        let weak = attributes.sha1_fingerprints.len();
+        attributes.fingerprints.len() + if local.sha1_fingerprints { weak } else { 0 }
+    };
+    let fingerprints = usable(&media.attributes) + usable(&remote.session);
     let protocol = media.protocol.to_ascii_uppercase();
     match protocol.as_str() {
         "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP" | "RTP/SAVPF" | "RTP/SAVP" => {}
@@ -324,7 +445,8 @@ fn secured(remote: &Description<'_>, media: &Media<'_>) -> Result<(), Refusal> {
             });
         }
     }
-    if fingerprints == 0 {
+    let by_keys = fingerprints == 0 && media.sdes && local.sdes.is_ok();
+    if fingerprints == 0 && !by_keys {
         let weak = media
             .attributes
             .weak_hashes
@@ -334,13 +456,41 @@ fn secured(remote: &Description<'_>, media: &Media<'_>) -> Result<(), Refusal> {
             Refusal::WeakFingerprint {
                 found: shown_list(weak),
             }
-        } else if media.sdes {
-            Refusal::SdesOnly
+        } else if let (true, Err(why)) = (media.sdes, &local.sdes) {
+            Refusal::SdesOnly(*why)
         } else {
             Refusal::NoFingerprint
         });
     }
     remote.credentials(media).map(|_| ()).ok_or(Refusal::NoIce)
+}
+
+/// Keys by the first `a=crypto` line that `fits`, and our own line for it; `None` where there is a fingerprint, since DTLS is better.
+/// That such keys are accepted at all, [`secured`] has checked.
+fn sdes(
+    remote: &Description<'_>,
+    media: &Media<'_>,
+    local: &LocalDescription,
+    fits: impl Fn(&CryptoLine) -> bool,
+) -> Result<Option<(Zeroizing<String>, SdesKeys)>, Refusal> {
+    let Ok(ours) = &local.sdes else {
+        return Ok(None);
+    };
+    let attributes = [&media.attributes, &remote.session];
+    let by_dtls = attributes.into_iter().any(|attributes| {
+        let weak = local.sha1_fingerprints && !attributes.sha1_fingerprints.is_empty();
+        weak || !attributes.fingerprints.is_empty()
+    });
+    if by_dtls {
+        return Ok(None);
+    }
+    let line = media
+        .crypto
+        .iter()
+        .find(|line| local.profiles.contains(&line.profile) && fits(line))
+        .ok_or(Refusal::NoCommonSuite)?;
+    let keys = ours.paired_with(line).ok_or(Refusal::NoCommonSuite)?;
+    Ok(Some((ours.line(line.tag, line.profile), keys)))
 }
 
 /// Our role as the answerer: active, unless the offer or an association that goes on says otherwise (RFC 8842 section 5.3).
@@ -367,12 +517,13 @@ fn codecs_of(media: &Media<'_>) -> impl Iterator<Item = (u8, AudioCodec)> {
     })
 }
 
-/// The telephone event to use beside a codec: of the same clock, else of 8000, else any; `usable` may say no, and adds our number.
-fn telephone_event(
+/// The telephone events to use beside a codec, best first: of the same clock, else of 8000, else any; `usable` may say no, and adds
+/// our number.
+fn telephone_events(
     media: &Media<'_>,
     codec: AudioCodec,
     usable: impl Fn(TelephoneEvent) -> Option<TelephoneEvent>,
-) -> Option<TelephoneEvent> {
+) -> Vec<TelephoneEvent> {
     let events = media.payload_types().filter_map(|payload_type| {
         let (name, clock_rate) = media.encoding(payload_type)?;
         let known =
@@ -384,9 +535,59 @@ fn telephone_event(
         };
         known.then(|| usable(event)).flatten()
     });
-    events.min_by_key(|event| {
+    let mut events: Vec<_> = events.collect();
+    events.sort_by_key(|event| {
         let same = event.clock_rate == codec.clock_rate();
         (!same, event.clock_rate != 8_000)
+    });
+    events
+}
+
+/// RED that a section lists for its Opus, under its own number both ways.
+fn redundancy(
+    media: &Media<'_>,
+    codecs: &[NegotiatedCodec],
+    local: &LocalDescription,
+) -> Option<Redundancy> {
+    let opus = codecs
+        .iter()
+        .find(|known| known.codec == AudioCodec::Opus)?;
+    let payload_type = media.payload_types().find(|payload_type| {
+        let red = media
+            .encoding(*payload_type)
+            .is_some_and(|(name, clock)| name.eq_ignore_ascii_case("red") && clock == 48_000);
+        // Without parameters it stands for any codec.
+        red && media
+            .parameters_of(*payload_type)
+            .split('/')
+            .map(str::trim)
+            .all(|of| of.is_empty() || of.parse() == Ok(opus.send_payload_type))
+    })?;
+    Some(Redundancy {
+        send_payload_type: payload_type,
+        receive_payload_type: payload_type,
+        sends: local.extras.redundancy.offers()
+            || precedes(media, payload_type, opus.send_payload_type),
+    })
+}
+
+/// Whether one payload type stands before another in a section.
+fn precedes(media: &Media<'_>, one: u8, other: u8) -> bool {
+    media
+        .payload_types()
+        .find(|payload_type| *payload_type == one || *payload_type == other)
+        == Some(one)
+}
+
+/// Comfort noise at 8 kHz that a section lists beside such a codec.
+fn comfort_noise(media: &Media<'_>, codec: AudioCodec) -> Option<u8> {
+    if codec.clock_rate() != 8_000 {
+        return None;
+    }
+    media.payload_types().find(|payload_type| {
+        media
+            .encoding(*payload_type)
+            .is_some_and(|(name, clock)| name.eq_ignore_ascii_case("CN") && clock == 8_000)
     })
 }
 

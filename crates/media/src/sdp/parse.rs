@@ -5,7 +5,9 @@ use crate::dtls::setup::Setup;
 use crate::ice::candidate::Candidate;
 use crate::sdp::codec;
 use crate::sdp::direction::Direction;
+use crate::sdp::extmap::{ExtMap, MAX_EXTENSIONS};
 use crate::sdp::refusal::Refusal;
+use crate::sdp::sdes::{CryptoLine, MAX_LINES as MAX_CRYPTO_LINES};
 use std::net::{IpAddr, SocketAddr};
 
 /// Longest description that is read, in bytes.
@@ -63,6 +65,8 @@ pub struct Media<'a> {
     pub candidates: Vec<Candidate>,
     /// `a=crypto` (SDES) is there.
     pub sdes: bool,
+    /// Such lines that can be used, in order.
+    pub crypto: Vec<CryptoLine>,
 }
 
 /// `a=rtpmap:PAYLOAD_TYPE NAME/CLOCK`.
@@ -89,10 +93,20 @@ pub struct Attributes<'a> {
     pub end_of_candidates: bool,
     /// Usable `a=fingerprint` lines.
     pub fingerprints: Vec<Fingerprint>,
-    /// Names of hashes that cannot be used.
+    /// `a=fingerprint` lines of sha-1, for those who allow it.
+    pub sha1_fingerprints: Vec<Fingerprint>,
+    /// Names of hashes that cannot be used, sha-1 among them.
     pub weak_hashes: Vec<String>,
     /// `a=setup`.
     pub setup: Option<SetupLine<'a>>,
+    /// `a=tls-id` (RFC 8842, section 4).
+    pub tls_id: Option<&'a str>,
+    /// `a=rtcp-xr` (RFC 3611 section 5.1), as it stands.
+    pub extended_reports: Option<&'a str>,
+    /// `a=extmap` lines (RFC 8285 section 5).
+    pub extensions: Vec<ExtMap<'a>>,
+    /// `a=extmap-allow-mixed`: one-byte and two-byte forms may come by turns (RFC 8285 section 4.1.2).
+    pub extensions_mixed: bool,
     /// The last direction line.
     pub direction: Option<Direction>,
     /// Address of `c=`, where it is a literal one.
@@ -234,6 +248,31 @@ impl<'a> Description<'a> {
         media.attributes.setup.or(self.session.setup)
     }
 
+    /// `a=tls-id` of a section, or of the session.
+    #[must_use]
+    pub fn tls_id(&self, media: &Media<'a>) -> Option<&'a str> {
+        media.attributes.tls_id.or(self.session.tls_id)
+    }
+
+    /// `a=rtcp-xr` of a section, or of the session.
+    #[must_use]
+    pub fn extended_reports(&self, media: &Media<'a>) -> Option<&'a str> {
+        media
+            .attributes
+            .extended_reports
+            .or(self.session.extended_reports)
+    }
+
+    /// `a=extmap` lines of a section, else of the session.
+    #[must_use]
+    pub fn extensions<'d>(&'d self, media: &'d Media<'a>) -> &'d [ExtMap<'a>] {
+        if media.attributes.extensions.is_empty() {
+            &self.session.extensions
+        } else {
+            &media.attributes.extensions
+        }
+    }
+
     /// Default address of a section, where it is a literal one that can be sent to.
     #[must_use]
     pub fn default_address(&self, media: &Media<'a>) -> Option<SocketAddr> {
@@ -273,6 +312,7 @@ impl<'a> Media<'a> {
             packet_time_ms: None,
             candidates: Vec::new(),
             sdes: false,
+            crypto: Vec::new(),
         })
     }
 
@@ -292,7 +332,12 @@ impl<'a> Media<'a> {
             "rtcp-mux" => self.rtcp_mux = true,
             "rtcp-rsize" => self.rtcp_reduced_size = true,
             "ptime" => self.packet_time_ms = value.parse().ok().filter(|ms| (1..=200).contains(ms)),
-            "crypto" => self.sdes = true,
+            "crypto" => {
+                self.sdes = true;
+                if self.crypto.len() < MAX_CRYPTO_LINES {
+                    self.crypto.extend(CryptoLine::parse(value));
+                }
+            }
             // Broken, unusable and second-component lines are left aside: the others may do.
             "candidate" if self.candidates.len() < MAX_CANDIDATES => {
                 let candidate = value.parse::<Candidate>().ok();
@@ -357,6 +402,7 @@ impl<'a> Attributes<'a> {
                 match value.parse::<Fingerprint>() {
                     Ok(fingerprint) => self.fingerprints.push(fingerprint),
                     Err(FingerprintError::Weak(name) | FingerprintError::UnknownHash(name)) => {
+                        self.sha1_fingerprints.extend(Fingerprint::of_sha1(value));
                         self.weak_hashes.push(name)
                     }
                     Err(FingerprintError::Malformed(_)) => {
@@ -372,6 +418,12 @@ impl<'a> Attributes<'a> {
                     setup: value.to_ascii_lowercase().parse().ok(),
                 })
             }
+            "tls-id" => self.tls_id = Some(value),
+            "rtcp-xr" => self.extended_reports = Some(value),
+            "extmap" if self.extensions.len() < MAX_EXTENSIONS => {
+                self.extensions.extend(ExtMap::parse(value));
+            }
+            "extmap-allow-mixed" => self.extensions_mixed = true,
             _ => {
                 if let Some(direction) = Direction::from_attribute(name) {
                     self.direction = Some(direction);
@@ -521,7 +573,7 @@ mod tests {
 
         #[test]
         fn lines_in_any_order_with_any_values_are_read_without_panic(
-            lines in proptest::collection::vec(("(m|c|a|o|b|)", "(=|)", "(audio |candidate:|rtpmap:|fmtp:|fingerprint:sha-256 |mid:|group:BUNDLE |setup:|ptime:|IN IP4 |)", "[ -~é]{0,40}"), 0..40)
+            lines in proptest::collection::vec(("(m|c|a|o|b|)", "(=|)", "(audio |candidate:|rtpmap:|fmtp:|extmap:|rtcp-xr:|crypto:|fingerprint:sha-256 |mid:|group:BUNDLE |setup:|ptime:|IN IP4 |)", "[ -~é]{0,40}"), 0..40)
         ) {
             let mut text = "v=0\n".to_owned();
             for (kind, equals, name, value) in lines {

@@ -64,10 +64,16 @@ pub enum Refusal {
     },
     /// `a=crypto` without a fingerprint.
     #[error(
-        "the far end wants to exchange keys inside the SDP (SDES, a=crypto), only DTLS-SRTP is accepted: \
+        "the far end wants to exchange keys inside the SDP (SDES, a=crypto), only DTLS-SRTP is accepted, since {0}: \
          enable DTLS for this endpoint there"
     )]
-    SdesOnly,
+    SdesOnly(SdesRefused),
+    /// `a=crypto` lines of no use.
+    #[error(
+        "the far end wants to exchange keys inside the SDP (SDES, a=crypto), and has no suite in common with us, or wants more of one \
+         than we have: let it offer AES_CM_128_HMAC_SHA1_80 without a key identifier"
+    )]
+    NoCommonSuite,
     /// No `a=fingerprint`.
     #[error(
         "the far end's SDP has no certificate fingerprint (a=fingerprint), so its media could come from anyone: \
@@ -96,6 +102,19 @@ pub enum Refusal {
         /// What it said.
         theirs: String,
     },
+}
+
+/// Why keys inside of a description are not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum SdesRefused {
+    /// The account does not allow them.
+    #[error("the account does not allow it")]
+    NotAllowed,
+    /// The description came over a connection in the clear, and the keys with it.
+    #[error(
+        "the connection to the server is not encrypted, so anybody on the way could read the keys"
+    )]
+    SignallingInClear,
 }
 
 /// The far end's words for a sentence of ours: short, and without anything that a terminal or a log could take for more.

@@ -7,14 +7,25 @@ use crate::ice::credentials::IceCredentials;
 use crate::program::AudioCodec;
 use crate::sdp::codec;
 use crate::sdp::direction::Direction;
+use crate::sdp::extmap::{HeaderExtensions, Wanted};
+use crate::sdp::extras::{ExtendedReports, Extras};
 use crate::sdp::face::Face;
 use crate::sdp::origin::Origin;
+use crate::sdp::refusal::SdesRefused;
+use crate::sdp::sdes::{OFFERED, OFFERED_TAG, OwnMaterial};
+use crate::srtp::profile::SrtpProfile;
+use std::borrow::Cow;
 use std::fmt::{Display, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use zeroize::Zeroizing;
 
 /// Mid of our section when the far end named none.
 const DEFAULT_MID: &str = "0";
+/// Payload type of RED in our offers, as browsers have it.
+pub(crate) const REDUNDANCY_PAYLOAD_TYPE: u8 = 63;
+/// Payload type of comfort noise at 8 kHz (RFC 3551 table 4).
+pub(crate) const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
 /// Length of our packets, and of those we want.
 const PACKET_TIME_MS: u16 = 20;
 
@@ -27,6 +38,8 @@ pub struct LocalDescription {
     pub codecs: Vec<AudioCodec>,
     /// Offer and accept RFC 4733 events.
     pub telephone_event: bool,
+    /// What we are ready to agree on beyond that.
+    pub extras: Extras,
     /// What we want to do with the audio.
     pub direction: Direction,
     /// Our ICE credentials.
@@ -40,6 +53,14 @@ pub struct LocalDescription {
     pub complete: bool,
     /// Of our certificate.
     pub fingerprint: Fingerprint,
+    /// A far end that has nothing better than a fingerprint of sha-1 is accepted.
+    pub sha1_fingerprints: bool,
+    /// What our key inside of a description is made of, where such are accepted; or why not (SDES, RFC 4568).
+    pub sdes: Result<OwnMaterial, SdesRefused>,
+    /// SRTP profiles for that, preferred first.
+    pub profiles: Vec<SrtpProfile>,
+    /// Name of our DTLS association, 20 to 255 characters (RFC 8842, section 4): answered where the offer has one.
+    pub tls_id: String,
     /// Our source.
     pub ssrc: u32,
     /// Its canonical name, and with [`Msid`] the names of what we send.
@@ -70,6 +91,19 @@ impl LocalDescription {
         }
     }
 
+    /// RED stands in our offers.
+    pub(crate) fn offers_redundancy(&self) -> bool {
+        self.extras.redundancy.offers() && self.codecs.contains(&AudioCodec::Opus)
+    }
+
+    /// The header extensions of our offers. A section in a bundle names itself in its packets (RFC 9143 section 15.2).
+    pub(crate) fn offered_extensions(&self) -> HeaderExtensions {
+        HeaderExtensions::offered(Wanted {
+            audio_level: self.extras.audio_level.offers(),
+            mid: self.face.mid && self.face.group,
+        })
+    }
+
     /// The telephone events of our offers: payload type and clock. One per clock of the codecs; 8000 always, since gateways use it
     /// beside Opus too.
     pub(crate) fn telephone_events(&self) -> impl Iterator<Item = (u8, u32)> {
@@ -91,13 +125,13 @@ impl LocalDescription {
 pub(crate) struct Format {
     pub(crate) payload_type: u8,
     pub(crate) rtpmap: String,
-    pub(crate) parameters: Option<&'static str>,
+    pub(crate) parameters: Option<Cow<'static, str>>,
 }
 
 impl Format {
     pub(crate) fn audio(face: &Face, codec: AudioCodec, payload_type: u8) -> Self {
         let parameters = match codec {
-            AudioCodec::Opus => Some(face.opus_parameters),
+            AudioCodec::Opus => Some(Cow::Borrowed(face.opus_parameters)),
             AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => None,
         };
         Self {
@@ -111,7 +145,24 @@ impl Format {
         Self {
             payload_type,
             rtpmap: format!("telephone-event/{clock_rate}"),
-            parameters: Some("0-15"),
+            parameters: Some(Cow::Borrowed("0-15")),
+        }
+    }
+
+    /// RED with one level of redundancy (RFC 2198 section 5).
+    pub(crate) fn redundancy(payload_type: u8, of: u8) -> Self {
+        Self {
+            payload_type,
+            rtpmap: "red/48000/2".to_owned(),
+            parameters: Some(Cow::Owned(format!("{of}/{of}"))),
+        }
+    }
+
+    pub(crate) fn comfort_noise(payload_type: u8) -> Self {
+        Self {
+            payload_type,
+            rtpmap: "CN/8000".to_owned(),
+            parameters: None,
         }
     }
 }
@@ -121,10 +172,18 @@ pub(crate) struct Section<'a> {
     pub(crate) protocol: &'a str,
     pub(crate) formats: Vec<Format>,
     pub(crate) mid: Option<&'a str>,
-    pub(crate) setup: Setup,
+    /// `None`: keys stand in the description, and there is no DTLS.
+    pub(crate) setup: Option<Setup>,
+    /// Value of `a=crypto`.
+    pub(crate) crypto: Option<Zeroizing<String>>,
+    /// Ours, where the far end said its own.
+    pub(crate) tls_id: Option<&'a str>,
     pub(crate) direction: Direction,
     pub(crate) rtcp_mux: bool,
     pub(crate) rtcp_reduced_size: bool,
+    pub(crate) extended_reports: bool,
+    pub(crate) extensions: HeaderExtensions,
+    pub(crate) extensions_mixed: bool,
     /// List component 2 at the same address.
     pub(crate) component_2: bool,
 }
@@ -179,7 +238,7 @@ impl Text {
                 "a=rtpmap:",
                 format_args!("{} {}", format.payload_type, format.rtpmap),
             );
-            if let Some(parameters) = format.parameters {
+            if let Some(parameters) = &format.parameters {
                 self.line(
                     "a=fmtp:",
                     format_args!("{} {parameters}", format.payload_type),
@@ -199,13 +258,30 @@ impl Text {
         if !local.complete {
             self.line("a=ice-options:", "trickle");
         }
-        self.line("a=fingerprint:", &local.fingerprint);
-        self.line("a=setup:", section.setup);
+        if let Some(setup) = section.setup {
+            self.line("a=fingerprint:", &local.fingerprint);
+            self.line("a=setup:", setup);
+        }
+        if let Some(crypto) = &section.crypto {
+            self.line("a=crypto:", crypto.as_str());
+        }
+        if let Some(tls_id) = section.tls_id {
+            self.line("a=tls-id:", tls_id);
+        }
         if section.rtcp_mux {
             self.line("a=rtcp-mux", "");
         }
         if section.rtcp_reduced_size {
             self.line("a=rtcp-rsize", "");
+        }
+        if section.extended_reports {
+            self.line("a=rtcp-xr:", ExtendedReports::WANTED);
+        }
+        for extension in section.extensions.lines() {
+            self.line("a=extmap:", extension);
+        }
+        if section.extensions_mixed {
+            self.line("a=extmap-allow-mixed", "");
         }
         self.source(local);
         self.candidates(local, section.component_2);
@@ -292,22 +368,37 @@ pub(crate) fn offered_section(local: &LocalDescription) -> Section<'_> {
         .iter()
         .map(|codec| Format::audio(&local.face, *codec, local.payload_type(*codec)))
         .collect();
+    if local.offers_redundancy() {
+        let of = local.payload_type(AudioCodec::Opus);
+        formats.insert(0, Format::redundancy(REDUNDANCY_PAYLOAD_TYPE, of));
+    }
+    if local.extras.comfort_noise.offers() {
+        formats.push(Format::comfort_noise(COMFORT_NOISE_PAYLOAD_TYPE));
+    }
     formats.extend(
         local
             .telephone_events()
             .map(|(kind, clock_rate)| Format::telephone_event(kind, clock_rate)),
     );
+    let crypto = local.sdes.as_ref().ok();
     Section {
-        protocol: local.face.protocol,
+        // Who has no DTLS does not know the name of its protocol.
+        protocol: crypto.map_or(local.face.protocol, |_| "RTP/SAVPF"),
         formats,
         mid: local
             .face
             .mid
             .then(|| local.mid.as_deref().unwrap_or(DEFAULT_MID)),
-        setup: Setup::ActPass,
+        setup: Some(Setup::ActPass),
+        crypto: crypto.map(|material| material.line(OFFERED_TAG, OFFERED)),
+        // Servers of old do not know it, and without it every change says the same.
+        tls_id: None,
         direction: local.direction,
         rtcp_mux: true,
-        rtcp_reduced_size: false,
+        rtcp_reduced_size: local.extras.reduced_size.offers(),
+        extended_reports: local.extras.voip_metrics.offers(),
+        extensions: local.offered_extensions(),
+        extensions_mixed: false,
         component_2: local.face.component_2,
     }
 }

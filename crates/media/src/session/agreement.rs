@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::program::{AudioFormat, PayloadKind};
+use crate::program::{AudioCodec, AudioFormat, PayloadKind};
 use crate::sdp::negotiation::Negotiated;
+use crate::sdp::write::COMFORT_NOISE_PAYLOAD_TYPE;
 
 /// The agreement in force.
 #[derive(Debug, Clone)]
@@ -38,7 +39,21 @@ impl Agreement {
                 .negotiated
                 .telephone_event
                 .map(|event| event.send_payload_type),
+            PayloadKind::ComfortNoise => self.negotiated.comfort_noise,
         }
+    }
+
+    /// The number to send this codec's packets under with a copy of the one before (RFC 2198).
+    pub(crate) fn redundancy_for(&self, kind: PayloadKind) -> Option<u8> {
+        let redundancy = self.negotiated.redundancy.filter(|red| red.sends)?;
+        (kind == PayloadKind::Audio(AudioCodec::Opus)).then_some(redundancy.send_payload_type)
+    }
+
+    /// Whether packets of this number hold others (RFC 2198).
+    pub(crate) fn is_redundant(&self, payload_type: u8) -> bool {
+        self.negotiated
+            .redundancy
+            .is_some_and(|red| red.receive_payload_type == payload_type)
     }
 
     /// What a received payload type stands for.
@@ -49,8 +64,11 @@ impl Agreement {
         let Negotiated {
             codecs,
             telephone_event,
+            further_events,
+            comfort_noise,
             ..
         } = &self.negotiated;
+        let narrow = || codecs.iter().any(|known| known.codec.clock_rate() == 8_000);
         let audio =
             |known: &crate::sdp::negotiation::NegotiatedCodec| PayloadKind::Audio(known.codec);
         codecs
@@ -63,6 +81,12 @@ impl Agreement {
                     .map(|_| PayloadKind::TelephoneEvent)
             })
             .or_else(|| {
+                further_events
+                    .iter()
+                    .any(|event| event.receive_payload_type == payload_type)
+                    .then_some(PayloadKind::TelephoneEvent)
+            })
+            .or_else(|| {
                 codecs
                     .iter()
                     .find(|known| known.send_payload_type == payload_type)
@@ -72,6 +96,12 @@ impl Agreement {
                 telephone_event
                     .filter(|event| event.send_payload_type == payload_type)
                     .map(|_| PayloadKind::TelephoneEvent)
+            })
+            .or_else(|| {
+                // Some send it unasked, under the number that RFC 3551 gives it.
+                let noise = *comfort_noise == Some(payload_type)
+                    || (payload_type == COMFORT_NOISE_PAYLOAD_TYPE && narrow());
+                noise.then_some(PayloadKind::ComfortNoise)
             })
     }
 

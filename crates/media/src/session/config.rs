@@ -8,7 +8,10 @@ use crate::ice::gathering::config::GatheringConfig;
 use crate::media_transport::config::TransportLimits;
 use crate::program::AudioCodec;
 use crate::sdp::codec;
+use crate::sdp::extras::Extras;
 use crate::sdp::face::Face;
+use crate::sdp::refusal::SdesRefused;
+use crate::session::policy::MINIMUM_RSA_BITS;
 use crate::srtp::profile::SrtpProfile;
 
 /// How long the far end may be silent before [`NoMedia`](crate::session::event::MediaEvent::NoMedia).
@@ -29,8 +32,16 @@ pub struct SessionConfig {
     pub codecs: Vec<AudioCodec>,
     /// Offer and accept RFC 4733 events.
     pub telephone_event: bool,
+    /// What to agree on beyond the least of a call.
+    pub extras: Extras,
     /// SRTP profiles to offer or accept, best first.
     pub profiles: Vec<SrtpProfile>,
+    /// Accept a far end whose only certificate fingerprint is one of sha-1.
+    pub sha1_fingerprints: bool,
+    /// Smallest RSA key of a far end's certificate, in bits.
+    pub minimum_rsa_bits: u16,
+    /// Accept keys inside of the description (SDES), or why not.
+    pub sdes: Result<(), SdesRefused>,
     /// RTCP canonical name (RFC 3550 section 6.5.1); says nothing of person or machine. Empty: drawn from the seed.
     pub cname: String,
     /// Bounds of ICE and DTLS, in time and memory.
@@ -56,7 +67,11 @@ impl SessionConfig {
             face: Face::BROWSER,
             codecs: codec::ALL.to_vec(),
             telephone_event: true,
-            profiles: SrtpProfile::ALL.to_vec(),
+            extras: Extras::default(),
+            profiles: SrtpProfile::USUAL.to_vec(),
+            sha1_fingerprints: false,
+            minimum_rsa_bits: MINIMUM_RSA_BITS,
+            sdes: Err(SdesRefused::NotAllowed),
             cname: String::new(),
             limits: TransportLimits::default(),
             no_media_after: NO_MEDIA_AFTER,

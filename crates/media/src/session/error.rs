@@ -33,6 +33,18 @@ pub enum MediaError {
     },
 }
 
+impl MediaError {
+    /// What our RTCP BYE says of it (RFC 3550 section 6.6).
+    pub(crate) const fn goodbye_reason(&self) -> &'static str {
+        match self {
+            Self::IceFailed(_) => "no network path",
+            Self::NoRelay => "no relay",
+            Self::DtlsFailed(_) => "no encryption",
+            Self::MediaTimeout { .. } => "no media",
+        }
+    }
+}
+
 /// Why the far end's offer or answer cannot be used. What was agreed before stays in force.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

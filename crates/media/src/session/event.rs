@@ -53,6 +53,12 @@ pub enum MediaEvent {
         /// No more checks are sent.
         given_up: bool,
     },
+    /// The far end ends the stream that is heard (RTCP BYE, RFC 3550 section 6.6). The end of a call is for signalling to say; a BYE
+    /// may also come with a mere change of source.
+    Goodbye {
+        /// Its reason, where it gave one: plain characters, at most 64.
+        reason: Option<String>,
+    },
     /// The far end said goodbye by DTLS close_notify; the call itself ends by signalling.
     ClosedByPeer,
     /// The program has something to say.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use crate::media_transport::counters::TransportCounters;
 use crate::program::PlayoutStatistics;
 use crate::quality::statistics::{
-    InboundRtp, LocalStatistics, OutboundRtp, RemoteInboundRtp, RemoteOutboundRtp, Statistics,
-    TransportStatistics,
+    InboundRtp, LocalStatistics, OutboundRtp, RemoteInboundRtp, Statistics, TransportStatistics,
 };
-use crate::rtp::packet::FIXED_HEADER_LEN;
+use crate::rtp::audio_level::AudioLevel;
 use crate::rtp::receiver::Receiver;
 use crate::rtp::sender::Sender;
+use crate::session::reports::Remote;
 
 /// What the session itself counts.
 #[derive(Debug, Default)]
@@ -20,6 +20,9 @@ pub(crate) struct Counters {
     pub(crate) datagrams_sent: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) header_bytes_received: u64,
+    pub(crate) header_bytes_sent: u64,
+    /// What the far end said last of its own sound.
+    pub(crate) audio_level: Option<AudioLevel>,
     /// RTP or RTCP that was genuine and yet could not be read.
     pub(crate) malformed: u64,
     pub(crate) rtp_sent: u64,
@@ -29,7 +32,6 @@ pub(crate) struct Counters {
     pub(crate) slots_skipped: u64,
     pub(crate) send_errors: u64,
     pub(crate) packets_dropped: u64,
-    pub(crate) remote_outbound: Option<RemoteOutboundRtp>,
 }
 
 /// The parts of a session that know figures.
@@ -38,6 +40,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) sender: &'a Sender,
     pub(crate) receiver: &'a Receiver,
     pub(crate) counters: &'a Counters,
+    pub(crate) remote: &'a Remote,
     pub(crate) transport: TransportCounters,
     pub(crate) playout: PlayoutStatistics,
     /// Packets that the collection of outgoing ones refused.
@@ -59,18 +62,20 @@ pub(crate) fn gather(parts: &Parts<'_>, now: Instant) -> Statistics {
             bytes_received: received.bytes_received,
             header_bytes_received: counters.header_bytes_received,
             packets_lost: i64::try_from(received.packets_lost).unwrap_or(i64::MAX),
+            packets_recovered: received.packets_recovered,
             packets_duplicated: received.packets_duplicated,
             packets_reordered: received.packets_reordered,
             loss_runs: received.loss_runs,
             packets_lost_settled: received.packets_lost_settled,
             jitter: received.jitter,
+            sent_audio_level: counters.audio_level,
             last_packet_received: received.last_packet.map(since_start),
         },
         outbound: OutboundRtp {
             ssrc: sent.ssrc,
             packets_sent: counters.rtp_sent,
             bytes_sent: sent.bytes_sent,
-            header_bytes_sent: counters.rtp_sent * FIXED_HEADER_LEN as u64,
+            header_bytes_sent: counters.header_bytes_sent,
         },
         remote_inbound: (remote.reports > 0).then_some(RemoteInboundRtp {
             packets_lost: remote.packets_lost,
@@ -80,7 +85,8 @@ pub(crate) fn gather(parts: &Parts<'_>, now: Instant) -> Statistics {
             total_round_trip_time: remote.total_round_trip_time,
             round_trip_time_measurements: remote.round_trip_time_measurements,
         }),
-        remote_outbound: counters.remote_outbound,
+        remote_outbound: parts.remote.outbound,
+        remote_voip: parts.remote.voip,
         playout: parts.playout,
         transport: TransportStatistics {
             packets_sent: counters.datagrams_sent,

@@ -4,13 +4,48 @@ use rand::RngExt;
 
 use crate::media_transport::event::{Event as TransportEvent, IceFailure};
 use crate::program::{AudioPacket, PayloadKind};
-use crate::rtp::packet::Packet;
+use crate::rtp::audio_level::AudioLevel;
+use crate::rtp::packet::{Header, Packet};
+use crate::rtp::redundancy::{Block, Blocks};
 use crate::rtp::schedule::Schedule;
 use crate::rtp::telephone_event::{Heard, digit_of};
+use crate::session::agreement::Agreement;
+use crate::session::error::MediaError;
 use crate::session::event::MediaEvent;
-use crate::session::media_session::MediaSession;
+use crate::session::media_session::{MediaSession, Stage};
 use crate::session::pacing::Pacing;
 use crate::srtp::profile::SrtpProfile;
+
+/// The audio in the last block but `back` of a RED payload (RFC 2198), which names its timestamp but not its number: that of the
+/// packet so many further back.
+fn copy<'a>(
+    block: &Block<'a>,
+    back: usize,
+    header: Header,
+    agreement: &Agreement,
+) -> Option<AudioPacket<'a>> {
+    let kind = agreement
+        .kind(block.payload_type)
+        .filter(|kind| matches!(kind, PayloadKind::Audio(_)) && !block.payload.is_empty())?;
+    let header = Header {
+        marker: false,
+        sequence: header.sequence.wrapping_sub(u16::try_from(back).ok()?),
+        timestamp: header.timestamp.wrapping_sub(block.timestamp_offset),
+        ..header
+    };
+    Some(received(kind, header, block.payload))
+}
+
+const fn received(kind: PayloadKind, header: Header, payload: &[u8]) -> AudioPacket<'_> {
+    AudioPacket {
+        kind,
+        marker: header.marker,
+        sequence: header.sequence,
+        timestamp: header.timestamp,
+        ssrc: header.ssrc,
+        payload,
+    }
+}
 
 impl MediaSession {
     pub(super) fn on_rtp(&mut self, bytes: &[u8]) {
@@ -23,11 +58,32 @@ impl MediaSession {
         };
         let header = packet.header();
         let payload = packet.payload();
-        let kind = agreement.kind(header.payload_type);
         self.counters.header_bytes_received += (bytes.len() - payload.len()) as u64;
-        match kind {
+        let mut blocks = None;
+        let primary = if agreement.is_redundant(header.payload_type) {
+            let Ok(read) = Blocks::parse(payload) else {
+                self.counters.malformed += 1;
+                return;
+            };
+            blocks = Some(read);
+            read.last().and_then(|block| {
+                let kind = agreement.kind(block.payload_type)?;
+                Some(received(kind, header, block.payload))
+            })
+        } else {
+            agreement
+                .kind(header.payload_type)
+                .map(|kind| received(kind, header, payload))
+        };
+        let level = agreement.negotiated.extensions.audio_level;
+        if let Some(level) = level.filter(|level| level.receives) {
+            let said = packet.extension(level.id).and_then(AudioLevel::read);
+            self.counters.audio_level = said.or(self.counters.audio_level);
+        }
+        let reports_voip = agreement.negotiated.extended_reports.voip_metrics;
+        match primary.map(|primary| primary.kind) {
             Some(PayloadKind::Audio(_)) => self.receiver.on_audio(&header, payload.len(), self.now),
-            Some(PayloadKind::TelephoneEvent) | None => {
+            Some(PayloadKind::TelephoneEvent | PayloadKind::ComfortNoise) | None => {
                 self.receiver.on_event(&header, payload.len(), self.now)
             }
         };
@@ -37,25 +93,35 @@ impl MediaSession {
         if !std::mem::replace(&mut self.counters.rtp_was_received, true) {
             self.tell(MediaEvent::FirstRtpReceived);
         }
-        let Some(kind) = kind else { return };
-        if kind == PayloadKind::TelephoneEvent {
+        if let Some(primary) = &primary
+            && primary.kind == PayloadKind::TelephoneEvent
+        {
             self.digits
-                .on_packet(header.marker, header.timestamp, payload, self.now);
+                .on_packet(header.marker, header.timestamp, primary.payload, self.now);
             self.tell_digits();
         }
         if !self.hold.receives() {
             return;
         }
-        let packet = AudioPacket {
-            kind,
-            marker: header.marker,
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            ssrc: header.ssrc,
-            payload,
-        };
         self.begin_outgoing();
-        self.program.packet(&packet, self.now, &mut self.outgoing);
+        if let (Some(blocks), Some(agreement)) = (blocks, &self.agreement) {
+            let copies = blocks.len() - 1;
+            for (at, block) in blocks.take(copies).enumerate() {
+                if let Some(copy) = copy(&block, copies - at, header, agreement)
+                    && self.receiver.recover(copy.sequence)
+                {
+                    self.program.packet(&copy, self.now, &mut self.outgoing);
+                }
+            }
+        }
+        if let Some(primary) = &primary {
+            // Which packets come too late for the ear is asked only where the far end wants to know.
+            let before = reports_voip.then(|| self.program.statistics().packets_discarded);
+            self.program.packet(primary, self.now, &mut self.outgoing);
+            if before.is_some_and(|before| self.program.statistics().packets_discarded > before) {
+                self.receiver.on_discarded(header.sequence);
+            }
+        }
         self.take_program_events();
     }
 
@@ -70,6 +136,10 @@ impl MediaSession {
     }
 
     pub(super) fn on_transport_event(&mut self, event: TransportEvent) {
+        if self.stage != Stage::Open {
+            // The call's media is over, and was said to be.
+            return;
+        }
         match event {
             TransportEvent::IceConnected {
                 route,
@@ -88,10 +158,20 @@ impl MediaSession {
             TransportEvent::IceFailed(IceFailure::Lost { .. }) => {
                 self.tell(MediaEvent::PathLost { given_up: true })
             }
-            TransportEvent::IceFailed(failure) => self.fail(failure.into()),
+            TransportEvent::IceFailed(failure) => self.transport_failed(failure.into()),
             TransportEvent::DtlsConnected { profile, .. } => self.on_connected(profile),
-            TransportEvent::DtlsFailed(failure) => self.fail(failure.into()),
+            TransportEvent::DtlsFailed(failure) => self.transport_failed(failure.into()),
             TransportEvent::ClosedByPeer => self.tell(MediaEvent::ClosedByPeer),
+        }
+    }
+
+    /// Of several forks that may answer one is out of reach: no reason to end the call for all of them.
+    fn transport_failed(&mut self, error: MediaError) {
+        if self.forks.has_others() {
+            self.forks.failed(error);
+            self.tell(MediaEvent::PathLost { given_up: true });
+        } else {
+            self.fail(error);
         }
     }
 

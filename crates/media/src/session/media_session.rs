@@ -17,22 +17,26 @@ use crate::media_transport::event::{Received, Route};
 use crate::media_transport::transport::MediaTransport;
 use crate::program::{AudioPacket, CallKey, Destination, Outgoing, Program, ProgramCommand};
 use crate::quality::statistics::Statistics;
+use crate::rtp::audio_level::VoiceDetector;
 use crate::rtp::clock::NtpClock;
 use crate::rtp::receiver::Receiver;
+use crate::rtp::redundancy::RedundantSender;
 use crate::rtp::schedule::Schedule;
 use crate::rtp::sender::Sender;
 use crate::rtp::telephone_event::EventReceiver;
 use crate::sdp::direction::Direction;
 use crate::sdp::negotiation::{self, Negotiated};
 use crate::sdp::origin::Origin;
+use crate::sdp::sdes::OwnMaterial;
 use crate::sdp::write::{LocalDescription, Msid};
 use crate::session::agreement::Agreement;
 use crate::session::config::{Hold, SessionConfig};
 use crate::session::error::Refusal;
 use crate::session::event::MediaEvent;
 use crate::session::figures::{self, Counters, Parts};
+use crate::session::forks::Forks;
 use crate::session::pacing::Pacing;
-use crate::session::reports;
+use crate::session::reports::{Parting, Remote};
 use crate::session::silence::Silence;
 
 /// The next thing for the owner to do.
@@ -98,11 +102,16 @@ pub struct MediaSession {
     /// Of the far end, before its description.
     pub(super) early_candidates: Vec<Candidate>,
     pub(super) transport: Option<MediaTransport>,
+    pub(super) forks: Forks,
     /// The transport has something to say, or may have.
     pub(super) transport_stirred: bool,
     pub(super) transport_wait: Option<(Instant, TransportDeadline)>,
     pub(super) origin: Origin,
     pub(super) msid: Msid,
+    /// Name of our DTLS association.
+    pub(super) tls_id: String,
+    /// What our key in a description is cut from, where the account allows such.
+    pub(super) sdes: OwnMaterial,
     pub(super) hold: Hold,
     /// We made an offer, and no offer of the far end came since.
     pub(super) offered: bool,
@@ -124,10 +133,19 @@ pub struct MediaSession {
     pub(super) silence: Silence,
     pub(super) statistics_due: Instant,
     pub(super) counters: Counters,
+    /// What the far end's RTCP told.
+    pub(super) remote: Remote,
+    /// Said with our BYE.
+    pub(super) goodbye_reason: Option<&'static str>,
 
     pub(super) outgoing: Outgoing,
     /// How many of the outgoing packets were dealt with.
     pub(super) handed: usize,
+    /// Tells speech for the level in our packets.
+    pub(super) voice: VoiceDetector,
+    /// With RED: the payload sent last, and the one being made.
+    pub(super) redundant: RedundantSender,
+    pub(super) red: Vec<u8>,
     /// The RTP or RTCP packet being sent.
     pub(super) packet: Vec<u8>,
     /// The STUN or DTLS datagram being sent.
@@ -189,6 +207,7 @@ impl MediaSession {
             gathering: false,
             early_candidates: Vec::new(),
             transport: None,
+            forks: Forks::default(),
             transport_stirred: false,
             transport_wait: None,
             origin: Origin::new(rng.random(), 2),
@@ -196,6 +215,8 @@ impl MediaSession {
                 stream: token(&mut rng),
                 track: token(&mut rng),
             },
+            tls_id: tls_id(&mut rng),
+            sdes: OwnMaterial::generate(&mut rng),
             hold: Hold::Off,
             offered: false,
             answer_taken: None,
@@ -212,8 +233,13 @@ impl MediaSession {
             silence: Silence::new(config.no_media_after, config.media_timeout),
             statistics_due: now,
             counters: Counters::default(),
+            remote: Remote::default(),
+            goodbye_reason: None,
             outgoing: Outgoing::new(),
             handed: 0,
+            voice: VoiceDetector::default(),
+            redundant: RedundantSender::default(),
+            red: Vec::new(),
             packet: Vec::new(),
             control: Vec::new(),
             events: VecDeque::new(),
@@ -238,6 +264,10 @@ impl MediaSession {
     ) -> Option<Candidate> {
         self.now = now;
         self.candidates.push(candidate);
+        self.forks.each(|fork| {
+            // Signalled once, for all of them.
+            let _ = fork.add_local_candidate(candidate, now);
+        });
         let transport = self.transport.as_mut()?;
         self.transport_stirred = true;
         transport.add_local_candidate(candidate, now)
@@ -250,6 +280,8 @@ impl MediaSession {
         self.candidates.retain(|candidate| {
             candidate.typ == CandidateType::Host && sockets.contains(&candidate.base)
         });
+        self.forks
+            .each(|fork| fork.keep_host_candidates(sockets, now));
         if let Some(transport) = &mut self.transport {
             transport.keep_host_candidates(sockets, now);
             self.transport_stirred = true;
@@ -310,8 +342,7 @@ impl MediaSession {
     pub fn accept_answer(&mut self, sdp: &str, now: Instant) -> Result<(), Refusal> {
         self.now = now;
         self.check_open()?;
-        let hash = hash_of(sdp);
-        if self.answer_taken == Some(hash) {
+        if self.answer_taken == Some(hash_of(sdp)) {
             return Ok(());
         }
         let Some(transport) = self.transport.as_ref().filter(|_| self.offered) else {
@@ -321,9 +352,13 @@ impl MediaSession {
         if let Some(transport) = &mut self.transport {
             transport.set_remote(negotiated.remote.clone(), now)?;
         }
-        self.answer_taken = Some(hash);
-        self.adopt(negotiated);
+        self.take_answer(sdp, negotiated);
         Ok(())
+    }
+
+    /// Whether our last offer was answered.
+    pub(super) const fn has_answer(&self) -> bool {
+        self.answer_taken.is_some()
     }
 
     /// Takes an offer of the far end, the first or a later one, and answers it. An offer of ours that waits for its
@@ -339,6 +374,7 @@ impl MediaSession {
     ) -> Result<String, Refusal> {
         self.now = now;
         self.check_open()?;
+        self.forks.leave_others(now);
         let kept = match renewal {
             Renewal::Change => self.transport.take(),
             Renewal::Afresh => None,
@@ -372,6 +408,7 @@ impl MediaSession {
     /// works.
     pub fn restart_ice(&mut self, now: Instant) {
         self.now = now;
+        self.forks.leave_others(now);
         let credentials = IceCredentials::generate(&mut self.rng);
         if let Some(transport) = &mut self.transport {
             transport.restart(credentials, now);
@@ -423,22 +460,24 @@ impl MediaSession {
         if self.stage != Stage::Open {
             return;
         }
+        if self.forks.has_others()
+            && self
+                .forks
+                .handle_datagram(self.transport.as_ref(), local, remote, datagram, now)
+        {
+            return;
+        }
         let Some(transport) = &mut self.transport else {
             return;
         };
         match transport.handle_datagram(local, remote, datagram, now) {
             Received::Rtp(bytes) => self.on_rtp(bytes),
             Received::Rtcp(bytes) => {
-                let remote = &mut self.counters.remote_outbound;
-                if !reports::read(
-                    bytes,
-                    &mut self.sender,
-                    &mut self.receiver,
-                    remote,
-                    &self.clock,
-                    now,
-                ) {
-                    self.counters.malformed += 1;
+                let (sender, receiver) = (&mut self.sender, &mut self.receiver);
+                match self.remote.read(bytes, sender, receiver, &self.clock, now) {
+                    Ok(None) => {}
+                    Ok(Some(Parting { reason })) => self.tell(MediaEvent::Goodbye { reason }),
+                    Err(_) => self.counters.malformed += 1,
                 }
             }
             Received::Consumed => self.transport_stirred = true,
@@ -449,6 +488,9 @@ impl MediaSession {
     /// Says that the deadline last told has come; earlier is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
+        if self.stage == Stage::Open {
+            self.forks.handle_timeout(now);
+        }
         if self.stage == Stage::Open
             && let Some(transport) = &mut self.transport
             && self.transport_wait.is_some_and(|(at, _)| at <= now)
@@ -473,6 +515,7 @@ impl MediaSession {
     /// Ends the media: RTCP BYE and DTLS close_notify come out of [`poll`](Self::poll), then nothing more.
     pub fn close(&mut self, now: Instant) {
         self.now = now;
+        self.forks.leave_others(now);
         if self.stage == Stage::Open {
             self.stage = Stage::Closing;
         }
@@ -486,6 +529,7 @@ impl MediaSession {
             sender: &self.sender,
             receiver: &self.receiver,
             counters: &self.counters,
+            remote: &self.remote,
             transport: self
                 .transport
                 .as_ref()
@@ -532,8 +576,11 @@ impl MediaSession {
             controlling,
             certificate: self.config.certificate.clone(),
             profiles: self.config.profiles.clone(),
+            minimum_rsa_bits: self.config.minimum_rsa_bits,
             limits: self.config.limits.clone(),
         };
+        self.tls_id = tls_id(&mut self.rng);
+        self.sdes = OwnMaterial::generate(&mut self.rng);
         let mut transport = MediaTransport::new(config, self.now);
         for candidate in &self.candidates {
             transport.add_local_candidate(*candidate, self.now);
@@ -548,16 +595,25 @@ impl MediaSession {
             face: self.config.face,
             codecs: self.config.codecs.clone(),
             telephone_event: self.config.telephone_event,
+            extras: self.config.extras,
             direction: Direction::new(self.hold.sends(), self.hold.receives()),
             credentials: transport.credentials().clone(),
-            // The one most likely to work without ICE: relayed, else reflexive, else our own (RFC 8445, section 5.1.4).
+            // The one most likely to work without ICE: relayed, else reflexive, else our own (RFC 8445, section 5.1.4); of
+            // IPv4 where there is one, since a relay without IPv6 takes its own view of the call from here.
             default_address: candidates
                 .iter()
-                .max_by_key(|candidate| (u32::MAX - candidate.typ.preference(), candidate.priority))
+                .max_by_key(|candidate| {
+                    let kind = u32::MAX - candidate.typ.preference();
+                    (kind, candidate.addr.is_ipv4(), candidate.priority)
+                })
                 .map(|best| best.addr),
             candidates,
             complete: !self.gathering,
+            sha1_fingerprints: self.config.sha1_fingerprints,
+            sdes: self.config.sdes.map(|()| self.sdes.clone()),
+            profiles: self.config.profiles.clone(),
             fingerprint: self.config.certificate.fingerprint(FingerprintHash::Sha256),
+            tls_id: self.tls_id.clone(),
             ssrc: self.sender.ssrc(),
             cname: self.config.cname.clone(),
             msid: self.msid.clone(),
@@ -584,10 +640,26 @@ impl MediaSession {
         let restarted =
             before.is_some_and(|before| before.remote.credentials != probe.remote.credentials);
         let established = before
-            .filter(|before| before.remote.fingerprints == probe.remote.fingerprints)
+            .filter(|before| {
+                before.remote.fingerprints == probe.remote.fingerprints
+                    && !differ(&before.remote.tls_id, &probe.remote.tls_id)
+            })
             .map(|before| before.role);
+        let associates_anew = before.is_some() && established.is_none();
         if restarted {
             local.credentials = IceCredentials::generate(&mut self.rng);
+        }
+        let keys_changed = match (before.map(|before| &before.remote.keys), &probe.remote.keys) {
+            (Some(Some(before)), Some(now)) => !before.same_remote(now),
+            _ => false,
+        };
+        if keys_changed && local.sdes.is_ok() {
+            self.sdes = OwnMaterial::generate(&mut self.rng);
+            local.sdes = Ok(self.sdes.clone());
+        }
+        if associates_anew {
+            self.tls_id = tls_id(&mut self.rng);
+            local.tls_id.clone_from(&self.tls_id);
         }
         let answer = negotiation::answer(sdp, &local, &mut self.origin, established)?;
         if restarted {
@@ -626,6 +698,16 @@ impl MediaSession {
     }
 }
 
+/// Whether these name two associations; a name that is left out names none.
+fn differ(one: &Option<String>, other: &Option<String>) -> bool {
+    one.is_some() && other.is_some() && one != other
+}
+
+/// See [`LocalDescription::tls_id`].
+fn tls_id(rng: &mut StdRng) -> String {
+    token(rng) + &token(rng)
+}
+
 fn transmit(route: Route, bytes: &[u8]) -> Output<'_> {
     Output::Transmit {
         local: route.local,
@@ -645,7 +727,7 @@ fn token(rng: &mut StdRng) -> String {
         .collect()
 }
 
-fn hash_of(text: &str) -> u64 {
+pub(super) fn hash_of(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()

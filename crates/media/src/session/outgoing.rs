@@ -2,16 +2,18 @@
 
 use std::time::Instant;
 
-use crate::media_transport::event::Output as TransportOutput;
+use crate::media_transport::event::{Output as TransportOutput, Route};
 use crate::media_transport::transport::MediaTransport;
-use crate::program::{Destination, Numbering, OutgoingPacket};
-use crate::rtp::packet::{FIXED_HEADER_LEN, Header, Writer};
+use crate::program::{Destination, Numbering, OutgoingPacket, SLOT};
+use crate::quality::voip_metrics::voip_metrics;
+use crate::rtp::extended_report::VoipMetrics;
+use crate::rtp::packet::{Extension, FIXED_HEADER_LEN, Header, Writer};
 use crate::rtp::sender::Sender;
 use crate::session::error::MediaError;
 use crate::session::event::MediaEvent;
 use crate::session::media_session::{Deadline, MediaSession, Stage, Step};
 use crate::session::pacing::Due;
-use crate::session::reports;
+use crate::session::reports::Due as Report;
 use crate::session::silence::Verdict;
 use crate::srtp::profile::SrtpProfile;
 
@@ -52,17 +54,22 @@ impl MediaSession {
     pub(super) fn next_deadline(&self) -> Option<(Instant, Deadline)> {
         let transport = self
             .transport_wait
+            .into_iter()
+            .chain(self.forks.next_deadline())
             .map(|(at, name)| (at, Deadline::Transport(name)));
         let slot = self
             .pacing
             .as_ref()
             .map(|pacing| (pacing.next(), Deadline::Slot));
-        transport.into_iter().chain(slot).min_by_key(|(at, _)| *at)
+        transport.chain(slot).min_by_key(|(at, _)| *at)
     }
 
     pub(super) fn next_control(&mut self) -> Option<Step> {
         while self.transport_stirred {
-            match self.transport.as_mut()?.poll() {
+            let Some(transport) = &mut self.transport else {
+                break;
+            };
+            match transport.poll() {
                 TransportOutput::Transmit { route, bytes } => {
                     self.control = bytes;
                     self.count_sent(self.control.len());
@@ -75,7 +82,10 @@ impl MediaSession {
                 }
             }
         }
-        None
+        let (route, bytes) = self.forks.next_control()?;
+        self.control = bytes;
+        self.count_sent(self.control.len());
+        Some(Step::Control(route))
     }
 
     pub(super) fn run_slot(&mut self, due: Due) {
@@ -143,13 +153,58 @@ impl MediaSession {
                 self.counters.packets_dropped += 1;
                 continue;
             };
+            let (header, payload) = match agreement.redundancy_for(entry.kind) {
+                None => (header, entry.payload),
+                Some(red) => {
+                    let sent = (header.sequence, header.timestamp);
+                    self.redundant
+                        .write(payload_type, entry.payload, sent, &mut self.red);
+                    let header = Header {
+                        payload_type: red,
+                        ..header
+                    };
+                    self.sender.add_octets(self.red.len() - entry.payload.len());
+                    (header, &self.red[..])
+                }
+            };
+            let own = matches!(entry.numbering, Numbering::Own { .. });
+            let level = agreement
+                .negotiated
+                .extensions
+                .audio_level
+                .filter(|level| level.sends && own)
+                .map(|level| {
+                    let energy = self.program.statistics().source_total_audio_energy;
+                    (level.id, [self.voice.next_of(energy, SLOT).to_byte()])
+                });
+            // Until the far end reported that it hears us under this name (RFC 7941 section 4.2.2).
+            let heard = self.sender.statistics().remote.reports > 0;
+            let mid = agreement
+                .negotiated
+                .extensions
+                .mid
+                .filter(|mid| mid.sends && !heard)
+                .zip(agreement.negotiated.mid.as_deref());
+            let mut elements = [Extension { id: 0, data: &[] }; 2];
+            let mut count = 0;
+            let level = level.as_ref().map(|(id, data)| (*id, &data[..]));
+            let mid = mid.map(|(mid, name)| (mid.id, name.as_bytes()));
+            for ((id, data), place) in level.into_iter().chain(mid).zip(&mut elements) {
+                *place = Extension { id, data };
+                count += 1;
+            }
+            let elements = &elements[..count];
             self.packet.clear();
-            self.packet
-                .reserve(FIXED_HEADER_LEN + entry.payload.len() + SrtpProfile::MAX_RTP_OVERHEAD);
-            self.packet
-                .resize(FIXED_HEADER_LEN + entry.payload.len(), 0);
+            let most = FIXED_HEADER_LEN + most_bytes(elements) + payload.len();
+            self.packet.reserve(most + SrtpProfile::MAX_RTP_OVERHEAD);
+            self.packet.resize(most, 0);
             let written = Writer::new(&mut self.packet, header)
-                .and_then(|writer| writer.payload(entry.payload));
+                .and_then(|writer| writer.extensions(elements))
+                .and_then(|writer| writer.payload(payload));
+            if let Ok(len) = written {
+                self.packet.truncate(len);
+                self.counters.header_bytes_sent += (len - payload.len()) as u64;
+            }
             let route = self
                 .transport
                 .as_mut()
@@ -176,27 +231,7 @@ impl MediaSession {
         if !std::mem::take(&mut self.report_due) && !goodbye {
             return None;
         }
-        let mux = self
-            .agreement
-            .as_ref()
-            .is_some_and(|agreement| agreement.negotiated.rtcp_mux);
-        let route = self
-            .transport
-            .as_mut()
-            .filter(|transport| mux && transport.is_connected())
-            .and_then(|transport| {
-                let (sender, receiver) = (&self.sender, &mut self.receiver);
-                reports::write(
-                    &mut self.packet,
-                    sender,
-                    receiver,
-                    &self.clock,
-                    &self.config.cname,
-                    goodbye,
-                    self.now,
-                );
-                transport.protect_rtcp(&mut self.packet).ok()
-            });
+        let route = self.write_report(goodbye);
         if goodbye && let Some(transport) = &mut self.transport {
             transport.close(self.now);
             self.transport_stirred = true;
@@ -209,6 +244,51 @@ impl MediaSession {
         if goodbye { self.next_control() } else { None }
     }
 
+    /// Writes the report, where there is a way for it, and protects it.
+    fn write_report(&mut self, goodbye: bool) -> Option<Route> {
+        let voip_metrics = self.voip_metrics();
+        let negotiated = &self.agreement.as_ref()?.negotiated;
+        let transport = self
+            .transport
+            .as_mut()
+            .filter(|transport| negotiated.rtcp_mux && transport.is_connected())?;
+        let report = Report {
+            cname: &self.config.cname,
+            mid: negotiated
+                .mid
+                .as_deref()
+                .filter(|_| negotiated.extensions.mid.is_some()),
+            goodbye: goodbye.then_some(self.goodbye_reason),
+            reduced_size: negotiated.rtcp_reduced_size,
+            extended: negotiated.extended_reports,
+            voip_metrics,
+        };
+        self.remote.write(
+            &mut self.packet,
+            &self.sender,
+            &mut self.receiver,
+            &self.clock,
+            &report,
+            self.now,
+        );
+        transport.protect_rtcp(&mut self.packet).ok()
+    }
+
+    /// How we hear the far end, where it wants to know.
+    fn voip_metrics(&self) -> Option<VoipMetrics> {
+        let negotiated = &self.agreement.as_ref()?.negotiated;
+        let heard = self.counters.rtp_was_received;
+        if !heard || !negotiated.extended_reports.voip_metrics {
+            return None;
+        }
+        Some(voip_metrics(
+            &self.statistics(self.now),
+            negotiated.codec.codec,
+            &self.receiver.bursts().figures(),
+            SLOT,
+        ))
+    }
+
     pub(super) const fn count_sent(&mut self, bytes: usize) {
         self.counters.datagrams_sent += 1;
         self.counters.bytes_sent += bytes as u64;
@@ -218,6 +298,7 @@ impl MediaSession {
     pub(super) fn fail(&mut self, error: MediaError) {
         if self.stage == Stage::Open {
             self.stage = Stage::Closing;
+            self.goodbye_reason = Some(error.goodbye_reason());
             self.tell(MediaEvent::Failed(error));
         }
     }
@@ -236,6 +317,15 @@ impl MediaSession {
             }
         }
     }
+}
+
+/// The most room that header extensions take: in the two-byte form, padded.
+fn most_bytes(elements: &[Extension<'_>]) -> usize {
+    if elements.is_empty() {
+        return 0;
+    }
+    let data: usize = elements.iter().map(|element| 2 + element.data.len()).sum();
+    4 + data.next_multiple_of(4)
 }
 
 fn number(

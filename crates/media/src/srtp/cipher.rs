@@ -1,4 +1,4 @@
-//! The two transforms: AES-128 in GCM (RFC 7714), and AES-128 in counter mode with HMAC-SHA1 (RFC 3711).
+//! The two transforms: AES in GCM (RFC 7714), and AES-128 in counter mode with HMAC-SHA1 (RFC 3711).
 //!
 //! Key schedules and HMAC states are made once. Nothing here allocates.
 
@@ -48,36 +48,50 @@ impl Cipher {
 
     fn new(master: &MasterKey, [encryption, authentication, salting]: [Label; 3]) -> Self {
         let (key, salt) = (master.key(), master.salt());
-        let mut session_key = Zeroizing::new([0; 16]);
-        derive(key, salt, encryption, &mut *session_key);
         match master.profile() {
-            SrtpProfile::AeadAes128Gcm => {
+            SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
+                let mut room = Zeroizing::new([0; SrtpProfile::MAX_KEY]);
+                let session_key = &mut room[..key.len()];
+                derive(key, salt, encryption, session_key);
                 let mut session_salt = [0; 12];
                 derive(key, salt, salting, &mut session_salt);
-                Self::Gcm(Box::new(Gcm {
-                    key: gcm_key(&session_key),
-                    salt: session_salt,
-                }))
+                Self::Gcm(Box::new(Gcm::new(session_key, &session_salt)))
             }
-            SrtpProfile::Aes128CmHmacSha1_80 => {
+            profile @ (SrtpProfile::Aes128CmHmacSha1_80 | SrtpProfile::Aes128CmHmacSha1_32) => {
+                let mut session_key = Zeroizing::new([0; 16]);
+                derive(key, salt, encryption, &mut *session_key);
                 let mut session_salt = [0; 14];
                 derive(key, salt, salting, &mut session_salt);
                 let mut auth_key = Zeroizing::new([0; 20]);
                 derive(key, salt, authentication, &mut *auth_key);
+                // RFC 5764 section 4.1.2: reports keep tags of 80 bits whatever those of media are.
+                let tag = if matches!(authentication, Label::RtpAuthentication) {
+                    profile.tag_len()
+                } else {
+                    CounterMode::TAG
+                };
                 Self::CounterMode(Box::new(CounterMode {
                     aes: Aes128::new((&*session_key).into()),
                     salt: session_salt,
                     auth: hmac_key(&auth_key),
+                    tag,
                 }))
             }
         }
     }
 }
 
-fn gcm_key(key: &[u8; 16]) -> aead::LessSafeKey {
-    match aead::UnboundKey::new(&aead::AES_128_GCM, key) {
+fn gcm_key(key: &[u8]) -> aead::LessSafeKey {
+    let algorithm = if key.len() == aead::AES_256_GCM.key_len() {
+        &aead::AES_256_GCM
+    } else {
+        &aead::AES_128_GCM
+    };
+    match aead::UnboundKey::new(algorithm, key) {
         Ok(key) => aead::LessSafeKey::new(key),
-        Err(ring::error::Unspecified) => unreachable!("a 16-byte key is an AES-128 key"),
+        Err(ring::error::Unspecified) => {
+            unreachable!("a session key has the length of its profile")
+        }
     }
 }
 
@@ -85,7 +99,7 @@ fn hmac_key(key: &[u8; 20]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key)
 }
 
-/// AEAD_AES_128_GCM: 12-byte salt, 16-byte tag.
+/// AEAD_AES_128_GCM and AEAD_AES_256_GCM: 12-byte salt, 16-byte tag.
 pub(crate) struct Gcm {
     key: aead::LessSafeKey,
     salt: [u8; 12],
@@ -94,8 +108,8 @@ pub(crate) struct Gcm {
 impl Gcm {
     pub(crate) const TAG: usize = 16;
 
-    #[cfg(test)]
-    pub(crate) fn from_session_keys(key: &[u8; 16], salt: &[u8; 12]) -> Self {
+    /// From session keys; the key has 16 or 32 bytes.
+    pub(crate) fn new(key: &[u8], salt: &[u8; 12]) -> Self {
         Self {
             key: gcm_key(key),
             salt: *salt,
@@ -149,21 +163,30 @@ impl Gcm {
 impl Drop for Gcm {
     /// The AEAD key has no wiping of its own: it is overwritten by another, in its place.
     fn drop(&mut self) {
-        self.key = gcm_key(&[0; 16]);
+        let zeros = [0; SrtpProfile::MAX_KEY];
+        let len = self.key.algorithm().key_len();
+        self.key = gcm_key(zeros.get(..len).unwrap_or(&zeros));
         black_box(&self.key);
         self.salt.zeroize();
     }
 }
 
-/// AES_CM_128_HMAC_SHA1_80: 14-byte salt, 10-byte tag. The AES key schedule wipes itself.
+/// AES_CM_128_HMAC_SHA1_80 and _32: 14-byte salt, a tag of 10 or 4 bytes. The AES key schedule wipes itself.
 pub(crate) struct CounterMode {
     aes: Aes128,
     salt: [u8; 14],
     auth: hmac::Key,
+    tag: usize,
 }
 
 impl CounterMode {
+    /// The longest tag.
     pub(crate) const TAG: usize = 10;
+
+    /// Bytes of the tags.
+    pub(crate) const fn tag_len(&self) -> usize {
+        self.tag
+    }
 
     #[cfg(test)]
     pub(crate) fn from_session_keys(key: &[u8; 16], salt: &[u8; 14], auth: &[u8; 20]) -> Self {
@@ -171,6 +194,7 @@ impl CounterMode {
             aes: Aes128::new(key.into()),
             salt: *salt,
             auth: hmac_key(auth),
+            tag: Self::TAG,
         }
     }
 
@@ -185,23 +209,38 @@ impl CounterMode {
 
     /// The tag over `packet` and then `trailer`: the rollover counter for RTP, nothing more for RTCP, whose packet
     /// already ends with its index word (RFC 3711, section 4.2).
-    pub(crate) fn tag(&self, packet: &[u8], trailer: &[u8]) -> [u8; Self::TAG] {
+    pub(crate) fn tag(&self, packet: &[u8], trailer: &[u8]) -> Tag {
         let mut context = hmac::Context::with_key(&self.auth);
         context.update(packet);
         context.update(trailer);
-        let mut tag = [0; Self::TAG];
-        for (byte, full) in tag.iter_mut().zip(context.sign().as_ref()) {
+        let mut bytes = [0; Self::TAG];
+        for (byte, full) in bytes.iter_mut().zip(context.sign().as_ref()) {
             *byte = *full;
         }
-        tag
+        Tag {
+            bytes,
+            len: self.tag,
+        }
     }
 
     pub(crate) fn verify(&self, packet: &[u8], trailer: &[u8], tag: &[u8]) -> Result<(), BadTag> {
-        if same(&self.tag(packet, trailer), tag) {
+        if same(self.tag(packet, trailer).as_bytes(), tag) {
             Ok(())
         } else {
             Err(BadTag)
         }
+    }
+}
+
+/// A tag of counter mode, cut to the profile's length.
+pub(crate) struct Tag {
+    bytes: [u8; CounterMode::TAG],
+    len: usize,
+}
+
+impl Tag {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
     }
 }
 
@@ -221,7 +260,7 @@ fn xor(bytes: &mut [u8], with: &[u8]) {
 }
 
 /// Compares without an early end, so that time tells nothing of where a forged tag goes wrong.
-fn same(one: &[u8; CounterMode::TAG], other: &[u8]) -> bool {
+fn same(one: &[u8], other: &[u8]) -> bool {
     let difference = one
         .iter()
         .zip(other)

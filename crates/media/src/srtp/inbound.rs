@@ -1,6 +1,6 @@
 //! Authentication, replay protection and decryption of what the far end sends.
 
-use crate::srtp::cipher::{Cipher, CounterMode, Gcm};
+use crate::srtp::cipher::{Cipher, Gcm};
 use crate::srtp::header::{RTCP_CLEAR, RtpHeader, rtcp_ssrc};
 use crate::srtp::keys::MasterKey;
 use crate::srtp::outbound::{rollover, rtcp_aad};
@@ -87,7 +87,7 @@ impl Inbound {
                 len
             }
             Cipher::CounterMode(mode) => {
-                let len = text_end(packet, header.len, CounterMode::TAG)?;
+                let len = text_end(packet, header.len, mode.tag_len())?;
                 let (body, tag) = packet.split_at_mut(len);
                 mode.verify(body, &rollover(index), tag)
                     .map_err(|_| OpenError::BadAuthentication)?;
@@ -109,7 +109,7 @@ impl Inbound {
         let known = self.position(ssrc)?;
         let word_at = match &self.rtcp {
             Cipher::Gcm(_) => text_end(packet, RTCP_CLEAR + Gcm::TAG, WORD)?,
-            Cipher::CounterMode(_) => text_end(packet, RTCP_CLEAR, WORD + CounterMode::TAG)?,
+            Cipher::CounterMode(mode) => text_end(packet, RTCP_CLEAR, WORD + mode.tag_len())?,
         };
         let word = packet
             .get(word_at..)

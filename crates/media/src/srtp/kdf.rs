@@ -1,7 +1,7 @@
-//! Session keys from a master key (RFC 3711, section 4.3; RFC 7714, section 11).
+//! Session keys from a master key (RFC 3711, section 4.3; RFC 6188; RFC 7714, section 11).
 
-use aes::Aes128;
 use aes::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
+use aes::{Aes128, Aes256};
 use ctr::{CtrCore, flavors};
 
 /// What a derived key is for (RFC 3711, section 4.3.2).
@@ -16,16 +16,26 @@ pub(crate) enum Label {
 }
 
 /// Fills `out` with the session key for `label`. The key derivation rate is zero, as with all of DTLS-SRTP, so the
-/// packet index plays no part. A 96-bit salt counts as if zeros filled it up to 112 bits.
-pub(crate) fn derive(master_key: &[u8; 16], master_salt: &[u8], label: Label, out: &mut [u8]) {
+/// packet index plays no part. A 96-bit salt counts as if zeros filled it up to 112 bits. A master key of 256 bits derives by AES of
+/// 256 bits.
+pub(crate) fn derive(master_key: &[u8], master_salt: &[u8], label: Label, out: &mut [u8]) {
     let mut iv = [0; 16];
     for (byte, salt) in iv[..14].iter_mut().zip(master_salt) {
         *byte = *salt;
     }
     iv[7] ^= label as u8;
-    let aes = Aes128::new(master_key.into());
     out.fill(0);
-    apply_counter_mode(&aes, &iv, out);
+    match (
+        Aes128::new_from_slice(master_key),
+        Aes256::new_from_slice(master_key),
+    ) {
+        (Ok(aes), _) => apply_counter_mode(&aes, &iv, out),
+        (_, Ok(aes)) => {
+            let core = CtrCore::<&Aes256, flavors::Ctr128BE>::inner_iv_init(&aes, (&iv).into());
+            StreamCipherCoreWrapper::from_core(core).apply_keystream(out);
+        }
+        (Err(_), Err(_)) => unreachable!("a master key has the length of its profile"),
+    }
 }
 
 /// XORs `text` with the AES counter mode key stream that starts at `iv`.
@@ -62,6 +72,27 @@ mod tests {
             "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA48F0A0ACF3C34E2359E6CDBCEE049646C43D9327AD175578EF7227098\
              6371C10C9A369AC2F94A8C5FBCDDDC256D6E919A48B610EF17C2041E474035766B68642C59BBFC2F34DB60DBDFB2"
         );
+    }
+
+    #[test]
+    fn rfc_6188_7_aes_256_cipher_key_and_salt() {
+        let master = [
+            0xf0, 0xf0, 0x49, 0x14, 0xb5, 0x13, 0xf2, 0x76, 0x3a, 0x1b, 0x1f, 0xa1, 0x30, 0xf1,
+            0x0e, 0x29, 0x98, 0xf6, 0xf6, 0xe4, 0x3e, 0x43, 0x09, 0xd1, 0xe6, 0x22, 0xa0, 0xe3,
+            0x32, 0xb9, 0xf1, 0xb6,
+        ];
+        let salt = [
+            0x3b, 0x04, 0x80, 0x3d, 0xe5, 0x1e, 0xe7, 0xc9, 0x64, 0x23, 0xab, 0x5b, 0x78, 0xd2,
+        ];
+        let mut key = [0; 32];
+        derive(&master, &salt, Label::RtpEncryption, &mut key);
+        assert_eq!(
+            hex(&key),
+            "5BA1064E30EC51613CAD926C5A28EF731EC7FB397F70A960653CAF06554CD8C4"
+        );
+        let mut session_salt = [0; 14];
+        derive(&master, &salt, Label::RtpSalt, &mut session_salt);
+        assert_eq!(hex(&session_salt), "FA31791685CA444A9E07C6C64E93");
     }
 
     fn hex(bytes: &[u8]) -> String {

@@ -10,7 +10,7 @@ use crate::srtp::profile::SrtpProfile;
 /// One direction's master key and salt; wiped when dropped.
 pub struct MasterKey {
     profile: SrtpProfile,
-    key: Zeroizing<[u8; 16]>,
+    key: Zeroizing<[u8; SrtpProfile::MAX_KEY]>,
     salt: Zeroizing<[u8; 14]>,
 }
 
@@ -18,14 +18,16 @@ impl MasterKey {
     /// `None` unless key and salt have the lengths the profile asks for.
     #[must_use]
     pub fn new(profile: SrtpProfile, key: &[u8], salt: &[u8]) -> Option<Self> {
-        if salt.len() != profile.salt_len() {
+        if salt.len() != profile.salt_len() || key.len() != profile.key_len() {
             return None;
         }
         let mut padded = Zeroizing::new([0; 14]);
         padded.get_mut(..salt.len())?.copy_from_slice(salt);
+        let mut room = Zeroizing::new([0; SrtpProfile::MAX_KEY]);
+        room.get_mut(..key.len())?.copy_from_slice(key);
         Some(Self {
             profile,
-            key: Zeroizing::new(key.try_into().ok()?),
+            key: room,
             salt: padded,
         })
     }
@@ -36,8 +38,8 @@ impl MasterKey {
         self.profile
     }
 
-    pub(crate) fn key(&self) -> &[u8; 16] {
-        &self.key
+    pub(crate) fn key(&self) -> &[u8] {
+        self.key.get(..self.profile.key_len()).unwrap_or_default()
     }
 
     /// Filled up with zeros to 112 bits, the form the key derivation takes it in.

@@ -95,7 +95,7 @@ impl Outbound {
             Cipher::CounterMode(mode) => {
                 mode.apply(header.ssrc, index, text);
                 let tag = mode.tag(packet, &rollover(index));
-                packet.extend_from_slice(&tag);
+                packet.extend_from_slice(tag.as_bytes());
             }
         }
         match &mut source.rtp {
@@ -133,7 +133,7 @@ impl Outbound {
                 mode.apply(ssrc, u64::from(index), text);
                 packet.extend_from_slice(&word);
                 let tag = mode.tag(packet, &[]);
-                packet.extend_from_slice(&tag);
+                packet.extend_from_slice(tag.as_bytes());
             }
         }
         source.rtcp = index + 1;

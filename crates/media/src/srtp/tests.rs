@@ -13,7 +13,13 @@ const SSRC: u32 = 0xcafe_babe;
 
 fn master(profile: SrtpProfile) -> MasterKey {
     let salt = [0x5a; 14];
-    MasterKey::new(profile, &[0x21; 16], &salt[..profile.salt_len()]).unwrap()
+    let key = [0x21; SrtpProfile::MAX_KEY];
+    MasterKey::new(
+        profile,
+        &key[..profile.key_len()],
+        &salt[..profile.salt_len()],
+    )
+    .unwrap()
 }
 
 fn ends(profile: SrtpProfile) -> (Outbound, Inbound) {
@@ -63,7 +69,7 @@ mod rfc_7714 {
 
     #[test]
     fn section_16_1_1_srtp() {
-        let gcm = Gcm::from_session_keys(SESSION_KEY, SALT);
+        let gcm = Gcm::new(SESSION_KEY, SALT);
         let header = bytes("8040f17b 8041f8d3 5501a0b2");
         let mut text = bytes(TEXT);
         let tag = gcm.seal(0x5501_a0b2, 0xf17b, &header, &mut text).unwrap();
@@ -79,9 +85,43 @@ mod rfc_7714 {
         assert!(gcm.open(SSRC, 0xf17b, &header, &mut expected).is_err());
     }
 
+    /// Section 16: the longer key goes on where the shorter one ends.
+    fn key_of_256_bits() -> Vec<u8> {
+        (0..32).collect()
+    }
+
+    #[test]
+    fn section_16_2_1_srtp_of_256_bits() {
+        let gcm = Gcm::new(&key_of_256_bits(), SALT);
+        let header = bytes("8040f17b 8041f8d3 5501a0b2");
+        let mut text = bytes(TEXT);
+        let tag = gcm.seal(0x5501_a0b2, 0xf17b, &header, &mut text).unwrap();
+        let expected = bytes(
+            "32b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799b87b
+             7aa3db36dfffd6b0f9bb7878d7a76c13",
+        );
+        assert_eq!([text.as_slice(), &tag].concat(), expected);
+    }
+
+    #[test]
+    fn section_17_2_srtcp_of_256_bits() {
+        let gcm = Gcm::new(&key_of_256_bits(), SALT);
+        let aad = bytes("81c8000d 4d617273 800005d4");
+        let mut sealed = bytes(
+            "d50ae4d1f5ce5d304ba297e47d470c28 2c3ece5dbffe0a50a2eaa5c1110555be
+             8415f658c61de0476f1b6fad1d1eb30c 4446839f57ff6f6cb26ac3be",
+        );
+        gcm.open(0x4d61_7273, 0x05d4, &aad, &mut sealed).unwrap();
+        let text = bytes(
+            "4e5450314e545032 52545020 0000042a 0000e930
+             4c756e61 deadbeef deadbeef deadbeef deadbeef deadbeef",
+        );
+        assert_eq!(sealed[..text.len()], text);
+    }
+
     #[test]
     fn section_17_1_srtcp() {
-        let gcm = Gcm::from_session_keys(SESSION_KEY, SALT);
+        let gcm = Gcm::new(SESSION_KEY, SALT);
         let aad = bytes("81c8000d 4d617273 800005d4");
         let mut text = bytes(
             "4e5450314e545032 52545020 0000042a 0000e930
@@ -173,6 +213,42 @@ fn the_sender_never_uses_an_index_twice() {
         .unwrap();
 }
 
+/// The short tags are the long ones' first four bytes, and nothing else changes (RFC 3711 section 4.2); reports keep the long ones.
+#[test]
+fn short_tags_are_cut_for_media_only() {
+    let long = master(SrtpProfile::Aes128CmHmacSha1_80);
+    let short = master(SrtpProfile::Aes128CmHmacSha1_32);
+    let (mut whole, mut cut) = (rtp(5, SSRC, b"sound"), rtp(5, SSRC, b"sound"));
+    Outbound::new(&long).protect_rtp(&mut whole).unwrap();
+    Outbound::new(&short).protect_rtp(&mut cut).unwrap();
+    assert_eq!(cut, whole[..whole.len() - 6]);
+    let (mut whole, mut cut) = (receiver_report(SSRC), receiver_report(SSRC));
+    Outbound::new(&long).protect_rtcp(&mut whole).unwrap();
+    Outbound::new(&short).protect_rtcp(&mut cut).unwrap();
+    assert_eq!(cut, whole);
+}
+
+#[test]
+fn another_source_and_a_restart_under_a_new_source_begin_afresh() {
+    for profile in SrtpProfile::ALL {
+        let (mut outbound, mut inbound) = ends(profile);
+        let mut open = |sequence, ssrc| {
+            let mut packet = rtp(sequence, ssrc, b"sound");
+            outbound.protect_rtp(&mut packet).unwrap();
+            inbound.open_rtp(&mut packet.clone()).unwrap();
+            packet
+        };
+        let old = open(60_000, SSRC);
+        let _far_from_it = open(10, SSRC + 1);
+        let _where_it_was = open(60_001, SSRC);
+        assert_eq!(
+            inbound.open_rtp(&mut old.clone()),
+            Err(OpenError::Replay),
+            "the first source is not forgotten"
+        );
+    }
+}
+
 #[test]
 fn rtcp_in_the_clear_is_refused() {
     for profile in SrtpProfile::ALL {
@@ -181,8 +257,8 @@ fn rtcp_in_the_clear_is_refused() {
         outbound.protect_rtcp(&mut packet).unwrap();
         let word = packet.len()
             - match profile {
-                SrtpProfile::AeadAes128Gcm => 4,
-                SrtpProfile::Aes128CmHmacSha1_80 => 14,
+                SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => 4,
+                SrtpProfile::Aes128CmHmacSha1_80 | SrtpProfile::Aes128CmHmacSha1_32 => 14,
             };
         packet[word] &= 0x7f;
         assert_eq!(inbound.open_rtcp(&mut packet), Err(OpenError::Malformed));
@@ -237,10 +313,7 @@ fn a_packet_of_an_old_rollover_is_refused() {
 }
 
 fn any_profile() -> impl Strategy<Value = SrtpProfile> {
-    prop_oneof![
-        Just(SrtpProfile::AeadAes128Gcm),
-        Just(SrtpProfile::Aes128CmHmacSha1_80)
-    ]
+    prop::sample::select(SrtpProfile::ALL.to_vec())
 }
 
 proptest! {

@@ -355,6 +355,31 @@ fn an_attach_replaces_the_transport_and_nothing_else() {
 }
 
 #[test]
+fn the_name_of_our_dtls_association_is_said_to_whoever_says_its_own_and_changes_with_it() {
+    let mut world = World::new(Box::new(Mute), Box::new(Mute));
+    let now = world.now;
+    let offer = world.caller.session.create_offer(now);
+    let named = |sdp: &str| {
+        let mut lines = sdp.lines();
+        lines.find_map(|line| Some(line.strip_prefix("a=tls-id:")?.to_owned()))
+    };
+    assert_eq!(named(&offer), None, "we do not begin with it");
+    let mut answer_to = |theirs: Option<&str>| {
+        let with = theirs.map_or(String::new(), |id| format!("a=tls-id:{id}\r\n"));
+        let offer = format!("{offer}{with}");
+        let callee = &mut world.callee.session;
+        named(&callee.accept_offer(&offer, Renewal::Change, now).unwrap())
+    };
+    assert_eq!(answer_to(None), None);
+    let first = answer_to(Some("theirs-number-one-20c")).expect("our name");
+    assert!((20..=255).contains(&first.len()), "{first}");
+    let same = answer_to(Some("theirs-number-one-20c"));
+    assert_eq!(same.as_ref(), Some(&first));
+    let second = answer_to(Some("theirs-number-two-20c"));
+    assert!(second.is_some() && second.as_ref() != Some(&first));
+}
+
+#[test]
 fn an_ice_restart_keeps_the_media_flowing() {
     let (mut world, _, callee_seen) = connected();
     let before = world.caller.session.create_offer(world.now);
@@ -480,6 +505,26 @@ fn a_far_end_that_never_answers_checks_fails_in_time() {
         ),
         "{error}"
     );
+}
+
+/// The path goes silent the moment it is found: that it is in doubt and that the handshake is overdue come due together.
+#[test]
+fn nothing_is_told_after_a_failure() {
+    let mut world = World::new(Box::new(Mute), Box::new(Mute));
+    world.negotiate();
+    let pair = |event: &MediaEvent| matches!(event, MediaEvent::IcePair { .. });
+    while world.told(Side::Caller, pair).is_none() {
+        world.run(Duration::from_millis(1));
+    }
+    world.callee.muzzled = true;
+    world.run(60 * SECOND);
+    let error = failure(&mut world, Side::Caller).unwrap();
+    assert!(
+        matches!(error, MediaError::DtlsFailed(DtlsFailure::Timeout)),
+        "{error}"
+    );
+    let (_, last) = world.caller.events.last().unwrap();
+    assert_eq!(*last, MediaEvent::Failed(error));
 }
 
 #[test]

@@ -3,5 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod forks;
+mod headers;
+mod keys;
+mod payloads;
 mod programs;
+mod reduced;
+mod reports;
 mod world;

@@ -62,7 +62,7 @@ pub(crate) fn config(side: Side) -> SessionConfig {
     clippy::disallowed_methods,
     reason = "virtual time begins at some instant"
 )]
-fn beginning() -> Instant {
+pub(crate) fn beginning() -> Instant {
     Instant::now()
 }
 

@@ -25,6 +25,9 @@ pub enum Malformed {
     /// Not three parts separated by dots.
     #[error("a token has three parts separated by dots, this has {0}")]
     Parts(usize),
+    /// Something stands in it that would not survive the way to the server.
+    #[error("a token has no spaces, line breaks or other such characters, this has")]
+    Characters,
     /// Longer than any real token.
     #[error("a token of more than 64 KiB")]
     TooLong,
@@ -62,6 +65,12 @@ impl Lifetime {
         })
     }
 
+    /// From its making, or from when it is good, to its end; `None` when it does not say.
+    pub fn span(&self) -> Option<Duration> {
+        let begin = self.issued_at.or(self.not_before)?;
+        Some(Duration::from_secs(self.expires?.checked_sub(begin)?))
+    }
+
     /// For how long it has been expired at `now`; `None` while it is good or has no end.
     pub fn expired_since(&self, now: SystemTime) -> Option<Duration> {
         since_1970(now).checked_sub(Duration::from_secs(self.expires?))
@@ -84,6 +93,23 @@ impl Lifetime {
 pub fn subject(token: &str) -> Option<String> {
     let claims = claims(token).ok()?;
     claims.get("sub")?.as_str().map(str::to_owned)
+}
+
+/// Whether the text can stand behind `Bearer` at all (RFC 6750, 2.1), whatever kind of token it is.
+///
+/// # Errors
+/// It is too long, or would not stay one word.
+#[cfg(feature = "sip")]
+pub(crate) fn sayable(token: &str) -> Result<(), Malformed> {
+    if token.len() > LONGEST {
+        return Err(Malformed::TooLong);
+    }
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.bytes().all(good) {
+        Ok(())
+    } else {
+        Err(Malformed::Characters)
+    }
 }
 
 /// The token's middle part.

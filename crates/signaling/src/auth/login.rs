@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::secret::Secret;
 
 /// Credentials of one session.
@@ -29,8 +31,8 @@ pub enum Login {
         target_id: String,
         /// Version of the target; absent means the latest.
         target_version: Option<String>,
-        /// Open map handed to the target, such as `conversation_id`.
-        target_params: BTreeMap<String, String>,
+        /// Open map handed to the target, such as `conversation_id`; values are any JSON.
+        target_params: BTreeMap<String, Value>,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 
-use crate::sip::config::Config;
+use crate::sip::config::{Config, Push};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::address::NameAddr;
 use crate::sip::message::uri::{Uri, escape_user};
@@ -12,9 +12,15 @@ use crate::sip::random;
 pub const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, OPTIONS, INFO, REFER, NOTIFY, MESSAGE, SUBSCRIBE";
 
+/// Types of bodies that are taken (RFC 3261, 20.1).
+pub const ACCEPT: &str = "application/sdp, text/plain, application/dtmf-relay, application/dtmf, message/sipfrag, \
+    application/simple-message-summary";
+
+/// Event packages that others can hear of from us (RFC 6665, 8.2.2): how a REFER goes.
+pub const ALLOW_EVENTS: &str = "refer";
+
 /// Option tags of every request that does not say otherwise (RFC 3261, 20.37).
-pub const SUPPORTED: &str =
-    "replaces, 100rel, timer, gruu, outbound, path, norefersub, tdialog, 199, histinfo";
+pub const SUPPORTED: &str = "replaces, 100rel, timer, gruu, outbound, path, norefersub, tdialog, 199, histinfo, from-change";
 
 /// The names of one user agent.
 #[derive(Clone, Debug)]
@@ -50,13 +56,14 @@ impl Agent {
         config: &Config,
         flow: FlowId,
         outbound: bool,
+        push: Option<&Push>,
         expires: u64,
     ) -> Option<NameAddr> {
         let mut uri = self.contact_uri()?;
         if outbound {
             uri = uri.with_param("ob", None);
         }
-        if let Some(push) = &config.push {
+        if let Some(push) = push {
             uri = uri.with_param("pn-provider", Some(&escape_user(&push.provider)));
             if !push.prid.is_empty() {
                 uri = uri.with_param("pn-prid", Some(&escape_user(&push.prid)));

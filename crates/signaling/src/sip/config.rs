@@ -1,6 +1,6 @@
 //! What a user agent needs to know for its whole life.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::auth::login::Login;
 use crate::auth::refresh::TokenRefresh;
@@ -36,6 +36,16 @@ pub enum Reliable {
     Required,
 }
 
+/// How a digit is written into an INFO, where the media has no telephone-event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DtmfInfo {
+    /// `application/dtmf-relay`: with its duration.
+    #[default]
+    Relay,
+    /// `application/dtmf`: the digit alone.
+    Plain,
+}
+
 /// Push notification parameters of the registered Contact (RFC 8599, 4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Push {
@@ -47,6 +57,16 @@ pub struct Push {
     pub param: Option<String>,
 }
 
+/// Where the token of the login goes in the request that opens the WebSocket, for servers that ask for one there (RFC 7118,
+/// appendix A.2). SIP's own challenges are answered all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketToken {
+    /// `name=token` in the query of the URL.
+    Query(String),
+    /// A header of that name; in `Authorization` the word `Bearer` stands before it.
+    Header(String),
+}
+
 /// Lengths of the limits that are not the protocol's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,7 +75,8 @@ pub struct Timers {
     pub connect: Duration,
     /// Time between keep-alives. Default 25 s.
     pub ping: Duration,
-    /// A keep-alive's answer; after half of it a second one goes out. Default 10 s (RFC 5626, 4.4.1).
+    /// A keep-alive's answer; after half of it a second one goes out. Default 9 s: the flow is given up
+    /// within the 10 s of RFC 5626, 4.4.1, and not just after them.
     pub pong: Duration,
     /// Our call is neither answered nor refused. Default 180 s.
     pub unanswered: Duration,
@@ -63,6 +84,8 @@ pub struct Timers {
     pub untaken: Duration,
     /// Our user does not answer an offer of the far side. Default 10 s.
     pub offer_untaken: Duration,
+    /// Our user neither carries out nor refuses a REFER. Default 30 s, below the 32 s that an answer may take.
+    pub refer_untaken: Duration,
     /// A call without any connection ends. Default 90 s, above the 32 s that the far side gives at least.
     pub detached: Duration,
     /// Goodbyes during a shutdown. Default 2 s.
@@ -72,6 +95,8 @@ pub struct Timers {
     pub refused_retry: Option<Duration>,
     /// The longest of these pauses. Default 1 h.
     pub refused_max: Duration,
+    /// The source of tokens gives no answer. Default 60 s.
+    pub token_reply: Duration,
 }
 
 impl Default for Timers {
@@ -80,14 +105,16 @@ impl Default for Timers {
         Self {
             connect: seconds(45),
             ping: seconds(25),
-            pong: seconds(10),
+            pong: seconds(9),
             unanswered: seconds(180),
             untaken: seconds(180),
             offer_untaken: seconds(10),
+            refer_untaken: seconds(30),
             detached: seconds(90),
             stopping: seconds(2),
             refused_retry: Some(seconds(15 * 60)),
             refused_max: seconds(60 * 60),
+            token_reply: seconds(60),
         }
     }
 }
@@ -109,6 +136,10 @@ pub struct Config {
     pub trusted_authz: Vec<String>,
     /// When a token is asked for again; `None`: there is no source that could be asked.
     pub token_refresh: Option<TokenRefresh>,
+    /// Where the token goes when a socket is opened; `None`: SIP alone carries it.
+    pub socket_token: Option<SocketToken>,
+    /// Wall time at the moment of [`crate::sip::session::Session::new`]: without it no token's end is known.
+    pub wall_clock: Option<SystemTime>,
     /// Whether calls are to reach us.
     pub registers: bool,
     /// `urn:uuid:...`, the same for this device after every restart (RFC 5626, 4.1).
@@ -117,6 +148,18 @@ pub struct Config {
     pub routes: Vec<Uri>,
     /// How long a registration is asked for. Default 600 s.
     pub expires: Duration,
+    /// How long a subscription is asked for (RFC 6665, 4.1.2.1). Default 3,600 s.
+    pub subscription_expires: Duration,
+    /// How long our presence is published for (RFC 3903, 4). Default 3,600 s.
+    pub publish_expires: Duration,
+    /// How digits are written into INFO. Where a far side names the other way, that one is used.
+    pub dtmf_info: DtmfInfo,
+    /// Candidates may follow their description, both ways (RFC 8840). Few servers let them through. Default: off.
+    pub trickle: bool,
+    /// INFO packages that are taken and told as [`Event::Info`](crate::event::Event::Info) (RFC 6086). Default: none.
+    pub info_packages: Vec<String>,
+    /// Longest text outside of a call, in bytes. Default 1,300 (RFC 3428, 8).
+    pub longest_message: usize,
     /// Pauses between attempts.
     pub backoff: FlowBackoff,
     /// What is done about reliable provisional answers.
@@ -125,6 +168,12 @@ pub struct Config {
     pub session_expires: Option<Duration>,
     /// P-Asserted-Identity of this server is believed (RFC 3325, 8).
     pub trusts_identity: bool,
+    /// The network says whether it lets early media through, and is asked to (RFC 5009). Default `false`: any early description
+    /// counts.
+    pub early_media: bool,
+    /// A REFER that names no call of ours is shown to the user (RFC 3515); else it is refused. Default `false`: whoever can
+    /// reach us could make us call.
+    pub refer_out_of_dialog: bool,
     /// Keep-alives by CRLF also where the server did not agree to them.
     pub crlf_keep_alive: bool,
     /// Push parameters.
@@ -152,14 +201,24 @@ impl Config {
             login,
             trusted_authz: Vec::new(),
             token_refresh: None,
+            socket_token: None,
+            wall_clock: None,
             registers,
             instance,
             routes: Vec::new(),
             expires: Duration::from_secs(600),
+            subscription_expires: Duration::from_secs(3600),
+            publish_expires: Duration::from_secs(3600),
+            dtmf_info: DtmfInfo::default(),
+            trickle: false,
+            info_packages: Vec::new(),
+            longest_message: 1300,
             backoff: FlowBackoff::default(),
             reliable: Reliable::default(),
             session_expires: Some(Duration::from_secs(1800)),
             trusts_identity: false,
+            early_media: false,
+            refer_out_of_dialog: false,
             crlf_keep_alive: false,
             push: None,
             feature_tags: Vec::new(),

@@ -45,7 +45,8 @@ pub enum Deadline {
     Untaken,
     /// RFC 3261, 9.1: a cancelled INVITE has no final answer within [`TRANSACTION`].
     CancelledAnswer,
-    /// RFC 4028, 7.4: time to refresh the session, at half of its interval.
+    /// RFC 4028, 7.4: time to refresh the session, at half of its interval; or after 30 s to ask after a far side that cannot
+    /// reach us.
     SessionRefresh,
     /// RFC 4028, 10: nobody refreshed the session.
     SessionExpiry,
@@ -53,6 +54,26 @@ pub enum Deadline {
     GlareOver,
     /// Our user did not answer an offer of the far side.
     OfferUntaken,
+    /// Our user neither carried out nor refused what the far side asked for (RFC 3515, 2.4.2); default 30 s.
+    ReferUntaken,
+    /// The far side's subscription to how its REFER goes ends (RFC 3515, 2.4.4).
+    ReferExpiry,
+    /// Timer N (RFC 6665, 4.1.2.4): no NOTIFY within [`TRANSACTION`] after a SUBSCRIBE or REFER of ours was taken.
+    FirstNotice,
+    /// Time for another SUBSCRIBE within a subscription (RFC 6665, 4.1.2.2).
+    SubscribeRefresh,
+    /// A subscription ends.
+    SubscribeExpiry,
+    /// The pause before another SUBSCRIBE after a refusal or an end (RFC 6665, 4.1.3).
+    SubscribeAgain,
+    /// Time for another PUBLISH of the same (RFC 3903, 4.1).
+    PublishRefresh,
+    /// What was published ends at the server.
+    PublishExpiry,
+    /// The pause before another PUBLISH after a refusal.
+    PublishAgain,
+    /// Our subscription to how our REFER goes ended without a final word.
+    TransferExpiry,
     /// Time to refresh the registration (RFC 3261, 10.2.4; RFC 5627, 4.2).
     RegisterRefresh,
     /// The registration lapses.
@@ -71,6 +92,14 @@ pub enum Deadline {
     Detached,
     /// Goodbyes without answers during a shutdown.
     Stopping,
+    /// Time to ask for a fresh token; length by [`crate::auth::refresh::TokenRefresh`].
+    TokenRefresh,
+    /// The source of tokens gives no answer; default 60 s.
+    TokenReply,
+    /// The token ends soon: one hour, ten or two minutes before.
+    TokenWarning,
+    /// The token ends.
+    TokenExpiry,
 }
 
 impl fmt::Display for Deadline {
@@ -94,6 +123,16 @@ impl fmt::Display for Deadline {
             Self::SessionExpiry => "refresh of the session by the far side",
             Self::GlareOver => "pause after crossing offers",
             Self::OfferUntaken => "our answer to an offer",
+            Self::ReferUntaken => "our answer to a referral",
+            Self::ReferExpiry => "end of the word about a referral",
+            Self::FirstNotice => "first notification",
+            Self::SubscribeRefresh => "refresh of a subscription",
+            Self::SubscribeExpiry => "end of a subscription",
+            Self::SubscribeAgain => "pause before the next subscription",
+            Self::PublishRefresh => "refresh of our presence",
+            Self::PublishExpiry => "end of our presence",
+            Self::PublishAgain => "pause before the next presence",
+            Self::TransferExpiry => "word about a transfer",
             Self::RegisterRefresh => "refresh of the registration",
             Self::RegisterExpiry => "end of the registration",
             Self::RegisterAgain => "pause before the next registration",
@@ -103,6 +142,10 @@ impl fmt::Display for Deadline {
             Self::KeepAliveAnswer => "answer to a keep-alive",
             Self::Detached => "new connection for the call",
             Self::Stopping => "end of the calls",
+            Self::TokenRefresh => "next question for a token",
+            Self::TokenReply => "answer of the token source",
+            Self::TokenWarning => "next warning of the end of the token",
+            Self::TokenExpiry => "end of the token",
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::transport::{
     socket::Socket,
     target::Target,
     tcp::{dial, lookup},
-    tls::{Failed, handshake},
+    tls::{Failed, handshake, own_certificate},
     upgrade::{check_headers, upgrade},
     websocket::Connection,
 };
@@ -142,12 +142,7 @@ async fn walk(
 
     let (mut socket, tls) = match config {
         Some(config) => {
-            let shaken = handshake(
-                tcp_stream,
-                &target.authority,
-                config,
-                options.trust.ca_file(),
-            );
+            let shaken = handshake(tcp_stream, &target.authority, config, &options.trust);
             let (stream, took) =
                 timed(limits.tls, shaken)
                     .await
@@ -163,7 +158,14 @@ async fn walk(
 
     let (upgraded, upgrade) = timed(limits.upgrade, upgrade(&mut socket, target, options))
         .await
-        .map_err(at(Stage::Upgrade))?;
+        .map_err(|fault| {
+            if let Fault::Broken(error) = &fault
+                && let Some(own) = own_certificate(error, &options.trust)
+            {
+                return at(Stage::Tls)(own);
+            }
+            at(Stage::Upgrade)(fault)
+        })?;
     let connection = Connection::new(socket, upgraded, &options.buffers)
         .await
         .map_err(Fault::Broken)

@@ -245,6 +245,15 @@ pub enum Fault {
     /// The certificate is refused for another reason.
     #[error("its certificate was refused: {0}")]
     Certificate(#[source] rustls::Error),
+    /// The server wants to be shown a certificate of ours, and there is none.
+    #[error("it wants to see a certificate of ours, and no client_certificate_file is set")]
+    IdentityWanted,
+    /// The server was shown our certificate and does not take it.
+    #[error("it refused our certificate (client_certificate_file): {why}")]
+    IdentityRefused {
+        /// Why, by its alert.
+        why: &'static str,
+    },
     /// What listens there does not speak TLS.
     #[error("it does not speak TLS on this port")]
     NotTls,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::calendar::days;
+
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
@@ -29,18 +31,6 @@ fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits)?;
     range.contains(&number).then_some(number)
-}
-
-/// Days since 1970, counted in years that begin in March, so that the leap day is the last.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    let since_zero = year * 365 + year / 4 - year / 100 + year / 400 + of_year;
-    since_zero.checked_sub(719_468)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod fingerprint;
 pub mod happy_eyeballs;
 mod http;
 mod http_date;
+pub mod identity;
 pub mod no_proxy;
 pub mod options;
 pub mod outbox;

@@ -117,16 +117,20 @@ pub struct Buffers {
     pub outbox: usize,
     /// How long the server may take to answer our close.
     pub close_limit: Duration,
+    /// Whether a binary message that is no text is handed on as it is (SIP, whose bodies may be anything); otherwise it
+    /// ends the connection.
+    pub bytes: bool,
 }
 
 impl Default for Buffers {
     fn default() -> Self {
         Self {
             max_message: 1024 * 1024,
-            read: 4 * 1024,
+            read: 2 * 1024,
             write: 4 * 1024,
             outbox: 64,
             close_limit: Duration::from_secs(5),
+            bytes: false,
         }
     }
 }

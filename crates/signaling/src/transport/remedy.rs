@@ -108,6 +108,14 @@ impl Fault {
             Self::ForeignKey => {
                 "give the server the key that belongs to its certificate; if it has it, somebody else answers here in its name"
             }
+            Self::IdentityWanted => {
+                "get a certificate from whoever runs the server, and name it and its key with client_certificate_file and \
+                 client_key_file"
+            }
+            Self::IdentityRefused { .. } => {
+                "ask whoever runs the server which CA it takes; put the certificates between that CA and ours behind ours in \
+                 client_certificate_file, or get a new one and restart"
+            }
             Self::NotTls => {
                 "correct the port, or use ws:// if the server means this one to be unencrypted; a FreeSWITCH does so unasked when its \
                  certificate files are missing: give it its wss.pem then"

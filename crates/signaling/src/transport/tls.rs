@@ -1,13 +1,15 @@
 //! TLS to the server: which certificates are trusted, and what a refused one means in plain words.
 
+use crate::calendar;
 use crate::transport::{
     error::Fault,
     fingerprint::CertificateFingerprint,
+    identity::ClientIdentity,
     target::{Authority, TargetHost},
     verify::{Check, Refused, Verifier, Why},
 };
 use rustls::{
-    CertificateError, ClientConfig, RootCertStore, client::WebPkiServerVerifier,
+    AlertDescription, CertificateError, ClientConfig, RootCertStore, client::WebPkiServerVerifier,
     client::danger::ServerCertVerifier, crypto::CryptoProvider,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
@@ -31,12 +33,15 @@ pub struct Trust(Arc<Inner>);
 struct Inner {
     ca_file: Option<PathBuf>,
     pins: Vec<CertificateFingerprint>,
+    identity: Option<ClientIdentity>,
     loaded: Mutex<Option<Loaded>>,
     pinned: OnceLock<Arc<ClientConfig>>,
 }
 
 struct Loaded {
     config: Arc<ClientConfig>,
+    /// The same with our own certificate.
+    server: Arc<ClientConfig>,
     stamp: Option<Stamp>,
 }
 
@@ -66,6 +71,23 @@ impl Trust {
         }))
     }
 
+    /// The same for a server that is shown this certificate when it asks who connects. Nobody else is shown it.
+    #[must_use]
+    pub fn with_identity(self, identity: ClientIdentity) -> Self {
+        Self(Arc::new(Inner {
+            ca_file: self.0.ca_file.clone(),
+            pins: self.0.pins.clone(),
+            identity: Some(identity),
+            ..Inner::default()
+        }))
+    }
+
+    /// Whether there is a certificate of ours.
+    #[must_use]
+    pub fn has_identity(&self) -> bool {
+        self.0.identity.is_some()
+    }
+
     /// The fingerprints of the server's certificate.
     #[must_use]
     pub fn pins(&self) -> &[CertificateFingerprint] {
@@ -81,12 +103,13 @@ impl Trust {
     /// What checks the Verto server.
     pub(super) async fn server_config(&self) -> Result<Arc<ClientConfig>, Fault> {
         if self.0.pins.is_empty() {
-            return self.client_config().await;
+            return self.load_once(|loaded| &loaded.server).await;
         }
         if let Some(config) = self.0.pinned.get() {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(configured(|_| Ok(Check::Pins(self.0.pins.clone())))?);
+        let config = configured(|_| Ok(Check::Pins(self.0.pins.clone())))?;
+        let config = self.identified(&Arc::new(config));
         // Another connection that began at once has made the same.
         Ok(Arc::clone(self.0.pinned.get_or_init(|| config)))
     }
@@ -96,23 +119,41 @@ impl Trust {
     /// # Errors
     /// The CA file cannot be read or used, or there is no CA certificate at all.
     pub async fn client_config(&self) -> Result<Arc<ClientConfig>, Fault> {
+        self.load_once(|loaded| &loaded.config).await
+    }
+
+    /// The same, with our own certificate where there is one.
+    fn identified(&self, config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+        let Some(identity) = &self.0.identity else {
+            return Arc::clone(config);
+        };
+        let mut config = ClientConfig::clone(config);
+        config.client_auth_cert_resolver = identity.resolver();
+        Arc::new(config)
+    }
+
+    async fn load_once(
+        &self,
+        wanted: impl Fn(&Loaded) -> &Arc<ClientConfig>,
+    ) -> Result<Arc<ClientConfig>, Fault> {
         let mut loaded = self.0.loaded.lock().await;
         let stamp = self.ca_file().and_then(Stamp::of);
         if let Some(loaded) = loaded.as_ref()
             && loaded.stamp == stamp
         {
-            return Ok(Arc::clone(&loaded.config));
+            return Ok(Arc::clone(wanted(loaded)));
         }
         let ca_file = self.0.ca_file.clone();
         let config = spawn_blocking(move || load(ca_file.as_deref()))
             .await
             .map_err(|error| Fault::Broken(io::Error::other(error)))??;
         let config = Arc::new(config);
-        *loaded = Some(Loaded {
-            config: Arc::clone(&config),
+        let loaded = loaded.insert(Loaded {
+            server: self.identified(&config),
+            config,
             stamp,
         });
-        Ok(config)
+        Ok(Arc::clone(wanted(loaded)))
     }
 }
 
@@ -121,6 +162,7 @@ impl fmt::Debug for Trust {
         f.debug_struct("Trust")
             .field("ca_file", &self.0.ca_file)
             .field("pins", &self.0.pins)
+            .field("identity", &self.0.identity)
             .finish_non_exhaustive()
     }
 }
@@ -211,7 +253,7 @@ pub(super) async fn handshake(
     tcp: TcpStream,
     server: &Authority,
     config: Arc<ClientConfig>,
-    ca_file: Option<&Path>,
+    trust: &Trust,
 ) -> Result<TlsStream<TcpStream>, Failed> {
     let name = match &server.host {
         TargetHost::Address(address) => ServerName::from(*address),
@@ -224,15 +266,15 @@ pub(super) async fn handshake(
     TlsConnector::from(config)
         .connect(name, tcp)
         .await
-        .map_err(|error| explain(error, server, ca_file))
+        .map_err(|error| explain(error, server, trust))
 }
 
 /// Turns the error of a handshake into the fault it stands for.
-fn explain(error: io::Error, server: &Authority, ca_file: Option<&Path>) -> Failed {
-    let Some(tls) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    else {
+fn explain(error: io::Error, server: &Authority, trust: &Trust) -> Failed {
+    if let Some(fault) = own_certificate(&error, trust) {
+        return Failed::from(fault);
+    }
+    let Some(tls) = tls_error(&error) else {
         let early = error.kind() == io::ErrorKind::UnexpectedEof;
         return Failed::from(if early {
             Fault::ClosedEarly
@@ -244,7 +286,7 @@ fn explain(error: io::Error, server: &Authority, ca_file: Option<&Path>) -> Fail
         && let Some(Refused { certificate, why }) = other.0.downcast_ref::<Refused>().cloned()
     {
         return Failed {
-            fault: refusal(why, certificate, server, ca_file),
+            fault: refusal(why, certificate, server, trust.ca_file()),
             certificate: Some(certificate),
         };
     }
@@ -252,6 +294,38 @@ fn explain(error: io::Error, server: &Authority, ca_file: Option<&Path>) -> Fail
         Fault::NotTls
     } else {
         Fault::Handshake(tls.clone())
+    })
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What an alert says about our own certificate, if that is what it is about. With TLS 1.3 it comes when the handshake is over
+/// for us: in place of the first answer.
+pub(super) fn own_certificate(error: &io::Error, trust: &Trust) -> Option<Fault> {
+    let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) else {
+        return None;
+    };
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum that grows; all others are not about certificates"
+    )]
+    let why = match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => "it wants one",
+        AlertDescription::UnknownCA => "it does not know the CA",
+        AlertDescription::CertificateExpired => "it is not valid now",
+        AlertDescription::CertificateRevoked => "it was revoked",
+        AlertDescription::UnsupportedCertificate => "it does not take certificates of this kind",
+        AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError => "it finds it wrong",
+        AlertDescription::AccessDenied => "it lets nobody in with it",
+        _ => return None,
+    };
+    Some(match trust.has_identity() {
+        true => Fault::IdentityRefused { why },
+        false => Fault::IdentityWanted,
     })
 }
 
@@ -323,24 +397,11 @@ fn plain_name(name: &str) -> String {
     crate::transport::http::clean(inner.unwrap_or(name))
 }
 
-/// `2026-08-01 10:00:00 UTC`; proleptic Gregorian calendar, no leap seconds.
+/// `2026-08-01 10:00:00 UTC`; no leap seconds.
 fn utc(time: UnixTime) -> String {
     let seconds = time.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Count from 1 March of year 0, so that the leap day is the last day of a year.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (year, month, day) = calendar::date(days);
     format!(
         "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
         second / 3600,

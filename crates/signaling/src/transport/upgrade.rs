@@ -7,6 +7,7 @@ use crate::transport::{
     options::ConnectOptions,
     target::Target,
 };
+use std::io;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
@@ -52,11 +53,13 @@ pub(super) async fn upgrade(
 ) -> Result<Upgraded, Fault> {
     let key = generate_key();
     let request = write_request(target, options, &key);
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .map_err(Fault::Broken)?;
-    stream.flush().await.map_err(Fault::Broken)?;
+    if let Err(error) = write(stream, request.as_bytes()).await {
+        // A server that ends the connection may have said why before, in an alert of TLS.
+        return Err(match Head::read(stream).await {
+            Err(HeadFault::Broken(why)) => Fault::Broken(why),
+            Ok(_) | Err(HeadFault::ClosedEarly | HeadFault::NotHttp) => Fault::Broken(error),
+        });
+    }
     let head = Head::read(stream).await.map_err(|fault| match fault {
         HeadFault::Broken(error) => Fault::Broken(error),
         HeadFault::ClosedEarly => Fault::ClosedEarly,
@@ -69,6 +72,11 @@ pub(super) async fn upgrade(
     let date = head.header("Date").and_then(http_date::read);
     let first = head.rest;
     Ok(Upgraded { first, date })
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 /// The request may hold an authorisation or, in its query, a token: it is wiped after use.

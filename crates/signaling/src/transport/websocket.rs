@@ -28,8 +28,12 @@ use tokio_tungstenite::{
 /// What comes out of a [`Connection`].
 #[derive(Debug)]
 pub enum Incoming {
-    /// A text message.
+    /// A text message; also a binary one that holds text.
     Text(String),
+    /// A binary message that holds no text, where [`Buffers::bytes`] allows it.
+    Bytes(Vec<u8>),
+    /// The answer to a ping of ours, or one that nobody asked for.
+    Pong,
     /// The connection has ended; nothing comes after this.
     Closed(Closed),
 }
@@ -91,6 +95,7 @@ pub struct Connection {
     /// Something was handed to the socket that may still be in its write buffer.
     unflushed: bool,
     close_limit: Duration,
+    takes_bytes: bool,
     address: SocketAddr,
     local_address: SocketAddr,
     server_date: Option<SystemTime>,
@@ -130,6 +135,7 @@ impl Connection {
             state: State::Open,
             unflushed: false,
             close_limit: buffers.close_limit,
+            takes_bytes: buffers.bytes,
             address,
             local_address,
             server_date: date,
@@ -252,6 +258,9 @@ impl Connection {
                 // RFC 6455 knows no reason to put text into a binary message, some servers do.
                 Message::Binary(bytes) => match String::from_utf8(bytes.into()) {
                     Ok(text) => return Poll::Ready(Incoming::Text(text)),
+                    Err(error) if self.takes_bytes => {
+                        return Poll::Ready(Incoming::Bytes(error.into_bytes()));
+                    }
                     Err(_) => {
                         self.say_farewell(cx, CloseCode::Unsupported);
                         return Poll::Ready(self.end(Closed::NotText));
@@ -274,7 +283,8 @@ impl Connection {
                     }));
                 }
                 // The library has queued the pong; the next turn of this loop writes it.
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                Message::Ping(_) | Message::Frame(_) => {}
+                Message::Pong(_) => return Poll::Ready(Incoming::Pong),
             }
         }
     }

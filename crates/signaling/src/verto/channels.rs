@@ -14,6 +14,8 @@ pub(crate) const LONGEST_NAME: usize = 256;
 pub(crate) struct Channels {
     wanted: BTreeSet<String>,
     granted: BTreeSet<String>,
+    /// Given up, and the server has not said that it knows.
+    given_up: BTreeSet<String>,
     /// Number that the next event of a subscription should have.
     next: BTreeMap<String, i64>,
 }
@@ -67,14 +69,24 @@ impl Channels {
         if !fits || channels.is_empty() || !channels.iter().all(named) {
             return false;
         }
-        self.wanted.extend(channels.iter().cloned());
+        for name in channels {
+            self.given_up.remove(name);
+            self.wanted.insert(name.clone());
+        }
         true
     }
 
     pub(crate) fn unwant(&mut self, channels: &[String]) {
         for name in channels {
-            self.wanted.remove(name);
+            if self.wanted.remove(name) && self.given_up.len() < MOST_CHANNELS {
+                self.given_up.insert(name.clone());
+            }
         }
+    }
+
+    /// Whether events of this channel come though it was given up: the request for that was lost.
+    pub(crate) fn is_given_up(&self, name: &str) -> bool {
+        self.given_up.contains(name)
     }
 
     /// All that a new socket has to ask for.
@@ -97,9 +109,17 @@ impl Channels {
         for name in lists.denied.iter().chain(&lists.unsubscribed) {
             self.granted.remove(name);
             self.next.remove(name);
+            self.given_up.remove(name);
         }
         // One that is denied now will be denied after each reconnect too.
-        self.unwant(&lists.denied);
+        for name in &lists.denied {
+            self.wanted.remove(name);
+        }
+        // Such as an answer to a request from before it was given up.
+        let spare = lists.subscribed.iter();
+        let spare = spare.filter(|name| !self.wanted.contains(*name));
+        let room = MOST_CHANNELS.saturating_sub(self.given_up.len());
+        self.given_up.extend(spare.take(room).cloned());
     }
 
     /// Where a reply is not what is wanted by now: channels to ask for, and channels to give up.
@@ -143,6 +163,7 @@ impl Channels {
     /// The socket is gone, and all that the server granted with it.
     pub(crate) fn on_socket_lost(&mut self) {
         self.granted.clear();
+        self.given_up.clear();
         self.next.clear();
     }
 }

@@ -131,6 +131,7 @@ impl Conference {
             }
             Some("add" | "modify") => data.get("data").map(|row| ConferenceChange::Put {
                 member: member(key(), row),
+                at: data.get("arrIndex").and_then(Value::as_u64),
             }),
             Some("del") => Some(ConferenceChange::Remove { key: key() }),
             Some("clear" | "hide") => Some(ConferenceChange::Clear),
@@ -194,11 +195,14 @@ fn reply(data: &Map<String, Value>) -> ConferenceChange {
 
 fn chat(data: &Map<String, Value>) -> Option<ConferenceChange> {
     let words = data.get("message")?.as_str()?.to_owned();
+    let said = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
     Some(ConferenceChange::Chat {
         from: Party {
             name: text(data, "fromDisplay"),
             number: text(data, "from"),
         },
         text: words,
+        direction: said("direction"),
+        kind: said("type"),
     })
 }

@@ -13,6 +13,5 @@ pub mod method;
 mod registration;
 mod requests;
 pub mod rpc;
-mod server_clock;
 pub mod session;
 mod wording;

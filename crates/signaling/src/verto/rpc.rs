@@ -90,6 +90,9 @@ pub struct Refusal {
     pub voice_sdk_id: Option<String>,
 }
 
+/// A fault of whoever answers (JSON-RPC 2.0 section 5.1).
+const INTERNAL_ERROR: i64 = -32603;
+
 /// The `error` member. Code and message may both be missing, and FreeSWITCH writes `message` twice, the specific text
 /// first: the first counts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -109,6 +112,20 @@ impl ErrorObject {
             code: Some(code),
             message: Some(message.into()),
             fields: Map::new(),
+        }
+    }
+
+    /// Whether the server says that the fault is its own (`Internal error`, JSON-RPC 2.0 section 5.1).
+    pub fn is_servers_own(&self) -> bool {
+        self.code == Some(INTERNAL_ERROR)
+    }
+
+    /// Code and text as a person reads them; `None` when there is neither.
+    pub fn in_words(&self) -> Option<String> {
+        match (self.code, &self.message) {
+            (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+            (Some(code), None) => Some(code.to_string()),
+            (None, message) => message.clone(),
         }
     }
 }

@@ -26,6 +26,11 @@ pub(crate) struct Speaker<'a> {
     pub(crate) user_agent: &'a str,
     /// Candidates follow our descriptions.
     pub(crate) trickle: bool,
+    /// Ourselves as callers that we answer are to see us.
+    pub(crate) own_name: Option<&'a str>,
+    pub(crate) own_number: Option<&'a str>,
+    /// Who texts come from, where that is known.
+    pub(crate) caller: Option<&'a str>,
     /// Of each call of the session.
     pub(crate) user_variables: &'a BTreeMap<String, Variable>,
     pub(crate) login_params: &'a BTreeMap<String, Variable>,
@@ -171,14 +176,11 @@ impl Speaker<'_> {
                 target_version,
                 target_params,
             } => {
-                let extra = target_params
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.clone().into()));
                 let params = AnonymousLoginParams {
                     target_type: Some(target_type.clone()),
                     target_id: Some(target_id.clone()),
                     target_version_id: target_version.clone(),
-                    target_params: (!target_params.is_empty()).then(|| extra.collect()),
+                    target_params: (!target_params.is_empty()).then(|| target_params.clone()),
                     sessid,
                     reconnection,
                     user_variables: map(self.user_variables),
@@ -199,10 +201,18 @@ impl Speaker<'_> {
                 Method::Invite,
                 self.with_sdp(sdp, self.full(call, sides, extras)),
             ),
-            Wish::Answer { sdp, extras } => (
-                Method::Answer,
-                self.with_sdp(sdp, self.full(call, sides, extras)),
-            ),
+            Wish::Answer { sdp, extras } => {
+                let shown = |text: Option<&str>| {
+                    text.filter(|_| self.dialect.shows_callee)
+                        .map(str::to_owned)
+                };
+                let dialog_params = DialogParams {
+                    callee_id_name: shown(self.own_name),
+                    callee_id_number: shown(self.own_number),
+                    ..self.full(call, sides, extras)
+                };
+                (Method::Answer, self.with_sdp(sdp, dialog_params))
+            }
             Wish::Attach { sdp, extras } => {
                 let dialog_params = DialogParams {
                     attach: self.dialect.gateway_fields.then_some(true),
@@ -245,6 +255,8 @@ impl Speaker<'_> {
                 match item {
                     InfoItem::Text(chars) => info.txt = Some(json!({"chars": chars})),
                     InfoItem::Command(data) => info.command = Some(data),
+                    // Refused before it comes here.
+                    InfoItem::Package { .. } => {}
                 }
                 (Method::Info, write(&info))
             }
@@ -301,6 +313,11 @@ impl Speaker<'_> {
     /// A chat message, within a call or not.
     pub(crate) fn message(&self, call: Option<&CallId>, to: String, body: String) -> Value {
         let chat = Chat {
+            // FreeSWITCH knows and sets it.
+            from: self
+                .caller
+                .filter(|_| self.dialect.gateway_fields)
+                .map(str::to_owned),
             to: Some(to),
             body: Some(body),
             in_dialog: call.map(|_| true),

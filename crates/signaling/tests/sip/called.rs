@@ -19,20 +19,20 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 /// A request of a scripted caller.
-struct Script {
-    method: &'static str,
-    branch: String,
-    to_tag: Option<String>,
-    from: &'static str,
-    from_tag: &'static str,
-    call_id: &'static str,
-    cseq: u32,
-    headers: Vec<String>,
-    body: Option<(&'static str, &'static str)>,
+pub(crate) struct Script {
+    pub(crate) method: &'static str,
+    pub(crate) branch: String,
+    pub(crate) to_tag: Option<String>,
+    pub(crate) from: &'static str,
+    pub(crate) from_tag: &'static str,
+    pub(crate) call_id: &'static str,
+    pub(crate) cseq: u32,
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: Option<(&'static str, &'static str)>,
 }
 
 impl Script {
-    fn new(method: &'static str) -> Self {
+    pub(crate) fn new(method: &'static str) -> Self {
         Self {
             method,
             branch: format!("z9hG4bK{method}1"),
@@ -46,26 +46,26 @@ impl Script {
         }
     }
 
-    fn invite() -> Self {
+    pub(crate) fn invite() -> Self {
         Self {
             body: Some(("application/sdp", OFFER)),
             ..Self::new("INVITE")
         }
     }
 
-    fn header(mut self, line: &str) -> Self {
+    pub(crate) fn header(mut self, line: &str) -> Self {
         self.headers.push(line.to_owned());
         self
     }
 
-    fn within(mut self, tag: &str, cseq: u32) -> Self {
+    pub(crate) fn within(mut self, tag: &str, cseq: u32) -> Self {
         self.to_tag = Some(tag.to_owned());
         self.cseq = cseq;
         self.branch = format!("z9hG4bK{}{cseq}", self.method);
         self
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let tag = self.to_tag.as_ref().map(|tag| format!(";tag={tag}"));
         let (kind, body) = self.body.unwrap_or(("", ""));
         let mut headers: String = self
@@ -92,7 +92,7 @@ impl Script {
     }
 }
 
-fn responses(world: &mut World) -> Vec<Response> {
+pub(crate) fn responses(world: &mut World) -> Vec<Response> {
     std::mem::take(&mut world.texts)
         .into_iter()
         .filter_map(|(_, text)| match read::read(text.as_bytes()) {
@@ -102,7 +102,7 @@ fn responses(world: &mut World) -> Vec<Response> {
         .collect()
 }
 
-fn statuses(world: &mut World) -> Vec<u16> {
+pub(crate) fn statuses(world: &mut World) -> Vec<u16> {
     responses(world)
         .iter()
         .map(|response| response.status)
@@ -110,7 +110,7 @@ fn statuses(world: &mut World) -> Vec<u16> {
 }
 
 /// The one answer to a request.
-fn answer_to(world: &mut World, script: &Script) -> Response {
+pub(crate) fn answer_to(world: &mut World, script: &Script) -> Response {
     world.texts.clear();
     world.say(FLOW, &script.text());
     let mut all = responses(world);
@@ -118,14 +118,14 @@ fn answer_to(world: &mut World, script: &Script) -> Response {
     all.remove(0)
 }
 
-fn idle() -> World {
+pub(crate) fn idle() -> World {
     let mut world = World::registered(config(), 1, 7200);
     world.texts.clear();
     world
 }
 
 /// Carol's call rings; its tag of ours.
-fn ringing(script: &Script) -> (World, CallId, String) {
+pub(crate) fn ringing(script: &Script) -> (World, CallId, String) {
     let mut world = idle();
     world.say(FLOW, &script.text());
     let ringing = responses(&mut world).pop().expect("an answer");
@@ -138,7 +138,7 @@ fn ringing(script: &Script) -> (World, CallId, String) {
 }
 
 /// Carol's call is up.
-fn talking() -> (World, CallId, String) {
+pub(crate) fn talking() -> (World, CallId, String) {
     let (mut world, call, tag) = ringing(&Script::invite());
     world.command(answer(&call));
     assert_eq!(statuses(&mut world), [200]);
@@ -150,7 +150,7 @@ fn talking() -> (World, CallId, String) {
     (world, call, tag)
 }
 
-fn ends(world: &mut World) -> Vec<(EndedBy, Cause, bool)> {
+pub(crate) fn ends(world: &mut World) -> Vec<(EndedBy, Cause, bool)> {
     world
         .take_events()
         .into_iter()
@@ -519,6 +519,7 @@ fn a_transfer_that_fails_leaves_the_call() {
 #[test]
 fn a_flood_costs_bounded_memory_and_never_more_than_a_few_rings() {
     let mut world = idle();
+    world.spares_reader = true;
     for number in 0..5000_u32 {
         let script = Script {
             branch: format!("z9hG4bKflood{number}"),

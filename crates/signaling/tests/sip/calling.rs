@@ -144,6 +144,8 @@ fn a_header_or_name_of_the_user_cannot_become_another_header() {
             client_state: None,
             codecs: Vec::new(),
             user_variables: Vec::new(),
+            refer: None,
+            replaces: None,
         });
         assert!(world.requests.is_empty());
         assert!(ended(&mut world).is_some());
@@ -262,13 +264,14 @@ fn ringing_only_by_180_and_early_media_by_each_fork() {
     let progress = with_sdp(tagged(&request, 183, "one", &[CONTACT]), "early one");
     world.say(FLOW, &progress);
     world.say(FLOW, &progress);
-    let early = |sdp: &str| Event::EarlyMedia {
+    let early = |fork: &str| Event::EarlyMedia {
+        fork: Some(fork.to_owned()),
         call: call.clone(),
-        sdp: sdp.to_owned(),
+        sdp: format!("early {fork}"),
         said: Box::default(),
     };
     let trying = Event::Trying { call: call.clone() };
-    assert_eq!(world.take_events(), [trying, early("early one")]);
+    assert_eq!(world.take_events(), [trying, early("one")]);
     world.say(FLOW, &tagged(&request, 180, "two", &[CONTACT]).to_text());
     let rings = world.take_events();
     assert!(
@@ -279,15 +282,30 @@ fn ringing_only_by_180_and_early_media_by_each_fork() {
         FLOW,
         &with_sdp(tagged(&request, 183, "two", &[CONTACT]), "early two"),
     );
-    assert_eq!(world.take_events(), [early("early two")]);
-    // The 200 repeats its own fork's preview: no new answer.
+    assert_eq!(world.take_events(), [early("two")]);
+    // A fork that gives up makes room for the one that was heard before it, and is no news where it was not heard.
+    world.say(FLOW, &tagged(&request, 199, "two", &[]).to_text());
+    let told = world.take_events();
+    assert!(
+        matches!(told.as_slice(), [heard, Event::Progress { status: 199, .. }] if *heard == early("one")),
+        "{told:?}"
+    );
+    world.say(
+        FLOW,
+        &with_sdp(tagged(&request, 183, "three", &[CONTACT]), "early three"),
+    );
+    assert_eq!(world.take_events(), [early("three")]);
+    // The 200 repeats its own fork's preview; it is told again, since another fork has shown its own in between.
     world.say(
         FLOW,
         &with_sdp(tagged(&request, 200, "one", &[CONTACT]), "early one"),
     );
     let events = world.take_events();
     assert!(
-        matches!(events.as_slice(), [Event::Answered { sdp: None, .. }]),
+        matches!(
+            events.as_slice(),
+            [Event::Answered { sdp: Some(sdp), fork: Some(fork), .. }] if sdp == "early one" && fork == "one"
+        ),
         "{events:?}"
     );
 }
@@ -362,7 +380,7 @@ fn reliable_provisional_answers_are_acknowledged_in_turn() {
     let [
         Event::Answered {
             call: known,
-            sdp: None,
+            sdp: Some(_),
             ..
         },
     ] = events.as_slice()
@@ -416,6 +434,8 @@ fn an_offer_in_the_answer_is_answered_in_the_ack() {
         client_state: None,
         codecs: Vec::new(),
         user_variables: Vec::new(),
+        refer: None,
+        replaces: None,
     });
     let request = world.request();
     assert!(request.body.is_empty());

@@ -240,7 +240,7 @@ fn a_refused_offer_leaves_the_call_as_it_was() {
     );
     let heard = pair.take(false);
     assert!(
-        matches!(heard.as_slice(), [Event::CommandFailed { .. }]),
+        matches!(heard.as_slice(), [Event::MediaUpdateFailed { .. }]),
         "{heard:?}"
     );
     // And the next one goes.

@@ -79,8 +79,15 @@ fn a_call_goes_on_over_the_living_flow_and_calls_can_still_be_made() {
     let told = world.take_events();
     let gone = |event: &Event| matches!(event, Event::Disconnected { .. } | Event::Ended { .. });
     assert!(!told.iter().any(gone), "{told:?}");
+    // The far side hears where we are now.
+    let refresh = on(&mut world, SECOND);
+    assert_eq!(refresh.method, Method::Invite);
+    assert!(refresh.headers.has(&HeaderName::Contact));
     // A copy of the 200 comes by the other edge, and gets its ACK there.
     world.say(SECOND, &response.to_text());
+    assert_eq!(on(&mut world, SECOND).method, Method::Ack);
+    let contact = (HeaderName::Contact, "<sip:bob@192.0.2.9;transport=ws>");
+    world.say(SECOND, &answer(&refresh, 200, &[contact]).to_text());
     assert_eq!(on(&mut world, SECOND).method, Method::Ack);
     world.command(Command::Bye {
         call,
@@ -92,6 +99,178 @@ fn a_call_goes_on_over_the_living_flow_and_calls_can_still_be_made() {
     let other = CallId::from_wire("another").unwrap();
     world.command(invite(&other, "carol"));
     assert_eq!(on(&mut world, SECOND).method, Method::Invite);
+}
+
+/// A call to bob over the first flow whose far side has these Record-Routes, as the second flow takes it over. Gives back the
+/// refresh that the far side got there.
+fn taken_over(world: &mut World, record_routes: &[&str]) -> Request {
+    let call = CallId::from_wire("a-call").expect("a name");
+    world.command(invite(&call, "bob"));
+    let request = on(world, FIRST);
+    let mut lines = vec![
+        (HeaderName::Contact, "<sip:bob@192.0.2.9>"),
+        (HeaderName::Allow, "INVITE, ACK, BYE, UPDATE"),
+    ];
+    lines.extend(
+        record_routes
+            .iter()
+            .map(|route| (HeaderName::RecordRoute, *route)),
+    );
+    let mut response = answer(&request, 200, &lines);
+    response
+        .content
+        .set_body("application/sdp", ANSWER.to_owned());
+    world.say(FIRST, &response.to_text());
+    assert_eq!(on(world, FIRST).method, Method::Ack);
+    world.close(FIRST);
+    let refresh = on(world, SECOND);
+    assert_eq!(refresh.method, Method::Update);
+    refresh
+}
+
+/// The second edge answers pings and keep-alives.
+fn second_lives(world: &mut World) {
+    world.handle(Input::Pong(SECOND));
+    world.say(SECOND, "\r\n");
+}
+
+fn routes(request: &Request) -> Vec<String> {
+    let routes = request.headers.addresses(&HeaderName::Route);
+    routes
+        .expect("Route")
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// Two of the edge, as Kamailio writes them, behind the core's own.
+const BY_TOKEN: [&str; 3] = [
+    "<sip:core.example.com;lr;ftag=a>",
+    "<sip:tok@one.example.com:5060;r2=on;lr>",
+    "<sip:tok@one.example.com:443;transport=ws;r2=on;lr>",
+];
+
+#[test]
+fn requests_go_by_the_living_edge_and_not_by_the_dead_one() {
+    let mut world = both_registered();
+    let refresh = taken_over(&mut world, &BY_TOKEN);
+    let by_second = [
+        "<sip:two.example.com:443;transport=ws;lr>",
+        "<sip:core.example.com;lr;ftag=a>",
+    ];
+    assert_eq!(routes(&refresh), by_second);
+    world.say(SECOND, &answer(&refresh, 200, &[]).to_text());
+    // The first one is back: the call stays where it is.
+    world.pass(seconds(6), |_| ());
+    world.open(FIRST);
+    let register = on(&mut world, FIRST);
+    world.grant_on(FIRST, &register, 7200, &[(HeaderName::Require, "outbound")]);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    world.command(Command::UpdateMedia {
+        call: CallId::from_wire("a-call").unwrap(),
+        sdp: "v=0 other".to_owned(),
+    });
+    let offer = on(&mut world, SECOND);
+    assert_eq!(routes(&offer), by_second);
+    let mut accepted = answer(&offer, 200, &[]);
+    accepted
+        .content
+        .set_body("application/sdp", ANSWER.to_owned());
+    world.say(SECOND, &accepted.to_text());
+    let ack = on(&mut world, SECOND);
+    assert_eq!(
+        (ack.method.clone(), routes(&ack)),
+        (Method::Ack, by_second.map(str::to_owned).to_vec())
+    );
+    // And now the second one dies: the first knows itself by its name, and its token is of a connection that is no more.
+    world.close(SECOND);
+    let back = on(&mut world, FIRST);
+    let by_first = [
+        "<sip:one.example.com:443;transport=ws;r2=on;lr>",
+        "<sip:one.example.com:5060;r2=on;lr>",
+        "<sip:core.example.com;lr;ftag=a>",
+    ];
+    assert_eq!(routes(&back), by_first);
+}
+
+#[test]
+fn an_edge_that_left_the_dialog_to_the_gruu_is_not_missed() {
+    let mut world = both_registered();
+    let core = "<sip:core.example.com;lr>";
+    let refresh = taken_over(&mut world, &[core]);
+    assert_eq!(routes(&refresh), [core]);
+    world.say(SECOND, &answer(&refresh, 200, &[]).to_text());
+    // The far side reaches us: nobody asks after it.
+    world.pass(seconds(300), second_lives);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+}
+
+#[test]
+fn a_far_side_that_cannot_reach_us_is_asked_after() {
+    let mut world = both_registered();
+    let refresh = taken_over(&mut world, &BY_TOKEN);
+    world.say(SECOND, &answer(&refresh, 200, &[]).to_text());
+    world.take_events();
+    for _ in 0..3 {
+        world.pass(seconds(29), second_lives);
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+        world.pass(seconds(1), second_lives);
+        let question = on(&mut world, SECOND);
+        assert_eq!(question.method, Method::Update);
+        world.say(SECOND, &answer(&question, 200, &[]).to_text());
+    }
+    // It hung up meanwhile, and its BYE died at the dead edge.
+    world.pass(seconds(30), second_lives);
+    let question = on(&mut world, SECOND);
+    let ended = |event: &Event| matches!(event, Event::Ended { .. });
+    assert!(!world.take_events().iter().any(ended));
+    world.say(SECOND, &answer(&question, 481, &[]).to_text());
+    let told = world.take_events();
+    assert!(told.iter().any(ended), "{told:?}");
+}
+
+#[test]
+fn what_was_on_the_way_when_the_flow_died_is_said_again_over_the_other() {
+    let mut world = both_registered();
+    let core = "<sip:core.example.com;lr>";
+    let refresh = taken_over(&mut world, &[core]);
+    world.say(SECOND, &answer(&refresh, 200, &[]).to_text());
+    world.pass(seconds(6), |_| ());
+    world.open(FIRST);
+    let register = on(&mut world, FIRST);
+    world.grant_on(FIRST, &register, 7200, &[(HeaderName::Require, "outbound")]);
+    // No edge keeps the far side to one flow: what it said may have gone down with the first.
+    let question = on(&mut world, SECOND);
+    assert_eq!(question.method, Method::Update);
+    world.say(SECOND, &answer(&question, 200, &[]).to_text());
+    world.command(Command::Bye {
+        call: CallId::from_wire("a-call").unwrap(),
+        cause: None,
+        sip_code: None,
+        headers: Vec::new(),
+    });
+    assert_eq!(on(&mut world, SECOND).method, Method::Bye);
+    world.close(SECOND);
+    assert_eq!(on(&mut world, FIRST).method, Method::Bye);
+}
+
+#[test]
+fn a_lost_address_takes_only_the_flow_that_is_bound_to_it() {
+    let mut world = both_registered();
+    world.doings.clear();
+    world.take_events();
+    world.handle(Input::Stranded(FIRST));
+    assert_eq!(world.doings, ["disconnect flow 1", "connect flow 1"]);
+    let told = world.take_events();
+    let lost = |event: &Event| matches!(event, Event::Flow { server, cause: Some(_), .. } if server == "wss://one.example.com");
+    assert!(told.len() == 1 && told.iter().all(lost), "{told:?}");
+    // The other goes on as if nothing were.
+    world.command(invite(&CallId::from_wire("a-call").unwrap(), "bob"));
+    assert_eq!(on(&mut world, SECOND).method, Method::Invite);
+    // Told of a flow that has no socket, it does nothing.
+    world.doings.clear();
+    world.handle(Input::Stranded(FIRST));
+    assert!(world.doings.is_empty(), "{:?}", world.doings);
 }
 
 #[test]

@@ -1,10 +1,35 @@
 //! Stories of a SIP user agent in virtual time.
 
+mod answers;
+mod astray;
 mod called;
 mod calling;
 mod calls;
+mod day;
+mod early;
+mod early_media;
+mod floods;
 mod flows;
+mod grants;
+mod hostile;
+mod identity;
+mod lasting;
+mod notices;
 mod pair;
+mod publishing;
+mod reader;
+mod recovery;
+mod referring;
+mod refusals;
+mod refused_logins;
 mod registration;
+mod reserve;
+mod subscribing;
+mod taking_over;
+mod tokens;
 mod torture;
+mod torture_wanted;
+mod transferring;
+mod trickle;
+mod words;
 mod world;

@@ -16,6 +16,7 @@ use offhook_signaling::sip::message::{HeaderName, Method};
 use offhook_signaling::sip::session::Session;
 use offhook_signaling::sip::session::contract::{Input, Output};
 
+use crate::reader;
 use crate::world::{FLOW, any_instant, config};
 
 pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=offer\r\n";
@@ -41,6 +42,8 @@ pub(crate) struct Pair {
     wire: Vec<(bool, String)>,
     /// Messages stay on the wire until this is taken away.
     pub(crate) stopped: bool,
+    /// The independent reader is spared what they say.
+    pub(crate) spares_reader: bool,
     /// Lost on the way when this says so.
     pub(crate) loses: fn(&str) -> bool,
 }
@@ -79,6 +82,7 @@ impl Pair {
             start: now,
             wire: Vec::new(),
             stopped: false,
+            spares_reader: false,
             loses: |_| false,
         };
         pair.settle();
@@ -153,6 +157,9 @@ impl Pair {
     }
 
     fn carry(&mut self, bob: bool, text: String) {
+        if !self.spares_reader {
+            reader::reads_alike(&text);
+        }
         if !self.side(bob).up {
             return;
         }
@@ -268,6 +275,8 @@ pub(crate) fn invite(call: &CallId, to: &str) -> Command {
         client_state: None,
         codecs: Vec::new(),
         user_variables: Vec::new(),
+        refer: None,
+        replaces: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::Event;
+use offhook_signaling::secret::Secret;
 use offhook_signaling::session::CloseReason;
 use offhook_signaling::sip::config::Config;
 use offhook_signaling::sip::flow_id::FlowId;
@@ -16,6 +17,8 @@ use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::uri::Uri;
 use offhook_signaling::sip::session::Session;
 use offhook_signaling::sip::session::contract::{Input, Output};
+
+use crate::reader;
 
 pub(crate) const FLOW: FlowId = FlowId(0);
 
@@ -30,6 +33,10 @@ pub(crate) struct World {
     pub(crate) requests: Vec<(FlowId, Request)>,
     /// Whatever else it put on its sockets.
     pub(crate) texts: Vec<(FlowId, String)>,
+    /// URLs and headers that it wanted sockets with.
+    pub(crate) sockets: Vec<(String, Vec<(String, Secret)>)>,
+    /// The independent reader is spared what it says: repetitions of rubbish, or of what it has read often enough.
+    pub(crate) spares_reader: bool,
     /// Connects, pings and disconnects in order.
     pub(crate) doings: Vec<String>,
 }
@@ -63,6 +70,8 @@ impl World {
             events: Vec::new(),
             requests: Vec::new(),
             texts: Vec::new(),
+            sockets: Vec::new(),
+            spares_reader: false,
             doings: Vec::new(),
         };
         world.settle();
@@ -93,11 +102,19 @@ impl World {
     fn settle(&mut self) {
         loop {
             match self.session.poll() {
-                Output::Connect { flow, .. } => self.doings.push(format!("connect {flow}")),
-                Output::Send { flow, text } => match read::read(text.as_bytes()) {
-                    Ok(Incoming::Request(request)) => self.requests.push((flow, *request)),
-                    _ => self.texts.push((flow, text)),
-                },
+                Output::Connect { flow, url, headers } => {
+                    self.doings.push(format!("connect {flow}"));
+                    self.sockets.push((url, headers));
+                }
+                Output::Send { flow, text } => {
+                    if !self.spares_reader {
+                        reader::reads_alike(&text);
+                    }
+                    match read::read(text.as_bytes()) {
+                        Ok(Incoming::Request(request)) => self.requests.push((flow, *request)),
+                        _ => self.texts.push((flow, text)),
+                    }
+                }
                 Output::Ping(flow) => self.doings.push(format!("ping {flow}")),
                 Output::Disconnect(flow) => self.doings.push(format!("disconnect {flow}")),
                 Output::Event(event) => self.events.push(event),

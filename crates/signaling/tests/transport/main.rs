@@ -6,6 +6,7 @@
 )]
 
 mod connection;
+mod identity;
 mod openssl;
 mod pins;
 mod proxy;

@@ -98,9 +98,12 @@ pub(crate) async fn wait_for_end(stream: &mut (impl AsyncRead + Unpin)) {
 
 /// The next text of a connection.
 pub(crate) async fn text(connection: &mut Connection) -> String {
-    match connection.next().await {
-        Some(Incoming::Text(text)) => text,
-        other => panic!("wanted a text, got {other:?}"),
+    loop {
+        match connection.next().await {
+            Some(Incoming::Text(text)) => return text,
+            Some(Incoming::Pong) => {}
+            other => panic!("wanted a text, got {other:?}"),
+        }
     }
 }
 
@@ -108,7 +111,7 @@ pub(crate) async fn text(connection: &mut Connection) -> String {
 pub(crate) async fn end(connection: &mut Connection) -> Closed {
     loop {
         match connection.next().await {
-            Some(Incoming::Text(_)) => {}
+            Some(Incoming::Text(_) | Incoming::Bytes(_) | Incoming::Pong) => {}
             Some(Incoming::Closed(closed)) => {
                 assert!(
                     connection.next().await.is_none(),
@@ -174,6 +177,42 @@ pub(crate) async fn tls_echo(
     (certificate, key): (rcgen::Certificate, rcgen::KeyPair),
 ) -> SocketAddr {
     let acceptor = acceptor(&certificate, &key);
+    listen(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                echo_on(tokio_tungstenite::accept_async(stream).await.unwrap()).await;
+            }
+        }
+    })
+    .await
+}
+
+/// The same, and only for clients that show a certificate of this CA.
+pub(crate) async fn tls_echo_for(
+    (certificate, key): (rcgen::Certificate, rcgen::KeyPair),
+    clients: &Ca,
+    versions: &'static [&'static rustls::SupportedProtocolVersion],
+) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(clients.own.0.der().clone()).unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::clone(&provider),
+    )
+    .build()
+    .unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     listen(move |stream| {
         let acceptor = acceptor.clone();
         async move {

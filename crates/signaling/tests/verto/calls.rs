@@ -8,9 +8,11 @@ use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{EndedBy, Event, Party};
+use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
+use offhook_signaling::verto::dialect::telnyx::TELNYX;
 use serde_json::{Value, json};
 
-use crate::story::{ANSWER, OFFER, Story};
+use crate::story::{ANSWER, OFFER, Story, config, password};
 
 fn ended(call: &CallId, by: EndedBy, cause: Cause) -> Event {
     Event::Ended {
@@ -80,6 +82,7 @@ fn a_call_rings_and_is_answered() {
     assert_eq!(
         story.event(),
         Event::Answered {
+            fork: None,
             call: call.clone(),
             sdp: Some(ANSWER.into()),
             said: Box::default(),
@@ -128,6 +131,7 @@ fn early_media_brings_the_sdp_that_the_answer_then_lacks() {
     assert_eq!(
         story.event(),
         Event::EarlyMedia {
+            fork: None,
             call: call.clone(),
             sdp: ANSWER.into(),
             said: Box::default()
@@ -136,6 +140,7 @@ fn early_media_brings_the_sdp_that_the_answer_then_lacks() {
     assert_eq!(
         story.event(),
         Event::Answered {
+            fork: None,
             call,
             sdp: None,
             said: Box::default(),
@@ -154,6 +159,7 @@ fn the_sdp_of_an_answer_after_early_media_is_dropped() {
     assert_eq!(
         story.event(),
         Event::Answered {
+            fork: None,
             call,
             sdp: None,
             said: Box::default(),
@@ -320,6 +326,39 @@ fn an_incoming_call_is_taken() {
     story.reply(&said, json!({"callID": "in-1", "message": "CALL ENDED"}));
     story.pass(Duration::from_secs(10));
     story.nothing_told();
+}
+
+#[test]
+fn an_answer_says_whom_its_caller_is_to_see_where_the_server_tells_and_nothing_else_of_us() {
+    for (dialect, shows) in [(FREESWITCH, true), (TELNYX, false)] {
+        let mut config = config(dialect, password());
+        config.own_name = Some("Front desk".to_owned());
+        config.own_number = Some("100".to_owned());
+        let mut story = Story::with(config).ready();
+        let call = offered(&mut story);
+        story.command(Command::Answer {
+            call,
+            sdp: ANSWER.into(),
+            client_state: None,
+            headers: Vec::new(),
+        });
+        let answer = story.take_sent("answer");
+        let dialog = &answer["params"]["dialogParams"];
+        let shown = |text: &str| shows.then(|| Value::from(text));
+        assert_eq!(dialog.get("callee_id_name"), shown("Front desk").as_ref());
+        assert_eq!(dialog.get("callee_id_number"), shown("100").as_ref());
+        let mut keys: Vec<&str> = dialog
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        keys.retain(|key| !key.starts_with("callee_id_"));
+        assert_eq!(
+            keys,
+            ["callID", "remote_caller_id_name", "remote_caller_id_number"]
+        );
+    }
 }
 
 #[test]
@@ -676,6 +715,8 @@ fn calls_without_a_ready_session_end_with_the_reason() {
         client_state: None,
         codecs: Vec::new(),
         user_variables: Vec::new(),
+        refer: None,
+        replaces: None,
     };
     story.command(invite);
     let Event::Ended {

@@ -77,6 +77,76 @@ fn channels_are_kept_over_reconnects_and_losses_are_counted() {
 }
 
 #[test]
+fn a_channel_that_goes_on_after_it_was_given_up_is_given_up_again() {
+    let mut story = Story::freeswitch().ready();
+    story.command(Command::Subscribe {
+        channels: names(&["a", "b"]),
+    });
+    let subscribe = story.take_sent("subscribe");
+    story.reply(&subscribe, json!({"subscribedChannels": ["a", "b"]}));
+    story.command(Command::Unsubscribe {
+        channels: names(&["a"]),
+    });
+    let lost = story.take_sent("unsubscribe");
+    story.events.clear();
+    let goes_on = |story: &mut Story| {
+        let params =
+            json!({"eventChannel": "a", "subscribedChannel": "a", "eventSerno": 0, "data": {}});
+        story.says("event", params);
+    };
+    // Its answer may still be on the way.
+    goes_on(&mut story);
+    assert!(story.events.is_empty(), "{:?}", story.events);
+    story.refuse(&lost, -32601, "busy");
+    assert!(matches!(story.event(), Event::SessionCommandFailed { .. }));
+    goes_on(&mut story);
+    let again = story.take_sent("unsubscribe");
+    assert_eq!(again["params"]["eventChannel"], json!(["a"]));
+    story.reply(&again, json!({"unsubscribedChannels": ["a"]}));
+    let granted = Event::Channels {
+        subscribed: names(&["b"]),
+        refused: vec![],
+    };
+    assert_eq!(story.event(), granted);
+    // Whatever comes now came by the server's own will.
+    goes_on(&mut story);
+    assert!(matches!(story.event(), Event::ChannelEvent { .. }));
+}
+
+#[test]
+fn what_was_passed_over_on_a_channel_that_is_wanted_again_is_not_lost() {
+    let mut story = Story::freeswitch().ready();
+    let channels = || names(&["a"]);
+    story.command(Command::Subscribe {
+        channels: channels(),
+    });
+    let subscribe = story.take_sent("subscribe");
+    story.reply(&subscribe, json!({"subscribedChannels": ["a"]}));
+    let goes_on = |story: &mut Story, serial: u32| {
+        let params = json!({"eventChannel": "a", "subscribedChannel": "a", "eventSerno": serial, "data": {}});
+        story.events.clear();
+        story.says("event", params);
+    };
+    goes_on(&mut story, 0);
+    story.command(Command::Unsubscribe {
+        channels: channels(),
+    });
+    let lost = story.take_sent("unsubscribe");
+    goes_on(&mut story, 1);
+    assert!(story.events.is_empty(), "{:?}", story.events);
+    story.refuse(&lost, -32601, "busy");
+    story.command(Command::Subscribe {
+        channels: channels(),
+    });
+    let again = story.take_sent("subscribe");
+    story.reply(&again, json!({"alreadySubscribedChannels": ["a"]}));
+    goes_on(&mut story, 2);
+    assert!(matches!(story.event(), Event::ChannelEvent { lost: 0, .. }));
+    goes_on(&mut story, 5);
+    assert!(matches!(story.event(), Event::ChannelEvent { lost: 2, .. }));
+}
+
+#[test]
 fn a_server_that_had_forgotten_our_login_is_asked_for_the_channels_again() {
     let mut story = Story::freeswitch().ready();
     story.command(Command::Subscribe {
@@ -226,9 +296,12 @@ fn a_conference_is_listed_and_kept_up_and_asked_for_again_after_a_gap() {
     assert_eq!(members[0].status["audio"]["muted"], true);
     row(
         &mut story,
-        &json!({"action": "modify", "wireSerno": 7, "hashKey": "c-1", "data": ann}),
+        &json!({"action": "modify", "wireSerno": 7, "hashKey": "c-1", "data": ann, "arrIndex": 1}),
     );
-    assert!(matches!(change(&mut story), ConferenceChange::Put { .. }));
+    assert!(matches!(
+        change(&mut story),
+        ConferenceChange::Put { at: Some(1), .. }
+    ));
     row(
         &mut story,
         &json!({"action": "del", "wireSerno": 8, "hashKey": "c-9"}),
@@ -319,7 +392,9 @@ fn a_moderator_steers_and_a_participant_is_told_that_he_may_not() {
         change(&mut story),
         ConferenceChange::Chat {
             from,
-            text: "hi".into()
+            text: "hi".into(),
+            direction: Some("inbound".into()),
+            kind: Some("message".into()),
         }
     );
 }

@@ -21,7 +21,7 @@ fn anonymous() -> Login {
         target_type: "ai_assistant".into(),
         target_id: "a-1".into(),
         target_version: None,
-        target_params: [("conversation_id".to_owned(), "k-1".to_owned())].into(),
+        target_params: [("conversation_id".to_owned(), "k-1".into())].into(),
     }
 }
 
@@ -266,6 +266,8 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
             ("floor".into(), 3.into()),
             ("vip".into(), true.into()),
         ],
+        refer: None,
+        replaces: None,
     });
     let dialog = story.take_sent("invite")["params"]["dialogParams"].clone();
     assert_eq!(dialog["clientState"], "c3RhdGU=");
@@ -300,6 +302,7 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
     assert_eq!(
         story.event(),
         Event::Answered {
+            fork: None,
             call,
             sdp: Some(ANSWER.into()),
             said: Box::new(Said {
@@ -420,7 +423,24 @@ fn an_anonymous_login_calls_and_says_what_it_cannot() {
     story.refuse(&modify, -32601, "Permission Denied");
     assert_eq!(
         failed(&mut story).to_string(),
-        "hold is not possible with an anonymous login"
+        "hold is not possible with an anonymous login (-32601: Permission Denied)"
+    );
+    story.command(Command::Hold {
+        call: call.clone(),
+        on: true,
+    });
+    let modify = story.take_sent("modify");
+    story.refuse(&modify, -32603, "Internal error");
+    let unwell = failed(&mut story);
+    assert!(
+        matches!(
+            unwell,
+            Error::Refused {
+                code: Some(-32603),
+                ..
+            }
+        ),
+        "{unwell:?}"
     );
     story.command(Command::Dtmf {
         call: call.clone(),
@@ -437,7 +457,10 @@ fn an_anonymous_login_calls_and_says_what_it_cannot() {
     });
     assert_eq!(
         failed(&mut story),
-        Error::NotWithAnonymous { command: "answer" }
+        Error::NotWithAnonymous {
+            command: "answer",
+            said: None
+        }
     );
 }
 

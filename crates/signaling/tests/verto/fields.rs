@@ -64,6 +64,7 @@ fn every_step_of_a_call_tells_what_came_with_it() {
         beside(json!({"callID": "c-1", "sdp": ANSWER}), "2"),
     );
     let expected = Event::EarlyMedia {
+        fork: None,
         call: call.clone(),
         sdp: ANSWER.into(),
         said: said("2"),
@@ -71,6 +72,7 @@ fn every_step_of_a_call_tells_what_came_with_it() {
     assert_eq!(told(&mut story), expected);
     story.says("answer", beside(json!({"callID": "c-1"}), "3"));
     let expected = Event::Answered {
+        fork: None,
         call,
         sdp: None,
         said: said("3"),
@@ -143,6 +145,8 @@ fn what_the_dialect_cannot_carry_is_refused_and_never_dropped() {
         client_state,
         codecs: Vec::new(),
         user_variables,
+        refer: None,
+        replaces: None,
     };
     for wish in [
         invite(field(), None, Vec::new()),

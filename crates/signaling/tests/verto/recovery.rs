@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, EndedBy, Event};
 use offhook_signaling::remembered::Remembered;
+use offhook_signaling::verto::dialect::telnyx::TELNYX;
 use serde_json::json;
 
-use crate::story::{ANSWER, OFFER, Story};
+use crate::story::{ANSWER, OFFER, Story, config, password};
 
 fn attached(event: &Event) -> Option<(&str, bool)> {
     if let Event::Attach { call, known, .. } = event {
@@ -115,6 +117,48 @@ fn an_attach_is_answered_only_after_client_ready() {
     story.nothing_sent();
     story.client_ready(&["c-1"]);
     assert!(story.sent.pop_front().unwrap()["result"].is_object());
+    story.take_sent("attach");
+}
+
+#[test]
+fn whoever_takes_a_call_twice_before_the_server_hears_us_is_told_at_once() {
+    let mut story = Story::telnyx();
+    story.log_in();
+    story.says("invite", json!({"callID": "in-1", "sdp": OFFER}));
+    story.events.clear();
+    let call = CallId::from_wire("in-1").expect("a name");
+    let answer = Command::Answer {
+        call: call.clone(),
+        sdp: ANSWER.into(),
+        headers: Vec::new(),
+        client_state: None,
+    };
+    story.command(answer.clone());
+    assert!(story.events.is_empty(), "{:?}", story.events);
+    story.command(answer);
+    let Event::CommandFailed {
+        call: about,
+        error: Error::WrongState { command, .. },
+    } = story.event()
+    else {
+        panic!("{:?}", story.events)
+    };
+    assert_eq!((about, command), (call, "answer"));
+    // The connection that is lost then takes nothing along that was not told.
+    story.closed();
+    story.until(Duration::from_secs(60), |event| {
+        matches!(event, Event::Connecting { .. })
+    });
+    story.log_in();
+    story.client_ready(&["in-1"]);
+    story.register();
+    let id = story.says("attach", json!({"callID": "in-1", "sdp": OFFER}));
+    story.take_ack("attach", id);
+    let call = CallId::from_wire("in-1").expect("a name");
+    story.command(Command::Attach {
+        call,
+        sdp: ANSWER.into(),
+    });
     story.take_sent("attach");
 }
 
@@ -514,4 +558,48 @@ fn who_is_punted_leaves_nothing_for_the_next_process_to_come_back_by() {
     let before = story.remembered.last().cloned();
     story.says("punt", json!({}));
     assert_eq!(story.remembered.last().cloned(), before);
+}
+
+#[test]
+fn after_as_many_attempts_as_are_allowed_only_a_command_opens_the_connection() {
+    for (most, from_ready) in [(0, true), (2, true), (2, false)] {
+        let mut config = config(TELNYX, password());
+        config.backoff.attempts = Some(most);
+        let mut story = Story::with(config);
+        let mut attempts = 1;
+        if from_ready {
+            story = story.ready();
+            attempts = 0;
+        }
+        story.events.clear();
+        loop {
+            story.closed();
+            let last = |event: &Event| matches!(event, Event::Disconnected { retry_in: None, .. });
+            if story.events.iter().any(last) {
+                break;
+            }
+            story.until(Duration::from_secs(60), |event| {
+                matches!(event, Event::Connecting { .. })
+            });
+            attempts += 1;
+        }
+        assert_eq!(attempts, most.max(u32::from(!from_ready)), "{from_ready}");
+        story.events.clear();
+        story.pass(Duration::from_secs(3600));
+        assert!(story.events.is_empty(), "{:?}", story.events);
+        story.command(Command::Retry);
+        assert_eq!(story.event(), Event::Connecting { attempt: 1 });
+    }
+}
+
+#[test]
+fn a_call_of_a_session_that_was_idle_for_long_is_remembered_at_once() {
+    let mut story = Story::telnyx().ready();
+    story.pass(Duration::from_secs(10));
+    story.remembered.clear();
+    story.place("c-1");
+    let Some(state) = story.remembered.last() else {
+        panic!("nothing is remembered")
+    };
+    assert!(state.sessid.is_some());
 }

@@ -292,6 +292,8 @@ impl Story {
             client_state: None,
             codecs: Vec::new(),
             user_variables: Vec::new(),
+            refer: None,
+            replaces: None,
         });
         let invite = self.take_sent("invite");
         (call, invite)

@@ -206,6 +206,7 @@ fn a_failing_source_is_asked_less_and_less_often_and_told_of() {
         if !new.is_empty() {
             story.command(Command::TokenFailed {
                 reason: "token.example answers 503".into(),
+                retry_after: None,
             });
         }
         asked.extend(new);
@@ -215,6 +216,24 @@ fn a_failing_source_is_asked_less_and_less_often_and_told_of() {
     assert!(gaps.iter().all(|gap| *gap <= seconds(311)), "{gaps:?}");
     assert!(gaps.last().unwrap() > &seconds(140), "{gaps:?}");
     assert!(failed + 1 >= asked.len());
+}
+
+#[test]
+fn a_source_that_says_when_it_wants_to_be_asked_again_is_asked_then() {
+    let mut story = Story::with(with_source(living(HOUR))).ready();
+    let is_wanted = |event: &Event| matches!(event, Event::TokenWanted { .. });
+    story.until(seconds(HOUR), is_wanted);
+    story.command(Command::TokenFailed {
+        reason: "token.example answers 429".into(),
+        retry_after: Some(seconds(120)),
+    });
+    let before = story.elapsed();
+    story.until(seconds(140), is_wanted);
+    let waited = story.elapsed() - before;
+    assert!(
+        waited >= seconds(120) && waited <= seconds(132),
+        "{waited:?}"
+    );
 }
 
 #[test]
@@ -271,6 +290,7 @@ fn the_first_token_may_come_from_the_source_and_a_dead_source_is_no_end() {
     assert_eq!(story.event(), missing);
     story.command(Command::TokenFailed {
         reason: "no such file".into(),
+        retry_after: None,
     });
     assert!(matches!(
         story.event(),
@@ -338,7 +358,7 @@ fn a_server_that_takes_a_token_which_ended_by_our_clock_is_believed() {
     story.command(Command::Login(token(json!({"exp": START - 800}))));
     let mut story = story.ready();
     let events = pass(&mut story, seconds(HOUR));
-    assert_eq!(wanted(&events), []);
+    assert_eq!(wanted(&events), [Duration::ZERO; 0]);
 }
 
 #[test]
@@ -351,7 +371,7 @@ fn tokens_without_an_end_or_with_one_beyond_all_timers_are_lived_with() {
     ] {
         let mut story = Story::with(with_source(token(claims))).ready();
         let events = pass(&mut story, seconds(26 * 24 * HOUR / 24));
-        assert_eq!(wanted(&events), []);
+        assert_eq!(wanted(&events), [Duration::ZERO; 0]);
     }
     let padded = URL_SAFE.encode(json!({"exp": START + 2 * HOUR, "a": "~~??"}).to_string());
     let token = Login::Token {
@@ -522,6 +542,7 @@ fn seventy_two_hours_of_tokens_leave_no_gap() {
             if asked % 10 == 1 {
                 story.command(Command::TokenFailed {
                     reason: "503".into(),
+                    retry_after: None,
                 });
                 continue;
             }

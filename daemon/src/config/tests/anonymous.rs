@@ -19,8 +19,11 @@ fn an_account_that_nobody_can_call_has_no_setting_for_calls_that_come_in() {
     // All there is today. None of these says how a call that comes in is answered; one that did would be refused here.
     let known = "known here are name, dialect, server, login, password_file, token_file, token, refresh_before, profile, \
                  region, environment, skip_last_voice_sdk_id, rtc_ip, rtc_port, canary, skip_trailing, origin, \
-                 refused_retry, refused_retry_max, user_variables, login_params, start_muted, server_commands, recover_calls, anonymous, tool, ca_file, certificate_sha256, proxy, \
-                 proxy_credentials_file, no_proxy, caller_name, caller_number, backoff_base, backoff_max, ice_servers, ice_policy, trickle_ice, call_reports";
+                 refused_retry, refused_retry_max, user_variables, login_params, start_muted, server_commands, recover_calls, anonymous, tool, ca_file, certificate_sha256, client_certificate_file, client_key_file, proxy, \
+                 proxy_credentials_file, no_proxy, caller_name, caller_number, backoff_base, backoff_max, reconnect_attempts, ice_servers, ice_policy, trickle_ice, media, call_reports, \
+                 auth_user, further_servers, routes, instance, register, expires, reliable_provisional, session_expires, \
+                 trust_identity, early_media, crlf_keep_alive, push, trusted_authz, transfers, \
+                 socket_token, dtmf_info, info_packages, refer_out_of_dialog, socket_headers";
     assert!(told.ends_with(known), "{told}");
     for key in ["answer = true", "auto_answer = true", "inbound = \"allow\""] {
         assert_has(&folder.refusal(&assistant(key)), &["line 6", "unknown key"]);
@@ -33,6 +36,27 @@ fn an_account_that_nobody_can_call_has_no_setting_for_calls_that_come_in() {
         &fault.to_string(),
         &["`auto_answer`", "`lobby`", "nobody can call"],
     );
+}
+
+#[test]
+fn the_assistant_is_told_whatever_json_can_say() {
+    let folder = Folder::new();
+    let target = |params: &str| {
+        cloud(&format!(
+            "anonymous = {{ target_type = \"ai_assistant\", target_id = \"a-1\", target_params = {{ {params} }} }}\n"
+        ))
+    };
+    folder
+        .load(&target(
+            "floor = 3, tags = [\"a\", 1.5, true], who = { vip = false }",
+        ))
+        .unwrap();
+    for wrong in ["when = 2026-01-01", "size = nan", "list = [inf]"] {
+        assert_has(
+            &folder.refusal(&target(wrong)),
+            &["line 5", "target_params", "JSON has no such value"],
+        );
+    }
 }
 
 #[test]

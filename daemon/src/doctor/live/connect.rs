@@ -22,8 +22,17 @@ use crate::doctor::span::span;
 /// Connections that are opened at a time.
 const AT_A_TIME: usize = 16;
 
-/// The server's address of each account that could be reached.
-pub(crate) type Reached = BTreeMap<String, IpAddr>;
+/// The server of each account that could be reached.
+pub(crate) type Reached = BTreeMap<String, Server>;
+
+/// What is known of a server that could be reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Server {
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// The account's region cannot be reached.
+    pub(crate) without_region: bool,
+}
 
 struct Attempt {
     account: AccountConfig,
@@ -64,7 +73,7 @@ pub(crate) async fn check(accounts: &[AccountConfig], report: &mut Report) -> Re
     reached
 }
 
-fn tell(attempt: Attempt, report: &mut Report) -> Option<IpAddr> {
+fn tell(attempt: Attempt, report: &mut Report) -> Option<Server> {
     let Attempt {
         account,
         outcome,
@@ -98,12 +107,18 @@ fn tell(attempt: Attempt, report: &mut Report) -> Option<IpAddr> {
             report.took(stage(name, took));
         }
     }
+    if let Some(error) = &opened.passed_over {
+        report.add(connect_fault::region(error, place.clone()));
+    }
     report.extend(
         opened
             .server_date
             .and_then(|date| clock_off(date, at, place)),
     );
-    Some(opened.server.ip())
+    Some(Server {
+        address: opened.server.ip(),
+        without_region: opened.passed_over.is_some(),
+    })
 }
 
 fn clock_off(server: SystemTime, here: SystemTime, place: Place) -> Option<Finding> {

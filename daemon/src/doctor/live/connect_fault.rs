@@ -22,6 +22,16 @@ pub(crate) fn finding(error: &ConnectError, place: Place) -> Finding {
     Finding::new(code(error), place, &what, &remedy)
 }
 
+/// The finding of a region that cannot be reached where the server itself can.
+pub(crate) fn region(error: &ConnectError, place: Place) -> Finding {
+    let what = format!(
+        "the account's region is passed over, since {} cannot be reached: {} (stage: {})",
+        error.server, error.fault, error.stage
+    );
+    let remedy = "correct `region`, or leave it out so that the server chooses";
+    Finding::new(Code::RegionUnreachable, place, &what, remedy)
+}
+
 /// How a certificate is trusted that fails every check, and what that risks.
 fn pin(shown: &CertificateFingerprint) -> String {
     format!(

@@ -33,7 +33,12 @@ pub(crate) async fn go(
     let standing: Vec<AccountConfig> = config
         .accounts
         .into_iter()
-        .filter(|account| reached.contains_key(&account.name))
+        .filter_map(|mut account| {
+            if reached.get(&account.name)?.without_region {
+                account.region = None;
+            }
+            Some(account)
+        })
         .collect();
     let (mut client, engine, standing) = match running {
         Some(client) => (client, None, standing),
@@ -64,7 +69,7 @@ fn ice_servers(accounts: &[AccountConfig], wish: &Doctor, report: &mut Report) -
     let given = given.map(|server| with_login(server, login.as_ref()));
     let configured = accounts
         .iter()
-        .flat_map(|account| account.ice.servers.of(account.dialect, &account.server));
+        .flat_map(|account| account.ice.servers.of(account.protocol, &account.server));
     let mut servers: Vec<IceServer> = Vec::new();
     for server in configured.chain(given) {
         if !servers.contains(&server) {
@@ -121,7 +126,10 @@ async fn calls(
             test_call::check(client, account, number, &mut heard, report).await?;
         }
         let place = Place::account(&account.name).at_server(&account.server);
-        report.extend(heard.misled(reached.get(&account.name).copied(), place));
+        report.extend(heard.misled(
+            reached.get(&account.name).map(|server| server.address),
+            place,
+        ));
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(crate) fn own_number(
     if let Some((_, number)) = given {
         return Some(number.clone());
     }
-    let of_telnyx = account.dialect.gateway_fields;
+    let of_telnyx = account.protocol.has_gateway();
     match &account.login {
         Login::Password { user, .. } => {
             let name = user.split('@').next().unwrap_or(user);

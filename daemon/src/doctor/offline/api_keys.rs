@@ -1,15 +1,15 @@
-//! API keys within reach of a client: given as its token or password, in the header of its token endpoint, in a file that its
-//! token command reads.
+//! API keys within reach of a client: given as its token or password, in the header of its token endpoint or WebSocket, in a file
+//! that its token command or a tool's reads, in its environment, among its credentials.
 
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
 use crate::config::literal_secret::{Kind, find, kind};
-use crate::config::raw::{RawAccount, RawToken};
+use crate::config::raw::{RawAccount, RawHeader, RawToken};
 use crate::config::secret_file;
 use crate::doctor::code::Code;
-use crate::doctor::finding::Finding;
+use crate::doctor::finding::{Finding, Place};
 use crate::doctor::offline::scene::Scene;
 
 /// What is done in place of it.
@@ -18,16 +18,76 @@ const BACKEND: &str = "withdraw the key; run a backend that holds the new one an
 /// Longest file of a token command that is looked into.
 const LOOK: u64 = 16 * 1024;
 
+/// The credential by which `offhook-credentials` gets its key.
+const CREDENTIAL: &str = "offhook-api-key";
+
 pub(crate) fn check(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = around(scene);
     for account in scene.accounts().iter().map(Spanned::get_ref) {
         findings.extend(as_login(account, scene));
         if let Some(token) = &account.token {
             findings.extend(at_endpoint(token.get_ref(), account, scene));
-            findings.extend(at_command(token.get_ref(), account, scene));
+            if let Some(command) = &token.get_ref().command {
+                findings.extend(at_command("token command", command, account, scene));
+            }
+        }
+        for tool in &account.tool {
+            if let Some(command) = &tool.get_ref().command {
+                findings.extend(at_command("tool's command", command, account, scene));
+            }
+        }
+        for header in account.socket_headers.values() {
+            findings.extend(at_socket(header, account, scene));
         }
     }
     findings
+}
+
+/// What every account here has, and every program that is run for one.
+fn around(scene: &Scene<'_>) -> Vec<Finding> {
+    let place = || Place::line(scene.file, None);
+    let finding =
+        |what: &str, remedy: &str| Finding::new(Code::ApiKeyAtClient, place(), what, remedy);
+    let mut findings = Vec::new();
+    if scene.api_key {
+        let what = "an API key stands in this environment (`OFFHOOK_API_KEY`): a daemon that is started with it hands it to every \
+                    program of a token or a tool";
+        let remedy = "start the daemon without it; only `offhook-credentials`, on the machine of the backend, needs the key";
+        findings.push(finding(what, remedy));
+    }
+    let credential = scene
+        .credentials
+        .as_ref()
+        .map(|folder| folder.join(CREDENTIAL));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        let what = format!(
+            "the service has the API key as a credential, {}",
+            path.display()
+        );
+        let remedy = format!(
+            "take `LoadCredential={CREDENTIAL}` out of this unit; only that of `offhook-credentials serve`, on the machine of the \
+             backend, needs the key"
+        );
+        findings.push(finding(&what, &remedy));
+    }
+    findings
+}
+
+fn at_socket(
+    header: &Spanned<RawHeader>,
+    account: &RawAccount,
+    scene: &Scene<'_>,
+) -> Option<Finding> {
+    let path = scene.secret_path(&header.get_ref().file)?;
+    if !holds_key(&path) {
+        return None;
+    }
+    let what = format!(
+        "the upgrade of the WebSocket is sent the API key in {}",
+        path.display()
+    );
+    let place = scene.named(header.span().start, account);
+    Some(Finding::new(Code::ApiKeyAtClient, place, &what, BACKEND))
 }
 
 fn as_login(account: &RawAccount, scene: &Scene<'_>) -> Vec<Finding> {
@@ -80,10 +140,12 @@ fn at_endpoint(token: &RawToken, account: &RawAccount, scene: &Scene<'_>) -> Vec
         .collect()
 }
 
-fn at_command(token: &RawToken, account: &RawAccount, scene: &Scene<'_>) -> Vec<Finding> {
-    let Some(command) = &token.command else {
-        return Vec::new();
-    };
+fn at_command(
+    whose: &str,
+    command: &Spanned<Vec<String>>,
+    account: &RawAccount,
+    scene: &Scene<'_>,
+) -> Vec<Finding> {
     let mut told: Vec<PathBuf> = Vec::new();
     // The first of them too: what is run may be a script with the key inside.
     for path in command
@@ -98,10 +160,10 @@ fn at_command(token: &RawToken, account: &RawAccount, scene: &Scene<'_>) -> Vec<
     told.iter()
         .map(|path| {
             let what = if Some(path.as_path()) == command.get_ref().first().map(Path::new) {
-                format!("the token command {} holds an API key", path.display())
+                format!("the {whose} {} holds an API key", path.display())
             } else {
                 format!(
-                    "the token command reads {}, which holds an API key",
+                    "the {whose} reads {}, which holds an API key",
                     path.display()
                 )
             };

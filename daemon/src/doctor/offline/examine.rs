@@ -21,6 +21,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) users: Option<&'a Path>,
     /// `$CREDENTIALS_DIRECTORY`.
     pub(crate) credentials: Option<PathBuf>,
+    /// An API key stands in the environment (`OFFHOOK_API_KEY`).
+    pub(crate) api_key: bool,
     /// Whether the service has a folder for its state (`$STATE_DIRECTORY`).
     pub(crate) state_directory: bool,
     /// This machine's clock.
@@ -47,6 +49,7 @@ pub(crate) fn examine(wish: Wish<'_>, report: &mut Report) {
         text: &text,
         raw: read_raw(&text).ok(),
         credentials: wish.credentials,
+        api_key: wish.api_key,
         now: wish.now,
     };
     report.extend(literals::check(&scene));

@@ -47,6 +47,7 @@ fn meaning(fault: &Fault) -> (Code, Option<&str>, &'static str) {
         | Fault::AnonymousInbound { account, .. }
         | Fault::DuplicateTool { account, .. }
         | Fault::NoAssistants { account, .. }
+        | Fault::Identity { account, .. }
         | Fault::LoginUnsupported { account, .. } => (Code::ConfigRefused, Some(account), CORRECT),
         Fault::Syntax { .. }
         | Fault::UnknownKey { .. }

@@ -20,6 +20,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) raw: Option<RawConfig>,
     /// `$CREDENTIALS_DIRECTORY`.
     pub(crate) credentials: Option<PathBuf>,
+    /// An API key stands in the environment (`OFFHOOK_API_KEY`).
+    pub(crate) api_key: bool,
     /// This machine's clock.
     pub(crate) now: SystemTime,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use offhook_engine::vocabulary::subject;
 use toml::Spanned;
 
 use crate::config::gateway;
@@ -49,6 +50,8 @@ enum Credential {
     User(String),
     /// A token, or where it comes from: as texts that are the same for the same one.
     Token(String),
+    /// A token in a file, and whom it is for.
+    Jwt(String, Option<String>),
 }
 
 impl Credential {
@@ -56,7 +59,10 @@ impl Credential {
         match (self, other) {
             (Self::User(one), Self::User(other)) => is_same_user(one, other),
             (Self::Token(one), Self::Token(other)) => one == other,
-            (Self::User(_), Self::Token(_)) | (Self::Token(_), Self::User(_)) => false,
+            (Self::Jwt(one, whose), Self::Jwt(other, theirs)) => {
+                one == other || (whose.is_some() && whose == theirs)
+            }
+            (Self::User(_) | Self::Token(_) | Self::Jwt(..), _) => false,
         }
     }
 }
@@ -76,10 +82,10 @@ fn credentials(account: &RawAccount, scene: &Scene<'_>) -> Vec<Credential> {
     let user = user.map(|login| Credential::User(login.get_ref().clone()));
     let token = account.token_file.as_ref().and_then(|text| {
         let secret = secret_file::read(&scene.secret_path(text)?).ok()?;
-        Some(Credential::Token(format!(
-            "token {}",
-            secret.expose().trim()
-        )))
+        let token = secret.expose().trim();
+        // With SIP the login beside the token says whose calls come here.
+        let whose = subject(token).filter(|_| account.login.is_none());
+        Some(Credential::Jwt(token.to_owned(), whose))
     });
     let source = account.token.as_ref();
     let source = source.map(|token| Credential::Token(source_of(token.get_ref(), scene)));

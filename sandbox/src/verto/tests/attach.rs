@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::world::{BOTH, Kind, World};
+use crate::fault::order::Order;
 use crate::limits::Limits;
 use crate::switch::media::Sound;
+use crate::verto::gateway::Input;
 use crate::verto::socket::SocketId;
 
 /// A session with an answered echo call; its name on the wire.
@@ -200,5 +202,105 @@ fn a_refused_answer_to_an_attach_costs_the_call() {
         assert_eq!(reply["error"]["message"], "CODEC ERROR");
         let bye = world.expect(socket, &kind.method("bye"));
         assert_eq!(bye["params"]["causeCode"], 58);
+    }
+}
+
+#[test]
+fn a_call_that_rings_is_kept_on_request_and_offered_to_who_comes_back() {
+    for kind in BOTH {
+        let mut world = World::with_faults(&["unanswered=keep"]);
+        let one = world.ready(kind, "demo-1");
+        let two = world.open();
+        let reply = world.ask(two, "login", kind.login("demo-2", "sandbox"));
+        let sessid = reply["result"]["sessid"].as_str().unwrap().to_owned();
+        world.call(kind, one, "c-1", "demo-2");
+        let call = world.expect(two, &kind.method("invite"))["params"]["callID"].clone();
+        world.close(two);
+        assert!(
+            world
+                .within(one, &kind.method("bye"), Duration::from_secs(20))
+                .is_none()
+        );
+
+        let two = world.open();
+        let mut params = kind.login("demo-2", "sandbox");
+        params["sessid"] = json!(sessid);
+        world.ask(two, "login", params);
+        let attach = world.expect(two, &kind.method("attach"));
+        assert_eq!(attach["params"]["callID"], call);
+        assert_eq!(attach["params"]["display_direction"], "outbound");
+        // It still rings: nobody is told of an answer before there is one.
+        assert!(
+            world
+                .within(one, &kind.method("answer"), Duration::from_secs(5))
+                .is_none()
+        );
+        let params = json!({"sdp": "v=0", "dialogParams": {"callID": call}});
+        let reply = world.ask(two, &kind.method("attach"), params);
+        assert!(reply.get("result").is_some(), "{reply}");
+        world.expect(one, &kind.method("answer"));
+        let bridged = |sound: &Sound| matches!(sound, Sound::Bridge(_));
+        assert!(world.playing.len() == 2 && world.playing.values().all(bridged));
+    }
+}
+
+#[test]
+fn a_caller_that_went_away_while_it_rang_hears_the_answer_once_it_has_media() {
+    for (kind, answered_meanwhile) in [
+        (Kind::Telnyx, false),
+        (Kind::Telnyx, true),
+        (Kind::FreeSwitch, false),
+        (Kind::FreeSwitch, true),
+    ] {
+        let mut world = World::with_faults(&["unanswered=keep"]);
+        let one = world.open();
+        let reply = world.ask(one, "login", kind.login("demo-1", "sandbox"));
+        let sessid = reply["result"]["sessid"].as_str().unwrap().to_owned();
+        let two = world.ready(kind, "demo-2");
+        world.call(kind, one, "c-1", "demo-2");
+        let call = world.expect(two, &kind.method("invite"))["params"]["callID"].clone();
+        let answer = json!({"sdp": "v=0", "dialogParams": {"callID": call}});
+        world.close(one);
+        if answered_meanwhile {
+            world.ask(two, &kind.method("answer"), answer.clone());
+        }
+        let (one, _) = come_back(&mut world, kind, &sessid);
+        let attach = world.expect(one, &kind.method("attach"));
+        assert_eq!(attach["params"]["callID"], "c-1");
+        assert!(
+            world
+                .within(one, &kind.method("answer"), Duration::from_secs(1))
+                .is_none()
+        );
+        let params = json!({"sdp": "v=0", "dialogParams": {"callID": "c-1"}});
+        world.ask(one, &kind.method("attach"), params);
+        if !answered_meanwhile {
+            world.pass(Duration::from_secs(1));
+            world.ask(two, &kind.method("answer"), answer);
+        }
+        let answer = world.expect(one, &kind.method("answer"));
+        assert!(answer["params"].get("sdp").is_none(), "it has media");
+        let bridged = |sound: &Sound| matches!(sound, Sound::Bridge(_));
+        assert!(world.playing.len() == 2 && world.playing.values().all(bridged));
+    }
+}
+
+#[test]
+fn an_operator_may_offer_new_media_to_a_client_that_lost_nothing() {
+    for kind in BOTH {
+        let mut world = World::new();
+        let (socket, _) = in_call(&mut world, kind);
+        let before: Vec<_> = world.playing.keys().copied().collect();
+        let order = Order::read("attach", Some("demo-1".to_owned())).unwrap();
+        world.input(Input::Order(order));
+        let attach = world.expect(socket, &kind.method("attach"));
+        assert_eq!(attach["params"]["callID"], "c-1");
+        let params = json!({"sdp": "v=0", "dialogParams": {"callID": "c-1"}});
+        let reply = world.ask(socket, &kind.method("attach"), params);
+        assert!(reply.get("result").is_some(), "{reply}");
+        let after: Vec<_> = world.playing.keys().copied().collect();
+        assert!(after.len() == 1 && after != before, "another session");
+        let bye = world.within(socket, &kind.method("bye"), Duration::from_secs(200));
+        assert!(bye.is_none(), "{bye:?}");
     }
 }

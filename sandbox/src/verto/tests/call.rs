@@ -25,6 +25,7 @@ fn own_call() -> OwnCall {
         },
         sound: ECHO,
         codecs: ALL.to_vec(),
+        late: false,
     }
 }
 

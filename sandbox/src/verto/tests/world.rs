@@ -12,6 +12,7 @@ use crate::fault::gateway::Wishes;
 use crate::fault::plan::{Fault, FaultPlan};
 use crate::limits::Limits;
 use crate::rest::settings::RestSettings;
+use crate::sip::settings::SipSettings;
 use crate::switch::media::{MediaCommand, MediaId, MediaNotice, Sound};
 use crate::users::PASSWORD;
 use crate::verto::gateway::{Gateway, GatewayConfig, Input, Output};
@@ -117,6 +118,7 @@ impl World {
             second_login,
             denied: Vec::new(),
             assistant,
+            sip: SipSettings::default(),
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
         };
         let now = Instant::now();
@@ -305,6 +307,7 @@ impl World {
             MediaCommand::Play(_, sound) => {
                 self.playing.insert(media, sound);
             }
+            MediaCommand::Hold(..) => {}
             MediaCommand::Digits(_, digits) => self.digits.push((media, digits)),
             MediaCommand::CreateOffer(_) => notices.push(MediaNotice::Offer("offer".to_owned())),
             MediaCommand::AcceptOffer(..) => {

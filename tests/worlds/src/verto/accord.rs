@@ -110,8 +110,11 @@ impl Gateway {
     pub(crate) fn punt(&mut self) {
         if let Some(socket) = self.ready_socket() {
             self.request(socket, Method::Punt, &Value::Null);
-            // The other client has our calls now.
+            // The other client has our calls now, and what was on its way to us is not heard.
             self.calls.clear();
+            if let Some(connection) = &mut self.connection {
+                connection.punted = true;
+            }
         }
     }
 
@@ -128,7 +131,7 @@ impl Gateway {
     pub(super) fn ready_socket(&self) -> Option<Socket> {
         self.connection
             .as_ref()
-            .filter(|connection| connection.logged_in)
+            .filter(|connection| connection.logged_in && !connection.punted)
             .map(|connection| connection.socket)
     }
 }

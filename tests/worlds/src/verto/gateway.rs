@@ -54,6 +54,8 @@ pub(super) struct Connection {
     pub(super) socket: Socket,
     pub(super) logged_in: bool,
     pub(super) heard: Instant,
+    /// Told that another client has taken over: nothing it says counts any more.
+    pub(super) punted: bool,
 }
 
 #[derive(Debug)]
@@ -154,9 +156,13 @@ impl Gateway {
                 socket,
                 logged_in: false,
                 heard: now,
+                punted: false,
             });
         }
         if let Some(connection) = &mut self.connection {
+            if connection.punted {
+                return;
+            }
             connection.heard = now;
         }
         for frame in parse(text) {
@@ -381,6 +387,9 @@ impl Gateway {
         )]
         match method {
             Method::Answer | Method::Attach => {
+                if method == Method::Answer && call.answered {
+                    return self.blame("answered a call twice");
+                }
                 call.answered = true;
                 call.media = true;
                 call.detached = None;

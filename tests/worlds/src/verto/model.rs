@@ -379,6 +379,8 @@ impl Model {
     fn ended(&mut self, name: &str, by: EndedBy, remote_bye: bool) -> Verdict {
         let call = self.about(name)?;
         let hung_up = call.hung_up;
+        // One that nobody has answered yet goes with its socket, which is told afterwards.
+        let may_be_lost = call.adrift.is_some() || !call.up;
         self.calls.remove(name);
         *self.ended.entry(name.to_owned()).or_default() += 1;
         #[expect(
@@ -390,6 +392,9 @@ impl Model {
             EndedBy::Local => check(hung_up, || format!("{name} ended by us, who never said so")),
             EndedBy::Remote => check(remote_bye, || {
                 format!("{name} ended by a far side that never said so")
+            }),
+            EndedBy::Network => check(may_be_lost, || {
+                format!("{name} was lost while its connection stood")
             }),
             _ => Ok(()),
         }

@@ -138,6 +138,8 @@ impl World {
             client_state: None,
             codecs: Vec::new(),
             user_variables: Vec::new(),
+            refer: None,
+            replaces: None,
         })?;
         // Some change their mind at once, and so cross whatever is on its way.
         if self.odds(10) && self.model.live().iter().any(|live| live == call.as_str()) {
@@ -155,12 +157,19 @@ impl World {
     pub(super) fn user_answers(&mut self, call: &str) -> Verdict {
         if self.odds(80) {
             self.model.taken(call, self.now);
-            self.about(call, |call| Command::Answer {
+            let answer = |call| Command::Answer {
                 call,
                 sdp: OFFER.into(),
                 client_state: None,
                 headers: Vec::new(),
-            })
+            };
+            self.about(call, answer)?;
+            // Some press the button twice, which is told as a failure and changes nothing.
+            if self.odds(20) && self.model.live().iter().any(|live| live == call) {
+                self.model.wished(call, self.now);
+                self.about(call, answer)?;
+            }
+            Ok(())
         } else {
             self.model.hung_up(call);
             self.about(call, |call| Command::Bye {

@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::trace::Trace;
+use crate::verto::acks::Acks;
 use crate::verto::gateway::{EPOCH, Gateway};
 use crate::verto::model::{Model, check};
 use crate::verto::network::{Agenda, Happening, Link, Socket};
@@ -44,6 +45,7 @@ pub(super) struct World {
     pub(super) outage: Option<(Instant, bool)>,
     /// The login of this socket has been sent, `clientReady` has not arrived.
     pub(super) hushed: bool,
+    acks: Acks,
     pub(super) fresh_socket: bool,
     pub(super) stopped: bool,
     pub(super) calls: u32,
@@ -131,6 +133,7 @@ impl World {
             wait: None,
             outage: None,
             hushed: false,
+            acks: Acks::new(dialect),
             fresh_socket: true,
             stopped: false,
             tokens,
@@ -245,7 +248,13 @@ impl World {
             Happening::ToClient(socket, text) if self.link.is_open(socket) => {
                 self.trace.note("in", &text);
                 self.hushed &= !text.contains("clientReady");
-                self.input(Input::Text(&text))
+                if let Some(call) = call_in(&text, ".bye\"") {
+                    // Both hung up, and nobody is owed a word.
+                    self.owed.remove(call);
+                }
+                self.acks.said(&text);
+                self.input(Input::Text(&text))?;
+                self.acks.check(self.hushed)
             }
             Happening::ToClient(..) => Ok(()),
             Happening::ToGateway(socket, text) => {
@@ -307,7 +316,10 @@ impl World {
             }
             Happening::TokenSource(false) => {
                 let reason = "token.example answers 503".to_owned();
-                self.command(Command::TokenFailed { reason })
+                self.command(Command::TokenFailed {
+                    reason,
+                    retry_after: None,
+                })
             }
             Happening::Fault => self.fault(),
         }
@@ -452,6 +464,7 @@ impl World {
         let socket = self.link.dial(self.now);
         self.fresh_socket = true;
         self.hushed = false;
+        self.acks.forget();
         let delay = self.span(20, 400);
         match self.outage.filter(|(until, _)| *until > self.now) {
             Some((_, true)) => {}
@@ -466,6 +479,7 @@ impl World {
 
     fn send(&mut self, text: String) -> Verdict {
         self.trace.note("out", &text);
+        self.acks.sent(&text);
         check(!self.hushed, || {
             "something was sent between login and clientReady".to_owned()
         })?;
@@ -495,6 +509,7 @@ impl World {
     fn event(&mut self, event: Event) -> Verdict {
         self.trace.note("event", &format!("{event:?}"));
         check(!self.stopped, || format!("{event:?} after the end"))?;
+        self.acks.told(&event);
         let gateway = &self.gateway;
         self.model
             .event(&event, |call| gateway.has_ended(call), self.now)?;

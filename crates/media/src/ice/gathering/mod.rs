@@ -7,6 +7,8 @@ pub mod failure;
 #[cfg(feature = "driver")]
 pub(crate) mod gatherer;
 #[cfg(feature = "driver")]
+pub mod probe;
+#[cfg(feature = "driver")]
 mod relay;
 #[cfg(test)]
 #[cfg(feature = "driver")]

@@ -1,5 +1,7 @@
 //! What one Call-ID knows of the challenges on its way, and the answers it gives to them unasked (RFC 3261, 22.3).
 
+use std::fmt;
+
 use rand::Rng;
 
 use crate::auth::login::Login;
@@ -14,6 +16,12 @@ use crate::sip::random;
 /// Challenged requests that may follow one another before the credentials count as wrong (RFC 3261, 22.2 demands a
 /// limit). One more is allowed when the last challenge named another realm or algorithm.
 const ROUNDS: u8 = 2;
+
+/// Most requests beside a challenged one that make its challenge count for less.
+const MOST_BESIDE: u8 = 16;
+
+/// Most protection spaces on one way; the oldest is forgotten for a new one.
+const MOST_SPACES: usize = 16;
 
 /// Who we are, in the words of SIP.
 #[derive(Clone, Debug)]
@@ -56,12 +64,18 @@ pub enum Unanswerable {
         realm: String,
     },
     /// The server did not take the token; a fresh one may help.
-    #[error("the token for {realm:?} was refused{}", error.as_ref().map(|error| format!(": {error}")).unwrap_or_default())]
+    #[error(
+        "the token for {realm:?} was refused{}{}",
+        Told(": ", error),
+        Told("; it has to cover ", scope)
+    )]
     TokenRefused {
         /// The protection space.
         realm: String,
-        /// The server's word for it.
+        /// The server's word for it, such as `invalid_token` (RFC 8898, 4).
         error: Option<String>,
+        /// What a token has to cover there.
+        scope: Option<String>,
     },
     /// Nothing of what it asks for is known here.
     #[error("the server asks for a kind of authentication that is not known here")]
@@ -83,6 +97,18 @@ pub enum Unanswerable {
         /// The authorization server.
         server: String,
     },
+}
+
+/// A server's word behind some of ours, where there is one.
+struct Told<'a>(&'static str, &'a Option<String>);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(word) => write!(f, "{}{word}", self.0),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One protection space with its present challenge.
@@ -112,6 +138,17 @@ impl Authorization {
         response: &Response,
         identity: &Identity<'_>,
     ) -> Result<(), Unanswerable> {
+        self.on_challenge_beside(response, identity, 0)
+    }
+
+    /// The same while so many other requests of this Call-ID wait: where a nonce may be used once, each of them is challenged
+    /// through no fault of the credentials.
+    pub fn on_challenge_beside(
+        &mut self,
+        response: &Response,
+        identity: &Identity<'_>,
+        others: usize,
+    ) -> Result<(), Unanswerable> {
         let mut news = Vec::new();
         let mut complaint = Unanswerable::Unknown;
         for asker in [Asker::Server, Asker::Proxy] {
@@ -137,7 +174,8 @@ impl Authorization {
         for (asker, challenge) in news {
             differs |= self.put(asker, challenge)?;
         }
-        if self.rounds > ROUNDS + u8::from(differs) {
+        let others = u8::try_from(others.min(usize::from(MOST_BESIDE))).unwrap_or_default();
+        if self.rounds > ROUNDS + others + u8::from(differs) {
             let realm = self.spaces.first().map(|space| space.challenge.realm());
             return Err(Unanswerable::Refused {
                 realm: realm.unwrap_or_default().to_owned(),
@@ -154,6 +192,9 @@ impl Authorization {
             .find(|space| space.asker == asker && space.challenge.realm() == challenge.realm());
         let Some(space) = known else {
             let differs = !self.spaces.is_empty();
+            if self.spaces.len() >= MOST_SPACES {
+                self.spaces.remove(0);
+            }
             self.spaces.push(Space {
                 asker,
                 challenge,
@@ -179,6 +220,7 @@ impl Authorization {
                 return Err(Unanswerable::TokenRefused {
                     realm: new.realm.clone(),
                     error: new.error.clone(),
+                    scope: new.scope.clone(),
                 });
             }
             (Challenge::Bearer(_), Challenge::Bearer(_)) => false,
@@ -312,7 +354,9 @@ fn can_answer(challenge: &Challenge, identity: &Identity<'_>) -> Result<(), Unan
             if identity.token().is_none() {
                 return Err(Unanswerable::NoCredentials { wanted: "token" });
             }
-            if identity.trusted_authz.contains(&bearer.authz_server) {
+            let named = bearer.authz_server.trim_end_matches('/');
+            let trusts = |known: &String| known.trim_end_matches('/') == named;
+            if identity.trusted_authz.iter().any(trusts) {
                 Ok(())
             } else {
                 Err(Unanswerable::Untrusted {

@@ -45,6 +45,14 @@ impl Call {
         let mut draft = draft.clone();
         let first = !calling.amended.contains(&response.status);
         match response.status {
+            // What it describes is not for them: the least of it may be, once. 606 says so for all targets (21.6.4).
+            415 | 488 | 606 if self.reserve.is_some() && headers::reads_sdp(&response.headers) => {
+                let sdp = self.reserve.take()?;
+                draft.content.remove(&HeaderName::ContentType);
+                draft.content.set_body("application/sdp", sdp);
+                headers::forgo_trickle(&mut draft.content);
+                return Some(draft);
+            }
             // 6xx speaks for all targets (8.1.3.4).
             600..=699 => return None,
             422 if first => {
@@ -60,6 +68,11 @@ impl Call {
             }
             420 if first => {
                 let refused = response.headers.tokens(&HeaderName::Unsupported);
+                // A call that is to replace another is of no use beside it.
+                let replaces = draft.content.get(&HeaderName::Replaces).is_some();
+                if replaces && refused.iter().any(|option| option == "replaces") {
+                    return None;
+                }
                 let kept = |name: &HeaderName, content: &Content| {
                     let line = content.get(name).unwrap_or_default();
                     let options = line.split(", ").filter(|option| {

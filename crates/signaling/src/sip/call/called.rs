@@ -6,19 +6,19 @@ use rand::RngExt;
 
 use crate::call_id::CallId;
 use crate::cause::Cause;
-use crate::event::{EndedBy, Event, Party};
+use crate::event::{EndedBy, Event};
 use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
-use crate::sip::call::reason;
+use crate::sip::call::identity;
 use crate::sip::call::session_timer::{self, SessionTimer};
 use crate::sip::call::state::{Call, Called, Phase, Unacked, Up};
-use crate::sip::config::{Config, Reliable};
+use crate::sip::call::trickle::Trickle;
+use crate::sip::config::Reliable;
 use crate::sip::deadline::{Deadline, T1, T2, TRANSACTION};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::HeaderName;
-use crate::sip::message::address::NameAddr;
 use crate::sip::message::outgoing::OutgoingResponse;
 use crate::sip::message::request::Request;
 use crate::sip::random;
@@ -43,12 +43,14 @@ impl Call {
         now: Instant,
     ) -> Option<Self> {
         let tag = random::token(&mut core.rng);
-        let dialog = Dialog::of_request(request, &tag)?;
+        let dialog = Dialog::of_request(request, &tag, core.edge(flow))?;
         let id = CallId::random(&mut core.rng);
-        let caller = caller(request, &core.config);
+        let caller = identity::caller(&request.headers, &request.ids, &core.config);
         let sdp = request.sdp();
         let requires = request.headers.lists(&HeaderName::Require, "100rel");
+        let replaced = replaces.clone();
         let called = Called {
+            cseq: request.ids.cseq,
             key,
             dialog,
             offerless: sdp.is_none(),
@@ -66,8 +68,18 @@ impl Call {
             auth: Authorization::default(),
             sip_call_id: request.ids.call_id.clone(),
             least_session: session_timer::LEAST,
+            refer: None,
+            depth: 0,
+            verdict: None,
+            hides: false,
+            trickle: Trickle::default(),
+            reserve: None,
+            shown: caller.clone(),
             phase: Phase::Called(Box::new(called)),
         };
+        if let Some(sdp) = &sdp {
+            call.heard(sdp);
+        }
         call.ring(core, now);
         core.deadlines.set(
             Deadline::Untaken,
@@ -78,8 +90,9 @@ impl Call {
             call: id,
             caller,
             sdp,
-            said: reason::said(&request.headers),
+            said: identity::said(&request.headers, &core.config),
             ids: Box::default(),
+            replaces: replaced,
         });
         Some(call)
     }
@@ -101,6 +114,11 @@ impl Call {
         let mut response = OutgoingResponse::to(&bare, 180, called.dialog.local_tag());
         push_record_routes(&mut response, &bare);
         headers::push_answer(&mut response.content, core, flow);
+        if called.dialog.peer.info_packages.is_some() {
+            // RFC 6086, 5.2.3.
+            let packages = headers::recv_info(&core.config);
+            response.content.push_named("Recv-Info", &packages);
+        }
         let pause = if called.reliably {
             // No second one before the first has its PRACK (RFC 3262, 3).
             if called.unacked.is_some() {
@@ -111,10 +129,13 @@ impl Call {
             response
                 .content
                 .push(&HeaderName::RSeq, called.last_rseq.to_string());
+            core.sign_response(&mut response);
             called.unacked = Some(Unacked {
                 text: response.to_text(),
                 pause: T1,
                 number: called.last_rseq,
+                until: now + TRANSACTION,
+                over: None,
             });
             core.deadlines
                 .set(Deadline::RepeatProvisional, owner.clone(), now + T1);
@@ -154,17 +175,25 @@ impl Call {
 
     /// PRACK: `true` when it names the answer that waits for it.
     pub(in crate::sip) fn on_prack(&mut self, request: &Request, core: &mut Core) -> bool {
-        let Phase::Called(called) = &mut self.phase else {
-            return false;
+        let waits = match &self.phase {
+            Phase::Called(called) => called.unacked.as_ref().map(|unacked| unacked.number),
+            Phase::Up(up) => up.late_prack,
+            Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => None,
         };
         let rack = request.headers.get(&HeaderName::RAck).unwrap_or_default();
         let mut parts = rack.split_ascii_whitespace();
         let rseq: Option<u32> = parts.next().and_then(|number| number.parse().ok());
-        let waits = called.unacked.as_ref().map(|unacked| unacked.number);
         if rseq.is_none() || rseq != waits || parts.nth(1) != Some("INVITE") {
             return false;
         }
-        called.unacked = None;
+        match &mut self.phase {
+            Phase::Called(called) => called.unacked = None,
+            Phase::Up(up) => {
+                up.late_prack = None;
+                return true;
+            }
+            Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => {}
+        }
         let owner = Owner::Call(self.id.clone());
         core.deadlines.clear(Deadline::RepeatProvisional, &owner);
         core.deadlines.clear(Deadline::ProvisionalAck, &owner);
@@ -214,7 +243,16 @@ impl Call {
             .map(|served| served.bare.clone())?;
         let mut response = OutgoingResponse::to(&bare, 200, called.dialog.local_tag());
         push_record_routes(&mut response, &bare);
+        self.hides = identity::wants_privacy(users).unwrap_or_default();
         headers::push_answer(&mut response.content, core, flow);
+        if called.dialog.peer.info_packages.is_some() {
+            // RFC 6086, 5.2.3.
+            let packages = headers::recv_info(&core.config);
+            response.content.push_named("Recv-Info", &packages);
+        }
+        if self.hides {
+            headers::hide(&mut response.content, core, flow);
+        }
         if let Some(session) = &called.session {
             session.write_answer_to(&called.dialog.peer, &mut response.content);
         }
@@ -222,19 +260,30 @@ impl Call {
             // What cannot be sent is left out: the caller waits.
             let _ = headers::push_users(&mut response.content, std::slice::from_ref(one));
         }
+        core.sign_response(&mut response);
         response.content.set_body("application/sdp", sdp.clone());
-        let number = called.dialog.remote_cseq.unwrap_or_default();
+        let number = called.cseq;
+        let over = self.connection(core);
         let mut up = Up::new(called.dialog, false, called.session, Some(sdp));
         up.answer_in_ack = called.offerless;
+        up.late_prack = called.unacked.map(|unacked| unacked.number);
         up.unacked = Some(Unacked {
             text: response.to_text(),
             pause: T1,
             number,
+            until: now + TRANSACTION,
+            over,
         });
         core.answer(&called.key, response, now);
         core.deadlines
-            .set(Deadline::AnswerAck, owner, now + TRANSACTION);
+            .set(Deadline::AnswerAck, owner.clone(), now + TRANSACTION);
         self.repeat_answer_after(T1, core, now);
+        if over.is_none() {
+            // It goes over the next connection, if one comes in time.
+            up.adrift = true;
+            let limit = core.config.timers.detached;
+            core.deadlines.set(Deadline::Detached, owner, now + limit);
+        }
         self.phase = Phase::Up(Box::new(up));
         self.plan_session(core, now);
         called.replaces
@@ -261,13 +310,32 @@ impl Call {
         }
     }
 
+    /// Time for another copy of our 2xx.
     pub(in crate::sip) fn repeat_answer(&mut self, core: &mut Core, now: Instant) {
+        if let Some(unacked) = self.unacked_answer() {
+            unacked.pause = (unacked.pause * 2).min(T2);
+        }
+        self.answer_again(core, now);
+    }
+
+    /// A copy of our 2xx. The first one over a connection has the whole time for its ACK, since the connection before may have
+    /// carried none.
+    pub(in crate::sip) fn answer_again(&mut self, core: &mut Core, now: Instant) {
+        let over = self.connection(core);
+        let owner = Owner::Call(self.id.clone());
         let Some(unacked) = self.unacked_answer() else {
             return;
         };
-        unacked.pause = (unacked.pause * 2).min(T2);
+        if over.is_some() && unacked.over != over {
+            unacked.over = over;
+            unacked.pause = T1;
+            unacked.until = now + TRANSACTION;
+            core.deadlines
+                .set(Deadline::AnswerAck, owner.clone(), unacked.until);
+        }
         let (text, pause) = (unacked.text.clone(), unacked.pause);
-        self.repeat_answer_after(pause, core, now);
+        core.deadlines
+            .set(Deadline::RepeatAnswer, owner, now + pause);
         self.say_again(text, core);
     }
 
@@ -289,13 +357,17 @@ impl Call {
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => return,
         };
         up.unacked = None;
+        up.adrift = false;
         let call = self.id.clone();
         if std::mem::take(&mut up.answer_in_ack) {
             match request.sdp() {
-                Some(sdp) => core.tell(Event::MediaUpdated {
-                    call: call.clone(),
-                    sdp,
-                }),
+                Some(sdp) => {
+                    self.heard(&sdp);
+                    core.tell(Event::MediaUpdated {
+                        call: call.clone(),
+                        sdp,
+                    });
+                }
                 None => {
                     let detail = "the far side gave no answer to our offer";
                     return self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
@@ -304,13 +376,17 @@ impl Call {
         }
         core.tell(Event::Confirmed { call });
         self.next_wish(core, now);
+        self.next_candidates(core, now);
     }
 
     /// 32 s without an ACK: the call is given up with a BYE (13.3.1.4).
     pub(in crate::sip) fn on_no_ack(&mut self, core: &mut Core, now: Instant) {
         let owner = Owner::Call(self.id.clone());
         core.deadlines.clear(Deadline::RepeatAnswer, &owner);
+        let carried = self.connection(core).is_some();
         match &mut self.phase {
+            // Without a connection no ACK can come, and no BYE go: it is said anew over the next one.
+            Phase::Up(_) if !carried => {}
             Phase::Up(up) => {
                 up.unacked = None;
                 let detail = Some("the caller did not acknowledge our answer".to_owned());
@@ -329,31 +405,13 @@ impl Call {
 }
 
 /// A response that makes a dialog copies the Record-Routes (12.1.1).
-fn push_record_routes(response: &mut OutgoingResponse, bare: &crate::sip::message::bare::Bare) {
+pub(in crate::sip) fn push_record_routes(
+    response: &mut OutgoingResponse,
+    bare: &crate::sip::message::bare::Bare,
+) {
     for route in &bare.record_routes {
         response
             .content
             .push(&HeaderName::RecordRoute, route.as_str());
-    }
-}
-
-/// Who calls: P-Asserted-Identity of a server that is believed, else From (RFC 3325, 8).
-pub(in crate::sip) fn caller(request: &Request, config: &Config) -> Party {
-    let asserted = request
-        .headers
-        .address(&HeaderName::PAssertedIdentity)
-        .filter(|_| config.trusts_identity);
-    party(&asserted.unwrap_or_else(|| request.ids.from.clone()))
-}
-
-pub(in crate::sip) fn party(address: &NameAddr) -> Party {
-    let number = address
-        .uri
-        .user()
-        .or_else(|| address.uri.host())
-        .unwrap_or_else(|| address.uri.to_string());
-    Party {
-        name: address.display_name.clone().unwrap_or_default(),
-        number,
     }
 }

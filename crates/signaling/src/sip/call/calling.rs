@@ -5,18 +5,21 @@ use std::time::Instant;
 
 use crate::call_id::CallId;
 use crate::cause::Cause;
+use crate::command::ReplacesDialog;
 use crate::error::Error;
-use crate::event::{EndedBy, Event, SipEnd};
+use crate::event::Event;
 use crate::sip::auth::authorization::Authorization;
-use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
-use crate::sip::call::reason;
+use crate::sip::call::identity;
+use crate::sip::call::provisional::EARLY_MEDIA;
 use crate::sip::call::requests::{answer_ack, stray_bye};
 use crate::sip::call::session_timer::{self, SessionTimer};
-use crate::sip::call::state::{Call, Calling, Fork, Offer, Phase, Up};
+use crate::sip::call::state::{Call, Calling, Offer, Phase, Up};
+use crate::sip::call::trickle::Trickle;
 use crate::sip::config::{Config, Reliable};
 use crate::sip::deadline::Deadline;
 use crate::sip::dialog::Dialog;
+use crate::sip::dialog::edge::Way;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::address::NameAddr;
 use crate::sip::message::outgoing::Content;
@@ -24,9 +27,9 @@ use crate::sip::message::response::Response;
 use crate::sip::message::uri::{Uri, escape_user};
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
-use crate::sip::session::core::{Core, identity};
-use crate::sip::session::owner::{InCall, Owner, Purpose};
-use crate::sip::transaction::client::ClientTransaction;
+use crate::sip::referral::wanted::Wanted;
+use crate::sip::session::core::Core;
+use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::transaction::draft::Draft;
 
 /// What the user wants of a new call.
@@ -38,27 +41,65 @@ pub(in crate::sip) struct Placing {
     pub(in crate::sip) caller_name: Option<String>,
     pub(in crate::sip) caller_number: Option<String>,
     pub(in crate::sip) headers: Vec<(String, String)>,
+    /// The REFER that it carries out, with how many came before it in a row.
+    pub(in crate::sip) referral: Option<(Wanted, u8)>,
+    /// The dialog elsewhere whose place it takes.
+    pub(in crate::sip) replaces: Option<Box<ReplacesDialog>>,
 }
 
 impl Call {
-    /// Places a call over a flow that is ready.
+    /// Places a call over a flow that is ready: `flow`, or another one while the server of that wants no calls.
     pub(in crate::sip) fn place(
         wish: Placing,
         flow: FlowId,
         core: &mut Core,
         now: Instant,
     ) -> Result<Self, Error> {
+        let placed = Self::place_if_sayable(wish, flow, core, now);
+        if let Err(Error::Unsayable { fault, .. }) = &placed {
+            core.count_malformed(fault);
+        }
+        placed
+    }
+
+    fn place_if_sayable(
+        wish: Placing,
+        flow: FlowId,
+        core: &mut Core,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let wanted = core
+            .ready_flows_for(&Method::Invite, now)
+            .find(|id| *id == flow);
+        let flow = match wanted {
+            Some(flow) => flow,
+            None => core.flow_for(&Method::Invite, "call", now)?,
+        };
         let unsayable = |fault| Error::Unsayable {
             command: "call",
             fault,
         };
-        let target = target(&wish.to, &core.config)
-            .ok_or_else(|| unsayable("the number cannot be written as a SIP address"))?;
+        let target = match &wish.referral {
+            Some((wanted, _)) => wanted.uri.clone(),
+            None => target(&wish.to, &core.config)
+                .ok_or_else(|| unsayable("the number cannot be written as a SIP address"))?,
+        };
+        // What the address brings goes into the request (RFC 3261, 19.1.5), as if the user had said it.
+        let brought = target.headers();
+        let target = target.without_headers().without_param("method");
+        let hides = headers::is_anonymous(&core.config) || identity::wants_privacy(&wish.headers)?;
+        let from = identity::from(&core.config, wish.caller_name, hides)?;
         let offerless = wish.sdp.is_empty();
         let mut content = Content::default();
         headers::push_request(&mut content, core, flow);
-        // RFC 6086, 5.2.3: no package is taken.
-        content.push_named("Recv-Info", "");
+        if hides {
+            headers::hide(&mut content, core, flow);
+        }
+        // RFC 6086, 5.2.3: also when no package is taken.
+        content.push_named("Recv-Info", &headers::recv_info(&core.config));
+        if core.config.early_media {
+            content.push_named(EARLY_MEDIA, "supported");
+        }
         if core.config.reliable == Reliable::Required {
             content.push(&HeaderName::Require, "100rel");
         }
@@ -72,22 +113,44 @@ impl Call {
                 unsayable("the caller's number cannot be written as a SIP address")
             })?;
             content.push(&HeaderName::PPreferredIdentity, shown.to_string());
+        } else if hides {
+            // Who hides from the callee shows himself to his own server (RFC 3325, 9.2).
+            let own = NameAddr::new(core.config.aor.clone());
+            content.push(&HeaderName::PPreferredIdentity, own.to_string());
         }
         headers::push_users(&mut content, &wish.headers)
+            .and_then(|()| headers::push_users(&mut content, &brought))
             .map_err(|_| unsayable("a header of the call cannot be sent"))?;
+        if let Some((wanted, _)) = &wish.referral {
+            for (name, value) in &wanted.headers {
+                // Only what may be there is left in it.
+                let _ = content.try_push(name, value);
+            }
+            if let Some(by) = &wanted.referred_by {
+                content.push(&HeaderName::ReferredBy, by.as_str());
+            }
+        }
+        if let Some(replaced) = &wish.replaces {
+            let line = headers::replaces(replaced)
+                .ok_or_else(|| unsayable("the names of the dialog to replace are none"))?;
+            content.push(&HeaderName::Replaces, line);
+            // Without it the far side would take the call for one more (RFC 3891, 4).
+            content.push(&HeaderName::Require, "replaces");
+        }
         if !offerless {
             content.set_body("application/sdp", wish.sdp);
         }
+        let to = NameAddr::new(target.clone());
+        let shown = identity::party(&to);
         let draft = Draft {
             method: Method::Invite,
-            uri: target.clone(),
+            uri: target,
             routes: routes(core, flow),
-            from: from(&core.config, wish.caller_name)
-                .with_tag(&random::token(&mut core.rng))
-                .to_string(),
-            to: NameAddr::new(target).to_string(),
+            from: from.with_tag(&random::token(&mut core.rng)).to_string(),
+            to: to.to_string(),
             call_id: random::token(&mut core.rng),
             content,
+            way: Way::default(),
         };
         let mut call = Self {
             id: wish.id,
@@ -95,6 +158,13 @@ impl Call {
             auth: Authorization::default(),
             sip_call_id: draft.call_id.clone(),
             least_session: session_timer::LEAST,
+            refer: None,
+            depth: wish.referral.map_or(0, |(_, depth)| depth),
+            verdict: None,
+            hides,
+            shown,
+            trickle: Trickle::default(),
+            reserve: None,
             phase: Phase::Over,
         };
         let tried = vec![draft.uri.to_string()];
@@ -104,10 +174,13 @@ impl Call {
             cseq: 1,
             offerless,
             forks: Vec::new(),
+            heard: None,
             rang: false,
             amended: Vec::new(),
             redirects: VecDeque::new(),
             tried,
+            tried_flows: Vec::new(),
+            progress: 0,
         });
         core.deadlines.set(
             Deadline::Unanswered,
@@ -117,123 +190,15 @@ impl Call {
         Ok(call)
     }
 
-    fn invite(&mut self, draft: Draft, cseq: u32, core: &mut Core, now: Instant) -> String {
+    pub(super) fn invite(
+        &mut self,
+        draft: Draft,
+        cseq: u32,
+        core: &mut Core,
+        now: Instant,
+    ) -> String {
         let purpose = Purpose::Invite(self.id.clone());
         core.request(draft, cseq, Some(&mut self.auth), self.flow, purpose, now)
-    }
-
-    pub(in crate::sip) fn on_provisional(
-        &mut self,
-        response: &Response,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        let Phase::Calling(calling) = &mut self.phase else {
-            return;
-        };
-        let call = self.id.clone();
-        if response.status == 100 {
-            core.tell(Event::Trying { call });
-            return;
-        }
-        let tag = response.ids.to_tag();
-        if response.status == 199 {
-            calling.forks.retain(|fork| fork.dialog.remote_tag() != tag);
-            return;
-        }
-        if tag.is_empty() {
-            return self.on_ringing(response, core);
-        }
-        let known = calling
-            .forks
-            .iter()
-            .position(|fork| fork.dialog.remote_tag() == tag);
-        let at =
-            match known {
-                Some(at) => at,
-                None => {
-                    // A server that forks without end gets no memory for it.
-                    if calling.forks.len() >= 32 {
-                        return;
-                    }
-                    let dialog = core.clients.get(&calling.branch, &Method::Invite).and_then(
-                        |transaction| Dialog::of_answer(&transaction.draft, calling.cseq, response),
-                    );
-                    let Some(dialog) = dialog else {
-                        return core.count_malformed("a provisional answer that makes no dialog");
-                    };
-                    calling.forks.push(Fork {
-                        dialog,
-                        rseq: None,
-                        answer: None,
-                        reliable: false,
-                    });
-                    calling.forks.len() - 1
-                }
-            };
-        let mut fork = calling.forks.remove(at);
-        let taken = self.take_provisional(&mut fork, response, core, now);
-        if let Phase::Calling(calling) = &mut self.phase {
-            calling.forks.insert(at, fork);
-        }
-        if taken {
-            self.on_ringing(response, core);
-        }
-    }
-
-    /// `false`: a reliable answer out of turn, which is not looked at (RFC 3262, 4).
-    fn take_provisional(
-        &mut self,
-        fork: &mut Fork,
-        response: &Response,
-        core: &mut Core,
-        now: Instant,
-    ) -> bool {
-        let Phase::Calling(calling) = &self.phase else {
-            return false;
-        };
-        let (cseq, offerless) = (calling.cseq, calling.offerless);
-        fork.dialog.peer.learn(&response.headers);
-        let rseq = response
-            .headers
-            .number(&HeaderName::RSeq)
-            .filter(|_| response.headers.lists(&HeaderName::Require, "100rel"));
-        if let Some(rseq) = rseq {
-            if fork.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
-                return false;
-            }
-            fork.rseq = Some(rseq);
-            let mut content = Content::default();
-            content.push(&HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
-            let prack = InCall::Prack;
-            self.send_in(&mut fork.dialog, Method::Prack, content, prack, core, now);
-        }
-        let Some(sdp) = response.sdp().filter(|_| !offerless && !fork.reliable) else {
-            return true;
-        };
-        fork.reliable = rseq.is_some();
-        if fork.answer.as_ref() != Some(&sdp) {
-            fork.answer = Some(sdp.clone());
-            core.tell(Event::EarlyMedia {
-                call: self.id.clone(),
-                sdp,
-                said: reason::said(&response.headers),
-            });
-        }
-        true
-    }
-
-    /// Only 180 rings (RFC 3960, 3.2).
-    fn on_ringing(&mut self, response: &Response, core: &mut Core) {
-        let Phase::Calling(calling) = &mut self.phase else {
-            return;
-        };
-        if response.status == 180 && !std::mem::replace(&mut calling.rang, true) {
-            core.tell(Event::Ringing {
-                call: self.id.clone(),
-                said: reason::said(&response.headers),
-            });
-        }
     }
 
     /// The first 2xx to our INVITE.
@@ -244,8 +209,13 @@ impl Call {
         now: Instant,
     ) {
         self.auth.on_accepted(response);
-        let Phase::Calling(calling) = &mut self.phase else {
+        self.reserve = None;
+        if !matches!(self.phase, Phase::Calling(_)) {
             return self.on_unwanted_answer(response, core, now);
+        }
+        self.show_asserted(&response.headers, core);
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
         };
         let Some(transaction) = core.clients.get(&calling.branch, &Method::Invite) else {
             return;
@@ -262,6 +232,7 @@ impl Call {
             .map(|at| calling.forks.swap_remove(at));
         if let Some(fork) = &fork {
             dialog.local_cseq = fork.dialog.local_cseq.max(dialog.local_cseq);
+            dialog.remote_cseq = fork.dialog.remote_cseq;
         }
         let (cseq, offerless) = (calling.cseq, calling.offerless);
         let owner = Owner::Call(self.id.clone());
@@ -277,15 +248,25 @@ impl Call {
         let local_sdp = Some(draft.content.body().to_owned()).filter(|sdp| !sdp.is_empty());
         let mut up = Up::new(dialog, true, session, local_sdp);
         let id = self.id.clone();
+        let said = identity::said(&response.headers, &core.config);
+        let name = Some(up.dialog.remote_tag().to_owned());
         let answered = |sdp| Event::Answered {
             call: id.clone(),
             sdp,
-            said: reason::said(&response.headers),
+            fork: name,
+            said,
         };
         let shown = fork.as_ref().and_then(|fork| fork.answer.clone());
         let reliable = fork.as_ref().is_some_and(|fork| fork.reliable);
         let sdp = response.sdp();
-        if offerless {
+        let local_early = fork.as_ref().and_then(|fork| fork.local.clone());
+        let owes = fork.as_ref().and_then(|fork| fork.owed_prack);
+        // Their offer came with a provisional answer, and ours to it went with its PRACK.
+        let exchanged = offerless && local_early.is_some();
+        up.local_sdp = up.local_sdp.or(local_early);
+        // It waits for our user still: the ACK brings the answer.
+        let sdp = if owes.is_some() { shown.clone() } else { sdp };
+        if offerless && !exchanged {
             let Some(sdp) = sdp else {
                 self.phase = Phase::Up(Box::new(up));
                 self.acknowledge(cseq, Some(&invite), None, core);
@@ -295,29 +276,37 @@ impl Call {
             up.owed_ack = Some(cseq);
             self.phase = Phase::Up(Box::new(up));
             self.plan_session(core, now);
+            self.heard(&sdp);
             core.tell(answered(None));
-            core.tell(Event::Offer {
-                call: self.id.clone(),
-                sdp: Some(sdp),
-            });
+            if owes.is_none() {
+                core.tell(Event::Offer {
+                    call: self.id.clone(),
+                    sdp: Some(sdp),
+                });
+            }
             self.await_user(core, now);
             return;
         }
         self.phase = Phase::Up(Box::new(up));
         self.acknowledge(cseq, Some(&invite), None, core);
         let sdp = match (sdp, shown) {
+            _ if exchanged => None,
             // After a reliable answer later ones do not count (RFC 6337, 3.1.1).
-            (_, Some(_)) if reliable => None,
-            (Some(sdp), Some(shown)) if sdp == shown => None,
-            (None, Some(_)) => None,
+            (_, Some(shown)) if reliable => Some(shown),
+            // Said again, since another branch may have shown its own after it.
+            (None, Some(shown)) => Some(shown),
             (Some(sdp), _) => Some(sdp),
             (None, None) => {
                 let detail = "the far side answered without a description of its media";
                 return self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
             }
         };
+        if let Some(sdp) = &sdp {
+            self.heard(sdp);
+        }
         core.tell(answered(sdp));
         self.plan_session(core, now);
+        self.next_candidates(core, now);
     }
 
     /// A further 2xx: of the same fork its copy, of another fork a call that nobody wants (13.2.2.4).
@@ -330,13 +319,7 @@ impl Call {
         if let Phase::Up(up) = &self.phase
             && up.dialog.has_answer(&response.ids)
         {
-            if let Some((cseq, ack)) = &up.acked
-                && *cseq == response.ids.cseq
-            {
-                let ack = ack.clone();
-                let flow = self.way(core);
-                core.send_request(&ack, flow);
-            }
+            // Its ACK waits for our user's answer.
             return;
         }
         self.on_unwanted_answer(response, core, now);
@@ -358,95 +341,6 @@ impl Call {
             }
         }
     }
-
-    /// Our INVITE has its final refusal.
-    pub(in crate::sip) fn on_refused(
-        &mut self,
-        transaction: &ClientTransaction<Purpose>,
-        response: &Response,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        match &mut self.phase {
-            Phase::Calling(calling) => calling.forks.clear(),
-            Phase::Leaving(leaving) => {
-                leaving.invite = None;
-                if leaving.bye.is_none() {
-                    self.phase = Phase::Over;
-                }
-                return;
-            }
-            Phase::Called(_) | Phase::Up(_) | Phase::Over => return,
-        }
-        let again = if matches!(response.status, 401 | 407) {
-            match self.auth.on_challenge(response, &identity(&core.config)) {
-                Ok(()) => Some(transaction.draft.clone()),
-                Err(reason) => {
-                    let detail = reason.to_string();
-                    return self.refused(response, Some(detail), core);
-                }
-            }
-        } else {
-            self.auth.on_accepted(response);
-            self.amend(&transaction.draft, response, core)
-        };
-        let Some(draft) = again else {
-            return self.refused(response, None, core);
-        };
-        let cseq = transaction.cseq + 1;
-        self.way(core);
-        let branch = self.invite(draft, cseq, core, now);
-        if let Phase::Calling(calling) = &mut self.phase {
-            calling.branch = branch;
-            calling.cseq = cseq;
-        }
-    }
-
-    fn refused(&mut self, response: &Response, detail: Option<String>, core: &mut Core) {
-        let (cause, words) = reason::of_refusal(response.status, &response.headers);
-        let reason = match response.reason.as_str() {
-            "" => crate::sip::message::status::reason_phrase(response.status).to_owned(),
-            reason => reason.to_owned(),
-        };
-        let detail = detail
-            .or(words)
-            .unwrap_or_else(|| format!("{} {reason}", response.status));
-        let by = reason::refuser(response.status);
-        let sip = SipEnd {
-            code: Some(response.status),
-            reason: Some(reason),
-            call_id: None,
-        };
-        self.end(
-            by,
-            cause,
-            Some(detail),
-            Over::by(&response.headers, sip),
-            core,
-        );
-    }
-
-    /// No answer at all within the transaction's time, or its connection is gone.
-    pub(in crate::sip) fn on_no_invite_answer(&mut self, lost: bool, core: &mut Core) {
-        match &mut self.phase {
-            Phase::Calling(_) => {
-                let (by, detail) = if lost {
-                    (EndedBy::Network, "the connection was lost before an answer")
-                } else {
-                    (EndedBy::Timeout, "the server did not answer the INVITE")
-                };
-                let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
-                self.end(by, cause, Some(detail.to_owned()), Over::default(), core);
-            }
-            Phase::Leaving(leaving) => {
-                leaving.invite = None;
-                if leaving.bye.is_none() {
-                    self.phase = Phase::Over;
-                }
-            }
-            Phase::Called(_) | Phase::Up(_) | Phase::Over => {}
-        }
-    }
 }
 
 /// ACK and BYE for a 2xx whose call is gone.
@@ -457,23 +351,40 @@ pub(in crate::sip) fn end_stray(
     core: &mut Core,
     now: Instant,
 ) {
-    let branch = response.ids.via.branch().to_owned();
-    let Some(transaction) = core.clients.get(&branch, &Method::Invite) else {
+    let Some(mut dialog) = ack_stray(response, flow, core) else {
         return;
     };
+    // PRACKs may have used numbers above the INVITE's; a gap does no harm.
+    dialog.local_cseq += 100;
+    stray_bye(&mut dialog, auth, flow, core, now);
+}
+
+/// ACK of a 2xx that no call wants. Gives back the dialog that it made.
+pub(in crate::sip) fn ack_stray(
+    response: &Response,
+    flow: FlowId,
+    core: &mut Core,
+) -> Option<Dialog> {
+    let branch = response.ids.via.branch().to_owned();
+    let transaction = core.clients.get(&branch, &Method::Invite)?;
     let (invite, draft, cseq) = (
         transaction.request.clone(),
         transaction.draft.clone(),
         transaction.cseq,
     );
-    let Some(mut dialog) = Dialog::of_answer(&draft, cseq, response) else {
-        return core.count_malformed("a 200 to INVITE that makes no dialog");
+    if core.clients.is_flooded() {
+        core.count_malformed("too many answers to one INVITE");
+        return None;
+    }
+    let Some(dialog) = Dialog::of_answer(&draft, cseq, response) else {
+        core.count_malformed("a 200 to INVITE that makes no dialog");
+        return None;
     };
     let ack = answer_ack(&dialog, cseq, Some(&invite), None, flow, core);
     core.send_request(&ack, flow);
-    // PRACKs may have used numbers above the INVITE's; a gap does no harm.
-    dialog.local_cseq += 100;
-    stray_bye(&mut dialog, auth, flow, core, now);
+    core.clients
+        .note_ack(&dialog.call_id, cseq, dialog.remote_tag(), &ack);
+    Some(dialog)
 }
 
 impl Up {
@@ -488,16 +399,20 @@ impl Up {
             caller,
             session,
             unacked: None,
+            late_prack: None,
             answer_in_ack: false,
-            acked: None,
             owed_ack: None,
             offer: Offer::None,
             glares: 0,
             wishes: VecDeque::new(),
             local_sdp,
             digits: VecDeque::new(),
-            digit_out: false,
+            digit_out: None,
+            digit_kind: None,
+            digit_changed: false,
             refer: None,
+            adrift: false,
+            was_referred: false,
         }
     }
 }
@@ -521,22 +436,6 @@ pub(in crate::sip) fn target(to: &str, config: &Config) -> Option<Uri> {
         .aor
         .host()
         .and_then(|host| Uri::parse(&format!("sip:{}@{host}", escape_user(to))).ok())
-}
-
-fn from(config: &Config, name: Option<String>) -> NameAddr {
-    if headers::is_anonymous(config) {
-        let anonymous = Uri::parse("sip:anonymous@anonymous.invalid");
-        return NameAddr {
-            display_name: Some("Anonymous".to_owned()),
-            ..NameAddr::new(anonymous.unwrap_or_else(|_| config.aor.clone()))
-        };
-    }
-    let name = name.or_else(|| config.display_name.clone());
-    let name = name.map(|name| name.replace(|letter: char| letter.is_control(), " "));
-    NameAddr {
-        display_name: name.filter(|name| !name.is_empty()),
-        ..NameAddr::new(config.aor.clone())
-    }
 }
 
 fn preferred(number: &str, config: &Config) -> Option<NameAddr> {

@@ -171,7 +171,11 @@ impl Call {
             let flow = self.way(core);
             let ack = super::requests::answer_ack(&up.dialog, cseq, None, None, flow, core);
             core.send_request(&ack, flow);
+            core.clients
+                .note_ack(&up.dialog.call_id, cseq, up.dialog.remote_tag(), &ack);
         }
+        // What was challenged before and has no answer says nothing about the goodbye.
+        self.auth.forget_refusal();
         let mut goodbye = Content::default();
         goodbye.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
         if let Some(reason) = reason::write(cause) {
@@ -182,7 +186,7 @@ impl Call {
         if let Some(unacked) = &up.unacked {
             // RFC 3261, 15: the callee sends no BYE before the ACK, or its 64 x T1.
             core.deadlines
-                .set(Deadline::AnswerAck, owner, now + TRANSACTION);
+                .set(Deadline::AnswerAck, owner, unacked.until);
             let pause = unacked.pause;
             self.repeat_answer_after(pause, core, now);
         } else {

@@ -1,20 +1,34 @@
 //! The headers that every request and answer of a call carries.
 
-use crate::sip::agent::{ALLOW, SUPPORTED};
+use crate::command::ReplacesDialog;
+use crate::sip::agent::{ALLOW, ALLOW_EVENTS, SUPPORTED};
+use crate::sip::call::trickle::TRICKLE;
 use crate::sip::config::{Config, Reliable};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::HeaderName;
 use crate::sip::message::address::NameAddr;
+use crate::sip::message::headers::Headers;
 use crate::sip::message::outgoing::Content;
+use crate::sip::message::quoted::is_token;
 use crate::sip::session::core::Core;
 
 /// Our address for the dialog's requests: the public GRUU, or the registered one with `;ob` (RFC 5627, 4.4; RFC 5626, 4.3).
 pub(in crate::sip) fn contact(core: &Core, flow: FlowId) -> String {
+    contact_as(core, flow, is_anonymous(&core.config))
+}
+
+/// Puts an address that tells nothing about us in place of ours (RFC 5627, 3.1.2).
+pub(in crate::sip) fn hide(content: &mut Content, core: &Core, flow: FlowId) {
+    content.remove(&HeaderName::Contact);
+    content.push(&HeaderName::Contact, contact_as(core, flow, true));
+}
+
+fn contact_as(core: &Core, flow: FlowId, hides: bool) -> String {
     let granted = core
         .flow(flow)
         .and_then(|flow| flow.registration.granted.as_ref());
     let gruu = granted.and_then(|granted| {
-        if is_anonymous(&core.config) {
+        if hides {
             granted.temporary_gruu.clone()
         } else {
             granted.public_gruu.clone()
@@ -46,23 +60,65 @@ pub(in crate::sip) fn supported(config: &Config) -> String {
         .split(", ")
         .filter(|option| *option != "100rel" || config.reliable != Reliable::Never)
         .filter(|option| *option != "path")
+        .chain(config.trickle.then_some(TRICKLE))
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-/// Contact, Allow, Supported and User-Agent of a request within or for a dialog.
+/// Contact, Allow, Supported, Allow-Events and User-Agent of a request within or for a dialog.
 pub(in crate::sip) fn push_request(content: &mut Content, core: &Core, flow: FlowId) {
     content.push(&HeaderName::Contact, contact(core, flow));
     content.push(&HeaderName::Allow, ALLOW);
     content.push(&HeaderName::Supported, supported(&core.config));
+    content.push(&HeaderName::AllowEvents, ALLOW_EVENTS);
     content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
 }
 
-/// Contact, Allow and Supported of an answer that makes or refreshes a dialog.
+/// Contact, Allow, Supported and Allow-Events of an answer that makes or refreshes a dialog.
 pub(in crate::sip) fn push_answer(content: &mut Content, core: &Core, flow: FlowId) {
     content.push(&HeaderName::Contact, contact(core, flow));
     content.push(&HeaderName::Allow, ALLOW);
     content.push(&HeaderName::Supported, supported(&core.config));
+    content.push(&HeaderName::AllowEvents, ALLOW_EVENTS);
+}
+
+/// Whether who said this reads SDP as we write it: where Accept and Accept-Encoding say nothing, it does (RFC 3261, 20.1 and 20.2).
+pub(in crate::sip) fn reads_sdp(headers: &Headers) -> bool {
+    let takes = |name: HeaderName, fitting: [&str; 3]| {
+        let known = headers.tokens(&name);
+        let fits = |token: &String| fitting.iter().any(|one| token.eq_ignore_ascii_case(one));
+        !headers.has(&name) || known.iter().any(fits)
+    };
+    let kinds = ["application/sdp", "application/*", "*/*"];
+    // An empty Accept-Encoding means identity alone.
+    let plain = headers.tokens(&HeaderName::AcceptEncoding).is_empty();
+    takes(HeaderName::Accept, kinds)
+        && (plain || takes(HeaderName::AcceptEncoding, ["identity", "*", "*"]))
+}
+
+/// Candidates do not follow this offer.
+pub(in crate::sip) fn forgo_trickle(content: &mut Content) {
+    for name in [HeaderName::Supported, recv_info_name()] {
+        let Some(line) = content.get(&name) else {
+            continue;
+        };
+        let left: Vec<&str> = line.split(", ").filter(|one| *one != TRICKLE).collect();
+        let left = left.join(", ");
+        content.remove(&name);
+        content.push(&name, left);
+    }
+}
+
+/// INFO packages that we take (RFC 6086, 5.2.3); those whose names are none are not said.
+pub(in crate::sip) fn recv_info(config: &Config) -> String {
+    let packages = config.info_packages.iter().map(String::as_str);
+    let tokens = packages.filter(|one| !one.is_empty() && one.bytes().all(is_token));
+    let trickle = config.trickle.then_some(TRICKLE);
+    tokens.chain(trickle).collect::<Vec<_>>().join(", ")
+}
+
+pub(in crate::sip) fn recv_info_name() -> HeaderName {
+    HeaderName::Other(bytes::Bytes::from_static(b"Recv-Info"))
 }
 
 /// Headers of the user's; those that would break the message or the dialog are left out and named.
@@ -80,6 +136,26 @@ pub(in crate::sip) fn push_users(
             .map_err(|bad| bad.to_string())?;
     }
     Ok(())
+}
+
+/// Replaces of an INVITE (RFC 3891, 6.1). `None`: it would not stay what it is.
+pub(in crate::sip) fn replaces(dialog: &ReplacesDialog) -> Option<String> {
+    let word = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 256
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b','))
+    };
+    let token = |text: &str| word(text) && text.bytes().all(is_token);
+    if !word(&dialog.call_id) || !token(&dialog.to_tag) || !token(&dialog.from_tag) {
+        return None;
+    }
+    let early = if dialog.early_only { ";early-only" } else { "" };
+    Some(format!(
+        "{};to-tag={};from-tag={}{early}",
+        dialog.call_id, dialog.to_tag, dialog.from_tag
+    ))
 }
 
 /// Headers that the protocol itself lives on.

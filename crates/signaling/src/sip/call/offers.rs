@@ -10,10 +10,9 @@ use crate::event::{EndedBy, Event};
 use crate::sip::call::headers;
 use crate::sip::call::requests::answer_ack;
 use crate::sip::call::session_timer::SessionTimer;
-use crate::sip::call::state::{Call, Offer, Phase, Unacked, Wish};
-use crate::sip::deadline::{Deadline, T1, TRANSACTION, TRYING};
+use crate::sip::call::state::{Call, Offer, Phase, Wish};
+use crate::sip::deadline::{Deadline, T1};
 use crate::sip::message::outgoing::{Content, OutgoingRequest, OutgoingResponse};
-use crate::sip::message::request::Request;
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
@@ -25,6 +24,12 @@ use crate::sip::transaction::server::ServerKey;
 /// Crossing offers in a row before ours is given up.
 const MOST_GLARES: u8 = 5;
 
+/// RFC 3261, 14.2 knows up to 10 s; who names more than this is not waited for so long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(32);
+
+/// How often a far side is asked after that cannot reach us.
+const ASK_AFTER: Duration = Duration::from_secs(30);
+
 impl Call {
     /// The user has a new description. It goes as soon as no other offer is under way.
     pub(in crate::sip) fn offer(&mut self, sdp: String, core: &mut Core, now: Instant) {
@@ -32,6 +37,7 @@ impl Call {
             // An older one that still waits says nothing any more.
             up.wishes.retain(|wish| !matches!(wish, Wish::Offer(_)));
             up.wishes.push_back(Wish::Offer(sdp));
+            self.reserve = None;
         }
         self.next_wish(core, now);
     }
@@ -59,7 +65,12 @@ impl Call {
         if !open || !free {
             return;
         }
-        if let Some(kind) = up.wishes.pop_front() {
+        // A new description refreshes the session too, and is awaited by a person.
+        let first = up
+            .wishes
+            .iter()
+            .position(|wish| matches!(wish, Wish::Offer(_)));
+        if let Some(kind) = up.wishes.remove(first.unwrap_or(0)) {
             self.send_offer(kind, core, now);
         }
     }
@@ -71,6 +82,9 @@ impl Call {
         };
         let mut content = Content::default();
         headers::push_request(&mut content, core, flow);
+        if self.hides {
+            headers::hide(&mut content, core, flow);
+        }
         if let Some(session) = &up.session {
             session.write_request(least, &mut content);
         }
@@ -116,7 +130,13 @@ impl Call {
             return;
         };
         up.glares = 0;
+        up.wishes.retain(|wish| *wish != Wish::Refresh);
+        up.shown_alive(&self.id, core);
         up.dialog.refresh_target(&response.headers);
+        self.show_asserted(&response.headers, core);
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
         up.session = SessionTimer::as_caller(&response.headers).or_else(|| {
             // RFC 4028, 7.2: no Session-Expires ends it; one who asked may go on alone.
             up.session.filter(|session| session.ours)
@@ -128,15 +148,19 @@ impl Call {
                 return;
             }
         };
+        if let Wish::Offer(_) = kind {
+            self.reserve = None;
+        }
         match (kind, response.sdp()) {
             (Wish::Offer(offer), Some(sdp)) => {
                 up.local_sdp = Some(offer);
+                self.heard(&sdp);
                 core.tell(Event::MediaUpdated {
                     call: self.id.clone(),
                     sdp,
                 });
             }
-            (Wish::Offer(_), None) => core.tell(Event::CommandFailed {
+            (Wish::Offer(_), None) => core.tell(Event::MediaUpdateFailed {
                 call: self.id.clone(),
                 error: Error::PeerMisbehaved {
                     server: core.server_name(self.flow),
@@ -150,7 +174,7 @@ impl Call {
         self.next_wish(core, now);
     }
 
-    /// ACK of a 2xx to an INVITE of ours; kept, since copies of that 2xx get it again.
+    /// ACK of a 2xx to an INVITE of ours; its transaction keeps it, since copies of that 2xx get it again.
     pub(in crate::sip) fn acknowledge(
         &mut self,
         cseq: u32,
@@ -164,7 +188,8 @@ impl Call {
         };
         let ack = answer_ack(&up.dialog, cseq, invite, sdp, flow, core);
         core.send_request(&ack, flow);
-        up.acked = Some((cseq, ack));
+        core.clients
+            .note_ack(&up.dialog.call_id, cseq, up.dialog.remote_tag(), &ack);
     }
 
     /// Our re-INVITE or UPDATE is refused: the session stays as it was, unless the refusal ends it.
@@ -175,11 +200,12 @@ impl Call {
         core: &mut Core,
         now: Instant,
     ) {
+        let others = core.clients.count_of(&self.sip_call_id);
         let again = matches!(self.phase, Phase::Up(_))
             && match response.status {
                 401 | 407 => self
                     .auth
-                    .on_challenge(response, &identity(&core.config))
+                    .on_challenge_beside(response, &identity(&core.config), others)
                     .is_ok(),
                 _ => {
                     self.auth.on_accepted(response);
@@ -215,8 +241,10 @@ impl Call {
                     .set(Deadline::GlareOver, owner, now + glare_pause);
                 return;
             }
-            500 if response.headers.retry_after().is_some() => {
+            500 if up.glares < MOST_GLARES && response.headers.retry_after().is_some() => {
                 let pause = response.headers.retry_after().unwrap_or_default();
+                let pause = pause.min(LONGEST_PAUSE);
+                up.glares += 1;
                 up.offer = Offer::Waiting { kind };
                 core.deadlines
                     .set(Deadline::GlareOver, owner, now + pause.max(T1));
@@ -234,21 +262,32 @@ impl Call {
                     return self.next_wish(core, now);
                 }
             }
+            // What it describes is not for them: the least of it may be, once.
+            415 | 488 | 606
+                if matches!(kind, Wish::Offer(_)) && headers::reads_sdp(&response.headers) =>
+            {
+                let newer = up.wishes.iter().any(|wish| matches!(wish, Wish::Offer(_)));
+                if let Some(sdp) = self.reserve.take().filter(|_| !newer) {
+                    up.wishes.push_front(Wish::Offer(sdp));
+                    return self.next_wish(core, now);
+                }
+            }
             405 | 501 if transaction.request.method == Method::Update => {
                 // It named UPDATE and cannot do it: by INVITE then.
                 up.dialog.peer.forget_method(&Method::Update);
                 up.wishes.push_front(kind);
                 return self.next_wish(core, now);
             }
-            status if ends_dialog(status) => {
+            status if ends_dialog(status) || ends_usage(status) => {
                 let detail = format!("the far side does not know the call any more ({status})");
                 let cause = Cause::NORMAL_TEMPORARY_FAILURE;
                 return self.close(EndedBy::Server, cause, Some(detail), &[], core, now);
             }
             _ => {}
         }
+        up.shown_alive(&self.id, core);
         if let Wish::Offer(_) = kind {
-            core.tell(Event::CommandFailed {
+            core.tell(Event::MediaUpdateFailed {
                 call: self.id.clone(),
                 error: Error::Refused {
                     server: core.server_name(self.flow),
@@ -259,6 +298,7 @@ impl Call {
                 },
             });
         }
+        self.ask_after(core, now);
         self.next_wish(core, now);
     }
 
@@ -293,173 +333,19 @@ impl Call {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        let Offer::Ours { kind } = std::mem::replace(&mut up.offer, Offer::None) else {
-            return;
-        };
         if lost {
-            up.wishes.push_front(kind);
+            match std::mem::replace(&mut up.offer, Offer::None) {
+                Offer::Ours { kind } => up.wishes.push_front(kind),
+                // A refresh without an offer was out, and theirs came meanwhile: it still waits for our user.
+                other @ (Offer::None | Offer::Theirs { .. } | Offer::Waiting { .. }) => {
+                    up.offer = other;
+                }
+            }
             return;
         }
         let detail = "the far side does not answer any more".to_owned();
         let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
         self.close(EndedBy::Timeout, cause, Some(detail), &[], core, now);
-    }
-
-    /// The far side's re-INVITE or UPDATE in a call that is up.
-    pub(in crate::sip) fn on_their_offer(
-        &mut self,
-        request: &Request,
-        key: ServerKey,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        let wanted = core.config.session_expires;
-        let Phase::Up(up) = &mut self.phase else {
-            return core_answer(core, &key, 500, now);
-        };
-        let sdp = request.sdp();
-        let offers = sdp.is_some() || request.method == Method::Invite;
-        if offers {
-            match &up.offer {
-                Offer::Ours { kind }
-                    if request.method == Method::Invite || *kind != Wish::Refresh =>
-                {
-                    return core_answer(core, &key, 491, now);
-                }
-                Offer::Theirs { .. } => return self.busy_with_offer(&key, core, now),
-                Offer::None | Offer::Ours { .. } | Offer::Waiting { .. } => {}
-            }
-            if up.unacked.is_some() || up.owed_ack.is_some() {
-                return self.busy_with_offer(&key, core, now);
-            }
-        }
-        let Ok(session) = SessionTimer::as_callee(&request.headers, wanted) else {
-            let least = self.least_session.as_secs().to_string();
-            return core_answer_with(core, &key, 422, &[(HeaderName::MinSe, &least)], now);
-        };
-        up.dialog.refresh_target(&request.headers);
-        if !offers {
-            // A refresh and nothing else.
-            up.session = session;
-            let mut content = Content::default();
-            headers::push_answer(&mut content, core, self.flow);
-            if let Some(session) = &session {
-                session.write_answer_to(&up.dialog.peer, &mut content);
-            }
-            let tag = up.dialog.local_tag().to_owned();
-            answer_with_content(core, &key, &tag, content, now);
-            return self.plan_session(core, now);
-        }
-        // A pause of ours ends with their offer: ours comes after it.
-        if let Offer::Waiting { kind } = std::mem::replace(&mut up.offer, Offer::None) {
-            let owner = Owner::Call(self.id.clone());
-            core.deadlines.clear(Deadline::GlareOver, &owner);
-            up.wishes.push_front(kind);
-        }
-        if request.method == Method::Update {
-            // RFC 4320, 4.1: who asked must know before its own patience ends.
-            let owner = Owner::Served(key.clone());
-            core.deadlines.set(Deadline::TryingDue, owner, now + TRYING);
-        }
-        up.offer = Offer::Theirs {
-            key,
-            cseq: request.ids.cseq,
-            offerless: sdp.is_none(),
-            session,
-        };
-        core.tell(Event::Offer {
-            call: self.id.clone(),
-            sdp,
-        });
-        self.await_user(core, now);
-    }
-
-    fn busy_with_offer(&self, key: &ServerKey, core: &mut Core, now: Instant) {
-        let pause = core.rng.random_range(0..=10_u8).to_string();
-        core_answer_with(core, key, 500, &[(HeaderName::RetryAfter, &pause)], now);
-    }
-
-    pub(in crate::sip) fn await_user(&self, core: &mut Core, now: Instant) {
-        let limit = core.config.timers.offer_untaken;
-        core.deadlines.set(
-            Deadline::OfferUntaken,
-            Owner::Call(self.id.clone()),
-            now + limit,
-        );
-    }
-
-    /// The user's description for the offer of the far side: answer, or offer where theirs had none.
-    pub(in crate::sip) fn answer_offer(&mut self, sdp: String, core: &mut Core, now: Instant) {
-        let flow = self.way(core);
-        let owner = Owner::Call(self.id.clone());
-        core.deadlines.clear(Deadline::OfferUntaken, &owner);
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        if let Some(cseq) = up.owed_ack.take() {
-            up.local_sdp = Some(sdp.clone());
-            self.acknowledge(cseq, None, Some(sdp), core);
-            core.tell(Event::Confirmed {
-                call: self.id.clone(),
-            });
-            return self.next_wish(core, now);
-        }
-        let (key, cseq, offerless, session) = match std::mem::replace(&mut up.offer, Offer::None) {
-            Offer::Theirs {
-                key,
-                cseq,
-                offerless,
-                session,
-            } => (key, cseq, offerless, session),
-            other @ (Offer::None | Offer::Ours { .. } | Offer::Waiting { .. }) => {
-                up.offer = other;
-                return;
-            }
-        };
-        up.session = session;
-        up.local_sdp = Some(sdp.clone());
-        let Some(served) = core.servers.get(&key) else {
-            return;
-        };
-        let (bare, method) = (served.bare.clone(), served.method.clone());
-        let mut response = OutgoingResponse::to(&bare, 200, up.dialog.local_tag());
-        headers::push_answer(&mut response.content, core, flow);
-        if let Some(session) = &session {
-            session.write_answer_to(&up.dialog.peer, &mut response.content);
-        }
-        response.content.set_body("application/sdp", sdp);
-        if method == Method::Invite {
-            up.answer_in_ack = offerless;
-            up.unacked = Some(Unacked {
-                text: response.to_text(),
-                pause: T1,
-                number: cseq,
-            });
-            core.deadlines
-                .set(Deadline::RepeatAnswer, owner.clone(), now + T1);
-            core.deadlines
-                .set(Deadline::AnswerAck, owner, now + TRANSACTION);
-        }
-        core.answer(&key, response, now);
-        self.plan_session(core, now);
-        self.next_wish(core, now);
-    }
-
-    /// The user cannot take the far side's offer, or did not say in time: the session stays as it was.
-    pub(in crate::sip) fn refuse_offer(&mut self, status: u16, core: &mut Core, now: Instant) {
-        let owner = Owner::Call(self.id.clone());
-        core.deadlines.clear(Deadline::OfferUntaken, &owner);
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        if up.owed_ack.is_some() {
-            let detail = "nobody here answered the far side's offer";
-            return self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
-        }
-        if let Offer::Theirs { key, .. } = std::mem::replace(&mut up.offer, Offer::None) {
-            core_answer(core, &key, status, now);
-        }
-        self.next_wish(core, now);
     }
 
     /// Sets the deadlines of the session's timer anew.
@@ -471,7 +357,7 @@ impl Call {
         core.deadlines.clear(Deadline::SessionRefresh, &owner);
         core.deadlines.clear(Deadline::SessionExpiry, &owner);
         let Some(session) = &up.session else {
-            return;
+            return self.ask_after(core, now);
         };
         if session.ours {
             let at = now + session.refresh_after();
@@ -485,6 +371,21 @@ impl Call {
                 session.give_up_after()
             };
         core.deadlines.set(Deadline::SessionExpiry, owner, at);
+        self.ask_after(core, now);
+    }
+
+    /// The far side cannot tell us that it hung up, nor refresh the session, where its requests take a connection that is no
+    /// more (see [`crate::sip::dialog::edge`]): it is asked.
+    fn ask_after(&self, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &self.phase else {
+            return;
+        };
+        let owner = Owner::Call(self.id.clone());
+        if core.is_cut_off(&up.dialog) {
+            // Sooner than any session's own refresh, which is due after 45 s at the earliest.
+            core.deadlines
+                .set(Deadline::SessionRefresh, owner, now + ASK_AFTER);
+        }
     }
 
     /// Nobody refreshed the session (RFC 4028, 10).
@@ -493,6 +394,11 @@ impl Call {
         let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
         self.close(EndedBy::Timeout, cause, Some(detail), &[], core, now);
     }
+}
+
+/// Refusals of a re-INVITE or UPDATE that end the call, though not what else the dialog carries (RFC 5057, 5.1).
+fn ends_usage(status: u16) -> bool {
+    matches!(status, 405 | 480 | 501)
 }
 
 /// Refusals of a request within a dialog that end the dialog (RFC 3261, 12.2.1.2; RFC 5057, 5.1).
@@ -522,7 +428,7 @@ pub(in crate::sip) fn core_answer_with(
     core.answer(key, response, now);
 }
 
-fn answer_with_content(
+pub(in crate::sip) fn answer_with_content(
     core: &mut Core,
     key: &ServerKey,
     tag: &str,
@@ -533,6 +439,6 @@ fn answer_with_content(
         return;
     };
     let mut response = OutgoingResponse::to(&bare, 200, tag);
-    response.content.append(content);
+    response.content.append(&content);
     core.answer(key, response, now);
 }

@@ -1,11 +1,17 @@
 //! Why a call ended, in the words of SIP: status codes and Reason (RFC 3326).
 
 use crate::cause::Cause;
-use crate::event::{EndedBy, Said as EventSaid};
+use crate::error::Span;
+use crate::event::EndedBy;
 use crate::sip::message::HeaderName;
 use crate::sip::message::headers::Headers;
 use crate::sip::message::params::Params;
 use crate::sip::message::quoted;
+use crate::sip::message::response::Response;
+use crate::sip::message::status::reason_phrase;
+
+/// Most addresses of a refusal that are shown.
+const MOST_OTHERS: usize = 5;
 
 /// What a Reason says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +68,7 @@ pub(in crate::sip) fn status(cause: &Cause) -> u16 {
 /// Who it is that refuses with that status: the far side's user, or a server on the way.
 pub(in crate::sip) fn refuser(status: u16) -> EndedBy {
     match status {
-        480 | 486 | 487 | 488 | 600 | 603 | 604 | 606 | 607 => EndedBy::Remote,
+        480 | 486..=488 | 493 | 600..=699 => EndedBy::Remote,
         _ => EndedBy::Server,
     }
 }
@@ -70,18 +76,50 @@ pub(in crate::sip) fn refuser(status: u16) -> EndedBy {
 /// The cause of a refusal: that of its Reason before that of its status.
 pub(in crate::sip) fn of_refusal(status: u16, headers: &Headers) -> (Cause, Option<String>) {
     let said = read(headers);
+    // An unknown code means what x00 of its class means (RFC 3261, 8.1.3.2).
     let cause = said
         .cause
         .or_else(|| Cause::from_sip(status))
+        .or_else(|| Cause::from_sip(status / 100 * 100))
         .unwrap_or(Cause::NORMAL_TEMPORARY_FAILURE);
     (cause, said.text)
 }
 
-/// What a message says beside its purpose.
-pub(in crate::sip) fn said(headers: &Headers) -> Box<EventSaid> {
-    Box::new(EventSaid {
-        headers: headers.others(),
-        client_state: None,
-        variables: Vec::new(),
-    })
+/// The words behind a code: the server's own, else the usual ones.
+pub(in crate::sip) fn words(response: &Response) -> String {
+    match response.reason.as_str() {
+        "" => reason_phrase(response.status).to_owned(),
+        reason => reason.to_owned(),
+    }
+}
+
+/// What else a refusal says that helps a person: Warning (RFC 3261, 20.43), when to try again (20.33), who else could be
+/// meant (21.4.23 and 21.3.5).
+pub(in crate::sip) fn advice(response: &Response) -> String {
+    let mut advice = String::new();
+    if let Some(warning) = response.headers.get(&HeaderName::Warning) {
+        // warn-code SP warn-agent SP warn-text
+        let text = warning.split('"').nth(1).unwrap_or_default();
+        if !text.is_empty() {
+            advice.push_str("; ");
+            advice.extend(text.chars().filter(|letter| !letter.is_control()).take(200));
+        }
+    }
+    if let Some(pause) = response.headers.retry_after() {
+        advice.push_str(&format!("; try again in {}", Span(pause)));
+    }
+    if matches!(response.status, 300..=399 | 485) {
+        let others = response.headers.addresses(&HeaderName::Contact);
+        let others: Vec<_> = others
+            .unwrap_or_default()
+            .iter()
+            .take(MOST_OTHERS)
+            .map(|other| other.uri.to_string())
+            .collect();
+        if !others.is_empty() {
+            advice.push_str("; it names ");
+            advice.push_str(&others.join(", "));
+        }
+    }
+    advice
 }

@@ -1,14 +1,19 @@
 //! How far a call has come, in types.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::call_id::CallId;
+use crate::event::{Event, Party};
 use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::session_timer::SessionTimer;
+use crate::sip::call::trickle::Trickle;
+use crate::sip::config::DtmfInfo;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::outgoing::{Content, OutgoingRequest};
+use crate::sip::message::outgoing::Content;
+use crate::sip::message::uri::Uri;
+use crate::sip::session::core::Core;
 use crate::sip::transaction::server::ServerKey;
 
 /// A call of one session.
@@ -21,6 +26,20 @@ pub(in crate::sip) struct Call {
     pub(in crate::sip) sip_call_id: String,
     /// Smallest session interval that the way allows (RFC 4028, 7.4).
     pub(in crate::sip) least_session: Duration,
+    /// The REFER of the far side that this call carries out.
+    pub(in crate::sip) refer: Option<CallId>,
+    /// How many REFERs in a row led to it.
+    pub(in crate::sip) depth: u8,
+    /// Status that refused it, for the one who referred us.
+    pub(in crate::sip) verdict: Option<u16>,
+    /// Our user wants not to be known: our address tells nothing (RFC 5627, 3.1.2).
+    pub(in crate::sip) hides: bool,
+    /// The far side as the user was shown it.
+    pub(in crate::sip) shown: Party,
+    /// Candidates that follow the descriptions.
+    pub(in crate::sip) trickle: Trickle,
+    /// What is offered in place of an offer that is refused for what it describes.
+    pub(in crate::sip) reserve: Option<String>,
     pub(in crate::sip) phase: Phase,
 }
 
@@ -45,12 +64,18 @@ pub(in crate::sip) struct Calling {
     pub(in crate::sip) offerless: bool,
     /// Early dialogs.
     pub(in crate::sip) forks: Vec<Fork>,
+    /// Whose early media was told last, by its tag.
+    pub(in crate::sip) heard: Option<String>,
     pub(in crate::sip) rang: bool,
     /// What was amended already, by status.
     pub(in crate::sip) amended: Vec<u16>,
     /// Where we were redirected to and have not tried (RFC 3261, 8.1.3.4), and how many were tried.
     pub(in crate::sip) redirects: VecDeque<String>,
     pub(in crate::sip) tried: Vec<String>,
+    /// Connections that could not carry it to its target.
+    pub(in crate::sip) tried_flows: Vec<FlowId>,
+    /// The last word on its way that was told.
+    pub(in crate::sip) progress: u16,
 }
 
 /// One early dialog.
@@ -59,15 +84,23 @@ pub(in crate::sip) struct Fork {
     pub(in crate::sip) dialog: Dialog,
     /// The last reliable provisional answer.
     pub(in crate::sip) rseq: Option<u32>,
-    /// What the user was shown as its answer.
+    /// Its answer, which the user was shown unless it is barred.
     pub(in crate::sip) answer: Option<String>,
     /// That answer came reliably: later ones do not count (RFC 6337, 3.1.1).
     pub(in crate::sip) reliable: bool,
+    /// It was an offer, since our INVITE had none: the PRACK with that number waits for our user's answer.
+    pub(in crate::sip) owed_prack: Option<u32>,
+    /// That answer.
+    pub(in crate::sip) local: Option<String>,
+    /// The network lets no early media through to us (RFC 5009): its answer says nothing before the call's.
+    pub(in crate::sip) barred: bool,
 }
 
 /// The far side's INVITE has no answer yet.
 #[derive(Debug)]
 pub(in crate::sip) struct Called {
+    /// Number of the INVITE, which its ACK repeats; PRACK and UPDATE count on from it.
+    pub(in crate::sip) cseq: u32,
     pub(in crate::sip) key: ServerKey,
     pub(in crate::sip) dialog: Dialog,
     pub(in crate::sip) offerless: bool,
@@ -90,6 +123,10 @@ pub(in crate::sip) struct Unacked {
     pub(in crate::sip) pause: Duration,
     /// RSeq of a provisional answer; CSeq of the INVITE of a 2xx.
     pub(in crate::sip) number: u32,
+    /// When it is given up.
+    pub(in crate::sip) until: Instant,
+    /// The connection that it is said over: the flow, and the number among those that it has had.
+    pub(in crate::sip) over: Option<(FlowId, u32)>,
 }
 
 /// Both sides agreed on the call.
@@ -101,10 +138,10 @@ pub(in crate::sip) struct Up {
     pub(in crate::sip) session: Option<SessionTimer>,
     /// Our 2xx has no ACK yet.
     pub(in crate::sip) unacked: Option<Unacked>,
+    /// A reliable provisional answer of ours that had no PRACK when we answered: it may still come (RFC 3262, 3).
+    pub(in crate::sip) late_prack: Option<u32>,
     /// That 2xx held an offer: the ACK brings the answer.
     pub(in crate::sip) answer_in_ack: bool,
-    /// The ACK of the last 2xx to an INVITE of ours, with that one's CSeq: repeated 2xx get it again.
-    pub(in crate::sip) acked: Option<(u32, OutgoingRequest)>,
     /// A 2xx with an offer waits for our user's answer, which its ACK carries.
     pub(in crate::sip) owed_ack: Option<u32>,
     pub(in crate::sip) offer: Offer,
@@ -116,18 +153,39 @@ pub(in crate::sip) struct Up {
     pub(in crate::sip) local_sdp: Option<String>,
     /// Digits that wait for the INFO before them.
     pub(in crate::sip) digits: VecDeque<char>,
-    pub(in crate::sip) digit_out: bool,
+    pub(in crate::sip) digit_out: Option<char>,
+    /// How digits are written; `None`: none was.
+    pub(in crate::sip) digit_kind: Option<DtmfInfo>,
+    /// The far side wanted the other way of writing them.
+    pub(in crate::sip) digit_changed: bool,
     /// A REFER of ours is being carried out by the far side.
     pub(in crate::sip) refer: Option<Referral>,
+    /// There was no connection for a while: the user hears when the far side shows that it still has the call.
+    pub(in crate::sip) adrift: bool,
+    /// The far side sent a REFER in it before (RFC 3515, 2.4.6).
+    pub(in crate::sip) was_referred: bool,
+}
+
+impl Up {
+    /// The far side has shown that it has the call.
+    pub(in crate::sip) fn shown_alive(&mut self, call: &CallId, core: &mut Core) {
+        if std::mem::take(&mut self.adrift) {
+            core.tell(Event::Confirmed { call: call.clone() });
+        }
+    }
 }
 
 /// A REFER of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::sip) enum Referral {
-    /// It has no answer.
-    Asked,
-    /// Accepted: NOTIFY tells how it goes.
-    Accepted,
+#[derive(Clone, Debug)]
+pub(in crate::sip) struct Referral {
+    /// Where it sends the far side to.
+    pub(in crate::sip) to: Uri,
+    /// Number of the REFER, by which the far side may name its subscription (RFC 3515, 2.4.6).
+    pub(in crate::sip) cseq: u32,
+    /// It went outside of the call's dialog: the one that its NOTIFYs come in (RFC 7647, 4).
+    pub(in crate::sip) own: Option<Box<Dialog>>,
+    /// A NOTIFY came.
+    pub(in crate::sip) told: bool,
 }
 
 /// Who is offering what at present. Only one offer at a time (RFC 3264, 4).
@@ -189,6 +247,15 @@ impl Call {
             Phase::Over => (None, [].as_slice()),
         };
         one.into_iter().chain(many.iter().map(|fork| &fork.dialog))
+    }
+
+    /// The dialog that is confirmed, or waits for the answer to our BYE.
+    pub(in crate::sip) fn dialog_mut(&mut self) -> Option<&mut Dialog> {
+        match &mut self.phase {
+            Phase::Up(up) => Some(&mut up.dialog),
+            Phase::Leaving(leaving) => leaving.bye.as_deref_mut(),
+            Phase::Calling(_) | Phase::Called(_) | Phase::Over => None,
+        }
     }
 
     /// Whether the user still knows it as a call.

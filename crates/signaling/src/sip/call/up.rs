@@ -1,31 +1,26 @@
-//! Everything else within a call: digits, texts, transfers, its life without a connection.
+//! Answers to what is said within a call, and its life without a connection.
 
 use std::time::Instant;
 
 use crate::cause::Cause;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
-use crate::sip::call::calling::target;
 use crate::sip::call::ending::Over;
-use crate::sip::call::headers;
-use crate::sip::call::offers::{core_answer, core_answer_with, ends_dialog};
-use crate::sip::call::state::{Call, Phase, Referral};
+use crate::sip::call::offers::ends_dialog;
+use crate::sip::call::requests::note_missed;
+use crate::sip::call::state::{Call, Phase};
 use crate::sip::deadline::Deadline;
+use crate::sip::dialog::edge::hangs_on_edge;
+use crate::sip::flow_id::FlowId;
+use crate::sip::message::Method;
 use crate::sip::message::outgoing::Content;
-use crate::sip::message::request::Request;
 use crate::sip::message::response::Response;
-use crate::sip::message::uri::Uri;
-use crate::sip::message::{HeaderName, Method};
 use crate::sip::session::core::{Core, identity};
 use crate::sip::session::owner::{InCall, Owner, Purpose};
 use crate::sip::transaction::client::ClientTransaction;
-use crate::sip::transaction::server::ServerKey;
-
-/// Duration of a digit in an INFO, in milliseconds.
-const DIGIT: u32 = 160;
 
 impl Call {
-    fn in_dialog(
+    pub(in crate::sip) fn in_dialog(
         &mut self,
         method: Method,
         content: Content,
@@ -43,84 +38,6 @@ impl Call {
         }
     }
 
-    /// Digits by INFO, one after the other. Pauses are the driver's with RFC 4733; here they are left out.
-    pub(in crate::sip) fn send_digits(&mut self, digits: &str, core: &mut Core, now: Instant) {
-        if let Phase::Up(up) = &mut self.phase {
-            let played = digits.chars().filter(|digit| !matches!(digit, 'w' | 'W'));
-            up.digits
-                .extend(played.map(|digit| digit.to_ascii_uppercase()));
-        }
-        self.next_digit(core, now);
-    }
-
-    fn next_digit(&mut self, core: &mut Core, now: Instant) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        if up.digit_out {
-            return;
-        }
-        let Some(digit) = up.digits.pop_front() else {
-            return;
-        };
-        up.digit_out = true;
-        let mut content = Content::default();
-        content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
-        let body = format!("Signal={digit}\r\nDuration={DIGIT}\r\n");
-        content.set_body("application/dtmf-relay", body);
-        self.in_dialog(Method::Info, content, InCall::Digit, core, now);
-    }
-
-    /// A text within the call.
-    pub(in crate::sip) fn send_text(&mut self, body: String, core: &mut Core, now: Instant) {
-        let mut content = Content::default();
-        content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
-        content.set_body("text/plain;charset=UTF-8", body);
-        self.in_dialog(Method::Message, content, InCall::Message, core, now);
-    }
-
-    /// Sends the far side elsewhere (RFC 5589, 6); with `replaces` to a call of ours that it takes over (7.3).
-    pub(in crate::sip) fn refer(&mut self, to: Uri, core: &mut Core, now: Instant) {
-        let flow = self.way(core);
-        let mut content = Content::default();
-        headers::push_request(&mut content, core, flow);
-        content.push(&HeaderName::ReferTo, format!("<{to}>"));
-        content.push(&HeaderName::ReferredBy, format!("<{}>", core.config.aor));
-        if let Phase::Up(up) = &mut self.phase {
-            up.refer = Some(Referral::Asked);
-        }
-        self.in_dialog(Method::Refer, content, InCall::Refer, core, now);
-    }
-
-    /// The address of a blind transfer.
-    pub(in crate::sip) fn refer_target(to: &str, core: &Core) -> Result<Uri, Error> {
-        target(to, &core.config).ok_or(Error::Unsayable {
-            command: "transfer",
-            fault: "the number cannot be written as a SIP address",
-        })
-    }
-
-    /// The address of an attended transfer: the far side of this call, replacing this one (RFC 3891).
-    pub(in crate::sip) fn replaced_target(&self) -> Option<Uri> {
-        let Phase::Up(up) = &self.phase else {
-            return None;
-        };
-        let dialog = &up.dialog;
-        // Tags as the target of the REFER's INVITE sees them.
-        let replaces = format!(
-            "{};to-tag={};from-tag={}",
-            dialog.call_id,
-            dialog.remote_tag(),
-            dialog.local_tag()
-        );
-        let target = dialog.target.clone().without_headers();
-        Some(
-            target
-                .without_param("ob")
-                .with_header("Replaces", &replaces),
-        )
-    }
-
     /// A final answer to something within the call that is no offer.
     pub(in crate::sip) fn on_in_call_answer(
         &mut self,
@@ -130,8 +47,17 @@ impl Call {
         core: &mut Core,
         now: Instant,
     ) {
+        if !self.is_live() && what != InCall::Bye {
+            // The user knows of the end, and nothing follows it.
+            return;
+        }
+        if what == InCall::Refer {
+            return self.on_refer_answer(transaction, response, core, now);
+        }
         if matches!(response.status, 401 | 407) {
-            let known = self.auth.on_challenge(response, &identity(&core.config));
+            let others = core.clients.count_of(&self.sip_call_id);
+            let identity = identity(&core.config);
+            let known = self.auth.on_challenge_beside(response, &identity, others);
             if known.is_ok() && self.send_again(what, transaction, core, now) {
                 return;
             }
@@ -139,6 +65,9 @@ impl Call {
             self.auth.on_accepted(response);
         }
         if what == InCall::Bye {
+            if !response.is_success() && response.status != 481 {
+                note_missed(transaction, core);
+            }
             return self.on_bye_answered(core);
         }
         let refused = !response.is_success();
@@ -160,10 +89,13 @@ impl Call {
                 reason: response.reason.clone(),
             },
         };
+        if what == InCall::Digit && self.change_digit_kind(response, core, now) {
+            return;
+        }
         match what {
             InCall::Digit => {
                 if let Phase::Up(up) = &mut self.phase {
-                    up.digit_out = false;
+                    up.digit_out = None;
                     if refused {
                         up.digits.clear();
                     }
@@ -177,21 +109,25 @@ impl Call {
                 });
                 self.next_digit(core, now);
             }
-            InCall::Refer => {
-                if let Phase::Up(up) = &mut self.phase {
-                    up.refer = (!refused).then_some(Referral::Accepted);
-                }
+            InCall::Trickle => {
                 if refused {
-                    core.tell(failed(core, self, "REFER"));
+                    core.tell(failed(core, self, "INFO"));
                 }
+                self.on_candidates_answered(!refused, core, now);
             }
             InCall::Message if refused => core.tell(failed(core, self, "MESSAGE")),
-            InCall::Message | InCall::Prack | InCall::Bye | InCall::Offer => {}
+            InCall::Info if refused => core.tell(failed(core, self, "INFO")),
+            InCall::Message
+            | InCall::Info
+            | InCall::Prack
+            | InCall::Bye
+            | InCall::Offer
+            | InCall::Refer => {}
         }
     }
 
     /// The same request once more, with the next number. `false`: the call has no dialog for it any more.
-    fn send_again(
+    pub(in crate::sip) fn send_again(
         &mut self,
         what: InCall,
         transaction: &ClientTransaction<Purpose>,
@@ -200,15 +136,16 @@ impl Call {
     ) -> bool {
         let flow = self.way(core);
         let dialog = match &mut self.phase {
+            // A fork that did not get the call has numbers of its own, and is over for us.
+            Phase::Up(up) if !up.dialog.is_named_by(&transaction.draft) => return false,
             Phase::Up(up) => &mut up.dialog,
             Phase::Leaving(leaving) => match &mut leaving.bye {
                 Some(dialog) => dialog,
                 None => return false,
             },
             Phase::Calling(calling) => {
-                let own = |dialog: &&mut super::state::Fork| {
-                    dialog.dialog.remote.to_string() == transaction.draft.to
-                };
+                let own =
+                    |fork: &&mut super::state::Fork| fork.dialog.is_named_by(&transaction.draft);
                 match calling.forks.iter_mut().find(own) {
                     Some(fork) => &mut fork.dialog,
                     None => return false,
@@ -227,25 +164,35 @@ impl Call {
     pub(in crate::sip) fn on_no_in_call_answer(
         &mut self,
         what: InCall,
+        transaction: &ClientTransaction<Purpose>,
         lost: bool,
         core: &mut Core,
         now: Instant,
     ) {
         match what {
+            InCall::Refer => self.on_no_refer_answer(lost, core, now),
             InCall::Bye if lost => {
                 // It is said again over the next connection.
                 if let Phase::Leaving(leaving) = &mut self.phase {
                     leaving.bye_sent = false;
                 }
             }
-            InCall::Bye => self.on_bye_answered(core),
+            InCall::Bye => {
+                note_missed(transaction, core);
+                self.on_bye_answered(core);
+            }
             _ if lost => {
+                self.on_candidates_lost();
                 if let Phase::Up(up) = &mut self.phase {
-                    up.digit_out = false;
-                    up.refer = up.refer.filter(|refer| *refer == Referral::Accepted);
+                    up.digit_out = None;
                 }
             }
-            InCall::Digit | InCall::Refer | InCall::Message | InCall::Prack | InCall::Offer => {
+            InCall::Digit
+            | InCall::Info
+            | InCall::Message
+            | InCall::Prack
+            | InCall::Offer
+            | InCall::Trickle => {
                 let detail = "the far side does not answer any more".to_owned();
                 let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
                 self.close(EndedBy::Timeout, cause, Some(detail), &[], core, now);
@@ -263,137 +210,39 @@ impl Call {
         }
     }
 
-    /// INFO: digits of either kind (RFC 6086 leaves them aside), or a package, of which none is taken.
-    pub(in crate::sip) fn on_info(
-        &mut self,
-        request: &Request,
-        key: &ServerKey,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        if request.headers.other("Info-Package").is_some() {
-            return core_answer_with(core, key, 469, &[recv_info()], now);
-        }
-        let kind = request.content_type();
-        let body = String::from_utf8_lossy(&request.body).into_owned();
-        let digit = match kind.as_deref() {
-            Some("application/dtmf-relay") => body
-                .lines()
-                .filter_map(|line| line.split_once('='))
-                .find(|(name, _)| name.trim().eq_ignore_ascii_case("signal"))
-                .and_then(|(_, digit)| as_digit(digit)),
-            Some("application/dtmf") => as_digit(&body),
-            None => return core_answer(core, key, 200, now),
-            Some(_) => {
-                let accept = "application/dtmf-relay, application/dtmf";
-                return core_answer_with(core, key, 415, &[(HeaderName::Accept, accept)], now);
-            }
-        };
-        let Some(digit) = digit else {
-            return core_answer(core, key, 400, now);
-        };
-        core_answer(core, key, 200, now);
-        core.tell(Event::Digit {
-            call: self.id.clone(),
-            digit,
-        });
-    }
-
-    /// A text of the far side.
-    pub(in crate::sip) fn on_text(
-        &self,
-        request: &Request,
-        key: &ServerKey,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        if request.content_type().as_deref() != Some("text/plain") {
-            let accept = (HeaderName::Accept, "text/plain");
-            return core_answer_with(core, key, 415, &[accept], now);
-        }
-        core_answer(core, key, 200, now);
-        core.tell(Event::Message {
-            call: Some(self.id.clone()),
-            from: super::called::party(&request.ids.from),
-            body: String::from_utf8_lossy(&request.body).into_owned(),
-        });
-    }
-
-    /// How a transfer of ours goes (RFC 3515, 2.4.4): a status line in message/sipfrag.
-    pub(in crate::sip) fn on_notify(
-        &mut self,
-        request: &Request,
-        key: &ServerKey,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        let event = request.headers.parametrised(&HeaderName::Event);
-        if !event.is_some_and(|(name, _)| name.eq_ignore_ascii_case("refer")) {
-            return core_answer(core, key, 489, now);
-        }
-        let Phase::Up(up) = &mut self.phase else {
-            return core_answer(core, key, 481, now);
-        };
-        if up.refer.is_none() {
-            return core_answer(core, key, 481, now);
-        }
-        core_answer(core, key, 200, now);
-        let body = String::from_utf8_lossy(&request.body).into_owned();
-        let status: Option<u16> = body
-            .lines()
-            .next()
-            .and_then(|line| line.strip_prefix("SIP/2.0 "))
-            .and_then(|rest| rest.get(..3)?.parse().ok());
-        let over = request
-            .headers
-            .get(&HeaderName::SubscriptionState)
-            .is_some_and(|state| state.to_ascii_lowercase().starts_with("terminated"));
-        match status {
-            Some(200..=299) => {
-                up.refer = None;
-                core.tell(Event::Transferred {
-                    call: self.id.clone(),
-                });
-                let cause = Cause::NORMAL_CLEARING;
-                self.close(
-                    EndedBy::Local,
-                    cause,
-                    Some("transferred".to_owned()),
-                    &[],
-                    core,
-                    now,
-                );
-            }
-            Some(300..=699) => {
-                up.refer = None;
-                core.tell(Event::CommandFailed {
-                    call: self.id.clone(),
-                    error: Error::Refused {
-                        server: core.server_name(self.flow),
-                        setting: None,
-                        method: "REFER",
-                        code: status.map(i64::from),
-                        reason: body.lines().next().unwrap_or_default().to_owned(),
-                    },
-                });
-            }
-            _ if over => up.refer = None,
-            _ => {}
-        }
-    }
-
     /// A connection is lost. Calls live on: at least 32 s, and as long as the far side's do.
     pub(in crate::sip) fn on_flow_lost(&mut self, core: &mut Core, now: Instant) {
         let limit = core.config.timers.detached;
+        // What was challenged and has no answer now says nothing about what follows over the next one.
+        self.auth.forget_refusal();
+        let before = self.flow;
         let way = self.way(core);
         if core.flow(way).is_some_and(|flow| flow.is_open()) {
+            if way != before {
+                // Another one carries it: what was on the way is said again there, and the far side hears where we are now.
+                self.on_flow_back(core, now);
+            }
             return;
         }
-        if matches!(self.phase, Phase::Up(_)) {
+        if let Phase::Up(up) = &mut self.phase {
+            up.adrift = true;
             let owner = Owner::Call(self.id.clone());
             if !core.deadlines.is_set(Deadline::Detached, &owner) {
                 core.deadlines.set(Deadline::Detached, owner, now + limit);
             }
+        }
+    }
+
+    /// A flow is ready: calls that have no other, or whose own it is, go on over it. So do those whose far side may have taken
+    /// that flow to us, and lost its words with it.
+    pub(in crate::sip) fn on_flow_ready(&mut self, flow: FlowId, core: &mut Core, now: Instant) {
+        let anew = core.flow(flow).is_some_and(|flow| flow.connection > 1);
+        let pinned = match &self.phase {
+            Phase::Up(up) => hangs_on_edge(&up.dialog.routes),
+            Phase::Leaving(_) | Phase::Called(_) | Phase::Calling(_) | Phase::Over => true,
+        };
+        if self.way(core) == flow || (anew && !pinned) {
+            self.on_flow_back(core, now);
         }
     }
 
@@ -411,20 +260,15 @@ impl Call {
         match &mut self.phase {
             Phase::Up(up) => {
                 core.deadlines.clear(Deadline::Detached, &owner);
-                if let Some(unacked) = &up.unacked {
-                    let text = unacked.text.clone();
-                    return self.say_again(text, core);
+                if up.unacked.is_some() {
+                    return self.answer_again(core, now);
                 }
                 self.refresh_session(core, now);
                 self.next_digit(core, now);
+                self.next_candidates(core, now);
             }
-            Phase::Leaving(leaving) => match &leaving.unacked {
-                Some(unacked) => {
-                    let text = unacked.text.clone();
-                    self.say_again(text, core);
-                }
-                None => self.say_bye(core, now),
-            },
+            Phase::Leaving(leaving) if leaving.unacked.is_some() => self.answer_again(core, now),
+            Phase::Leaving(_) => self.say_bye(core, now),
             Phase::Called(_) | Phase::Calling(_) | Phase::Over => {}
         }
     }
@@ -441,23 +285,4 @@ impl Call {
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => {}
         }
     }
-}
-
-fn recv_info() -> (HeaderName, &'static str) {
-    (
-        HeaderName::Other(bytes::Bytes::from_static(b"Recv-Info")),
-        "",
-    )
-}
-
-fn as_digit(text: &str) -> Option<char> {
-    let digit = text.trim().chars().next()?.to_ascii_uppercase();
-    match text.trim() {
-        // Events 10 and 11 of RFC 4733, as some write them.
-        "10" => return Some('*'),
-        "11" => return Some('#'),
-        one if one.len() == 1 => {}
-        _ => return None,
-    }
-    matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D').then_some(digit)
 }

@@ -3,6 +3,9 @@
 use crate::sip::message::headers::Headers;
 use crate::sip::message::{HeaderName, Method};
 
+/// Most extensions that are remembered of one far side.
+const MOST_OPTIONS: usize = 256;
+
 /// What the far side can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -24,7 +27,7 @@ impl Peer {
             self.supported = headers.tokens(&HeaderName::Supported);
         }
         for required in headers.tokens(&HeaderName::Require) {
-            if !self.supports(&required) {
+            if !self.supports(&required) && self.supported.len() < MOST_OPTIONS {
                 self.supported.push(required);
             }
         }

@@ -1,5 +1,6 @@
 //! One dialog: its name, its numbers, its route and its target (RFC 3261, 12).
 
+use crate::sip::dialog::edge::{Edge, Way};
 use crate::sip::dialog::peer::Peer;
 use crate::sip::message::address::NameAddr;
 use crate::sip::message::headers::Headers;
@@ -28,6 +29,8 @@ pub struct Dialog {
     pub target: Uri,
     /// Route values, the nearest first.
     pub routes: Vec<NameAddr>,
+    /// The connection that the route was learnt over.
+    pub edge: Option<Edge>,
     /// What the far side can do.
     pub peer: Peer,
 }
@@ -56,12 +59,14 @@ impl Dialog {
             remote_cseq: None,
             target,
             routes,
+            edge: draft.way.sent,
             peer,
         })
     }
 
-    /// The dialog that the far side's request makes, once it is answered with that tag (12.1.1).
-    pub fn of_request(request: &Request, tag: &str) -> Option<Self> {
+    /// The dialog that the far side's request makes, once it is answered with that tag (12.1.1). It came over that
+    /// connection.
+    pub fn of_request(request: &Request, tag: &str, edge: Option<Edge>) -> Option<Self> {
         // A peer of RFC 2543 may leave its Contact out, and is reached at its From (RFC 4475, 3.4.1).
         let target = match request.headers.address(&HeaderName::Contact) {
             Some(contact) => contact.uri,
@@ -84,6 +89,7 @@ impl Dialog {
             remote_cseq: Some(request.ids.cseq),
             target,
             routes,
+            edge,
             peer,
         })
     }
@@ -98,6 +104,11 @@ impl Dialog {
         self.remote.tag().unwrap_or_default()
     }
 
+    /// Whether that is its Call-ID.
+    pub fn has_call_id(&self, call_id: &str) -> bool {
+        self.call_id == call_id
+    }
+
     /// Whether a request of the far side belongs here (12.2.2).
     pub fn has_request(&self, ids: &Ids) -> bool {
         self.call_id == ids.call_id
@@ -110,6 +121,11 @@ impl Dialog {
         self.call_id == ids.call_id
             && self.local_tag() == ids.from_tag()
             && self.remote_tag() == ids.to_tag()
+    }
+
+    /// Whether a request of ours was drafted within it, and not for another fork.
+    pub fn is_named_by(&self, draft: &Draft) -> bool {
+        self.call_id == draft.call_id && draft.to_tag().as_deref() == self.remote.tag()
     }
 
     /// Notes the number of a request of the far side (12.2.2: one that goes back is answered with 500).
@@ -154,6 +170,10 @@ impl Dialog {
             to: self.remote.to_string(),
             call_id: self.call_id.clone(),
             content,
+            way: Way {
+                learnt: self.edge,
+                sent: None,
+            },
         }
     }
 

@@ -47,6 +47,30 @@ impl Ids {
         })
     }
 
+    /// What must hold beside: the parser's own check of a message would parse all of this once more (RFC 4475, 3.3.8 and 3.1.2.16).
+    pub(super) fn check(version: &sipx::Version, headers: &sipx::Headers) -> Result<(), Unusable> {
+        if !version.is_supported() {
+            return Err(Unusable {
+                reason: "its version is not 2.0".to_owned(),
+                status: 505,
+            });
+        }
+        let singles = [
+            (sipx::HeaderName::To, "To"),
+            (sipx::HeaderName::From, "From"),
+            (sipx::HeaderName::CallId, "Call-ID"),
+            (sipx::HeaderName::CSeq, "CSeq"),
+            (sipx::HeaderName::MaxForwards, "Max-Forwards"),
+        ];
+        match singles.iter().find(|(name, _)| headers.count(name) > 1) {
+            Some((_, label)) => Err(Unusable {
+                reason: format!("it has several {label}"),
+                status: 400,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The tag of From; empty with peers older than RFC 3261.
     pub fn from_tag(&self) -> &str {
         self.from.tag().unwrap_or_default()

@@ -6,6 +6,7 @@ pub mod address;
 pub mod bare;
 pub mod headers;
 pub mod ids;
+pub(in crate::sip) mod multipart;
 pub mod outgoing;
 pub mod params;
 pub mod quoted;

@@ -1,6 +1,6 @@
 //! Messages of ours, and their text.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::sip::message::bare::Bare;
 use crate::sip::message::status::reason_phrase;
@@ -17,28 +17,39 @@ pub struct BadHeader {
     pub what: &'static str,
 }
 
-/// The header lines and the body of a message of ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The header lines and the body of a message of ours: text from the beginning, since nearly all of it is only ever sent.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    lines: Vec<(String, String)>,
+    /// `Name: value`, each with its line end. No value holds one.
+    head: String,
     body: String,
+}
+
+/// Credentials are in some headers, so their values are not shown.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = f.debug_map();
+        for (name, value) in self.lines() {
+            if name.to_ascii_lowercase().ends_with("authorization") {
+                lines.entry(&name, &"(secret)");
+            } else {
+                lines.entry(&name, &value);
+            }
+        }
+        lines.entry(&"body", &self.body).finish()
+    }
 }
 
 impl Content {
     /// Puts a header at the end. A line break in the value would begin a header that nobody meant: it becomes a space.
     /// For what comes from a user see [`Content::try_push`], which refuses it.
-    pub fn push(&mut self, name: &HeaderName, value: impl Into<String>) {
-        let mut value: String = value.into();
-        if value.contains(['\r', '\n', '\0']) {
-            value = value.replace(['\r', '\n', '\0'], " ");
-        }
-        self.lines.push((name.to_string(), value));
+    pub fn push(&mut self, name: &HeaderName, value: impl AsRef<str>) {
+        self.line(&String::from_utf8_lossy(name.canonical()), value.as_ref());
     }
 
     /// Puts a header that has no name of its own here at the end.
     pub fn push_named(&mut self, name: &'static str, value: &str) {
-        self.lines
-            .push((name.to_owned(), value.replace(['\r', '\n', '\0'], " ")));
+        self.line(name, value);
     }
 
     /// Puts a header of the user's at the end, if it is one.
@@ -56,7 +67,7 @@ impl Content {
         {
             return Err(bad("control characters"));
         }
-        self.lines.push((name.to_owned(), value.to_owned()));
+        self.line(name, value);
         Ok(())
     }
 
@@ -67,34 +78,33 @@ impl Content {
     }
 
     /// Puts all of another's headers at the end, and takes its body.
-    pub fn append(&mut self, other: Self) {
-        self.lines.extend(other.lines);
-        self.body = other.body;
+    pub fn append(&mut self, other: &Self) {
+        self.head.push_str(&other.head);
+        self.body.clone_from(&other.body);
     }
 
     /// The first value of a header.
     pub fn get(&self, name: &HeaderName) -> Option<&str> {
-        let name = name.to_string();
-        self.lines
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(&name))
-            .map(|(_, value)| value.as_str())
+        self.all(name).next()
     }
 
     /// Every value of a header, in order.
     pub fn all(&self, name: &HeaderName) -> impl Iterator<Item = &str> {
-        let name = name.to_string();
-        self.lines
-            .iter()
-            .filter(move |(known, _)| known.eq_ignore_ascii_case(&name))
-            .map(|(_, value)| value.as_str())
+        let name = name.canonical().to_vec();
+        self.lines()
+            .filter(move |(known, _)| known.as_bytes().eq_ignore_ascii_case(&name))
+            .map(|(_, value)| value)
     }
 
     /// Takes every header of that name away.
     pub fn remove(&mut self, name: &HeaderName) {
-        let name = name.to_string();
-        self.lines
-            .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+        let mut kept = String::with_capacity(self.head.len());
+        for (known, value) in self.lines() {
+            if !known.as_bytes().eq_ignore_ascii_case(name.canonical()) {
+                push_line(&mut kept, known, value);
+            }
+        }
+        self.head = kept;
     }
 
     /// The body.
@@ -102,16 +112,40 @@ impl Content {
         &self.body
     }
 
-    fn write(&self, text: &mut String) {
-        for (name, value) in &self.lines {
-            text.push_str(name);
-            text.push_str(": ");
-            text.push_str(value);
-            text.push_str("\r\n");
+    fn line(&mut self, name: &str, value: &str) {
+        const ENDS: [char; 3] = ['\r', '\n', '\0'];
+        if value
+            .bytes()
+            .any(|byte| matches!(byte, b'\r' | b'\n' | b'\0'))
+        {
+            push_line(&mut self.head, name, &value.replace(ENDS, " "));
+        } else {
+            push_line(&mut self.head, name, value);
         }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.head
+            .split_terminator("\r\n")
+            .filter_map(|line| line.split_once(": "))
+    }
+
+    fn write(&self, text: &mut String) {
+        text.push_str(&self.head);
         // Writing to a String cannot fail.
         let _ = write!(text, "Content-Length: {}\r\n\r\n", self.body.len());
         text.push_str(&self.body);
+    }
+
+    /// Room for all of it, and for the first line.
+    fn size(&self) -> usize {
+        self.head.len() + self.body.len() + 160
+    }
+}
+
+fn push_line(head: &mut String, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        head.push_str(part);
     }
 }
 
@@ -129,7 +163,7 @@ pub struct OutgoingRequest {
 impl OutgoingRequest {
     /// The text for one WebSocket message.
     pub fn to_text(&self) -> String {
-        let mut text = String::with_capacity(512 + self.content.body.len());
+        let mut text = String::with_capacity(self.content.size());
         let _ = write!(text, "{} {} SIP/2.0\r\n", self.method, self.uri);
         self.content.write(&mut text);
         text
@@ -178,7 +212,7 @@ impl OutgoingResponse {
 
     /// The text for one WebSocket message.
     pub fn to_text(&self) -> String {
-        let mut text = String::with_capacity(512 + self.content.body.len());
+        let mut text = String::with_capacity(self.content.size());
         let reason = self.reason.replace(['\r', '\n', '\0'], " ");
         let _ = write!(text, "SIP/2.0 {} {reason}\r\n", self.status);
         self.content.write(&mut text);

@@ -47,7 +47,7 @@ pub fn read(message: &[u8]) -> Result<Incoming, Malformed> {
     }
     // Some servers put an empty line in front (RFC 3261, 7.5).
     let message = trim_empty_lines(message);
-    within_limits(message)?;
+    let head = head_within_limits(message)?;
     let limits = sipx::Limits {
         max_message_bytes: MAX_MESSAGE,
         max_body_bytes: MAX_MESSAGE,
@@ -63,7 +63,11 @@ pub fn read(message: &[u8]) -> Result<Incoming, Malformed> {
                     .map(|bare| (salvage::status(&error), Box::new(bare))),
             }
         })?;
-    holds_one(message, parsed.body())?;
+    holds_one(
+        message
+            .get(head + parsed.body().len()..)
+            .unwrap_or_default(),
+    )?;
     match parsed {
         sipx::Message::Request(request) => match Request::from_parser(request) {
             Ok(request) => Ok(Incoming::Request(Box::new(request))),
@@ -92,8 +96,8 @@ fn trim_empty_lines(mut message: &[u8]) -> &[u8] {
     message
 }
 
-/// Counts before anything is copied or kept.
-fn within_limits(message: &[u8]) -> Result<(), Malformed> {
+/// Counts before anything is copied or kept. Says how long the head is, with the empty line behind it.
+fn head_within_limits(message: &[u8]) -> Result<usize, Malformed> {
     let refused = |reason| Malformed {
         reason,
         answer: None,
@@ -104,8 +108,10 @@ fn within_limits(message: &[u8]) -> Result<(), Malformed> {
             message.len()
         )));
     }
-    let (mut lines, mut length) = (0_usize, 0_usize);
-    for line in message.split(|&byte| byte == b'\n') {
+    let (mut lines, mut length, mut head) = (0_usize, 0_usize, 0_usize);
+    for line in message.split_inclusive(|&byte| byte == b'\n') {
+        head += line.len();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
         if matches!(line, b"\r" | b"") {
             break;
         }
@@ -128,17 +134,12 @@ fn within_limits(message: &[u8]) -> Result<(), Malformed> {
             return Err(refused(format!("it has more than {MAX_HEADERS} headers")));
         }
     }
-    Ok(())
+    Ok(head)
 }
 
 /// What is left behind the body is noise that is cut (RFC 3261, 18.3), unless it is another message: then the sender
 /// and we disagree about where messages end, and neither is taken.
-fn holds_one(message: &[u8], body: &Bytes) -> Result<(), Malformed> {
-    let head = message
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .map_or(message.len(), |at| at + 4);
-    let rest = message.get(head + body.len()..).unwrap_or_default();
+fn holds_one(rest: &[u8]) -> Result<(), Malformed> {
     let line = trim_empty_lines(rest)
         .split(|&byte| byte == b'\r')
         .next()

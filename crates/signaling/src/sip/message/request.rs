@@ -5,6 +5,7 @@ use sipx_sip as sipx;
 
 use crate::sip::message::headers::Headers;
 use crate::sip::message::ids::{Ids, Unusable};
+use crate::sip::message::multipart;
 use crate::sip::message::uri::Uri;
 use crate::sip::message::{HeaderName, Method};
 
@@ -31,14 +32,7 @@ impl Request {
             Ok(ids) => ids,
             Err(unusable) => return Err(Box::new((unusable, request))),
         };
-        let finding = sipx::validate_request(&request)
-            .into_iter()
-            .find(|finding| !finding.is_repairable());
-        if let Some(finding) = finding {
-            let unusable = Unusable {
-                status: finding.status(),
-                reason: format!("{finding:?}"),
-            };
+        if let Err(unusable) = check(&request, &ids) {
             return Err(Box::new((unusable, request)));
         }
         Ok(Self {
@@ -61,6 +55,27 @@ impl Request {
     }
 }
 
+/// What must hold of a request beside its [`Ids`]. A missing Max-Forwards is no harm here.
+fn check(request: &sipx::Request, ids: &Ids) -> Result<(), Unusable> {
+    let bad = |reason: &str| {
+        Err(Unusable {
+            reason: reason.to_owned(),
+            status: 400,
+        })
+    };
+    Ids::check(&request.version, &request.headers)?;
+    if request.uri.has_headers() {
+        return bad("its Request-URI has headers");
+    }
+    if let Some(Err(_)) = request.headers.typed::<sipx::headers::MaxForwards>() {
+        return bad("its Max-Forwards cannot be read");
+    }
+    if ids.method != request.method {
+        return bad("its first line and its CSeq name different methods");
+    }
+    Ok(())
+}
+
 pub(super) fn content_type(headers: &Headers, body: &Bytes) -> Option<String> {
     if body.is_empty() {
         return None;
@@ -79,33 +94,14 @@ pub(super) fn sdp(headers: &Headers, body: &Bytes) -> Option<String> {
         return String::from_utf8(body.to_vec()).ok();
     }
     // A multipart body may carry the SDP beside others (RFC 5621): the first part of that kind counts.
-    let (_, params) = headers.parametrised(&HeaderName::ContentType)?;
-    let boundary = params
-        .get("boundary")
-        .filter(|_| kind.starts_with("multipart/"))?;
-    let text = std::str::from_utf8(body).ok()?;
-    part(text, boundary, "application/sdp").map(str::to_owned)
-}
-
-/// The first part of a multipart body that has the type. Parts within parts are not looked into.
-fn part<'a>(body: &'a str, boundary: &str, wanted: &str) -> Option<&'a str> {
-    if boundary.is_empty() || boundary.len() > 70 {
-        return None;
+    let parts = multipart::parts(headers, body);
+    let part = parts
+        .iter()
+        .find(|part| part.kind == "application/sdp" && !part.packed)?;
+    let mut text = std::str::from_utf8(part.content).ok()?.to_owned();
+    if !text.ends_with('\n') {
+        // The line end belonged to the delimiter.
+        text.push_str("\r\n");
     }
-    let delimiter = format!("--{boundary}");
-    for section in body.split(delimiter.as_str()).skip(1).take(8) {
-        let Some((head, content)) = section.split_once("\r\n\r\n") else {
-            continue;
-        };
-        let is_wanted = head.lines().any(|line| {
-            line.split_once(':').is_some_and(|(name, value)| {
-                name.trim().eq_ignore_ascii_case("content-type")
-                    && value.trim().to_ascii_lowercase().starts_with(wanted)
-            })
-        });
-        if is_wanted {
-            return Some(content);
-        }
-    }
-    None
+    Some(text)
 }

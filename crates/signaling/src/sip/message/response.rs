@@ -24,12 +24,7 @@ pub struct Response {
 
 impl Response {
     pub(super) fn from_parser(response: sipx::Response) -> Result<Self, Unusable> {
-        if let Some(finding) = sipx::validate_response(&response).into_iter().next() {
-            return Err(Unusable {
-                status: finding.status(),
-                reason: format!("{finding:?}"),
-            });
-        }
+        Ids::check(&response.version, &response.headers)?;
         Ok(Self {
             status: response.status.code(),
             reason: String::from_utf8_lossy(&response.reason).into_owned(),

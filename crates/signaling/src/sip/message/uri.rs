@@ -91,6 +91,17 @@ impl Uri {
         self
     }
 
+    /// The same URI without the part before `@`.
+    pub fn without_user(self) -> Self {
+        let text = self.to_string();
+        let bare = text
+            .split_once(':')
+            .zip(text.rsplit_once('@'))
+            .map(|((scheme, _), (_, rest))| format!("{scheme}:{rest}"));
+        bare.and_then(|bare| Self::parse(&bare).ok())
+            .unwrap_or(self)
+    }
+
     /// The headers behind `?`, unescaped, in their order.
     pub fn headers(&self) -> Vec<(String, String)> {
         let Some(headers) = self.0.headers() else {

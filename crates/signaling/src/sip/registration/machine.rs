@@ -7,6 +7,7 @@ use rand::Rng;
 use crate::sip::agent::{self, Agent};
 use crate::sip::auth::authorization::{Authorization, Identity, Unanswerable};
 use crate::sip::config::Config;
+use crate::sip::dialog::edge::Way;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::address::NameAddr;
 use crate::sip::message::outgoing::Content;
@@ -35,6 +36,12 @@ pub struct Registration {
     without_outbound: bool,
     /// Option tags that the registrar refused (420).
     refused: Vec<String>,
+    /// The registrar knows no push service of ours (555).
+    without_push: bool,
+    /// Extensions that it demands and we have (421).
+    required: Vec<String>,
+    /// Where it sent us within its own domain (RFC 3261, 8.1.3.4).
+    redirected: Option<Uri>,
     /// This REGISTER was amended already after that code.
     amended: Vec<u16>,
 }
@@ -61,7 +68,8 @@ pub enum Outcome {
     Left,
     /// Send this at once.
     Again(Box<Draft>),
-    /// The credentials are not taken: no use in trying without a change.
+    /// The credentials are not taken: no use in trying without a change. What was granted to others before holds on at the
+    /// registrar.
     Unauthorized(Unanswerable),
     /// The registrar will not have us: no use in trying without a change.
     Refused,
@@ -85,6 +93,9 @@ impl Registration {
             expires: config.expires,
             without_outbound: false,
             refused: Vec::new(),
+            without_push: false,
+            required: Vec::new(),
+            redirected: None,
             amended: Vec::new(),
         }
     }
@@ -130,7 +141,9 @@ impl Registration {
 
     fn draft(&self, agent: &Agent, config: &Config, expires: Duration) -> Option<Draft> {
         let outbound = !self.without_outbound;
-        let contact = agent.registered_contact(config, self.flow, outbound, expires.as_secs())?;
+        let push = config.push.as_ref().filter(|_| !self.without_push);
+        let seconds = expires.as_secs();
+        let contact = agent.registered_contact(config, self.flow, outbound, push, seconds)?;
         let mut content = Content::default();
         content.push(&HeaderName::Contact, contact.to_string());
         content.push(&HeaderName::Expires, expires.as_secs().to_string());
@@ -140,6 +153,9 @@ impl Registration {
             .filter(|option| !self.refused.iter().any(|known| known == option))
             .collect();
         content.push(&HeaderName::Supported, supported.join(", "));
+        if !self.required.is_empty() {
+            content.push(&HeaderName::Require, self.required.join(", "));
+        }
         content.push(&HeaderName::Allow, agent::ALLOW);
         content.push(&HeaderName::UserAgent, config.user_agent.as_str());
         let own = NameAddr {
@@ -148,7 +164,7 @@ impl Registration {
         };
         Some(Draft {
             method: Method::Register,
-            uri: registrar(config)?,
+            uri: self.redirected.clone().or_else(|| registrar(config))?,
             routes: config
                 .routes
                 .iter()
@@ -158,6 +174,7 @@ impl Registration {
             to: own.to_string(),
             call_id: self.call_id.clone(),
             content,
+            way: Way::default(),
         })
     }
 
@@ -166,6 +183,7 @@ impl Registration {
     pub fn lose(&mut self) {
         self.state = State::Idle;
         self.granted = None;
+        self.redirected = None;
     }
 
     /// No answer came in time: RFC 3261, 10.2.7 forbids another try at once.
@@ -198,10 +216,7 @@ impl Registration {
                 return match self.auth.on_challenge(response, identity) {
                     Ok(()) => self.again(was, agent, config, wanted),
                     Err(_) if was == State::Leaving => self.left(),
-                    Err(reason) => {
-                        self.granted = None;
-                        Outcome::Unauthorized(reason)
-                    }
+                    Err(reason) => Outcome::Unauthorized(reason),
                 };
             }
             200..=299 if self.auth.is_forged(response, &uri.to_string(), identity) => {
@@ -233,13 +248,39 @@ impl Registration {
                 self.without_outbound |= self.refused.iter().any(|known| known == "outbound");
                 self.again(was, agent, config, wanted)
             }
-            // The first hop cannot reach the registrar over this connection.
-            408 | 430 | 504 => self.failed(Outcome::FlowFailed(retry_after)),
-            // What was granted before holds on.
-            413 | 480 | 486 | 500..=599 | 600 | 603 => Outcome::Later(retry_after),
-            404 if retry_after.is_some() => Outcome::Later(retry_after),
-            // Another server's registrar is not ours without consent (8.1.3.4).
+            421 if self.amend_once(421) => {
+                let required = response.headers.tokens(&HeaderName::Require);
+                let can =
+                    |option: &String| agent::SUPPORTED.split(", ").any(|known| known == option);
+                if required.is_empty() || !required.iter().all(can) {
+                    return self.failed(Outcome::Refused);
+                }
+                self.required = required;
+                self.again(was, agent, config, wanted)
+            }
+            // RFC 8599, 8.1: calls still reach us as long as the connection lives.
+            555 if config.push.is_some() && !self.without_push => {
+                self.without_push = true;
+                self.again(was, agent, config, wanted)
+            }
+            301 | 302 | 305 if self.amend_once(302) => {
+                match redirection(response, config) {
+                    Some(uri) => {
+                        self.redirected = Some(uri);
+                        self.again(was, agent, config, wanted)
+                    }
+                    // Another server's registrar is not ours without consent (8.1.3.4).
+                    None => Outcome::Later(retry_after),
+                }
+            }
             300..=399 => Outcome::Later(retry_after),
+            // The first hop cannot reach the registrar over this connection.
+            408 | 504 => self.failed(Outcome::FlowFailed(retry_after)),
+            604 | 606..=608 => self.failed(Outcome::Refused),
+            // What was granted before holds on.
+            413 | 480 | 486 | 487 | 491 | 500..=699 => Outcome::Later(retry_after),
+            404 if retry_after.is_some() => Outcome::Later(retry_after),
+            // 430 is between proxies, and for us as good as 400 (RFC 5626, 11.5).
             _ => self.failed(Outcome::Refused),
         }
     }
@@ -281,6 +322,20 @@ impl Registration {
         self.amended.push(code);
         true
     }
+}
+
+/// Where a registrar sends us, if that is within the domain of our address of record.
+fn redirection(response: &Response, config: &Config) -> Option<Uri> {
+    let own = config.aor.host()?.to_ascii_lowercase();
+    let contacts = response.headers.addresses(&HeaderName::Contact).ok()?;
+    let within = |uri: &Uri| {
+        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+        uri.is_sip() && (host == own || host.ends_with(&format!(".{own}")))
+    };
+    contacts
+        .into_iter()
+        .map(|contact| contact.uri.without_headers())
+        .find(within)
 }
 
 /// Request-URI of a REGISTER: the domain of the address of record, without a user (RFC 3261, 10.2).

@@ -3,23 +3,20 @@
 use std::time::Instant;
 
 use crate::call_id::CallId;
-use crate::event::Event;
-use crate::sip::agent::ALLOW;
-use crate::sip::call::called::party;
-use crate::sip::call::headers;
+use crate::sip::agent::{ACCEPT, ALLOW, ALLOW_EVENTS};
+use crate::sip::call::headers::{self, recv_info_name};
 use crate::sip::call::offers::{core_answer, core_answer_with};
 use crate::sip::call::session_timer::{LEAST, SessionTimer};
 use crate::sip::call::state::{Call, Phase};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::request::Request;
 use crate::sip::message::{HeaderName, Method};
+use crate::sip::referral::wanted::DialogName;
 use crate::sip::session::machine::Session;
 use crate::sip::transaction::server::{Arrived, ServerKey};
 
 /// Most calls that may ring here at a time; more are busy.
 const MOST_RINGING: usize = 32;
-/// Longest text of a MESSAGE that is passed on.
-const LONGEST_TEXT: usize = 16 * 1024;
 
 impl Session {
     pub(super) fn on_request(&mut self, flow: FlowId, request: &Request, now: Instant) {
@@ -64,6 +61,10 @@ impl Session {
             let line = [(HeaderName::Unsupported, unknown.join(", "))];
             let line = [(line[0].0.clone(), line[0].1.as_str())];
             return core_answer_with(&mut self.core, &key, 420, &line, now);
+        }
+        // RFC 3891, 3: nothing but a call can take another's place.
+        if request.method != Method::Invite && request.headers.has(&HeaderName::Replaces) {
+            return core_answer(&mut self.core, &key, 400, now);
         }
         if request.ids.to_tag().is_empty() {
             self.on_outside(flow, request, key, now);
@@ -130,6 +131,12 @@ impl Session {
     /// A request within a dialog.
     fn on_inside(&mut self, request: &Request, key: ServerKey, now: Instant) {
         let Some(id) = self.call_of(request) else {
+            if request.method == Method::Notify && self.on_notice(request, &key, now) {
+                return;
+            }
+            if request.method == Method::Subscribe && self.on_refer_subscribe(request, &key, now) {
+                return;
+            }
             // RFC 3261, 12.2.2: also a BYE with a wrong tag, and a NOTIFY that nobody asked for.
             return core_answer(&mut self.core, &key, 481, now);
         };
@@ -185,9 +192,24 @@ impl Session {
                 self.with_call(&id, |call, core| call.on_notify(request, &key, core, now));
             }
             Method::Options => self.on_options(&key, 200, now),
-            Method::Refer => core_answer(&mut self.core, &key, 603, now),
+            Method::Refer => self.on_refer(Some(id), request, key, now),
+            Method::Subscribe => {
+                if !self.on_refer_subscribe(request, &key, now) {
+                    self.refuse_event(request, &key, now);
+                }
+            }
             _ => self.on_unknown_method(&key, now),
         }
+    }
+
+    /// RFC 6665, 7.2.1: a package that we do not tell about. How a REFER goes is told to who sent it, and to nobody else
+    /// (RFC 3515, 2.4.4).
+    fn refuse_event(&mut self, request: &Request, key: &ServerKey, now: Instant) {
+        let event = request.headers.parametrised(&HeaderName::Event);
+        let known = event.is_some_and(|(event, _)| event.eq_ignore_ascii_case(ALLOW_EVENTS));
+        let allowed = (HeaderName::AllowEvents, ALLOW_EVENTS);
+        let status = if known { 403 } else { 489 };
+        core_answer_with(&mut self.core, key, status, &[allowed], now);
     }
 
     /// A request outside dialogs.
@@ -206,11 +228,12 @@ impl Session {
                 self.on_options(&key, if busy { 486 } else { 200 }, now);
             }
             Method::Message => self.on_message_outside(request, &key, now),
+            Method::Notify if self.on_unasked_notice(request, &key, now) => {}
             Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify => {
                 core_answer(&mut self.core, &key, 481, now);
             }
-            Method::Refer => core_answer(&mut self.core, &key, 603, now),
-            Method::Subscribe => core_answer(&mut self.core, &key, 489, now),
+            Method::Refer => self.on_refer(None, request, key, now),
+            Method::Subscribe => self.refuse_event(request, &key, now),
             _ => self.on_unknown_method(&key, now),
         }
     }
@@ -223,30 +246,17 @@ impl Session {
     /// Answered as an INVITE would be (11.2): servers use it as a ping.
     fn on_options(&mut self, key: &ServerKey, status: u16, now: Instant) {
         let supported = headers::supported(&self.core.config);
+        let packages = headers::recv_info(&self.core.config);
         let lines = [
             (HeaderName::Allow, ALLOW),
-            (HeaderName::Accept, "application/sdp, text/plain"),
+            (HeaderName::Accept, ACCEPT),
             (HeaderName::AcceptEncoding, "identity"),
             (HeaderName::AcceptLanguage, "en"),
             (HeaderName::Supported, supported.as_str()),
+            (HeaderName::AllowEvents, ALLOW_EVENTS),
+            (recv_info_name(), packages.as_str()),
         ];
         core_answer_with(&mut self.core, key, status, &lines, now);
-    }
-
-    fn on_message_outside(&mut self, request: &Request, key: &ServerKey, now: Instant) {
-        if request.content_type().as_deref() != Some("text/plain") {
-            let accept = (HeaderName::Accept, "text/plain");
-            return core_answer_with(&mut self.core, key, 415, &[accept], now);
-        }
-        if request.body.len() > LONGEST_TEXT {
-            return core_answer(&mut self.core, key, 513, now);
-        }
-        core_answer(&mut self.core, key, 200, now);
-        self.core.tell(Event::Message {
-            call: None,
-            from: party(&request.ids.from),
-            body: String::from_utf8_lossy(&request.body).into_owned(),
-        });
     }
 
     fn ringing(&self) -> usize {
@@ -269,16 +279,7 @@ impl Session {
             return core_answer_with(core, &key, 415, &[accept], now);
         }
         // An INVITE without an offer gets ours, which it must be able to read (RFC 4475, 3.3.15).
-        let reads_sdp = !request.headers.has(&HeaderName::Accept)
-            || request
-                .headers
-                .tokens(&HeaderName::Accept)
-                .iter()
-                .any(|kind| {
-                    let kind = kind.to_ascii_lowercase();
-                    matches!(kind.as_str(), "application/sdp" | "application/*" | "*/*")
-                });
-        if !reads_sdp {
+        if !headers::reads_sdp(&request.headers) {
             return core_answer(core, &key, 406, now);
         }
         // The same request by two ways (8.2.2.2).
@@ -286,7 +287,7 @@ impl Session {
             Phase::Called(called) => {
                 called.dialog.call_id == request.ids.call_id
                     && called.dialog.remote_tag() == request.ids.from_tag()
-                    && called.dialog.remote_cseq == Some(request.ids.cseq)
+                    && called.cseq == request.ids.cseq
             }
             Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over => false,
         });
@@ -333,23 +334,19 @@ impl Session {
         if lines.next().is_some() {
             return Err(400);
         }
-        let (call_id, tail) = line.split_once(';').ok_or(400_u16)?;
-        let params = crate::sip::message::params::Params::read(tail);
-        let (Some(to), Some(from)) = (params.get("to-tag"), params.get("from-tag")) else {
-            return Err(400);
-        };
+        let name = DialogName::read_replaces(&line).ok_or(400_u16)?;
         let found = self.calls.values().find(|call| {
             call.dialogs().any(|dialog| {
-                dialog.call_id == call_id.trim()
-                    && dialog.local_tag() == to
-                    && dialog.remote_tag() == from
+                dialog.call_id == name.call_id
+                    && dialog.local_tag() == name.to_tag
+                    && dialog.remote_tag() == name.from_tag
             })
         });
         let Some(found) = found else {
             return Err(481);
         };
         match &found.phase {
-            Phase::Up(_) if params.has("early-only") => Err(486),
+            Phase::Up(_) if name.early_only => Err(486),
             Phase::Up(up) => {
                 // Who takes a call over must be its far side, or sent by it: a stranger who knows three names is neither.
                 let same = up.dialog.remote.uri.is_same(&request.ids.from.uri);

@@ -8,7 +8,8 @@ use crate::command::Command;
 use crate::dtmf::{check_digits, check_length};
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
-use crate::sip::call::calling::{Placing, end_stray};
+use crate::sip::call::calling::{ack_stray, end_stray};
+use crate::sip::call::requests::{end_stray_again, note_missed, on_stray_bye_answered};
 use crate::sip::call::state::{Call, Phase};
 use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::flow_id::FlowId;
@@ -28,11 +29,17 @@ impl Session {
     ) -> Option<T> {
         let call = self.calls.get_mut(id)?;
         let outcome = act(call, &mut self.core);
+        if !call.is_live()
+            && let Some(refer) = call.refer.take()
+        {
+            self.carried.push((refer, call.verdict.unwrap_or(487)));
+        }
         if matches!(call.phase, Phase::Over) {
             self.calls.remove(id);
             self.core.deadlines.clear_owner(&Owner::Call(id.clone()));
             self.stop_when_quiet();
         }
+        self.follow_call(id);
         Some(outcome)
     }
 
@@ -41,25 +48,27 @@ impl Session {
             return self.on_invite_command(command, now);
         }
         let Some(id) = command.call().cloned() else {
-            return self.refuse_command(
-                None,
-                Error::NotInDialect {
-                    dialect: "SIP",
-                    command: command.name(),
-                },
-            );
+            return self.refuse_session_command(command.name());
         };
+        if let Command::RefuseRefer { status, .. } = command {
+            if let Err(error) = self.refuse_refer(&id, status, now) {
+                self.refuse_command(id, error);
+            }
+            return;
+        }
         let state = match self.calls.get(&id) {
             Some(call) if call.is_live() => call.state_word(),
+            // Its call came to nothing: that was told already.
+            _ if matches!(command, Command::ReserveOffer { .. }) => return,
             _ => {
                 let error = Error::UnknownCall {
                     call: id.to_string(),
                 };
-                return self.refuse_command(Some(id), error);
+                return self.refuse_command(id, error);
             }
         };
         if let Err(error) = self.carry_out(&id, command, state, now) {
-            self.refuse_command(Some(id), error);
+            self.refuse_command(id, error);
         }
     }
 
@@ -83,6 +92,12 @@ impl Session {
             .calls
             .get(id)
             .is_some_and(|call| matches!(call.phase, Phase::Called(_)));
+        let has_way = self.with_call(id, |call, core| call.has_way(core));
+        if is_up && has_way == Some(false) && said_at_once(&command) {
+            let server = self.core.server_name(FlowId(0));
+            let command = name;
+            return Err(Error::NotReady { server, command });
+        }
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "what SIP has no word for is refused below"
@@ -99,6 +114,15 @@ impl Session {
                     call.hang_up(cause, status, &headers, core, now);
                 });
             }
+            Command::Candidate { candidate, .. } if self.core.config.trickle => {
+                let candidate = Some(candidate);
+                let said = self.with_call(id, |call, core| call.trickle_out(candidate, core, now));
+                said.unwrap_or(Ok(()))?;
+            }
+            Command::EndOfCandidates { .. } if self.core.config.trickle => {
+                let said = self.with_call(id, |call, core| call.trickle_out(None, core, now));
+                said.unwrap_or(Ok(()))?;
+            }
             Command::Answer { sdp, headers, .. } if rings => {
                 let replaced = self
                     .with_call(id, |call, core| call.answer(sdp, &headers, core, now))
@@ -114,6 +138,22 @@ impl Session {
             Command::UpdateMedia { sdp, .. } if is_up => {
                 self.with_call(id, |call, core| call.offer(sdp, core, now));
             }
+            Command::ReserveOffer { sdp, .. } => {
+                self.with_call(id, |call, _| call.reserve = Some(sdp));
+            }
+            Command::Attach { sdp, .. } if !is_up => {
+                let taken =
+                    self.with_call(id, |call, core| call.answer_early_offer(sdp, core, now));
+                if taken != Some(true) {
+                    return Err(wrong());
+                }
+            }
+            Command::RefuseOffer { .. } if !is_up => {
+                let taken = self.with_call(id, |call, core| call.refuse_early_offer(core, now));
+                if taken != Some(true) {
+                    return Err(wrong());
+                }
+            }
             Command::Attach { sdp, .. } if is_up => {
                 self.with_call(id, |call, core| call.answer_offer(sdp, core, now));
             }
@@ -123,27 +163,34 @@ impl Session {
             Command::Dtmf { digits, .. } if is_up => {
                 check_length(&digits)?;
                 check_digits(&digits, false)?;
-                self.with_call(id, |call, core| call.send_digits(&digits, core, now));
+                let sent = self.with_call(id, |call, core| call.send_digits(&digits, core, now));
+                sent.unwrap_or(Ok(()))?;
+            }
+            Command::Info { item, .. } if is_up => {
+                let sent = self.with_call(id, |call, core| call.send_info(item, core, now));
+                sent.unwrap_or(Ok(()))?;
             }
             Command::Message { body, .. } if is_up => {
                 self.with_call(id, |call, core| call.send_text(body, core, now));
             }
             Command::Transfer { to, .. } if is_up => {
                 let to = Call::refer_target(&to, &self.core)?;
-                self.with_call(id, |call, core| call.refer(to, core, now));
+                let asked = self.with_call(id, |call, core| call.refer(to, core, now));
+                asked.unwrap_or(Ok(()))?;
             }
             Command::Replace { with, .. } if is_up => {
-                let to = self.calls.get(&with).and_then(Call::replaced_target);
-                let to = to.ok_or_else(|| Error::UnknownCall {
-                    call: with.to_string(),
-                })?;
-                self.with_call(id, |call, core| call.refer(to, core, now));
+                // Only one wish at a time.
+                self.joins.retain(|(call, _)| call != id);
+                if !self.join(id, &with, now)? {
+                    self.joins.push((id.clone(), with));
+                }
             }
             Command::Answer { .. }
             | Command::UpdateMedia { .. }
             | Command::Attach { .. }
             | Command::RefuseOffer { .. }
             | Command::Dtmf { .. }
+            | Command::Info { .. }
             | Command::Message { .. }
             | Command::Transfer { .. }
             | Command::Replace { .. } => return Err(wrong()),
@@ -157,65 +204,18 @@ impl Session {
         Ok(())
     }
 
-    fn on_invite_command(&mut self, command: Command, now: Instant) {
-        let Command::Invite {
-            call,
-            to,
-            sdp,
-            caller_name,
-            caller_number,
-            headers,
-            ..
-        } = command
-        else {
-            return;
-        };
-        let placed = if self.calls.contains_key(&call) {
-            let error = Error::CallExists {
-                call: call.to_string(),
-            };
-            return self.refuse_command(Some(call), error);
-        } else if let Some(flow) = self.core.ready_flow().filter(|_| !self.stopping) {
-            let wish = Placing {
-                id: call.clone(),
-                to,
-                sdp,
-                caller_name,
-                caller_number,
-                headers,
-            };
-            Call::place(wish, flow, &mut self.core, now)
-        } else {
-            Err(Error::NotReady {
-                server: self.core.server_name(FlowId(0)),
-                command: "call",
-            })
-        };
-        match placed {
-            Ok(placed) => {
-                self.calls.insert(call, placed);
-            }
-            Err(error) => self.core.tell(Event::Ended {
-                call,
-                by: EndedBy::Local,
-                cause: Cause::NORMAL_TEMPORARY_FAILURE,
-                detail: Some(error.to_string()),
-                elsewhere: false,
-                headers: Vec::new(),
-                client_state: None,
-                sip: Box::default(),
-            }),
-        }
+    pub(super) fn refuse_command(&mut self, call: CallId, error: Error) {
+        self.core.tell(Event::CommandFailed { call, error });
     }
 
-    fn refuse_command(&mut self, call: Option<CallId>, error: Error) {
-        self.core.tell(match call {
-            Some(call) => Event::CommandFailed { call, error },
-            None => Event::SessionCommandFailed {
-                command: "command",
-                error,
-            },
-        });
+    /// A command about no call that SIP has no word for.
+    fn refuse_session_command(&mut self, command: &'static str) {
+        let error = Error::NotInDialect {
+            dialect: "SIP",
+            command,
+        };
+        self.core
+            .tell(Event::SessionCommandFailed { command, error });
     }
 
     /// An answer to a request of ours.
@@ -234,8 +234,17 @@ impl Session {
                 // Timer B ends with the first provisional answer; timer F does not (17.1.1.2, 17.1.2.2).
                 if response.ids.method == Method::Invite {
                     self.core.deadlines.clear(Deadline::Response, &owner);
+                    if matches!(purpose, Purpose::InCall(..))
+                        && !self.core.deadlines.is_set(Deadline::Unanswered, &owner)
+                    {
+                        // A proxy's 100 and then nothing: the call would wait for its offer for ever.
+                        let limit = self.core.config.timers.unanswered;
+                        let at = now + limit;
+                        self.core.deadlines.set(Deadline::Unanswered, owner, at);
+                    }
                 }
                 if let Purpose::Invite(id) = purpose {
+                    self.note_carried(&id, response.status, &response.reason, now);
                     self.with_call(&id, |call, core| {
                         if let Phase::Leaving(leaving) = &mut call.phase {
                             let mut leaving = leaving.clone();
@@ -277,6 +286,11 @@ impl Session {
         flow: FlowId,
         now: Instant,
     ) {
+        if let Some(ack) = self.core.clients.ack_of(response) {
+            // Said again, since our ACK was not there yet.
+            self.core.send_request(&ack, flow);
+            return self.part_again(response, flow, now);
+        }
         let branch = response.ids.via.branch();
         let request = self
             .core
@@ -285,20 +299,45 @@ impl Session {
             .map(|transaction| transaction.request.clone());
         let known = match purpose {
             Purpose::Invite(id) if first => {
-                self.with_call(&id, |call, core| call.on_accepted(response, core, now))
+                let known = self.with_call(&id, |call, core| call.on_accepted(response, core, now));
+                self.note_carried(&id, response.status, &response.reason, now);
+                known
             }
-            Purpose::InCall(id, InCall::Offer) if first => self.with_call(&id, |call, core| {
-                if let Some(request) = &request {
-                    call.on_offer_accepted(request, response, core, now);
-                }
-            }),
+            Purpose::InCall(id, InCall::Offer)
+                if first && self.calls.get(&id).is_some_and(Call::is_live) =>
+            {
+                self.with_call(&id, |call, core| {
+                    if let Some(request) = &request {
+                        call.on_offer_accepted(request, response, core, now);
+                    }
+                })
+            }
+            // Our goodbye is under way, or said: nothing more is owed than the ACK.
+            Purpose::InCall(_, InCall::Offer) => {
+                ack_stray(response, flow, &mut self.core);
+                return self.part_again(response, flow, now);
+            }
             Purpose::Invite(id) | Purpose::InCall(id, _) => self.with_call(&id, |call, core| {
                 call.on_further_answer(response, core, now)
             }),
-            Purpose::Register(_) | Purpose::Nobody => None,
+            Purpose::Register(_)
+            | Purpose::Subscribe(_)
+            | Purpose::Refresh(_)
+            | Purpose::Publish
+            | Purpose::Text
+            | Purpose::ReferNotice(_)
+            | Purpose::StrayBye(_)
+            | Purpose::Nobody => None,
         };
         if known.is_none() {
             end_stray(response, None, flow, &mut self.core, now);
+        }
+    }
+
+    /// Whoever answers an INVITE of ours after our goodbye went nowhere still has the call.
+    fn part_again(&mut self, response: &Response, flow: FlowId, now: Instant) {
+        if let Some(bye) = self.core.clients.take_missed(response) {
+            end_stray_again(response, bye, flow, &mut self.core, now);
         }
     }
 
@@ -331,6 +370,14 @@ impl Session {
                     call.on_in_call_answer(*what, transaction, response, core, now);
                 });
             }
+            Purpose::Subscribe(name) => self.on_subscribe_answer(name, transaction, response, now),
+            Purpose::Refresh(id) => self.on_refresh_answer(*id, response, now),
+            Purpose::Publish => self.on_publish_answer(response, now),
+            Purpose::Text => self.on_text_answer(transaction, response, now),
+            Purpose::ReferNotice(name) => self.on_refer_notice_answer(name, response, now),
+            Purpose::StrayBye(rounds) => {
+                on_stray_bye_answered(transaction, *rounds, response, &mut self.core, now);
+            }
             Purpose::Nobody => {}
         }
     }
@@ -349,7 +396,9 @@ impl Session {
                 }
             }
             Purpose::Invite(id) => {
-                self.with_call(id, |call, core| call.on_no_invite_answer(lost, core));
+                self.with_call(id, |call, core| {
+                    call.on_no_invite_answer(transaction, lost, core, now)
+                });
             }
             Purpose::InCall(id, InCall::Offer) => {
                 self.with_call(id, |call, core| call.on_no_offer_answer(lost, core, now));
@@ -357,10 +406,51 @@ impl Session {
             Purpose::InCall(id, what) => {
                 let what = *what;
                 self.with_call(id, |call, core| {
-                    call.on_no_in_call_answer(what, lost, core, now);
+                    call.on_no_in_call_answer(what, transaction, lost, core, now);
                 });
             }
+            Purpose::Subscribe(name) => self.on_no_subscribe_answer(name, transaction, lost, now),
+            Purpose::Refresh(id) => self.on_no_refresh_answer(*id, lost, now),
+            Purpose::Publish => self.on_no_publish_answer(lost, now),
+            Purpose::Text => self.on_no_text_answer(transaction, lost, now),
+            Purpose::ReferNotice(name) => self.on_no_refer_notice_answer(name, lost, now),
+            Purpose::StrayBye(_) => note_missed(transaction, &mut self.core),
             Purpose::Nobody => {}
+        }
+    }
+
+    /// Sends the far side of a call to that of another one. `false`: that one is not answered yet, and is waited for
+    /// (RFC 5589, 7.6: to replace an early dialog, or to end it and start anew, are races).
+    fn join(&mut self, id: &CallId, with: &CallId, now: Instant) -> Result<bool, Error> {
+        let other = self.calls.get(with).filter(|_| id != with);
+        if other.is_some_and(|call| matches!(call.phase, Phase::Calling(_))) {
+            return Ok(false);
+        }
+        let to = other.and_then(Call::replaced_target);
+        let to = to.ok_or_else(|| Error::UnknownCall {
+            call: with.to_string(),
+        })?;
+        let asked = self.with_call(id, |call, core| call.refer(to, core, now));
+        asked.unwrap_or(Ok(()))?;
+        Ok(true)
+    }
+
+    /// What follows from what calls did: word to those who referred us, transfers that waited for an answer; and word of
+    /// what is listened to.
+    pub(super) fn follow_up(&mut self, now: Instant) {
+        self.tell_channels();
+        for (id, with) in std::mem::take(&mut self.joins) {
+            if !self.calls.get(&id).is_some_and(Call::is_live) {
+                continue;
+            }
+            match self.join(&id, &with, now) {
+                Ok(true) => {}
+                Ok(false) => self.joins.push((id, with)),
+                Err(error) => self.refuse_command(id, error),
+            }
+        }
+        for (refer, status) in std::mem::take(&mut self.carried) {
+            self.note_refer(&refer, status, "", now);
         }
     }
 
@@ -389,8 +479,20 @@ impl Session {
                 Deadline::SessionRefresh => call.refresh_session(core, now),
                 Deadline::SessionExpiry => call.on_session_expiry(core, now),
                 Deadline::Detached => call.on_detached(core),
+                Deadline::FirstNotice | Deadline::TransferExpiry => call.on_transfer_silence(core),
                 _ => {}
             }
         });
     }
+}
+
+/// Wishes that do not wait for a connection: they are met now or not at all.
+fn said_at_once(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Info { .. }
+            | Command::Message { .. }
+            | Command::Transfer { .. }
+            | Command::Replace { .. }
+    )
 }

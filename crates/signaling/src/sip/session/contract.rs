@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::command::Command;
 use crate::event::Event;
+use crate::secret::Secret;
 use crate::session::{CloseReason, ConnectFailure};
 use crate::sip::deadline::Deadline;
 use crate::sip::flow_id::FlowId;
@@ -17,12 +18,19 @@ pub enum Input<'a> {
     Opened(FlowId),
     /// The socket asked for could not be opened.
     Failed(FlowId, ConnectFailure),
+    /// The server refused to open the socket asked for because of who we are (HTTP 401 or 403, also after a challenge of HTTP
+    /// was answered): tried again only after the pauses of a refused login.
+    Unauthorized(FlowId, ConnectFailure),
     /// The open socket ended; also the answer to [`Output::Disconnect`], which the session does not wait for.
     Closed(FlowId, CloseReason),
+    /// The open socket is not to be trusted: this machine lost the address that it is bound to.
+    Stranded(FlowId),
     /// One WebSocket message, text or binary.
     Message(FlowId, &'a [u8]),
     /// The answer to [`Output::Ping`].
     Pong(FlowId),
+    /// The server's clock as the upgrade's `Date` header tells it; handed in, where there is one, before `Opened`.
+    ServerDate(SystemTime),
     /// This machine's clock, where it may have jumped or the machine slept.
     WallClock(SystemTime),
     /// What the user wants.
@@ -40,8 +48,10 @@ pub enum Output {
     Connect {
         /// Which of them.
         flow: FlowId,
-        /// `ws://` or `wss://` with its query.
+        /// `ws://` or `wss://` with its query, which may hold a token: never to be shown.
         url: String,
+        /// Further headers of the upgrade; one of them may hold a token.
+        headers: Vec<(String, Secret)>,
     },
     /// Put this text message on the flow's socket, in one write.
     Send {

@@ -5,24 +5,32 @@ use std::time::Instant;
 
 use rand::rngs::StdRng;
 
+use crate::auth::login::Login;
+use crate::auth::server_clock::ServerClock;
 use crate::deadlines::Deadlines;
+use crate::error::Error;
 use crate::event::Event;
+use crate::secret::Secret;
 use crate::server_name::server_name;
 use crate::sip::agent::Agent;
 use crate::sip::auth::authorization::{Authorization, Identity};
-use crate::sip::config::Config;
+use crate::sip::config::{Config, SocketToken};
 use crate::sip::deadline::{Deadline, TRANSACTION};
+use crate::sip::dialog::Dialog;
+use crate::sip::dialog::edge::{Edge, hangs_on_edge, has_token};
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::HeaderName;
 use crate::sip::message::bare::Bare;
 use crate::sip::message::outgoing::{OutgoingRequest, OutgoingResponse};
+use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
 use crate::sip::session::contract::Output;
 use crate::sip::session::flow::Flow;
 use crate::sip::session::owner::{Owner, Purpose};
+use crate::sip::session::tokens::Tokens;
 use crate::sip::transaction::client::ClientTransactions;
 use crate::sip::transaction::draft::{Draft, Hop};
 use crate::sip::transaction::server::{After, ServerKey, ServerTransactions};
+use crate::verto::address::with_query;
 
 /// The session but for its calls and subscriptions, which use it.
 #[derive(Debug)]
@@ -35,6 +43,8 @@ pub(in crate::sip) struct Core {
     pub(in crate::sip) deadlines: Deadlines<Deadline, Owner>,
     pub(in crate::sip) outbox: VecDeque<Output>,
     pub(in crate::sip) rng: StdRng,
+    pub(in crate::sip) tokens: Tokens,
+    pub(in crate::sip) clock: ServerClock,
     /// Messages that were dropped or refused because they made no sense.
     pub(in crate::sip) malformed: u64,
 }
@@ -66,6 +76,48 @@ impl Core {
             .map(|flow| flow.id)
     }
 
+    /// The connections that a new request of that kind may take, the best first: those whose server asked to be left alone
+    /// are passed over (RFC 3261, 21.5.4).
+    pub(in crate::sip) fn ready_flows_for(
+        &self,
+        method: &Method,
+        now: Instant,
+    ) -> impl Iterator<Item = FlowId> {
+        self.flows
+            .iter()
+            .filter(move |flow| flow.is_ready(&self.config))
+            .filter(move |flow| flow.avoided_until(method, now).is_none())
+            .map(|flow| flow.id)
+    }
+
+    /// The connection for a new request of that kind.
+    ///
+    /// # Errors
+    /// There is none, or the servers of all of them want no such requests for a while.
+    pub(in crate::sip) fn flow_for(
+        &self,
+        method: &Method,
+        command: &'static str,
+        now: Instant,
+    ) -> Result<FlowId, Error> {
+        if let Some(flow) = self.ready_flows_for(method, now).next() {
+            return Ok(flow);
+        }
+        let ready = self.flows.iter().filter(|flow| flow.is_ready(&self.config));
+        let until = ready.filter_map(|flow| Some((flow.avoided_until(method, now)?, flow.id)));
+        Err(match until.min() {
+            Some((until, flow)) => Error::Overloaded {
+                server: self.server_name(flow),
+                command,
+                wait: until.saturating_duration_since(now),
+            },
+            None => Error::NotReady {
+                server: self.server_name(FlowId(0)),
+                command,
+            },
+        })
+    }
+
     /// Whether calls can be made over another one: then this one need not hurry (RFC 5626, 4.5).
     pub(in crate::sip) fn has_other_flow(&self, id: FlowId) -> bool {
         self.flows
@@ -77,7 +129,7 @@ impl Core {
     /// Call-ID met before are answered in it.
     pub(in crate::sip) fn request(
         &mut self,
-        draft: Draft,
+        mut draft: Draft,
         cseq: u32,
         auth: Option<&mut Authorization>,
         flow: FlowId,
@@ -85,12 +137,9 @@ impl Core {
         now: Instant,
     ) -> String {
         let branch = random::branch(&mut self.rng);
-        let transport = self.flow(flow).map_or("WS", Flow::via_transport);
-        let hop = Hop {
-            transport,
-            sent_by: &self.agent.host,
-            keep: matches!(purpose, Purpose::Register(_)),
-        };
+        draft.way.sent = self.edge(flow);
+        let keep = matches!(purpose, Purpose::Register(_));
+        let hop = self.hop(flow, keep);
         let mut request = draft.request(hop, &branch, cseq);
         if let Some(auth) = auth {
             let identity = identity(&self.config);
@@ -105,8 +154,43 @@ impl Core {
         branch
     }
 
-    /// Puts a request on a flow without a transaction of its own: an ACK.
+    /// The hop that a request over that flow begins at.
+    pub(in crate::sip) fn hop(&self, flow: FlowId, keep: bool) -> Hop<'_> {
+        let known = self.flow(flow);
+        Hop {
+            transport: known.map_or("WS", Flow::via_transport),
+            sent_by: &self.agent.host,
+            keep,
+            edge: self.edge(flow),
+            url: known.map_or("", |flow| flow.url.as_str()),
+        }
+    }
+
+    /// The connection that a flow has, or had last.
+    pub(in crate::sip) fn edge(&self, flow: FlowId) -> Option<Edge> {
+        let connection = self.flow(flow)?.connection;
+        Some(Edge { flow, connection })
+    }
+
+    /// Whether the far side's requests in a dialog take a connection of ours that is no more.
+    pub(in crate::sip) fn is_cut_off(&self, dialog: &Dialog) -> bool {
+        let Some(edge) = dialog.edge.filter(|_| hangs_on_edge(&dialog.routes)) else {
+            return false;
+        };
+        let Some(flow) = self.flow(edge.flow) else {
+            return false;
+        };
+        // Without a token any connection to that edge will do.
+        let found = flow.connection == edge.connection || !has_token(&dialog.routes);
+        !flow.is_open() || !found
+    }
+
+    /// Puts a request on a flow without a transaction of its own: an ACK. Without a connection it is not said: the far side
+    /// asks for it again with another copy of its answer.
     pub(in crate::sip) fn send_request(&mut self, request: &OutgoingRequest, flow: FlowId) {
+        if !self.flow(flow).is_some_and(Flow::is_open) {
+            return;
+        }
         self.outbox.push_back(Output::Send {
             flow,
             text: request.to_text(),
@@ -161,11 +245,34 @@ impl Core {
         }
     }
 
-    fn sign_response(&self, response: &mut OutgoingResponse) {
-        if response.status > 100 {
+    /// Says who answers. Done before an answer is kept for its copies, which are to be the same (RFC 3261, 13.3.1.4).
+    pub(in crate::sip) fn sign_response(&self, response: &mut OutgoingResponse) {
+        if response.status > 100 && response.content.get(&HeaderName::Server).is_none() {
             response
                 .content
                 .push(&HeaderName::Server, self.config.user_agent.as_str());
+        }
+    }
+
+    /// URL and headers that open a socket: with the token, where the configuration has a place for it there.
+    pub(in crate::sip) fn socket_request(&self, url: String) -> (String, Vec<(String, Secret)>) {
+        let Login::Token { token } = &self.config.login else {
+            return (url, Vec::new());
+        };
+        match &self.config.socket_token {
+            None => (url, Vec::new()),
+            Some(SocketToken::Query(name)) => {
+                let url = with_query(&url, &[(name, token.expose())]);
+                (url, Vec::new())
+            }
+            Some(SocketToken::Header(name)) => {
+                let value = if name.eq_ignore_ascii_case("authorization") {
+                    Secret::new(format!("Bearer {}", token.expose()))
+                } else {
+                    token.clone()
+                };
+                (url, vec![(name.clone(), value)])
+            }
         }
     }
 

@@ -1,22 +1,35 @@
 //! One connection to one edge, with the registration on it (RFC 5626).
 
+use std::time::Instant;
+
 use rand::Rng;
 
+use crate::auth::login::Login;
+use crate::auth::pace::LoginPace;
 use crate::sip::config::Config;
 use crate::sip::flow_id::FlowId;
+use crate::sip::message::Method;
 use crate::sip::registration::Registration;
 
 /// One flow.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(in crate::sip) struct Flow {
     pub(in crate::sip) id: FlowId,
     pub(in crate::sip) url: String,
     pub(in crate::sip) link: Link,
+    /// Counts its connections.
+    pub(in crate::sip) connection: u32,
     pub(in crate::sip) registration: Registration,
     /// Failures since the last registration that held.
     pub(in crate::sip) failures: u32,
     /// Refusals of who we are, in a row.
     pub(in crate::sip) refusals: u32,
+    /// Whom the last REGISTER named.
+    pub(in crate::sip) sent_login: Option<Login>,
+    /// Keeps registrations that commands ask for apart.
+    pub(in crate::sip) logins: LoginPace,
+    /// Methods that its server wants none of for now (503 with Retry-After), and until when.
+    avoided: Vec<(Method, Instant)>,
     /// Unanswered keep-alives of the present round.
     pub(in crate::sip) pings: u8,
 }
@@ -43,9 +56,13 @@ impl Flow {
             id,
             url,
             link: Link::Down,
+            connection: 0,
             registration: Registration::new(id, config, rng),
             failures: 0,
             refusals: 0,
+            sent_login: None,
+            logins: LoginPace::default(),
+            avoided: Vec::new(),
             pings: 0,
         }
     }
@@ -57,6 +74,25 @@ impl Flow {
     /// Whether calls can be made over it.
     pub(in crate::sip) fn is_ready(&self, config: &Config) -> bool {
         self.is_open() && (!config.registers || self.registration.granted.is_some())
+    }
+
+    /// The server wants no such requests until then (RFC 3261, 21.5.4).
+    pub(in crate::sip) fn avoid(&mut self, method: &Method, until: Instant) {
+        self.avoided.retain(|(known, _)| known != method);
+        self.avoided.push((method.clone(), until));
+    }
+
+    /// Such requests are tried again whatever it said.
+    pub(in crate::sip) fn welcome(&mut self, method: &Method) {
+        self.avoided.retain(|(known, _)| known != method);
+    }
+
+    /// Until when it wants none.
+    pub(in crate::sip) fn avoided_until(&self, method: &Method, now: Instant) -> Option<Instant> {
+        self.avoided
+            .iter()
+            .find(|(known, until)| known == method && *until > now)
+            .map(|(_, until)| *until)
     }
 
     /// `WS` or `WSS`, as Via names it (RFC 7118, 5.1).

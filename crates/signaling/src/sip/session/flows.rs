@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
+use crate::error::Error;
 use crate::event::{DisconnectCause, Event};
 use crate::session::{CloseReason, ConnectFailure};
 use crate::sip::deadline::Deadline;
 use crate::sip::flow_id::FlowId;
+use crate::sip::message::Method;
 use crate::sip::registration::schedule;
 use crate::sip::session::contract::Output;
-use crate::sip::session::flow::Link;
+use crate::sip::session::flow::{Flow, Link};
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::Owner;
 
@@ -22,20 +24,32 @@ const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 impl Session {
     pub(super) fn connect_now(&mut self, id: FlowId, now: Instant) {
         let limit = self.core.config.timers.connect;
+        let waits = self.core.waits_for_token(now);
+        let owner = Owner::Flow(id);
+        self.core.deadlines.clear_owner(&owner);
         let Some(flow) = self.core.flow_mut(id) else {
             return;
         };
+        if waits {
+            // The token's coming opens it.
+            flow.link = Link::Down;
+            return;
+        }
         flow.link = Link::Connecting;
         let (url, attempt) = (flow.url.clone(), flow.failures + 1);
-        let owner = Owner::Flow(id);
-        self.core.deadlines.clear_owner(&owner);
+        let (url, headers) = self.core.socket_request(url);
         self.core
             .deadlines
             .set(Deadline::Connect, owner, now + limit);
-        self.core.tell(Event::Connecting { attempt });
-        self.core
-            .outbox
-            .push_back(Output::Connect { flow: id, url });
+        // Another flow carries the calls: no news for whoever wants to make one.
+        if !self.ready {
+            self.core.tell(Event::Connecting { attempt });
+        }
+        self.core.outbox.push_back(Output::Connect {
+            flow: id,
+            url,
+            headers,
+        });
     }
 
     pub(super) fn on_opened(&mut self, id: FlowId, now: Instant) {
@@ -46,8 +60,11 @@ impl Session {
             return;
         }
         flow.link = Link::Open;
+        flow.connection = flow.connection.wrapping_add(1);
         self.core.deadlines.clear_owner(&Owner::Flow(id));
-        self.core.tell(Event::Connected);
+        if !self.ready {
+            self.core.tell(Event::Connected);
+        }
         self.heard(id, now);
         if self.core.config.registers {
             self.register(id, now);
@@ -55,7 +72,8 @@ impl Session {
             if let Some(flow) = self.core.flow_mut(id) {
                 flow.failures = 0;
             }
-            self.become_ready(now);
+            self.tell_flow(id, None, None);
+            self.become_ready(id, now);
         }
     }
 
@@ -65,24 +83,51 @@ impl Session {
             .flow(id)
             .is_some_and(|flow| flow.link == Link::Connecting)
         {
-            self.lose(id, DisconnectCause::Connect(failure), None, now);
+            self.lose(id, DisconnectCause::Connect(failure), now);
         }
+    }
+
+    /// The server does not open a socket for whom we are.
+    pub(super) fn on_socket_refused(&mut self, id: FlowId, failure: ConnectFailure, now: Instant) {
+        let connecting = |flow: &Flow| flow.link == Link::Connecting;
+        if !self.core.flow(id).is_some_and(connecting) {
+            return;
+        }
+        let error = self.core.fault_of_life(id, now);
+        let error = error.unwrap_or_else(|| Error::LoginRejected {
+            server: self.core.server_name(id),
+            setting: None,
+            user: self.core.config.login.who(),
+            code: None,
+            reason: failure.text,
+        });
+        self.core.tell(Event::LoginFailed(error));
+        self.core.deadlines.clear_owner(&Owner::Flow(id));
+        let pause = self.refused_pause(id, now);
+        if let Some(flow) = self.core.flow_mut(id) {
+            flow.link = if pause.is_some() {
+                Link::Waiting
+            } else {
+                Link::Down
+            };
+        }
+        if let Some(pause) = pause {
+            self.core
+                .deadlines
+                .set(Deadline::Reconnect, Owner::Flow(id), now + pause);
+        }
+        self.unready(DisconnectCause::LoginRefused, pause, now);
+        self.core.ask_afresh(now);
     }
 
     pub(super) fn on_closed(&mut self, id: FlowId, reason: CloseReason, now: Instant) {
         if self.core.flow(id).is_some_and(|flow| flow.is_open()) {
-            self.lose(id, DisconnectCause::Closed(reason), None, now);
+            self.lose(id, DisconnectCause::Closed(reason), now);
         }
     }
 
     /// The flow's connection is no more, or never came to be. Calls go on without.
-    pub(super) fn lose(
-        &mut self,
-        id: FlowId,
-        cause: DisconnectCause,
-        least: Option<Duration>,
-        now: Instant,
-    ) {
+    pub(super) fn lose(&mut self, id: FlowId, cause: DisconnectCause, now: Instant) {
         let others_alive = self.core.has_other_flow(id);
         let backoff = self.core.config.backoff;
         let Some(flow) = self.core.flows.get_mut(usize::from(id.0)) else {
@@ -98,7 +143,8 @@ impl Session {
             flow.failures = failures.saturating_add(1);
             schedule::back_off(&backoff, failures, others_alive, &mut self.core.rng)
         };
-        let pause = pause.max(least.unwrap_or_default());
+        let earliest = flow.avoided_until(&Method::Register, now);
+        let pause = earliest.map_or(pause, |at| pause.max(at.saturating_duration_since(now)));
         self.core.deadlines.clear_owner(&Owner::Flow(id));
         let stopping = self.stopping;
         if let Some(flow) = self.core.flow_mut(id) {
@@ -110,7 +156,27 @@ impl Session {
                 .set(Deadline::Reconnect, Owner::Flow(id), now + pause);
         }
         self.drop_transactions(id, now);
+        self.tell_flow(id, Some(&cause), Some(pause).filter(|_| !stopping));
         self.unready(cause, Some(pause).filter(|_| !stopping), now);
+    }
+
+    /// Tells of a flow, where there are several.
+    pub(super) fn tell_flow(
+        &mut self,
+        id: FlowId,
+        cause: Option<&DisconnectCause>,
+        retry_in: Option<Duration>,
+    ) {
+        if self.core.flows.len() > 1
+            && let Some(flow) = self.core.flow(id)
+        {
+            let server = flow.url.clone();
+            self.core.tell(Event::Flow {
+                server,
+                cause: cause.cloned(),
+                retry_in,
+            });
+        }
     }
 
     /// Anything came: the connection lives.
@@ -140,21 +206,15 @@ impl Session {
     pub(super) fn on_no_pong(&mut self, id: FlowId, now: Instant) {
         match self.core.flow(id).map(|flow| flow.pings) {
             Some(0 | 1) => self.ping(id, now),
-            Some(_) => self.give_up(id, crate::deadlines::Deadline::ProbeReply, None, now),
+            Some(_) => self.give_up(id, crate::deadlines::Deadline::ProbeReply, now),
             None => {}
         }
     }
 
     /// The connection is there, and of no use.
-    pub(super) fn give_up(
-        &mut self,
-        id: FlowId,
-        why: crate::deadlines::Deadline,
-        least: Option<Duration>,
-        now: Instant,
-    ) {
+    pub(super) fn give_up(&mut self, id: FlowId, why: crate::deadlines::Deadline, now: Instant) {
         self.core.outbox.push_back(Output::Disconnect(id));
-        self.lose(id, DisconnectCause::Silent(why), least, now);
+        self.lose(id, DisconnectCause::Silent(why), now);
     }
 
     /// Starts the keep-alives that the edge agreed to.
@@ -206,15 +266,26 @@ impl Session {
     pub(super) fn on_reconnect(&mut self, now: Instant) {
         let ids: Vec<_> = self.core.flows.iter().map(|flow| flow.id).collect();
         for id in ids {
-            let was_open = self.core.flow(id).is_some_and(|flow| flow.is_open());
-            if was_open {
-                self.core.outbox.push_back(Output::Disconnect(id));
-                self.lose(id, DisconnectCause::Asked, None, now);
-            }
-            if let Some(flow) = self.core.flow_mut(id) {
-                flow.failures = 0;
-            }
-            self.connect_now(id, now);
+            self.renew(id, now);
         }
+    }
+
+    /// One connection may be dead, and those that are bound elsewhere are not.
+    pub(super) fn on_stranded(&mut self, id: FlowId, now: Instant) {
+        if !self.stopping && self.core.flow(id).is_some_and(Flow::is_open) {
+            self.renew(id, now);
+        }
+    }
+
+    fn renew(&mut self, id: FlowId, now: Instant) {
+        if self.core.flow(id).is_some_and(Flow::is_open) {
+            self.core.outbox.push_back(Output::Disconnect(id));
+            self.lose(id, DisconnectCause::Asked, now);
+        }
+        if let Some(flow) = self.core.flow_mut(id) {
+            flow.failures = 0;
+            flow.welcome(&Method::Register);
+        }
+        self.connect_now(id, now);
     }
 }

@@ -1,10 +1,12 @@
 //! The session's state, its one entrance and its one exit.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rand::{SeedableRng, rngs::StdRng};
 
+use crate::auth::login::Login;
+use crate::auth::server_clock::ServerClock;
 use crate::call_id::CallId;
 use crate::command::Command;
 use crate::deadlines::Deadlines;
@@ -17,20 +19,40 @@ use crate::sip::deadline::Deadline;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::Method;
 use crate::sip::message::read::{self, Incoming};
+use crate::sip::publication::machine::Publication;
+use crate::sip::referral::referred::Referred;
 use crate::sip::session::contract::{Input, Output};
 use crate::sip::session::core::Core;
 use crate::sip::session::flow::{Flow, Link};
 use crate::sip::session::owner::Owner;
+use crate::sip::session::texts::Texts;
+use crate::sip::session::tokens::{Handed, Tokens};
+use crate::sip::subscription::state::Subscriptions;
 use crate::sip::transaction::client::ClientTransactions;
 use crate::sip::transaction::server::ServerTransactions;
+
+/// A clock that is ahead by so much was not set: the machine slept.
+const SLEPT: Duration = Duration::from_secs(10);
 
 /// One user agent. Drive it: one [`Session::handle`], then [`Session::poll`] until [`Output::Wait`].
 #[derive(Debug)]
 pub struct Session {
     pub(super) core: Core,
     pub(super) calls: BTreeMap<CallId, Call>,
+    /// What the far side asked us to call, by the call or, outside of any, by a name of its own.
+    pub(super) referreds: BTreeMap<CallId, Referred>,
+    /// REFERs whose calls are over, with the status that says how.
+    pub(super) carried: Vec<(CallId, u16)>,
+    /// What the user listens to.
+    pub(super) subs: Subscriptions,
+    /// Texts of ours outside of calls.
+    pub(super) texts: Texts,
+    /// What others see of us.
+    pub(super) publication: Publication,
+    /// Attended transfers of ours that wait until the second call is answered.
+    pub(super) joins: Vec<(CallId, CallId)>,
     /// `Ready` was told last, and not `Disconnected`.
-    ready: bool,
+    pub(super) ready: bool,
     pub(super) stopping: bool,
     stopped: bool,
 }
@@ -48,6 +70,8 @@ impl Session {
             .map(|(url, number)| Flow::new(FlowId(number), url.clone(), &config, &mut rng))
             .collect();
         let ids: Vec<FlowId> = flows.iter().map(|flow| flow.id).collect();
+        let publication = Publication::new(&config);
+        let clock = ServerClock::new(config.wall_clock, now);
         let mut session = Self {
             core: Core {
                 config,
@@ -58,17 +82,31 @@ impl Session {
                 deadlines: Deadlines::default(),
                 outbox: VecDeque::new(),
                 rng,
+                tokens: Tokens::default(),
+                clock,
                 malformed: 0,
             },
             calls: BTreeMap::new(),
+            referreds: BTreeMap::new(),
+            carried: Vec::new(),
+            subs: Subscriptions::new(now),
+            texts: Texts::default(),
+            publication,
+            joins: Vec::new(),
             ready: false,
             stopping: false,
             stopped: false,
         };
+        session.core.on_credentials(now);
         for id in ids {
             session.connect_now(id, now);
         }
         session
+    }
+
+    /// How many connections it keeps.
+    pub fn flows(&self) -> usize {
+        self.core.flows.len()
     }
 
     /// Takes one input. Infallible: what a peer did wrong is counted, refused or told, and never unwinds a driver.
@@ -80,14 +118,24 @@ impl Session {
             Input::Opened(flow) => self.on_opened(flow, now),
             Input::Failed(flow, failure) => self.on_failed(flow, failure, now),
             Input::Closed(flow, reason) => self.on_closed(flow, reason, now),
+            Input::Stranded(flow) => self.on_stranded(flow, now),
             Input::Message(flow, bytes) => self.on_message(flow, bytes, now),
             Input::Pong(flow) => self.heard(flow, now),
-            Input::WallClock(_) | Input::Timeout => {}
+            Input::Unauthorized(flow, failure) => self.on_socket_refused(flow, failure, now),
+            Input::ServerDate(date) => {
+                if self.core.clock.learn(date, now) {
+                    self.core.plan_token(now);
+                }
+            }
+            Input::WallClock(wall) => self.on_wall_clock(wall, now),
+            Input::Timeout => {}
             Input::Command(command) => self.on_command(command, now),
         }
+        self.follow_up(now);
         // Whatever the input was, time has passed with it.
         while let Some((deadline, owner)) = self.core.deadlines.expired(now) {
             self.on_deadline(deadline, owner, now);
+            self.follow_up(now);
         }
     }
 
@@ -102,6 +150,34 @@ impl Session {
     /// Messages that were dropped or refused because they made no sense.
     pub fn malformed(&self) -> u64 {
         self.core.malformed
+    }
+
+    /// This machine's clock, looked at again. Where it ran on while ours stood still, the machine slept: connections may be
+    /// dead and registrations over, which our own timers do not know of.
+    fn on_wall_clock(&mut self, wall: SystemTime, now: Instant) {
+        let expected = self.core.clock.local(now);
+        let slept = expected
+            .and_then(|expected| wall.duration_since(expected).ok())
+            .is_some_and(|gap| gap >= SLEPT);
+        self.core.clock.set_wall(wall, now);
+        self.core.plan_token(now);
+        if !slept || self.stopping {
+            return;
+        }
+        let registers = self.core.config.registers;
+        let ids: Vec<_> = self.core.flows.iter().map(|flow| flow.id).collect();
+        for id in ids {
+            if self.core.flow(id).is_some_and(Flow::is_open) {
+                self.ping(id, now);
+                if registers {
+                    self.register(id, now);
+                }
+            }
+        }
+        let ids: Vec<_> = self.calls.keys().cloned().collect();
+        for id in ids {
+            self.with_call(&id, |call, core| call.on_flow_back(core, now));
+        }
     }
 
     fn on_message(&mut self, flow: FlowId, bytes: &[u8], now: Instant) {
@@ -139,6 +215,7 @@ impl Session {
         for id in ids {
             self.with_call(&id, |call, core| call.on_flow_lost(core, now));
         }
+        self.subscriptions_lost(flow, now);
     }
 
     fn on_command(&mut self, command: Command, now: Instant) {
@@ -147,18 +224,49 @@ impl Session {
             reason = "all others are about calls, and said so there"
         )]
         match command {
-            Command::Login(login) => {
-                self.core.config.login = login;
+            Command::Login(login) => self.on_login(login, now),
+            Command::TokenFailed {
+                reason,
+                retry_after,
+            } => self.core.on_token_failed(reason, retry_after, now),
+            Command::Retry => {
+                self.core.ask_source_again(now);
                 self.on_retry(now);
             }
-            Command::Retry => self.on_retry(now),
             Command::Reconnect => self.on_reconnect(now),
             Command::Shutdown => self.on_shutdown(now),
+            Command::Message {
+                call: None,
+                to,
+                body,
+            } => self.on_text_command(&to, body, now),
+            Command::Publish { open, note } => self.on_publish_command(open, note, now),
+            Command::Subscribe { channels } => self.on_subscribe_command(channels, now),
+            Command::Unsubscribe { channels } => self.on_unsubscribe_command(channels, now),
             command => self.on_call_command(command, now),
         }
     }
 
-    /// New credentials, or a person says so: try again now what waits.
+    /// New credentials: used at once, on live connections without harm to calls.
+    fn on_login(&mut self, login: Login, now: Instant) {
+        if self.core.take_login(login, now) == Handed::Useless {
+            return;
+        }
+        for call in self.calls.values_mut() {
+            call.auth.forget_refusal();
+        }
+        let registers = self.core.config.registers;
+        let ids: Vec<_> = self.core.flows.iter().map(|flow| flow.id).collect();
+        for id in ids {
+            match self.core.flow(id).map(|flow| flow.link) {
+                Some(Link::Open) if registers => self.log_in_again(id, now),
+                Some(Link::Down | Link::Waiting) => self.connect_now(id, now),
+                Some(Link::Open | Link::Connecting) | None => {}
+            }
+        }
+    }
+
+    /// A person says so: try again now what waits.
     fn on_retry(&mut self, now: Instant) {
         let registers = self.core.config.registers;
         let ids: Vec<_> = self.core.flows.iter().map(|flow| flow.id).collect();
@@ -189,6 +297,8 @@ impl Session {
         for id in ids {
             self.with_call(&id, |call, core| call.hang_up(None, None, &[], core, now));
         }
+        self.unsubscribe_all(now);
+        self.unpublish(now);
         let ids: Vec<_> = self.core.flows.iter().map(|flow| flow.id).collect();
         for id in ids {
             let leaves = self.unregister(id, now);
@@ -224,7 +334,7 @@ impl Session {
         }
     }
 
-    pub(super) fn become_ready(&mut self, now: Instant) {
+    pub(super) fn become_ready(&mut self, flow: FlowId, now: Instant) {
         if !std::mem::replace(&mut self.ready, true) {
             self.core.tell(Event::LoggedIn {
                 sessid: self.core.config.instance.clone(),
@@ -233,8 +343,11 @@ impl Session {
         }
         let ids: Vec<_> = self.calls.keys().cloned().collect();
         for id in ids {
-            self.with_call(&id, |call, core| call.on_flow_back(core, now));
+            self.with_call(&id, |call, core| call.on_flow_ready(flow, core, now));
         }
+        self.tell_referrers(now);
+        self.subscriptions_back(now);
+        self.publication_back(now);
     }
 
     /// Tells that no calls can be made, unless another flow carries them or it is known.
@@ -253,6 +366,7 @@ impl Session {
 
     fn on_deadline(&mut self, deadline: Deadline, owner: Owner, now: Instant) {
         match owner {
+            Owner::Credential => self.core.on_token_deadline(deadline, now),
             Owner::Session if deadline == Deadline::Stopping => self.stop(),
             Owner::Flow(id) => self.on_flow_deadline(id, deadline, now),
             Owner::Request(branch, method) if deadline == Deadline::FurtherAnswers => {
@@ -267,6 +381,10 @@ impl Session {
                 self.core.servers.end(&key);
             }
             Owner::Call(id) => self.on_call_deadline(&id, deadline, now),
+            Owner::Refer(id) => self.on_refer_deadline(&id, deadline, now),
+            Owner::Channel(name) => self.subscribe(&name, now),
+            Owner::Publication => self.on_publish_deadline(deadline, now),
+            Owner::Leg(id) => self.on_leg_deadline(id, deadline, now),
             Owner::Session => {}
         }
     }
@@ -278,14 +396,21 @@ impl Session {
         )]
         match deadline {
             Deadline::Reconnect => self.connect_now(id, now),
-            Deadline::Connect => self.give_up(id, crate::deadlines::Deadline::Connect, None, now),
+            Deadline::Connect => self.give_up(id, crate::deadlines::Deadline::Connect, now),
             Deadline::Ping => self.ping(id, now),
             Deadline::Pong => self.on_no_pong(id, now),
             Deadline::KeepAlive => self.keep_alive(id, now),
             Deadline::KeepAliveAnswer => {
-                self.give_up(id, crate::deadlines::Deadline::ProbeReply, None, now);
+                self.give_up(id, crate::deadlines::Deadline::ProbeReply, now);
             }
-            Deadline::RegisterRefresh | Deadline::RegisterAgain => self.register(id, now),
+            Deadline::RegisterRefresh => self.register(id, now),
+            Deadline::RegisterAgain => {
+                // The wait that was told is over: a login is under way on the same connection.
+                if !self.ready {
+                    self.core.tell(Event::Connected);
+                }
+                self.register(id, now);
+            }
             Deadline::RegisterExpiry => self.on_register_expiry(id, now),
             _ => {}
         }

@@ -2,12 +2,22 @@
 
 mod arrivals;
 mod calls;
+pub mod census;
 pub mod contract;
 pub(in crate::sip) mod core;
 pub(in crate::sip) mod flow;
 mod flows;
 pub mod machine;
+mod notices;
 pub(in crate::sip) mod owner;
+mod placing;
+mod publishing;
+mod referring;
+mod refreshing;
 mod registering;
+mod subscribing;
+mod texts;
+mod tokens;
 
+pub use contract::{Input, Output};
 pub use machine::Session;

@@ -2,6 +2,7 @@
 
 use crate::call_id::CallId;
 use crate::sip::flow_id::FlowId;
+use crate::sip::subscription::state::LegId;
 use crate::sip::transaction::server::ServerKey;
 
 /// Whom a deadline belongs to.
@@ -9,6 +10,8 @@ use crate::sip::transaction::server::ServerKey;
 pub(in crate::sip) enum Owner {
     /// The session as a whole.
     Session,
+    /// The credentials, whatever becomes of connections.
+    Credential,
     /// One connection.
     Flow(FlowId),
     /// A request of ours, by branch and method.
@@ -17,6 +20,14 @@ pub(in crate::sip) enum Owner {
     Served(ServerKey),
     /// One call.
     Call(CallId),
+    /// A REFER of the far side.
+    Refer(CallId),
+    /// What the user listens to, by name.
+    Channel(String),
+    /// What others see of us.
+    Publication,
+    /// A dialog in which it comes.
+    Leg(LegId),
 }
 
 /// Whose request it is.
@@ -28,6 +39,19 @@ pub(in crate::sip) enum Purpose {
     Invite(CallId),
     /// Something within a call.
     InCall(CallId, InCall),
+    /// The first SUBSCRIBE of a channel.
+    Subscribe(String),
+    /// A SUBSCRIBE within a subscription's dialog.
+    Refresh(LegId),
+    /// What others see of us.
+    Publish,
+    /// A text outside of calls.
+    Text,
+    /// Word to the far side about its REFER.
+    ReferNotice(CallId),
+    /// The goodbye of a dialog that no call has: of a fork that was too slow, or of a call that was cancelled too late. The
+    /// number counts challenges.
+    StrayBye(u8),
     /// Nobody waits for its answer.
     Nobody,
 }
@@ -47,4 +71,8 @@ pub(in crate::sip) enum InCall {
     Refer,
     /// A text.
     Message,
+    /// Something of a package (RFC 6086).
+    Info,
+    /// Candidates (RFC 8840).
+    Trickle,
 }

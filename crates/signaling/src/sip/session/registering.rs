@@ -2,35 +2,59 @@
 
 use std::time::{Duration, Instant};
 
+use crate::auth::login::Login;
 use crate::error::Error;
-use crate::event::{DisconnectCause, Event, TokenWantedReason};
+use crate::event::{DisconnectCause, Event};
 use crate::sip::auth::authorization::Unanswerable;
-use crate::sip::deadline::Deadline;
+use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::flow_id::FlowId;
+use crate::sip::message::Method;
 use crate::sip::message::response::Response;
 use crate::sip::message::uri::Uri;
 use crate::sip::registration::machine::Outcome;
 use crate::sip::registration::schedule;
 use crate::sip::session::core::identity;
+use crate::sip::session::flow::Flow;
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::transaction::draft::Draft;
+
+/// A registrar that asks to be left alone for longer is asked all the same: it is no reason to be out of reach for days.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 impl Session {
     /// Asks the registrar, unless a question is under way.
     pub(super) fn register(&mut self, id: FlowId, now: Instant) {
         let core = &mut self.core;
+        if !core.flow(id).is_some_and(Flow::is_open) || core.waits_for_token(now) {
+            return;
+        }
         let Some(flow) = core.flows.get_mut(usize::from(id.0)) else {
             return;
         };
-        if !flow.is_open() {
-            return;
-        }
         let draft = flow.registration.register(&core.agent, &core.config);
         core.deadlines
             .clear(Deadline::RegisterAgain, &Owner::Flow(id));
         if let Some(draft) = draft {
             self.send_register(id, draft, now);
+        }
+    }
+
+    /// Registers with new credentials on a live connection, as soon as the pace allows; calls go on.
+    pub(super) fn log_in_again(&mut self, id: FlowId, now: Instant) {
+        let Some(flow) = self.core.flow_mut(id) else {
+            return;
+        };
+        flow.registration.auth.forget_refusal();
+        flow.refusals = 0;
+        let at = flow.logins.earliest(now);
+        if at > now {
+            self.core
+                .deadlines
+                .set(Deadline::RegisterAgain, Owner::Flow(id), at);
+        } else if !flow.registration.is_asking() {
+            flow.logins.note(now);
+            self.register(id, now);
         }
     }
 
@@ -52,10 +76,13 @@ impl Session {
     }
 
     fn send_register(&mut self, id: FlowId, draft: Draft, now: Instant) {
+        self.core.note_login_sent();
+        let login = self.core.config.login.clone();
         let Some(flow) = self.core.flow_mut(id) else {
             return;
         };
         let cseq = flow.registration.next_cseq();
+        flow.sent_login = Some(login);
         let mut auth = std::mem::take(&mut flow.registration.auth);
         self.core
             .request(draft, cseq, Some(&mut auth), id, Purpose::Register(id), now);
@@ -111,8 +138,16 @@ impl Session {
             }
             Outcome::Later(least) => self.register_later(id, least, response, now),
             Outcome::FlowFailed(least) => {
-                self.give_up(id, crate::deadlines::Deadline::LoginReply, least, now);
+                self.note_retry_after(id, least, now);
+                self.give_up(id, crate::deadlines::Deadline::LoginReply, now);
             }
+        }
+    }
+
+    /// The registrar named a time before which it will not be asked; a connection that breaks meanwhile does not shorten it.
+    fn note_retry_after(&mut self, id: FlowId, least: Option<Duration>, now: Instant) {
+        if let (Some(least), Some(flow)) = (least, self.core.flow_mut(id)) {
+            flow.avoid(&Method::Register, now + least.min(LONGEST_RETRY_AFTER));
         }
     }
 
@@ -131,6 +166,7 @@ impl Session {
         else {
             return;
         };
+        tracing::debug!(name: "registered", flow = id.0, new, ?expires, "registered");
         let refresh = schedule::refresh_after(expires, &mut core.rng);
         let owner = Owner::Flow(id);
         core.deadlines
@@ -140,12 +176,37 @@ impl Session {
         if new || !core.deadlines.is_set(Deadline::KeepAlive, &owner) {
             self.plan_keep_alive(id, now);
         }
+        let sent = self
+            .core
+            .flow(id)
+            .and_then(|flow| flow.sent_login.clone())
+            .filter(|sent| matches!(sent, Login::Password { .. } | Login::Token { .. }));
+        let other = self.core.on_login_accepted(sent.as_ref(), now);
         if new {
-            self.become_ready(now);
+            self.tell_flow(id, None, None);
+            self.become_ready(id, now);
+        } else if other {
+            self.core.tell(Event::LoggedIn {
+                sessid: self.core.config.instance.clone(),
+            });
         }
+        self.catch_up(id, now);
     }
 
-    /// Wrong password, wrong token: said at once, and tried again only after long pauses that grow.
+    /// Credentials came while a REGISTER with others was out.
+    fn catch_up(&mut self, id: FlowId, now: Instant) -> bool {
+        let late = self
+            .core
+            .flow(id)
+            .is_some_and(|flow| flow.sent_login.as_ref() != Some(&self.core.config.login));
+        if late {
+            self.log_in_again(id, now);
+        }
+        late
+    }
+
+    /// Wrong password, wrong token: said at once, and tried again only after long pauses that grow. Where older credentials
+    /// were good, they are in force again.
     fn on_unauthorized(
         &mut self,
         id: FlowId,
@@ -153,41 +214,81 @@ impl Session {
         response: Option<&Response>,
         now: Instant,
     ) {
-        if matches!(reason, Unanswerable::TokenRefused { .. })
-            && self.core.config.token_refresh.is_some()
-        {
-            let reason = TokenWantedReason::Refused;
-            self.core.tell(Event::TokenWanted { reason });
+        // It refused credentials that are no longer ours.
+        if self.catch_up(id, now) {
+            return;
         }
-        self.on_refused(
-            id,
-            reason.to_string(),
-            response.map(|response| response.status),
-            now,
-        );
+        let code = response.map(|response| response.status);
+        let error = if let Unanswerable::Untrusted { server } = reason {
+            Error::UntrustedAuthz {
+                server: self.core.server_name(id),
+                authz_server: server.clone(),
+            }
+        } else {
+            let fault = self.core.fault_of_life(id, now);
+            fault.unwrap_or_else(|| self.rejected(id, reason.to_string(), code))
+        };
+        self.core.tell(Event::LoginFailed(error));
+        if self.core.fall_back(now) {
+            return self.stay_as_before(id, now);
+        }
+        if let Some(flow) = self.core.flow_mut(id) {
+            flow.registration.granted = None;
+        }
+        let pause = self.refused_pause(id, now);
+        self.rest(id, DisconnectCause::LoginRefused, pause, now);
+        if !matches!(reason, Unanswerable::Untrusted { .. }) {
+            self.core.ask_afresh(now);
+        }
     }
 
-    fn on_refused(&mut self, id: FlowId, reason: String, code: Option<u16>, now: Instant) {
-        let error = Error::LoginRejected {
+    /// A change of credentials did not work out, and those before it hold.
+    fn stay_as_before(&mut self, id: FlowId, now: Instant) {
+        let Some(flow) = self.core.flow_mut(id) else {
+            return;
+        };
+        flow.registration.auth.forget_refusal();
+        let held = flow.registration.granted.is_some();
+        let owner = Owner::Flow(id);
+        if !held
+            || !self
+                .core
+                .deadlines
+                .is_set(Deadline::RegisterRefresh, &owner)
+        {
+            self.register(id, now);
+        }
+    }
+
+    fn rejected(&self, id: FlowId, reason: String, code: Option<u16>) -> Error {
+        Error::LoginRejected {
             server: self.core.server_name(id),
             setting: None,
             user: self.core.config.login.who(),
             code: code.map(i64::from),
             reason,
-        };
+        }
+    }
+
+    fn on_refused(&mut self, id: FlowId, reason: String, code: Option<u16>, now: Instant) {
+        let error = self.rejected(id, reason, code);
         self.core.tell(Event::LoginFailed(error));
+        let pause = self.refused_pause(id, now);
+        self.rest(id, DisconnectCause::LoginRefused, pause, now);
+    }
+
+    /// How long a flow rests after a refusal of who we are: longer each time. `None`: until a command.
+    pub(super) fn refused_pause(&mut self, id: FlowId, now: Instant) -> Option<Duration> {
         let timers = self.core.config.timers;
-        let Some(flow) = self.core.flow_mut(id) else {
-            return;
-        };
+        let flow = self.core.flow_mut(id)?;
         let factor = 1_u32.checked_shl(flow.refusals).unwrap_or(u32::MAX);
         flow.refusals = flow.refusals.saturating_add(1);
-        let pause = timers.refused_retry.map(|first| {
+        let usual = timers.refused_retry.map(|first| {
             first
                 .saturating_mul(factor)
                 .min(timers.refused_max.max(first))
         });
-        self.rest(id, DisconnectCause::LoginRefused, pause, now);
+        self.core.rest_after_refusal(usual, now)
     }
 
     fn register_later(
@@ -206,6 +307,7 @@ impl Session {
             reason: response.map(words).unwrap_or_default(),
         };
         self.core.tell(Event::Failed(error));
+        self.note_retry_after(id, least, now);
         let core = &mut self.core;
         let Some(flow) = core.flows.get_mut(usize::from(id.0)) else {
             return;
@@ -217,7 +319,7 @@ impl Session {
             Some(Duration::ZERO) if failures == 0 => Duration::ZERO,
             least => {
                 schedule::back_off(&core.config.backoff, failures, others_alive, &mut core.rng)
-                    .max(least.unwrap_or_default())
+                    .max(least.unwrap_or_default().min(LONGEST_RETRY_AFTER))
             }
         };
         self.rest(id, DisconnectCause::NotRegistered, Some(pause), now);
@@ -239,15 +341,25 @@ impl Session {
                 .deadlines
                 .set(Deadline::RegisterAgain, owner, now + pause);
         }
+        self.tell_flow(id, Some(&cause), pause);
         self.unready(cause, pause, now);
     }
 
     /// The registration lapsed while the registrar would not renew it.
     pub(super) fn on_register_expiry(&mut self, id: FlowId, now: Instant) {
+        let again = self
+            .core
+            .deadlines
+            .when(Deadline::RegisterAgain, &Owner::Flow(id));
+        let mut retry_in = again.map(|at| at.saturating_duration_since(now));
         if let Some(flow) = self.core.flow_mut(id) {
             flow.registration.granted = None;
+            if flow.registration.is_asking() {
+                // Its answer, or a new connection for want of one.
+                retry_in = Some(TRANSACTION);
+            }
         }
-        self.unready(DisconnectCause::NotRegistered, None, now);
+        self.unready(DisconnectCause::NotRegistered, retry_in, now);
     }
 
     /// Our Contact is gone.

@@ -8,6 +8,9 @@ use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::transaction::draft::{self, Draft};
 
+/// Requests that wait at a time before those that an answer asks for (PRACK, BYE of a fork) are left out.
+pub const MOST: usize = 512;
+
 /// One request of ours. `O` says whose it is.
 #[derive(Clone, Debug)]
 pub struct ClientTransaction<O> {
@@ -22,6 +25,17 @@ pub struct ClientTransaction<O> {
     /// As it was sent.
     pub request: OutgoingRequest,
     state: State,
+    /// Its 2xx that were acknowledged.
+    acks: Vec<Acked>,
+    /// Far sides that have not heard our goodbye, by their tag, with its number.
+    missed: Vec<(String, u32)>,
+}
+
+/// A 2xx that was acknowledged: said again, it gets the same ACK again (RFC 3261, 13.2.2.4).
+#[derive(Clone, Debug)]
+struct Acked {
+    to_tag: String,
+    ack: OutgoingRequest,
 }
 
 /// How far it has come. Completed and terminated are no states here: on a reliable transport nothing is left to do after
@@ -65,7 +79,7 @@ pub enum Answered<O> {
 /// The table of requests that wait, by branch and method: a CANCEL has the branch of its INVITE.
 #[derive(Clone, Debug)]
 pub struct ClientTransactions<O> {
-    waiting: BTreeMap<(String, String), ClientTransaction<O>>,
+    waiting: BTreeMap<(String, String), Box<ClientTransaction<O>>>,
 }
 
 impl<O> Default for ClientTransactions<O> {
@@ -95,8 +109,10 @@ impl<O: Clone> ClientTransactions<O> {
             cseq,
             request,
             state: State::Calling,
+            acks: Vec::new(),
+            missed: Vec::new(),
         };
-        self.waiting.insert(key, transaction);
+        self.waiting.insert(key, Box::new(transaction));
     }
 
     /// Takes an answer (17.1.3: matched by branch and the method of CSeq).
@@ -132,26 +148,102 @@ impl<O: Clone> ClientTransactions<O> {
                 first: true,
             };
         }
-        let Some(transaction) = self.waiting.remove(&key) else {
+        let Some(transaction) = self.take(&key) else {
             return Answered::Unknown;
         };
         let to = response.headers.get(&HeaderName::To).unwrap_or_default();
         let ack = is_invite.then(|| Box::new(draft::refusal_ack(&transaction.request, &to)));
-        Answered::Final {
-            transaction: Box::new(transaction),
-            ack,
-        }
+        Answered::Final { transaction, ack }
     }
 
     /// Ends a transaction without an answer: its time is over, or nobody cares any more.
     pub fn end(&mut self, branch: &str, method: &Method) -> Option<ClientTransaction<O>> {
-        self.waiting
-            .remove(&(branch.to_owned(), method.to_string()))
+        self.take(&(branch.to_owned(), method.to_string()))
+            .map(|transaction| *transaction)
+    }
+
+    /// An account at rest keeps no room for requests: an empty tree would hold on to its last node.
+    fn take(&mut self, key: &(String, String)) -> Option<Box<ClientTransaction<O>>> {
+        let taken = self.waiting.remove(key);
+        if self.waiting.is_empty() {
+            self.waiting = BTreeMap::new();
+        }
+        taken
     }
 
     /// The transaction of that branch.
     pub fn get(&self, branch: &str, method: &Method) -> Option<&ClientTransaction<O>> {
-        self.waiting.get(&(branch.to_owned(), method.to_string()))
+        self.waiting
+            .get(&(branch.to_owned(), method.to_string()))
+            .map(|transaction| &**transaction)
+    }
+
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Keeps the ACK of a 2xx to the INVITE with that number.
+    pub fn note_ack(&mut self, call_id: &str, cseq: u32, to_tag: &str, ack: &OutgoingRequest) {
+        let known = self.waiting.values_mut().find(|it| {
+            it.draft.call_id == call_id && it.cseq == cseq && it.request.method == Method::Invite
+        });
+        if let Some(known) = known {
+            known.acks.push(Acked {
+                to_tag: to_tag.to_owned(),
+                ack: ack.clone(),
+            });
+        }
+    }
+
+    /// A goodbye did not arrive: a 2xx of that far side, new or said again, shows that it still has the call.
+    pub fn note_missed(&mut self, call_id: &str, to_tag: &str, bye: u32) {
+        let invites = self
+            .waiting
+            .values_mut()
+            .filter(|it| it.draft.call_id == call_id && it.request.method == Method::Invite);
+        for invite in invites {
+            let known = invite.acks.iter().any(|known| known.to_tag == to_tag);
+            if known || invite.draft.to_tag().as_deref() == Some(to_tag) {
+                invite.missed.retain(|(tag, _)| tag != to_tag);
+                invite.missed.push((to_tag.to_owned(), bye));
+            }
+        }
+    }
+
+    /// Number of the goodbye that whoever says this 2xx has not heard; asked once, since another one follows.
+    pub fn take_missed(&mut self, response: &Response) -> Option<u32> {
+        let tag = response.ids.to_tag();
+        let mut bye = None;
+        for invite in self.waiting.values_mut() {
+            if invite.draft.call_id == response.ids.call_id {
+                let known = invite.missed.iter().position(|(known, _)| known == tag);
+                bye = bye.max(known.map(|at| invite.missed.swap_remove(at).1));
+            }
+        }
+        bye
+    }
+
+    /// The ACK that a 2xx had before.
+    pub fn ack_of(&self, response: &Response) -> Option<OutgoingRequest> {
+        let known = self.get(response.ids.via.branch(), &Method::Invite)?;
+        let tag = response.ids.to_tag();
+        let same = known.acks.iter().find(|known| known.to_tag == tag);
+        same.map(|known| known.ack.clone())
+    }
+
+    /// How many of that Call-ID wait for their answers.
+    pub fn count_of(&self, call_id: &str) -> usize {
+        self.waiting
+            .values()
+            .filter(|it| it.draft.call_id == call_id && it.state != State::Accepted)
+            .count()
+    }
+
+    /// Whether so many wait that no far side may make us send more: a server that answers one INVITE a thousand times gets no
+    /// memory for it.
+    pub fn is_flooded(&self) -> bool {
+        self.waiting.len() >= MOST
     }
 
     /// Whether a provisional answer has been heard, so that a CANCEL may be sent (9.1).
@@ -172,7 +264,7 @@ impl<O: Clone> ClientTransactions<O> {
             .map(|(key, _)| key.clone())
             .collect();
         keys.into_iter()
-            .filter_map(|key| Some((key.0.clone(), self.waiting.remove(&key)?)))
+            .filter_map(|key| Some((key.0.clone(), *self.take(&key)?)))
             .collect()
     }
 }

@@ -1,5 +1,7 @@
 //! What stays of a request from one try to the next: all but Via, CSeq and credentials.
 
+use crate::sip::dialog::edge::{Edge, Way, routes_over};
+use crate::sip::message::address::NameAddr;
 use crate::sip::message::outgoing::{Content, OutgoingRequest};
 use crate::sip::message::uri::Uri;
 use crate::sip::message::{HeaderName, Method};
@@ -21,6 +23,8 @@ pub struct Draft {
     pub call_id: String,
     /// Further headers, and the body.
     pub content: Content,
+    /// The connections that its routes and its answers belong to.
+    pub way: Way,
 }
 
 /// The hop that a request begins at: us, on one connection.
@@ -32,9 +36,19 @@ pub struct Hop<'a> {
     pub sent_by: &'a str,
     /// Offers the keep-alive of RFC 6223.
     pub keep: bool,
+    /// That connection.
+    pub edge: Option<Edge>,
+    /// URL of its server.
+    pub url: &'a str,
 }
 
 impl Draft {
+    /// The far side's tag, within a dialog.
+    pub fn to_tag(&self) -> Option<String> {
+        let to = NameAddr::parse(&self.to).ok()?;
+        to.tag().map(str::to_owned)
+    }
+
     /// The request with that branch and number. Credentials come last, when all that they cover is there.
     pub fn request(&self, hop: Hop<'_>, branch: &str, cseq: u32) -> OutgoingRequest {
         let mut content = Content::default();
@@ -47,14 +61,18 @@ impl Draft {
             ),
         );
         content.push(&HeaderName::MaxForwards, "70");
-        for route in &self.routes {
-            content.push(&HeaderName::Route, route.as_str());
+        let routes = match self.way.learnt.zip(hop.edge) {
+            Some((learnt, now)) => routes_over(&self.routes, learnt, now, hop.url),
+            None => self.routes.clone(),
+        };
+        for route in routes {
+            content.push(&HeaderName::Route, route);
         }
         content.push(&HeaderName::From, self.from.as_str());
         content.push(&HeaderName::To, self.to.as_str());
         content.push(&HeaderName::CallId, self.call_id.as_str());
         content.push(&HeaderName::CSeq, format!("{cseq} {}", self.method));
-        content.append(self.content.clone());
+        content.append(&self.content);
         OutgoingRequest {
             method: self.method.clone(),
             uri: self.uri.clone(),

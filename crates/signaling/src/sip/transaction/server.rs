@@ -95,7 +95,7 @@ impl ServerTransactions {
         match self.waiting.get(&key) {
             Some(known) if request.method == Method::Ack => {
                 if known.state == State::Completed {
-                    self.waiting.remove(&key);
+                    self.take(&key);
                     Arrived::RefusalAcked
                 } else {
                     Arrived::New
@@ -105,6 +105,11 @@ impl ServerTransactions {
             None if request.method != Method::Ack && self.waiting.len() >= MOST => Arrived::Full,
             None => Arrived::New,
         }
+    }
+
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Begins a transaction.
@@ -144,7 +149,7 @@ impl ServerTransactions {
         }
         if known.method != Method::Invite {
             // Timer J is 0: on this transport nothing is repeated.
-            self.waiting.remove(key);
+            self.take(key);
             return After::Done;
         }
         known.last = Some(response.to_text());
@@ -159,7 +164,16 @@ impl ServerTransactions {
 
     /// Forgets a transaction: its time is over.
     pub fn end(&mut self, key: &ServerKey) -> Option<ServerTransaction> {
-        self.waiting.remove(key)
+        self.take(key)
+    }
+
+    /// An account at rest keeps no room for requests: an empty tree would hold on to its last node.
+    fn take(&mut self, key: &ServerKey) -> Option<ServerTransaction> {
+        let taken = self.waiting.remove(key);
+        if self.waiting.is_empty() {
+            self.waiting = BTreeMap::new();
+        }
+        taken
     }
 }
 

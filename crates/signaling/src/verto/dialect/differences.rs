@@ -44,6 +44,8 @@ pub struct Dialect {
     pub confirms_digits: bool,
     /// Whether the server runs commands for us, and takes commands and typed text on a call's channel.
     pub commands: bool,
+    /// Whether an answer may say whom its caller is to see.
+    pub shows_callee: bool,
     /// Whether there are assistants to talk with.
     pub assistants: bool,
     /// Refusals of which it is known what decides about them.
@@ -154,9 +156,28 @@ impl Beside {
     }
 }
 
+/// What of a command Verto has no word for, whatever the server.
+fn only_in_sip(command: &Command) -> Option<&'static str> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are Verto's too")]
+    match command {
+        Command::Invite { refer: Some(_), .. } => Some("call for a transfer of the far side"),
+        Command::Invite {
+            replaces: Some(_), ..
+        } => Some("call that takes another's place"),
+        Command::RefuseRefer { .. } | Command::ReserveOffer { .. } => Some(command.name()),
+        _ => None,
+    }
+}
+
 impl Dialect {
     /// What of a command about a call this server would drop without a word.
     pub(crate) fn cannot_carry(&self, command: &Command) -> Option<Error> {
+        if let Some(command) = only_in_sip(command) {
+            return Some(Error::NotInDialect {
+                dialect: self.name,
+                command,
+            });
+        }
         let says = Beside::of(command)?;
         let command = if says.headers && !self.headers {
             "header fields"

@@ -24,6 +24,7 @@ pub const FREESWITCH: Dialect = Dialect {
     timed_digits: true,
     confirms_digits: true,
     commands: true,
+    shows_callee: true,
     assistants: false,
     refusals: refusals::FREESWITCH,
     // The server pings only after 30 s of our silence and never looks at the answer; pings of ours every 20 s keep

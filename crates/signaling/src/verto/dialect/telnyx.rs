@@ -25,6 +25,7 @@ pub const TELNYX: Dialect = Dialect {
     timed_digits: false,
     confirms_digits: false,
     commands: false,
+    shows_callee: false,
     assistants: true,
     refusals: &[],
     // Figures of the browser SDK. The server pings every 15 to 30 s, so silence of 20 s is already unusual.

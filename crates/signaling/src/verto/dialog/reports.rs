@@ -39,6 +39,7 @@ impl Dialog {
             fx.push(Effect::Tell(Event::EarlyMedia {
                 call: self.call.clone(),
                 sdp,
+                fork: None,
                 said,
             }));
         }
@@ -73,6 +74,7 @@ impl Dialog {
         fx.push(Effect::Tell(Event::Answered {
             call: self.call.clone(),
             sdp,
+            fork: None,
             said: answer.said(),
         }));
     }

@@ -114,6 +114,7 @@ impl Dialog {
             sdp: invite.sdp.clone(),
             said: invite.said(),
             ids: invite.ids(),
+            replaces: None,
         }));
         let mut dialog = Self {
             call,

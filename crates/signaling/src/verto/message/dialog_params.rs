@@ -93,6 +93,18 @@ pub struct DialogParams {
         skip_serializing_if = "Option::is_none"
     )]
     pub remote_caller_id_number: Option<String>,
+    /// Our own name as the caller is to see it, with an answer (FreeSWITCH).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub callee_id_name: Option<String>,
+    /// The number beside it.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub callee_id_number: Option<String>,
     /// Extra headers (Telnyx).
     #[serde(
         deserialize_with = "lenient::maybe",

@@ -50,6 +50,8 @@ impl Session {
                 client_state,
                 codecs,
                 user_variables,
+                refer: _,
+                replaces: _,
             } => {
                 let remote = Party {
                     name: String::new(),
@@ -83,14 +85,17 @@ impl Session {
                 });
             }
             Command::Answer { call, .. } if self.is_anonymous() => {
-                let error = Error::NotWithAnonymous { command: name };
+                let error = Error::NotWithAnonymous {
+                    command: name,
+                    said: None,
+                };
                 self.tell(Event::CommandFailed { call, error });
             }
             // The server may offer calls again before it hears us.
             Command::Attach { .. } | Command::Answer { .. }
                 if matches!(self.state, State::AwaitingReady(_)) =>
             {
-                self.hold(command)
+                self.hold(command, name)
             }
             Command::Attach { call, sdp } => {
                 self.command(&call, name, now, |dialog, fx| dialog.attach(sdp, fx))
@@ -272,12 +277,24 @@ impl Session {
         }
     }
 
-    fn hold(&mut self, command: Command) {
-        if let State::AwaitingReady(awaiting) = &mut self.state
-            && awaiting.commands.len() < MOST_CALLS
-        {
-            awaiting.commands.push(command);
+    /// Keeps the word that takes a call until it may be said. A second one for the same call fails here: a connection that
+    /// is lost before takes what is kept along, and the server offers the call again.
+    fn hold(&mut self, command: Command, name: &'static str) {
+        let State::AwaitingReady(awaiting) = &mut self.state else {
+            return;
+        };
+        let taken = |held: &Command| held.call() == command.call();
+        if awaiting.commands.len() < MOST_CALLS && !awaiting.commands.iter().any(taken) {
+            return awaiting.commands.push(command);
         }
+        let Some(call) = command.call().cloned() else {
+            return;
+        };
+        let error = Error::WrongState {
+            command: name,
+            state: "being answered",
+        };
+        self.tell(Event::CommandFailed { call, error });
     }
 
     // ---- messages of the server ----
@@ -471,7 +488,7 @@ impl Session {
             );
         } else {
             self.dialogs.insert(call, dialog);
-            self.plan_remember(now);
+            self.remember_calls(now);
         }
     }
 

@@ -10,12 +10,22 @@ use crate::event::{ConferenceChange, Event};
 use crate::verto::assistant;
 use crate::verto::conference::Conference;
 use crate::verto::dialog::state::Dialog;
-use crate::verto::requests::Errand;
+use crate::verto::method::Method;
+use crate::verto::requests::{Errand, Purpose};
 use crate::verto::session::errands::check_data;
 use crate::verto::session::machine::Session;
 
 impl Session {
     // ---- events ----
+
+    /// The server goes on with a channel that our user gave up: the request for that, or its answer, was lost.
+    fn give_up_again(&mut self, channel: &str, now: Instant) {
+        let purpose = Purpose::Errand(Errand::Unsubscribe);
+        if self.requests.count(&purpose) == 0 {
+            let params = self.with_sessid(json!({"eventChannel": [channel]}));
+            self.run(Errand::Unsubscribe, Method::Unsubscribe, params, now);
+        }
+    }
 
     pub(super) fn on_channel_event(&mut self, params: &Value, now: Instant) {
         let text = |name: &str| params.get(name).and_then(Value::as_str);
@@ -39,10 +49,14 @@ impl Session {
             .map(|(call, _)| call.clone())
             .collect();
         let of_conference = !calls.is_empty();
+        // What is passed over counts too: whoever wants the channel again has not lost it on the way.
         let lost = serial.map_or(0, |serial| {
             let channels = &mut self.channels;
             channels.lost_before(subscription, of_conference, serial)
         });
+        if !of_conference && self.channels.is_given_up(subscription) {
+            return self.give_up_again(subscription, now);
+        }
         // The list of members has numbers of its own and is asked for again; of all else the raw event says what is missing.
         let mut tell = lost > 0 || !of_conference;
         for call in calls {

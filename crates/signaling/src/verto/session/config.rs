@@ -57,6 +57,10 @@ pub struct Config {
     pub skip_trailing: bool,
     /// Offers and answers are sent before all candidates are known, and these follow (Telnyx).
     pub trickle: bool,
+    /// Ourselves as callers that we answer are to see us, where the server tells them (FreeSWITCH).
+    pub own_name: Option<String>,
+    /// The number beside it.
+    pub own_number: Option<String>,
     /// Variables of each call of this session.
     pub user_variables: BTreeMap<String, Variable>,
     /// Facts for the server's directory.
@@ -82,6 +86,8 @@ impl Config {
             canary: false,
             skip_trailing: false,
             trickle: false,
+            own_name: None,
+            own_number: None,
             user_variables: BTreeMap::new(),
             login_params: BTreeMap::new(),
         }

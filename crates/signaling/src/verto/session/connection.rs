@@ -147,6 +147,13 @@ impl Session {
         self.memory.region_failed = matches!(self.state, State::Connecting)
             && self.config.region.is_some()
             && !self.memory.region_failed;
+        let asked = matches!(
+            cause,
+            DisconnectCause::Asked | DisconnectCause::LoginRefused
+        );
+        if !asked && self.config.backoff.is_exhausted(self.tries.attempt) {
+            return self.park(cause, now);
+        }
         let delay = match &cause {
             DisconnectCause::LoginRefused => match self.rest_after_refusal(now) {
                 Some(rest) => rest,
@@ -170,6 +177,7 @@ impl Session {
             | DisconnectCause::Silent(_)
             | DisconnectCause::SessionInUse
             | DisconnectCause::LoginForgotten
+            | DisconnectCause::ServerFault
             | DisconnectCause::TakenOver => self.back_off(),
         };
         // A login follows each connection, so this is where logins are kept apart.
@@ -196,8 +204,13 @@ impl Session {
 
     /// The connection is of no use, and only a command changes that.
     fn park(&mut self, cause: DisconnectCause, now: Instant) {
-        self.drop_socket(false, now);
+        let gone = matches!(
+            cause,
+            DisconnectCause::Connect(_) | DisconnectCause::Closed(_)
+        );
+        self.drop_socket(gone, now);
         self.state = State::Idle;
+        self.tries.attempt = 0;
         self.tell(Event::Disconnected {
             cause,
             retry_in: None,

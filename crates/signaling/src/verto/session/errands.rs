@@ -216,7 +216,7 @@ impl Session {
         self.run(errand, Method::Broadcast, params, now);
     }
 
-    fn with_sessid(&self, mut params: Value) -> Value {
+    pub(super) fn with_sessid(&self, mut params: Value) -> Value {
         if let Some(sessid) = &self.memory.sessid {
             params["sessid"] = sessid.clone().into();
         }

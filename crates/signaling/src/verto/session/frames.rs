@@ -222,10 +222,12 @@ impl Session {
                 if self.is_anonymous()
                     && request.is_wish()
                     && request != CallRequest::UpdateMedia
-                    && error.message.as_deref() != Some("CALL DOES NOT EXIST") =>
+                    && error.message.as_deref() != Some("CALL DOES NOT EXIST")
+                    && !error.is_servers_own() =>
             {
+                let said = error.in_words();
                 let command = request.name();
-                let error = Error::NotWithAnonymous { command };
+                let error = Error::NotWithAnonymous { command, said };
                 self.tell(Event::CommandFailed { call, error });
             }
             Purpose::Call(call, CallRequest::Invite) if self.is_anonymous() && !login_wanted => {

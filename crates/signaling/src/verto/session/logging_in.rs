@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use serde_json::Value;
 
-use crate::auth::jwt::Lifetime;
+use crate::auth::life;
 use crate::auth::login::Login;
 use crate::call_id::uuid_v4;
 use crate::deadlines::{Deadline, Owner};
@@ -42,6 +42,12 @@ impl Session {
             sessid: self.memory.sessid.as_deref(),
             user_agent: &self.config.user_agent,
             trickle: self.config.trickle && self.config.dialect.trickle,
+            own_name: self.config.own_name.as_deref(),
+            own_number: self.config.own_number.as_deref(),
+            caller: match &self.config.login {
+                Login::Password { user, .. } => Some(user),
+                Login::Token { .. } | Login::Anonymous { .. } => self.config.own_number.as_deref(),
+            },
             user_variables: &self.config.user_variables,
             login_params: &self.config.login_params,
         }
@@ -169,6 +175,12 @@ impl Session {
     pub(super) fn on_login_refused(&mut self, again: bool, error: ErrorObject, now: Instant) {
         // With nothing waiting for it, a refused login on a live socket leaves the old identity in force.
         let fatal = !again || !self.unheard.is_empty();
+        // Nothing is said of the credential: a server that is unwell for a minute must not keep its users away for long.
+        if fatal && error.is_servers_own() {
+            let error = self.explain_refusal(error, now);
+            self.tell(Event::LoginFailed(error));
+            return self.lose(DisconnectCause::ServerFault, now);
+        }
         let in_use = error.message.as_deref() == Some("Session in use")
             && self.config.dialect.sessid == SessidRule::Client;
         let error = self.explain_refusal(error, now);
@@ -198,14 +210,9 @@ impl Session {
 
     fn explain_refusal(&self, error: ErrorObject, now: Instant) -> Error {
         let server = self.server.clone();
-        if let (Login::Token { token }, Some(wall)) = (&self.config.login, self.clock.server(now)) {
-            let life = Lifetime::read(token.expose()).unwrap_or_default();
-            if let Some(since) = life.expired_since(wall) {
-                return Error::TokenExpired { server, since };
-            }
-            if let Some(wait) = life.good_in(wall) {
-                return Error::TokenNotYetValid { server, wait };
-            }
+        let at = self.clock.server(now);
+        if let Some(fault) = at.and_then(|at| life::fault(&self.config.login, at, &server)) {
+            return fault;
         }
         let reason = error
             .message

@@ -7,6 +7,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
 use crate::auth::pace::LoginPace;
+use crate::auth::server_clock::ServerClock;
 use crate::call_id::{CallId, uuid_v4};
 use crate::command::Command;
 use crate::deadlines::{Deadline, Deadlines, Owner};
@@ -23,7 +24,6 @@ use crate::verto::message::login::ClientReady;
 use crate::verto::registration::Registering;
 use crate::verto::requests::{Pending, Purpose, Requests};
 use crate::verto::rpc::{Frame, Id, Request};
-use crate::verto::server_clock::ServerClock;
 use crate::verto::session::candidates::EarlyCandidate;
 use crate::verto::session::config::Config;
 use crate::verto::session::tokens::Tokens;
@@ -242,7 +242,10 @@ impl Session {
         )]
         match command {
             Command::Login(login) => self.on_new_login(login, now),
-            Command::TokenFailed { reason } => self.on_token_failed(reason, now),
+            Command::TokenFailed {
+                reason,
+                retry_after,
+            } => self.on_token_failed(reason, retry_after, now),
             Command::Retry => self.on_retry(now),
             Command::Reconnect => self.on_reconnect(now),
             Command::Shutdown => self.on_shutdown(now),
@@ -252,6 +255,13 @@ impl Session {
             Command::JsApi { .. } | Command::FsApi { .. } | Command::Message { call: None, .. } => {
                 self.on_errand(command, now);
             }
+            Command::Publish { .. } => self.tell(Event::SessionCommandFailed {
+                command: command.name(),
+                error: Error::NotInDialect {
+                    dialect: self.config.dialect.name,
+                    command: command.name(),
+                },
+            }),
             Command::Converse { .. }
             | Command::Moderate { .. }
             | Command::ConferenceChat { .. } => {
@@ -305,7 +315,7 @@ impl Session {
             Deadline::TokenWarning => self.on_token_warning(now),
             Deadline::TokenExpiry => self.on_token_expiry(now),
             Deadline::TokenReply => {
-                self.on_token_failed("it gives no answer".to_owned(), now);
+                self.on_token_failed("it gives no answer".to_owned(), None, now);
             }
             _ => {}
         }

@@ -13,6 +13,7 @@ impl Session {
     pub(super) fn remember(&mut self, now: Instant) {
         let gateway = self.config.dialect.gateway_fields;
         let state = Remembered {
+            instance: None,
             sessid: self.memory.sessid.clone(),
             voice_sdk_id: self.memory.voice_sdk_id.clone().filter(|_| gateway),
             at: self.clock.local(now),
@@ -20,18 +21,14 @@ impl Session {
         self.tell(Event::Remember { state });
     }
 
-    /// A session with calls is worth recovering only while the server remembers it: its age is told again and again.
-    pub(super) fn plan_remember(&mut self, now: Instant) {
-        if self.is_open() && !self.deadlines.is_set(Deadline::Remember, &Owner::Session) {
+    /// A session with calls is worth recovering only while the server remembers it: its age is told with the first call, and
+    /// again and again.
+    pub(super) fn remember_calls(&mut self, now: Instant) {
+        let told = self.deadlines.is_set(Deadline::Remember, &Owner::Session);
+        if self.calls() > 0 && self.is_open() && !told {
+            self.remember(now);
             let at = now + self.config.timers.remember;
             self.deadlines.set(Deadline::Remember, Owner::Session, at);
-        }
-    }
-
-    pub(super) fn remember_calls(&mut self, now: Instant) {
-        if self.calls() > 0 {
-            self.remember(now);
-            self.plan_remember(now);
         }
     }
 

@@ -28,6 +28,10 @@ impl Session {
         match item {
             InfoItem::Text(text) => check_size(command, text.len()),
             InfoItem::Command(data) => check_data(command, data, 0),
+            InfoItem::Package { .. } => Err(Error::NotInDialect {
+                dialect: self.config.dialect.name,
+                command: "INFO package",
+            }),
         }
     }
 }
@@ -40,7 +44,7 @@ fn check_group(group: &str, timed: bool) -> Result<(), Error> {
         Some(_) | None => (group, None),
     };
     check_digits(digits, timed)?;
-    let length = length.map(|length| length.parse().is_ok_and(|ms| DIGIT_MS.contains(&ms)));
+    let length = length.map(|length| length.parse().is_ok_and(|ms: u32| DIGIT_MS.contains(&ms)));
     if digits.is_empty() || length == Some(false) {
         return Err(Error::Unsayable {
             command: "DTMF",

@@ -2,23 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::auth::jwt::Lifetime;
+use crate::auth::life;
 use crate::auth::login::Login;
 use crate::deadlines::{Deadline, Owner};
-use crate::error::{Error, Span};
+use crate::error::Error;
 use crate::event::{Event, TokenWantedReason};
 use crate::verto::session::machine::{Session, State};
 
-/// When a user is warned.
-const WARNINGS: [Duration; 3] = [
-    Duration::from_secs(3600),
-    Duration::from_secs(600),
-    Duration::from_secs(120),
-];
 /// How long before its end a login without a token is renewed (FreeSWITCH's `auth-expires`).
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
-/// A credential may need this long to become known everywhere.
-const YOUNG: Duration = Duration::from_secs(10);
 
 /// What is known of the present login's life, and of the source that can prolong it.
 #[derive(Debug, Default)]
@@ -50,15 +42,9 @@ impl Session {
         self.config.token_refresh.is_some() && matches!(self.config.login, Login::Token { .. })
     }
 
-    fn lifetime(&self) -> Lifetime {
-        lifetime(&self.config.login)
-    }
-
     /// Whether there is no token yet, but somebody to ask for one.
     pub(super) fn lacks_token(&self) -> bool {
-        let empty =
-            matches!(&self.config.login, Login::Token { token } if token.expose().is_empty());
-        empty && self.has_source()
+        life::is_missing(&self.config.login) && self.has_source()
     }
 
     /// Whether a connection attempt has to wait for a token: there is none, or it has ended and another can be had. One that
@@ -83,7 +69,8 @@ impl Session {
         ] {
             self.deadlines.clear(deadline, &Owner::Credential);
         }
-        let own = self.lifetime().expires;
+        let life = life::of(&self.config.login);
+        let own = life.expires;
         let named = match &self.config.login {
             Login::Token { .. } | Login::Password { .. } => self.tokens.auth_expires,
             Login::Anonymous { .. } => None,
@@ -104,7 +91,11 @@ impl Session {
         }
         let wait = match self.config.token_refresh {
             _ if fixed => return,
-            Some(rule) if token => rule.wait(left, &mut self.rng),
+            Some(rule) if token => {
+                // An end that the server named says nothing of a beginning.
+                let span = life.span().filter(|_| end == own);
+                rule.wait(left, span.unwrap_or(left).max(left), &mut self.rng)
+            }
             _ if token || left <= RENEW_BEFORE => return,
             _ => left - RENEW_BEFORE,
         };
@@ -113,11 +104,7 @@ impl Session {
     }
 
     fn plan_warning(&mut self, expires: Instant, now: Instant) {
-        let next = WARNINGS
-            .iter()
-            .filter_map(|before| expires.checked_sub(*before))
-            .find(|at| *at > now);
-        if let Some(at) = next {
+        if let Some(at) = life::next_warning(expires, now) {
             self.deadlines
                 .set(Deadline::TokenWarning, Owner::Credential, at);
         }
@@ -149,8 +136,7 @@ impl Session {
             .expires
             .map(|end| end.saturating_duration_since(now));
         if let Some(left) = left
-            && !left.is_zero()
-            && left <= WARNINGS[0]
+            && life::ends_soon(left)
             && !self.has_source()
             && matches!(self.config.login, Login::Token { .. })
         {
@@ -235,7 +221,12 @@ impl Session {
     }
 
     /// The source has no token: it is asked again later, and later still.
-    pub(super) fn on_token_failed(&mut self, reason: String, now: Instant) {
+    pub(super) fn on_token_failed(
+        &mut self,
+        reason: String,
+        retry_after: Option<Duration>,
+        now: Instant,
+    ) {
         let Some(rule) = self.config.token_refresh.filter(|_| self.tokens.asked) else {
             return;
         };
@@ -243,7 +234,8 @@ impl Session {
             server: self.server.clone(),
             reason,
         }));
-        let pause = rule.pause(self.tokens.failures + 1, &mut self.rng);
+        let failures = self.tokens.failures.saturating_add(1);
+        let pause = rule.pause_as_told(failures, retry_after, &mut self.rng);
         self.token_later(pause, now);
     }
 
@@ -280,11 +272,11 @@ impl Session {
             return false;
         };
         let server = self.clock.server(now);
-        if server.is_some_and(|server| lifetime(&old).expired_since(server).is_some()) {
+        if server.is_some_and(|server| life::of(&old).expired_since(server).is_some()) {
             return false;
         }
         let refused = std::mem::replace(&mut self.config.login, old);
-        let young = self.tokens.handed.is_some_and(|at| now < at + YOUNG);
+        let young = life::is_young(self.tokens.handed, now);
         if young && !self.tries.young_retry {
             self.tries.young_retry = true;
         } else {
@@ -303,33 +295,24 @@ impl Session {
         }
     }
 
-    /// What a person should know of a source that brings what is known already.
-    fn same_again(&self, now: Instant) -> String {
-        let said = "it gave the same token again";
-        let (life, server) = (self.lifetime(), self.clock.server(now));
-        if let Some(since) = server.and_then(|server| life.expired_since(server)) {
-            return format!("{said}, which expired {} ago", Span(since));
-        }
-        match server.and_then(|server| life.good_in(server)) {
-            Some(wait) => format!("{said}, which is good only in {}", Span(wait)),
-            None => said.to_owned(),
-        }
-    }
-
     pub(super) fn on_new_login(&mut self, login: Login, now: Instant) {
         let asked = self.tokens.asked;
         if asked && login == self.config.login {
-            return self.on_token_failed(self.same_again(now), now);
+            return self.on_token_failed(
+                life::same_again(&self.config.login, self.clock.server(now)),
+                None,
+                now,
+            );
         }
         if asked && self.tokens.refused.as_ref() == Some(&login) {
             let reason = "it gave the token again that was refused".to_owned();
-            return self.on_token_failed(reason, now);
+            return self.on_token_failed(reason, None, now);
         }
         // Something that cannot be a token must not replace what still works.
         if let (Login::Token { .. }, Some(fault)) = (&login, self.login_fault(&login)) {
             self.tell(Event::LoginFailed(fault));
             if asked {
-                self.on_token_failed("its token is malformed".to_owned(), now);
+                self.on_token_failed("its token is malformed".to_owned(), None, now);
             }
             return;
         }
@@ -395,22 +378,15 @@ impl Session {
             return Some(Duration::ZERO);
         }
         let usual = self.refused_pause();
-        let life = self.lifetime();
         let server = self.clock.server(now);
-        // Not yet good by its own word: tried again when it is.
-        let wait = server.and_then(|server| life.good_in(server));
-        if let Some(wait) = wait.filter(|wait| usual.is_none_or(|usual| *wait < usual)) {
-            return Some(wait + Duration::from_secs(1));
-        }
-        let age = match (life.issued(server), self.tokens.handed) {
-            (Some(age), _) => Some(age),
-            (None, handed) => handed.map(|at| now - at),
-        };
-        if age.is_some_and(|age| age < YOUNG) && !self.tries.young_retry {
-            self.tries.young_retry = true;
-            return Some(YOUNG);
-        }
-        usual
+        life::rest_after_refusal(
+            &self.config.login,
+            self.tokens.handed,
+            server,
+            usual,
+            &mut self.tries.young_retry,
+            now,
+        )
     }
 
     /// After a refusal the source gets one chance to do better.
@@ -430,12 +406,5 @@ impl Session {
             .saturating_mul(factor)
             .min(timers.refused_cap);
         (!timers.refused.is_zero()).then_some(pause)
-    }
-}
-
-fn lifetime(login: &Login) -> Lifetime {
-    match login {
-        Login::Token { token } => Lifetime::read(token.expose()).unwrap_or_default(),
-        Login::Password { .. } | Login::Anonymous { .. } => Lifetime::default(),
     }
 }

@@ -4,15 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use offhook_engine::vocabulary::IceServer;
+use offhook_engine::vocabulary::probe::{
+    Answer, Challenge, allocate, allocate_as, binding, give_back,
+};
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use crate::doctor::code::Code;
 use crate::doctor::finding::{Finding, Place};
 use crate::doctor::live::ice::exchange::{ExchangeError, ask, open, resolve};
-use crate::doctor::live::ice::message::{
-    Answer, Challenge, allocate, allocate_as, binding, give_back,
-};
 use crate::doctor::live::ice::nat::{Nat, local_address};
 use crate::doctor::report::{Report, Stage};
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_engine::vocabulary::probe::{Answer, LONGEST, Request, length};
 use offhook_engine::vocabulary::{IceServer, ServerProtocol};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
@@ -13,8 +14,6 @@ use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-
-use crate::doctor::live::ice::message::{Answer, LONGEST, Request, length, read};
 
 /// For name, connection and answer together.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -131,7 +130,7 @@ async fn datagrams(
     let mut bytes = [0; LONGEST];
     while Instant::now() < end {
         // A refusal of an earlier datagram shows here; the server may come up in between.
-        let _ = socket.send_to(&request.bytes, server).await;
+        let _ = socket.send_to(request.bytes(), server).await;
         let again = end.min(Instant::now() + pause);
         pause *= 2;
         while let Ok(received) = timeout_at(again, socket.recv_from(&mut bytes)).await {
@@ -140,7 +139,7 @@ async fn datagrams(
             };
             let datagram = bytes.get(..count).unwrap_or_default();
             if from == server
-                && let Some(answer) = read(datagram, request.id)
+                && let Some(answer) = request.answer(datagram)
             {
                 return Ok(answer);
             }
@@ -151,7 +150,7 @@ async fn datagrams(
 
 async fn framed(stream: &mut Box<dyn Stream>, request: &Request) -> Result<Answer, ExchangeError> {
     let broken = ExchangeError::Connection;
-    stream.write_all(&request.bytes).await.map_err(broken)?;
+    stream.write_all(request.bytes()).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
     let mut head = [0; 20];
     stream.read_exact(&mut head).await.map_err(broken)?;
@@ -160,5 +159,5 @@ async fn framed(stream: &mut Box<dyn Stream>, request: &Request) -> Result<Answe
     message.resize(whole, 0);
     let body = message.get_mut(head.len()..).unwrap_or_default();
     stream.read_exact(body).await.map_err(broken)?;
-    read(&message, request.id).ok_or(ExchangeError::NotStun)
+    request.answer(&message).ok_or(ExchangeError::NotStun)
 }

@@ -2,6 +2,5 @@
 
 pub(crate) mod check;
 mod exchange;
-mod message;
 mod nat;
 pub(crate) mod server;

@@ -1,0 +1,162 @@
+//! An account's signalling session, whichever protocol it speaks, behind one entrance and one exit.
+
+use std::time::{Instant, SystemTime};
+
+use offhook_signaling::command::Command;
+use offhook_signaling::event::Event;
+use offhook_signaling::secret::Secret;
+use offhook_signaling::session::{self as verto, CloseReason, ConnectFailure};
+#[cfg(feature = "sip")]
+use offhook_signaling::sip::flow_id::FlowId;
+#[cfg(feature = "sip")]
+use offhook_signaling::sip::session as sip;
+use offhook_signaling::verto::session::Session as VertoSession;
+
+/// One of an account's connections. Verto has one, SIP one to each edge proxy (RFC 5626).
+pub(crate) type Flow = u8;
+
+/// The session of one account.
+pub(crate) enum Session {
+    Verto(Box<VertoSession>),
+    #[cfg(feature = "sip")]
+    Sip(Box<sip::Session>),
+}
+
+/// What a line tells its session.
+#[cfg_attr(
+    not(feature = "sip"),
+    expect(dead_code, reason = "with one flow there is nothing to choose")
+)]
+pub(crate) enum Input<'a> {
+    /// The socket is open; with the server's clock, where its answer showed one.
+    Opened(Flow, Option<SystemTime>),
+    Failed(Flow, ConnectFailure),
+    /// The same, because the server does not let whoever this is open one.
+    Unauthorized(Flow, ConnectFailure),
+    Closed(Flow, CloseReason),
+    /// The address that the socket is bound to is gone.
+    Stranded(Flow),
+    Text(Flow, &'a str),
+    #[cfg(feature = "sip")]
+    Bytes(Flow, &'a [u8]),
+    Pong(Flow),
+    WallClock(SystemTime),
+    Command(Command),
+    Timeout,
+}
+
+/// What a session tells its line.
+pub(crate) enum Output {
+    /// Open a socket to this URL, with these further headers. Either may hold a token.
+    Connect(Flow, String, Vec<(String, Secret)>),
+    Send(Flow, String),
+    #[cfg(feature = "sip")]
+    Ping(Flow),
+    Disconnect(Flow),
+    Event(Event),
+    Wait(Option<Instant>),
+}
+
+impl Session {
+    /// How many connections it may have at a time.
+    pub(crate) fn flows(&self) -> usize {
+        match self {
+            Self::Verto(_) => 1,
+            #[cfg(feature = "sip")]
+            Self::Sip(session) => session.flows(),
+        }
+    }
+
+    pub(crate) fn handle(&mut self, input: Input<'_>, now: Instant) {
+        match self {
+            Self::Verto(session) => to_verto(session, input, now),
+            #[cfg(feature = "sip")]
+            Self::Sip(session) => to_sip(session, input, now),
+        }
+    }
+
+    pub(crate) fn poll(&mut self) -> Output {
+        match self {
+            Self::Verto(session) => from_verto(session),
+            #[cfg(feature = "sip")]
+            Self::Sip(session) => from_sip(session),
+        }
+    }
+}
+
+fn to_verto(session: &mut VertoSession, input: Input<'_>, now: Instant) {
+    let input = match input {
+        Input::Opened(_, date) => {
+            if let Some(date) = date {
+                session.handle(verto::Input::ServerDate(date), now);
+            }
+            verto::Input::Opened
+        }
+        Input::Failed(_, failure) | Input::Unauthorized(_, failure) => {
+            verto::Input::Failed(failure)
+        }
+        Input::Closed(_, reason) => verto::Input::Closed(reason),
+        Input::Stranded(_) => verto::Input::Command(Command::Reconnect),
+        Input::Text(_, text) => verto::Input::Text(text),
+        Input::WallClock(time) => verto::Input::WallClock(time),
+        Input::Command(command) => verto::Input::Command(command),
+        Input::Timeout => verto::Input::Timeout,
+        // Verto's probes are requests; its connections hand on no bytes.
+        Input::Pong(_) => return,
+        #[cfg(feature = "sip")]
+        Input::Bytes(..) => return,
+    };
+    session.handle(input, now);
+}
+
+fn from_verto(session: &mut VertoSession) -> Output {
+    loop {
+        return match session.poll() {
+            verto::Output::Connect { url } => Output::Connect(0, url, Vec::new()),
+            verto::Output::Send(text) => Output::Send(0, text),
+            verto::Output::Disconnect => Output::Disconnect(0),
+            verto::Output::Event(event) => Output::Event(event),
+            verto::Output::Wait(wait) => Output::Wait(wait.map(|(at, _)| at)),
+            // An output of a later protocol, which no session of ours gives.
+            _ => continue,
+        };
+    }
+}
+
+#[cfg(feature = "sip")]
+fn to_sip(session: &mut sip::Session, input: Input<'_>, now: Instant) {
+    let input = match input {
+        Input::Opened(flow, date) => {
+            if let Some(date) = date {
+                session.handle(sip::Input::ServerDate(date), now);
+            }
+            sip::Input::Opened(FlowId(flow))
+        }
+        Input::Unauthorized(flow, failure) => sip::Input::Unauthorized(FlowId(flow), failure),
+        Input::Failed(flow, failure) => sip::Input::Failed(FlowId(flow), failure),
+        Input::Closed(flow, reason) => sip::Input::Closed(FlowId(flow), reason),
+        Input::Stranded(flow) => sip::Input::Stranded(FlowId(flow)),
+        Input::Text(flow, text) => sip::Input::Message(FlowId(flow), text.as_bytes()),
+        Input::Bytes(flow, bytes) => sip::Input::Message(FlowId(flow), bytes),
+        Input::Pong(flow) => sip::Input::Pong(FlowId(flow)),
+        Input::WallClock(time) => sip::Input::WallClock(time),
+        Input::Command(command) => sip::Input::Command(command),
+        Input::Timeout => sip::Input::Timeout,
+    };
+    session.handle(input, now);
+}
+
+#[cfg(feature = "sip")]
+fn from_sip(session: &mut sip::Session) -> Output {
+    loop {
+        return match session.poll() {
+            sip::Output::Connect { flow, url, headers } => Output::Connect(flow.0, url, headers),
+            sip::Output::Send { flow, text } => Output::Send(flow.0, text),
+            sip::Output::Ping(flow) => Output::Ping(flow.0),
+            sip::Output::Disconnect(flow) => Output::Disconnect(flow.0),
+            sip::Output::Event(event) => Output::Event(event),
+            sip::Output::Wait(wait) => Output::Wait(wait.map(|(at, _)| at)),
+            _ => continue,
+        };
+    }
+}

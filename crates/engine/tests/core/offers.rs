@@ -1,0 +1,348 @@
+//! Media agreed anew within SIP calls: hold, offers of the far side, both at once, a lost connection.
+
+use std::time::Duration;
+
+use offhook_engine::event::EventKind;
+use offhook_engine::output::MediaCommand;
+use offhook_engine::request::CallRequest;
+use offhook_engine::status::CallState;
+use offhook_media::driver::event::CallEvent;
+use offhook_media::program::{AudioCodec, AudioFormat, OpusWishes};
+use offhook_media::session::config::Hold;
+use offhook_media::session::error::Refusal;
+use offhook_media::session::event::MediaEvent;
+use offhook_media::session::media_session::Renewal;
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::Command;
+use offhook_signaling::error::Error;
+use offhook_signaling::event::{DisconnectCause, Event as SignalingEvent};
+use offhook_signaling::session::CloseReason;
+
+use crate::world::World;
+
+const OPUS: AudioFormat = AudioFormat {
+    codec: AudioCodec::Opus,
+    packet_time: Duration::from_millis(20),
+    telephone_event: Some(48_000),
+    opus: OpusWishes {
+        inband_fec: true,
+        dtx: false,
+        stereo: false,
+        max_average_bitrate: None,
+        max_playback_rate: None,
+    },
+    send: true,
+    receive: true,
+};
+
+fn negotiated(world: &mut World, format: AudioFormat) {
+    world.media(CallEvent::Media(MediaEvent::Negotiated(format)));
+}
+
+fn updated(call: &CallId) -> SignalingEvent {
+    SignalingEvent::MediaUpdated {
+        call: call.clone(),
+        sdp: "their answer".into(),
+    }
+}
+
+fn offered(call: &CallId, sdp: Option<&str>) -> SignalingEvent {
+    SignalingEvent::Offer {
+        call: call.clone(),
+        sdp: sdp.map(str::to_owned),
+    }
+}
+
+fn holds(world: &World) -> Vec<bool> {
+    let kinds = world.events.iter().map(|event| &event.kind);
+    kinds
+        .filter_map(|kind| match kind {
+            EventKind::Held { on } => Some(*on),
+            _ => None,
+        })
+        .collect()
+}
+
+fn offer_made(world: &mut World) {
+    world.media(CallEvent::LocalOffer {
+        sdp: "our offer".into(),
+    });
+}
+
+/// An offer with more than every peer has goes out with the least of it in reserve, at the beginning and later.
+#[test]
+fn the_least_of_an_offer_is_kept_in_reserve() {
+    let wide = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=rtpmap:111 opus/48000/2\r\n";
+    let least = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n";
+    let offered = |world: &mut World, sdp: &str| {
+        world.media(CallEvent::LocalOffer { sdp: sdp.into() });
+        world.commands()
+    };
+    let mut world = World::at_sip_server();
+    let call = world
+        .core
+        .call(&CallRequest::to("9196"), world.now)
+        .unwrap();
+    let reserve = Command::ReserveOffer {
+        call,
+        sdp: least.into(),
+    };
+    let said = offered(&mut world, wide);
+    assert!(
+        matches!(&said[..], [Command::Invite { .. }, kept] if *kept == reserve),
+        "{said:?}"
+    );
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.core.hold(None, true, world.now).unwrap();
+    let update = Command::UpdateMedia {
+        call: call.clone(),
+        sdp: wide.into(),
+    };
+    let sdp = least.into();
+    let reserve = Command::ReserveOffer { call, sdp };
+    assert_eq!(offered(&mut world, wide), [update, reserve]);
+    // There is no less than the least.
+    let mut world = World::at_sip_server();
+    world
+        .core
+        .call(&CallRequest::to("9196"), world.now)
+        .unwrap();
+    let said = offered(&mut world, least);
+    assert!(matches!(said[..], [Command::Invite { .. }]), "{said:?}");
+}
+
+#[test]
+fn hold_is_an_offer_and_told_once_the_far_side_took_it() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.core.hold(None, true, world.now).unwrap();
+    assert_eq!(
+        world.media_commands(),
+        [
+            MediaCommand::Hold(Hold::SendOnly),
+            MediaCommand::CreateOffer
+        ]
+    );
+    offer_made(&mut world);
+    let update = Command::UpdateMedia {
+        call: call.clone(),
+        sdp: "our offer".into(),
+    };
+    assert_eq!(world.commands(), [update]);
+    assert!(holds(&world).is_empty(), "nobody has agreed yet");
+    world.signal(updated(&call));
+    assert_eq!(holds(&world), [true]);
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Held);
+
+    // Back, twice asked for: one offer.
+    world.core.hold(None, false, world.now).unwrap();
+    world.core.hold(Some(&call), false, world.now).unwrap();
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    assert_eq!(holds(&world), [true, false]);
+    let offers = world.commands();
+    assert_eq!(offers.len(), 1, "{offers:?}");
+}
+
+#[test]
+fn a_refused_hold_leaves_the_call_as_it_was() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.core.hold(None, true, world.now).unwrap();
+    offer_made(&mut world);
+    world.media_commands();
+    world.signal(SignalingEvent::MediaUpdateFailed {
+        call,
+        error: Error::Refused {
+            server: "sip.example.com".into(),
+            setting: None,
+            method: "INVITE",
+            code: Some(488),
+            reason: "Not Acceptable Here".into(),
+        },
+    });
+    assert_eq!(world.media_commands(), [MediaCommand::Hold(Hold::Off)]);
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+    let told = world.events.last().map(|event| &event.kind);
+    assert!(
+        matches!(told, Some(EventKind::RequestFailed { .. })),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_offer_of_the_far_side_is_answered_and_ours_waits_for_it() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.media_commands();
+    world.signal(offered(&call, Some("their offer")));
+    let take = MediaCommand::AcceptOffer("their offer".into(), Renewal::Change);
+    assert_eq!(world.media_commands(), [take]);
+    world.core.hold(None, true, world.now).unwrap();
+    assert_eq!(world.media_commands(), [], "one offer at a time");
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".into(),
+    });
+    let answer = Command::Attach {
+        call,
+        sdp: "our answer".into(),
+    };
+    assert_eq!(world.commands(), [answer]);
+    assert_eq!(
+        world.media_commands(),
+        [
+            MediaCommand::Hold(Hold::SendOnly),
+            MediaCommand::CreateOffer
+        ]
+    );
+}
+
+#[test]
+fn an_offer_that_cannot_be_used_is_refused_and_the_call_goes_on() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.signal(offered(&call, Some("nonsense")));
+    world.media(CallEvent::Refused(Refusal::NoOffer));
+    let refuse = Command::RefuseOffer { call, status: 488 };
+    assert_eq!(world.commands(), [refuse]);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+}
+
+#[test]
+fn a_far_side_without_an_offer_gets_ours() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.media_commands();
+    world.signal(offered(&call, None));
+    assert_eq!(world.media_commands(), [MediaCommand::CreateOffer]);
+    offer_made(&mut world);
+    let ours = Command::Attach {
+        call: call.clone(),
+        sdp: "our offer".into(),
+    };
+    assert_eq!(world.commands(), [ours]);
+    world.signal(updated(&call));
+    assert_eq!(
+        world.media_commands(),
+        [MediaCommand::AcceptAnswer("their answer".into())]
+    );
+}
+
+#[test]
+fn a_caller_without_an_offer_is_answered_with_one() {
+    let mut world = World::at_sip_server();
+    let call = world.incoming(None);
+    world
+        .core
+        .answer(
+            None,
+            offhook_engine::request::AnswerOptions::default(),
+            world.now,
+        )
+        .unwrap();
+    let asked = world.media_commands();
+    assert_eq!(asked.last(), Some(&MediaCommand::CreateOffer), "{asked:?}");
+    offer_made(&mut world);
+    let answers = world.commands();
+    let [Command::Answer { sdp, .. }] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(sdp, "our offer");
+    world.signal(updated(&call));
+    world.signal(SignalingEvent::Confirmed { call });
+    assert_eq!(
+        world.media_commands(),
+        [MediaCommand::AcceptAnswer("their answer".into())]
+    );
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+}
+
+#[test]
+fn who_does_not_listen_any_more_has_put_us_on_hold() {
+    let mut world = World::at_sip_server();
+    world.answered();
+    negotiated(&mut world, OPUS);
+    let held = AudioFormat {
+        send: false,
+        ..OPUS
+    };
+    negotiated(&mut world, held);
+    negotiated(&mut world, held);
+    // Held by both: nothing goes either way.
+    world.core.hold(None, true, world.now).unwrap();
+    let asked = world.media_commands();
+    assert!(
+        asked.contains(&MediaCommand::Hold(Hold::Inactive)),
+        "{asked:?}"
+    );
+    negotiated(&mut world, OPUS);
+    let kinds = world.events.iter().map(|event| &event.kind);
+    let told: Vec<bool> = kinds
+        .filter_map(|kind| match kind {
+            EventKind::HeldByPeer { on } => Some(*on),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [true, false]);
+}
+
+#[test]
+fn a_lost_connection_is_over_when_the_far_side_shows_the_call() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.signal(SignalingEvent::Disconnected {
+        cause: DisconnectCause::Closed(CloseReason::default()),
+        retry_in: Some(Duration::ZERO),
+    });
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Recovering);
+    // Media fails meanwhile, and hold is wanted: both have to wait.
+    world.media(CallEvent::Media(MediaEvent::PathLost { given_up: false }));
+    world.core.hold(None, true, world.now).unwrap();
+    world.media_commands();
+    world.make_ready();
+    assert_eq!(world.media_commands(), []);
+    world.signal(SignalingEvent::Confirmed { call: call.clone() });
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+    assert_eq!(world.media_commands(), [MediaCommand::RestartIce]);
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    let rest = world.media_commands();
+    assert!(
+        rest.contains(&MediaCommand::Hold(Hold::SendOnly)),
+        "{rest:?}"
+    );
+}
+
+#[test]
+fn digits_go_with_the_media_where_the_far_side_knows_them_so() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.core.dtmf(&call, "1", world.now).unwrap();
+    assert_eq!(world.commands(), []);
+    negotiated(
+        &mut world,
+        AudioFormat {
+            telephone_event: None,
+            ..OPUS
+        },
+    );
+    world.core.dtmf(&call, "2", world.now).unwrap();
+    let digits = Command::Dtmf {
+        call: call.clone(),
+        digits: "2".into(),
+    };
+    assert_eq!(world.commands(), [digits]);
+    world.signal(SignalingEvent::Digit { call, digit: '7' });
+    let told = world.events.last().map(|event| event.kind.clone());
+    assert_eq!(told, Some(EventKind::Dtmf { digit: '7' }));
+}

@@ -1,0 +1,164 @@
+//! Two agents in virtual time, for what only shows between them.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use is::stun::{Class, StunMessage};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::ice::agent::{Agent, AgentEvent};
+use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
+use crate::ice::consent::DOUBT;
+use crate::ice::credentials::IceCredentials;
+
+fn agent(rng: &mut StdRng, port: u16, controlling: bool, now: Instant) -> (Agent, IceCredentials) {
+    let credentials = IceCredentials::generate(rng);
+    let mut agent = Agent::new(&credentials, u64::from(port), controlling);
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    agent.add_local(LocalCandidate::host(address), now).unwrap();
+    (agent, credentials)
+}
+
+/// Both addresses of the far end worked; then none does, and somebody plays its last answer again. What worked once is no
+/// path now, and what was answered once is no consent again.
+#[test]
+fn neither_a_pair_nor_an_answer_of_before_is_a_path() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time needs a first instant"
+    )]
+    let start = Instant::now();
+    let mut rng = StdRng::seed_from_u64(7);
+    let (mut ours, our_credentials) = agent(&mut rng, 4000, true, start);
+    let (mut theirs, their_credentials) = agent(&mut rng, 5000, false, start);
+    let second = LocalCandidate::host(SocketAddr::from(([127, 0, 0, 2], 5000)));
+    theirs.add_local(second, start).unwrap();
+    for (agent, credentials, other) in [
+        (&mut ours, &their_credentials, theirs.local_candidates()),
+        (&mut theirs, &our_credentials, ours_candidates(start)),
+    ] {
+        agent.start(credentials, start);
+        other.iter().for_each(|it| agent.add_remote(it, start));
+    }
+    let mut now = start;
+    let cut_at = start + Duration::from_secs(10);
+    let mut selected_after_cut = Vec::new();
+    let mut doubted_at = None;
+    let mut recorded = None;
+    while now < start + Duration::from_secs(60) {
+        let cut = now >= cut_at;
+        while let Some(event) = ours.poll_event(now) {
+            if cut && matches!(event, AgentEvent::Selected(_)) {
+                selected_after_cut.push(now - start);
+            }
+            if matches!(event, AgentEvent::Unanswered | AgentEvent::Lost) {
+                doubted_at.get_or_insert(now);
+            }
+        }
+        while theirs.poll_event(now).is_some() {}
+        while let Some((from, to, datagram)) = ours.poll_transmit() {
+            if !cut {
+                let _ = theirs.handle_stun(to, from, &datagram, now);
+            }
+        }
+        while let Some((from, to, datagram)) = theirs.poll_transmit() {
+            if !cut {
+                let _ = ours.handle_stun(to, from, &datagram, now);
+                if datagram.starts_with(&[1, 1]) {
+                    recorded = Some((from, to, datagram));
+                }
+            }
+        }
+        if now >= cut_at + Duration::from_secs(8)
+            && let Some((from, to, answer)) = recorded.take()
+        {
+            let _ = ours.handle_stun(to, from, &answer, now);
+        }
+        now += Duration::from_millis(10);
+        ours.handle_timeout(now);
+        theirs.handle_timeout(now);
+    }
+    assert!(selected_after_cut.is_empty(), "{selected_after_cut:?}");
+    assert!(doubted_at.is_some_and(|at| at <= cut_at + DOUBT));
+}
+
+fn ours_candidates(now: Instant) -> Vec<Candidate> {
+    agent(&mut StdRng::seed_from_u64(0), 4000, true, now)
+        .0
+        .local_candidates()
+}
+
+/// A far end that checks while its answer is still on its way, and then says nothing more by itself.
+#[test]
+fn checks_that_come_before_the_answer_do_not_put_ours_to_sleep() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time needs a first instant"
+    )]
+    let start = Instant::now();
+    for early in 1..5 {
+        let mut rng = StdRng::seed_from_u64(early);
+        let (mut ours, our_credentials) = agent(&mut rng, 4000, true, start);
+        let (mut theirs, their_credentials) = agent(&mut rng, 5000, false, start);
+        theirs.start(&our_credentials, start);
+        theirs.add_remote(&ours.local_candidates()[0], start);
+        let mut now = start;
+        let mut came = 0;
+        while came < early {
+            while let Some((from, to, check)) = theirs.poll_transmit() {
+                ours.handle_stun(to, from, &check, now).unwrap();
+                came += 1;
+            }
+            now = theirs.deadline().unwrap();
+            theirs.handle_timeout(now);
+        }
+        ours.start(&their_credentials, now);
+        ours.add_remote(&theirs.local_candidates()[0], now);
+        let end = now + Duration::from_secs(1);
+        let mut asked = false;
+        while let Some(due) = ours.deadline().filter(|due| *due <= end && !asked) {
+            while let Some((_, _, datagram)) = ours.poll_transmit() {
+                let message = StunMessage::parse(&datagram).unwrap();
+                asked |= message.class() == Class::Request;
+            }
+            now = now.max(due);
+            ours.handle_timeout(now);
+        }
+        assert!(asked, "no check of ours after {early} early ones");
+    }
+}
+
+/// A NAT was rebound and a check showed our new address; after a restart a server shows it too.
+#[test]
+fn an_address_that_a_check_showed_may_be_gathered_after_a_restart() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time needs a first instant"
+    )]
+    let now = Instant::now();
+    let mut rng = StdRng::seed_from_u64(9);
+    let (mut ours, our_credentials) = agent(&mut rng, 4000, true, now);
+    let (mut theirs, their_credentials) = agent(&mut rng, 5000, false, now);
+    let host = SocketAddr::from(([127, 0, 0, 1], 4000));
+    let outside = SocketAddr::from(([198, 51, 100, 1], 20_000));
+    ours.start(&their_credentials, now);
+    theirs.start(&our_credentials, now);
+    ours.add_remote(&theirs.local_candidates()[0], now);
+    // Theirs sees us where the NAT is, and says so.
+    while let Some((_, to, check)) = ours.poll_transmit() {
+        theirs.handle_stun(to, outside, &check, now).unwrap();
+    }
+    while let Some((from, _, answer)) = theirs.poll_transmit() {
+        let _ = ours.handle_stun(host, from, &answer, now);
+    }
+    ours.keep_hosts(&[host], now);
+    ours.restart(&IceCredentials::generate(&mut rng));
+    let gathered = LocalCandidate {
+        address: outside,
+        base: host,
+        typ: CandidateType::ServerReflexive,
+    };
+    assert!(ours.add_local(gathered, now).is_some());
+    assert_eq!(ours.local_candidates().len(), 2);
+}

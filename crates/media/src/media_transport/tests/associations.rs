@@ -1,0 +1,153 @@
+//! Which DTLS association there is, and what it takes up.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dtls::certificate::Certificate;
+use crate::dtls::fingerprint::FingerprintHash;
+use crate::dtls::setup::Setup;
+use crate::ice::candidate::LocalCandidate;
+use crate::ice::credentials::IceCredentials;
+use crate::media_transport::counters::Refusal;
+use crate::media_transport::event::{Event, Received};
+use crate::media_transport::tests::world::{CALLEE, CALLER, Datagram, World, config};
+use crate::media_transport::transport::MediaTransport;
+
+#[test]
+fn another_tls_id_is_another_association() {
+    let mut world = World::new(18);
+    let handshakes = |world: &World| {
+        let done = |(_, event): &&(Duration, Event)| matches!(event, Event::DtlsConnected { .. });
+        world.events[CALLER].iter().filter(done).count()
+    };
+    for (tls_id, expected) in [
+        (Some("one"), 1),
+        (Some("one"), 1),
+        (None, 1),
+        (Some("two"), 2),
+    ] {
+        for (end, setup) in [(CALLER, Setup::Passive), (CALLEE, Setup::Active)] {
+            let mut parameters = world.parameters(end, setup);
+            parameters.tls_id = tls_id.map(str::to_owned);
+            world.ends[1 - end]
+                .set_remote(parameters, world.now)
+                .unwrap();
+        }
+        world.run_for(Duration::from_secs(2));
+        assert_eq!(handshakes(&world), expected, "{tls_id:?}");
+    }
+    world.assert_media_flows(1);
+}
+
+/// The callee's ClientHello, as a link that overtakes would bring it.
+fn recorded_hello() -> Vec<u8> {
+    let mut world = World::new(13);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    let is_hello = |it: &&Datagram| it.to == CALLER && it.bytes[0] == 22;
+    world.recorded.iter().find(is_hello).unwrap().bytes.clone()
+}
+
+#[test]
+fn a_client_hello_before_the_answer_is_kept() {
+    let mut world = World::new(13);
+    let offered = world.parameters(CALLER, Setup::ActPass);
+    world.ends[CALLEE].set_remote(offered, world.now).unwrap();
+    let answered = world.parameters(CALLEE, Setup::Active);
+    let mut hello = recorded_hello();
+    let [local, remote] = world.addresses;
+    let now = world.now;
+    let received = world.ends[CALLER].handle_datagram(local, remote, &mut hello, now);
+    assert_eq!(received, Received::Consumed);
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 0);
+
+    world.run_for(Duration::from_millis(500));
+    world.ends[CALLER].set_remote(answered, world.now).unwrap();
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 1);
+}
+
+/// What a transport before this one was still being sent is of no use to the handshake that begins.
+#[test]
+fn a_client_hello_of_long_ago_is_not_taken_up() {
+    let mut world = World::new(13);
+    let offered = world.parameters(CALLER, Setup::ActPass);
+    world.ends[CALLEE].set_remote(offered, world.now).unwrap();
+    let answered = world.parameters(CALLEE, Setup::Active);
+    let mut hello = recorded_hello();
+    let [local, remote] = world.addresses;
+    let received = world.ends[CALLER].handle_datagram(local, remote, &mut hello, world.now);
+    assert_eq!(received, Received::Consumed);
+    world.run_for(Duration::from_secs(3));
+    world.ends[CALLER].set_remote(answered, world.now).unwrap();
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 0);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_client_hello_before_the_first_check_is_kept_until_one_vouches() {
+    let mut world = World::new(13);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    let [local, remote] = world.addresses;
+    let now = world.now;
+    let mut hello = recorded_hello();
+    let received = world.ends[CALLER].handle_datagram(local, remote, &mut hello, now);
+    assert_eq!(received, Received::Consumed);
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 0);
+    // One way of the link: the callee's check is here, a hello of its own cannot be.
+    world.run_for(Duration::from_millis(15));
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 1);
+
+    // From elsewhere, little is kept and nothing is taken up.
+    let stranger = SocketAddr::from(([203, 0, 113, 1], 9));
+    let refusals = (0..20)
+        .filter(|_| {
+            let mut hello = hello.clone();
+            let received = world.ends[CALLER].handle_datagram(local, stranger, &mut hello, now);
+            received == Received::Refused(Refusal::Unverified)
+        })
+        .count();
+    assert_eq!(refusals, 20 - 8);
+    assert_eq!(world.ends[CALLER].counters().dtls_received, 1);
+}
+
+#[test]
+fn a_new_certificate_makes_a_new_association() {
+    let mut world = World::new(15);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    // The callee starts over, as a server does that lost its state: new certificate, new credentials.
+    let mut config = config(CALLEE, &mut world.rng);
+    config.certificate = Arc::new(Certificate::generate().unwrap());
+    let fingerprint = config.certificate.fingerprint(FingerprintHash::Sha256);
+    world.ends[CALLEE] = MediaTransport::new(config, world.now);
+    world.ends[CALLEE]
+        .add_local_candidate(LocalCandidate::host(world.addresses[CALLEE]), world.now)
+        .unwrap();
+    let credentials = IceCredentials::generate(&mut world.rng);
+    world.ends[CALLER].restart(credentials, world.now);
+    let offered = world.parameters(CALLER, Setup::ActPass);
+    world.ends[CALLEE].set_remote(offered, world.now).unwrap();
+    let mut answered = world.parameters(CALLEE, Setup::Active);
+    answered.fingerprints = vec![fingerprint];
+    world.ends[CALLER].set_remote(answered, world.now).unwrap();
+    assert!(!world.ends[CALLER].is_connected());
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    world.assert_media_flows(1);
+}
+
+#[test]
+fn a_repeated_description_changes_nothing() {
+    let mut world = World::new(16);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    let before = world.events.each_ref().map(Vec::len);
+    // A re-offer from the other side: actpass does not turn the roles around.
+    for (end, setup) in [(CALLER, Setup::ActPass), (CALLEE, Setup::ActPass)] {
+        let parameters = world.parameters(1 - end, setup);
+        world.ends[end].set_remote(parameters, world.now).unwrap();
+    }
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.events.each_ref().map(Vec::len), before);
+    world.assert_media_flows(1);
+}

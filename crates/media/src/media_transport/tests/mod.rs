@@ -1,0 +1,7 @@
+//! The transport in virtual time.
+
+mod associations;
+mod connecting;
+mod hostile;
+mod paths;
+mod world;

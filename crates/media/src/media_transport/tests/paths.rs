@@ -1,0 +1,140 @@
+//! Paths that are found, lost, given up and replaced.
+
+use std::time::Duration;
+
+use crate::dtls::setup::Setup;
+use crate::ice::candidate::Candidate;
+use crate::ice::credentials::IceCredentials;
+use crate::media_transport::event::{Event, IceFailure, NotReady};
+use crate::media_transport::tests::world::{CALLEE, CALLER, World};
+use crate::media_transport::transport::MediaTransport;
+
+#[test]
+fn a_far_end_that_asks_and_never_answers_is_not_sent_media_for_longer_than_its_consent_lasts() {
+    let mut world = World::new(16);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(2)));
+    world.run_for(Duration::from_secs(60));
+    world.assert_media_flows(1);
+    world.link.unanswering = Some(CALLEE);
+    let began = world.now;
+    let mut last = 0;
+    for second in 0..60_u16 {
+        if world.say(CALLER, 2 + second, b"hello?").is_ok() {
+            last = (world.now - began).as_secs();
+        }
+        world.run_for(Duration::from_secs(1));
+    }
+    assert!((25..=30).contains(&last), "{last} s");
+    let at = |wanted: &Event| world.events[CALLER].iter().find(|(_, it)| it == wanted);
+    let (warned, _) = at(&Event::IceDisconnected).expect("a warning");
+    assert!((70..80).contains(&warned.as_secs()), "{warned:?}");
+    let remote = world.addresses[CALLEE];
+    assert!(at(&Event::IceFailed(IceFailure::Lost { remote })).is_some());
+    // Only a restart brings it back.
+    world.link.unanswering = None;
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.say(CALLER, 100, b"?"), Err(NotReady::NotConnected));
+}
+
+#[test]
+fn answers_that_come_back_in_time_are_told() {
+    let mut world = World::new(17);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(2)));
+    world.run_for(Duration::from_secs(60));
+    let before = world.events[CALLER].len();
+    world.link.unanswering = Some(CALLEE);
+    world.run_for(Duration::from_secs(22));
+    world.link.unanswering = None;
+    world.run_for(Duration::from_secs(60));
+    let told = &world.events[CALLER][before..];
+    assert!(
+        matches!(
+            told,
+            [(_, Event::IceDisconnected), (_, Event::IceConnected { .. })]
+        ),
+        "{told:?}"
+    );
+    world.assert_media_flows(1);
+}
+
+#[test]
+fn a_lost_path_is_told_and_comes_back_when_the_link_does() {
+    let mut world = World::new(12);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    world.link.cut = true;
+    world.run_for(Duration::from_secs(28));
+    for end in [CALLER, CALLEE] {
+        assert!(
+            world.saw(end, &Event::IceDisconnected),
+            "{:?}",
+            world.events[end]
+        );
+        assert_eq!(world.failure(end), None);
+    }
+    world.link.cut = false;
+    world.run_for(Duration::from_secs(10));
+    assert!(world.ends.iter().all(MediaTransport::is_connected));
+    world.assert_media_flows(2);
+
+    world.link.cut = true;
+    world.run_for(Duration::from_secs(60));
+    let remote = world.addresses[CALLEE];
+    assert!(world.saw(CALLER, &Event::IceFailed(IceFailure::Lost { remote })));
+}
+
+#[test]
+fn ice_restarts_on_new_credentials_and_media_goes_on_meanwhile() {
+    let mut world = World::new(14);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    world.assert_media_flows(1);
+    for end in [CALLER, CALLEE] {
+        let credentials = IceCredentials::generate(&mut world.rng);
+        world.ends[end].restart(credentials, world.now);
+    }
+    world.assert_media_flows(2);
+    let before = world.events.each_ref().map(Vec::len);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    world.run_for(Duration::from_secs(2));
+    for end in [CALLER, CALLEE] {
+        let told = &world.events[end][before[end]..];
+        assert!(
+            matches!(told, [(_, Event::IceConnected { .. })]),
+            "{told:?}"
+        );
+    }
+    world.assert_media_flows(3);
+}
+
+#[test]
+fn candidates_of_no_use_are_left_aside() {
+    let mut world = World::new(17);
+    let mut offered = world.parameters(CALLER, Setup::ActPass);
+    let useful = offered.candidates.clone();
+    offered.candidates = [
+        "2 2 udp 99 192.0.2.1 4000 typ host",
+        "3 1 tcp 99 192.0.2.1 9 typ host",
+    ]
+    .map(|line| line.parse::<Candidate>().unwrap())
+    .to_vec();
+    offered.candidates.extend(useful);
+    world.ends[CALLEE].set_remote(offered, world.now).unwrap();
+    let answered = world.parameters(CALLEE, Setup::Active);
+    world.ends[CALLER].set_remote(answered, world.now).unwrap();
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+}
+
+#[test]
+fn an_idle_connection_costs_a_check_each_few_seconds() {
+    let mut world = World::new(19);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    world.run_for(Duration::from_secs(5));
+    world.recorded.clear();
+    world.run_for(Duration::from_secs(60));
+    assert!(world.recorded.len() < 120, "{}", world.recorded.len());
+    assert!(world.recorded.len() >= 60, "{}", world.recorded.len());
+}

@@ -1,0 +1,276 @@
+//! What comes between our INVITE and its answer: ringing, early dialogs, early media, reliable answers and offers in them
+//! (RFC 3261, 13.2.2.1; RFC 3262).
+
+use std::time::Instant;
+
+use crate::cause::Cause;
+use crate::event::{EndedBy, Event};
+use crate::sip::call::identity;
+use crate::sip::call::reason;
+use crate::sip::call::state::{Call, Fork, Phase};
+use crate::sip::deadline::Deadline;
+use crate::sip::dialog::Dialog;
+use crate::sip::message::outgoing::Content;
+use crate::sip::message::response::Response;
+use crate::sip::message::{HeaderName, Method};
+use crate::sip::session::core::Core;
+use crate::sip::session::owner::{InCall, Owner};
+
+/// Says whether the network lets early media through (RFC 5009).
+pub(super) const EARLY_MEDIA: &str = "P-Early-Media";
+
+/// What the network says of early media towards us; the last word of the header counts. `None`: nothing.
+fn early_media(response: &Response) -> Option<bool> {
+    let line = response.headers.other(EARLY_MEDIA)?;
+    let word = |word: &str| match word.trim().to_ascii_lowercase().as_str() {
+        "sendrecv" | "sendonly" => Some(true),
+        "recvonly" | "inactive" => Some(false),
+        // "gated" and what is not known says nothing about the direction.
+        _ => None,
+    };
+    line.split(',').rev().find_map(word)
+}
+
+impl Call {
+    pub(in crate::sip) fn on_provisional(
+        &mut self,
+        response: &Response,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        if !matches!(self.phase, Phase::Calling(_)) {
+            return;
+        }
+        let call = self.id.clone();
+        if response.status == 100 {
+            core.tell(Event::Trying { call });
+            return;
+        }
+        self.show_asserted(&response.headers, core);
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
+        };
+        let tag = response.ids.to_tag();
+        if response.status == 199 {
+            calling.forks.retain(|fork| fork.dialog.remote_tag() != tag);
+            if calling.heard.as_deref() == Some(tag) {
+                self.hear_another(response, core);
+            }
+            return self.on_ringing(response, core);
+        }
+        if tag.is_empty() {
+            return self.on_ringing(response, core);
+        }
+        let known = calling
+            .forks
+            .iter()
+            .position(|fork| fork.dialog.remote_tag() == tag);
+        let at =
+            match known {
+                Some(at) => at,
+                None => {
+                    // A server that forks without end gets no memory for it.
+                    if calling.forks.len() >= 32 {
+                        return;
+                    }
+                    let dialog = core.clients.get(&calling.branch, &Method::Invite).and_then(
+                        |transaction| Dialog::of_answer(&transaction.draft, calling.cseq, response),
+                    );
+                    let Some(dialog) = dialog else {
+                        return core.count_malformed("a provisional answer that makes no dialog");
+                    };
+                    calling.forks.push(Fork {
+                        dialog,
+                        rseq: None,
+                        answer: None,
+                        reliable: false,
+                        owed_prack: None,
+                        local: None,
+                        barred: false,
+                    });
+                    calling.forks.len() - 1
+                }
+            };
+        let mut fork = calling.forks.remove(at);
+        let taken = self.take_provisional(&mut fork, response, core, now);
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.forks.insert(at, fork);
+        }
+        if taken {
+            self.on_ringing(response, core);
+        }
+    }
+
+    /// `false`: a reliable answer out of turn, which is not looked at (RFC 3262, 4).
+    fn take_provisional(
+        &mut self,
+        fork: &mut Fork,
+        response: &Response,
+        core: &mut Core,
+        now: Instant,
+    ) -> bool {
+        let Phase::Calling(calling) = &self.phase else {
+            return false;
+        };
+        let (cseq, offerless) = (calling.cseq, calling.offerless);
+        fork.dialog.peer.learn(&response.headers);
+        let rseq = response
+            .headers
+            .number(&HeaderName::RSeq)
+            .filter(|_| response.headers.lists(&HeaderName::Require, "100rel"));
+        if let Some(rseq) = rseq {
+            if fork.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
+                return false;
+            }
+            if core.clients.is_flooded() {
+                core.count_malformed("too many provisional answers to one INVITE");
+                return false;
+            }
+            fork.rseq = Some(rseq);
+            if let Some(sdp) = response.sdp().filter(|_| offerless && !fork.reliable) {
+                // The offer of a call that we placed without one: the PRACK brings our answer (RFC 3262, 5).
+                fork.reliable = true;
+                fork.owed_prack = Some(rseq);
+                fork.answer = Some(sdp.clone());
+                self.heard(&sdp);
+                core.tell(Event::Offer {
+                    call: self.id.clone(),
+                    sdp: Some(sdp),
+                });
+                self.await_user(core, now);
+                return true;
+            }
+            let mut content = Content::default();
+            content.push(&HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
+            let prack = InCall::Prack;
+            self.send_in(&mut fork.dialog, Method::Prack, content, prack, core, now);
+        }
+        let allowed = early_media(response).filter(|_| core.config.early_media);
+        let freed = allowed == Some(true) && fork.barred;
+        fork.barred = allowed.map_or(fork.barred, |allowed| !allowed);
+        let said = response.sdp().filter(|_| !offerless && !fork.reliable);
+        let news = said.clone().filter(|sdp| fork.answer.as_ref() != Some(sdp));
+        if said.is_some() {
+            fork.reliable = rseq.is_some();
+        }
+        if let Some(sdp) = &news {
+            fork.answer = Some(sdp.clone());
+        }
+        // What is barred is told as soon as the network lets it through, or with the answer.
+        let old = fork.answer.clone().filter(|_| freed);
+        if let Some(sdp) = news.or(old).filter(|_| !fork.barred) {
+            self.heard(&sdp);
+            self.tell_heard(&fork.dialog);
+            core.tell(Event::EarlyMedia {
+                call: self.id.clone(),
+                sdp,
+                fork: Some(fork.dialog.remote_tag().to_owned()),
+                said: identity::said(&response.headers, &core.config),
+            });
+        }
+        true
+    }
+
+    fn tell_heard(&mut self, dialog: &Dialog) {
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.heard = Some(dialog.remote_tag().to_owned());
+        }
+    }
+
+    /// The fork whose early media is heard has given up: the one before it is heard again (RFC 6228, 6).
+    fn hear_another(&mut self, gone: &Response, core: &mut Core) {
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
+        };
+        let offered = calling.offerless;
+        let shown = |fork: &&Fork| fork.answer.is_some() && !fork.barred && !offered;
+        let Some(fork) = calling.forks.iter().rev().find(shown) else {
+            calling.heard = None;
+            return;
+        };
+        let tag = fork.dialog.remote_tag().to_owned();
+        let Some(sdp) = fork.answer.clone() else {
+            return;
+        };
+        calling.heard = Some(tag.clone());
+        self.heard(&sdp);
+        core.tell(Event::EarlyMedia {
+            call: self.id.clone(),
+            sdp,
+            fork: Some(tag),
+            said: identity::said(&gone.headers, &core.config),
+        });
+    }
+
+    /// Only 180 rings (RFC 3960, 3.2). Other words are told as they are, each once in a row.
+    fn on_ringing(&mut self, response: &Response, core: &mut Core) {
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
+        };
+        if response.status == 180 {
+            if !std::mem::replace(&mut calling.rang, true) {
+                core.tell(Event::Ringing {
+                    call: self.id.clone(),
+                    said: identity::said(&response.headers, &core.config),
+                });
+            }
+            return;
+        }
+        let last = std::mem::replace(&mut calling.progress, response.status);
+        if last != response.status && response.sdp().is_none() {
+            core.tell(Event::Progress {
+                call: self.id.clone(),
+                status: response.status,
+                reason: reason::words(response),
+                said: identity::said(&response.headers, &core.config),
+            });
+        }
+    }
+
+    /// The user's answer to an offer that a provisional answer brought. `false`: there is none that waits.
+    pub(in crate::sip) fn answer_early_offer(
+        &mut self,
+        sdp: String,
+        core: &mut Core,
+        now: Instant,
+    ) -> bool {
+        let Phase::Calling(calling) = &mut self.phase else {
+            return false;
+        };
+        let cseq = calling.cseq;
+        let waits = |fork: &Fork| fork.owed_prack.is_some();
+        let Some(at) = calling.forks.iter().position(waits) else {
+            return false;
+        };
+        let mut fork = calling.forks.remove(at);
+        if let Some(rseq) = fork.owed_prack.take() {
+            let mut content = Content::default();
+            content.push(&HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
+            content.set_body("application/sdp", sdp.clone());
+            fork.local = Some(sdp);
+            let prack = InCall::Prack;
+            self.send_in(&mut fork.dialog, Method::Prack, content, prack, core, now);
+        }
+        let owner = Owner::Call(self.id.clone());
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.forks.insert(at, fork);
+            if !calling.forks.iter().any(waits) {
+                core.deadlines.clear(Deadline::OfferUntaken, &owner);
+            }
+        }
+        true
+    }
+
+    /// Nobody here answers it: there will be no call.
+    pub(in crate::sip) fn refuse_early_offer(&mut self, core: &mut Core, now: Instant) -> bool {
+        let waits = |fork: &Fork| fork.owed_prack.is_some();
+        let owes =
+            matches!(&self.phase, Phase::Calling(calling) if calling.forks.iter().any(waits));
+        if owes {
+            let detail = Some("nobody here answered the far side's offer".to_owned());
+            let cause = Cause::INCOMPATIBLE_DESTINATION;
+            self.close(EndedBy::Local, cause, detail, &[], core, now);
+        }
+        owes
+    }
+}

@@ -1,0 +1,133 @@
+//! Subscriptions that hold: SUBSCRIBE within their dialogs (RFC 6665, 4.1.2.2 and 4.1.2.3).
+
+use std::time::{Duration, Instant};
+
+use crate::sip::deadline::Deadline;
+use crate::sip::message::response::Response;
+use crate::sip::message::{HeaderName, Method};
+use crate::sip::session::core::identity;
+use crate::sip::session::machine::Session;
+use crate::sip::session::owner::{Owner, Purpose};
+use crate::sip::session::subscribing::{SHORT, content, granted};
+use crate::sip::subscription::state::{LegId, ends};
+
+impl Session {
+    /// A SUBSCRIBE within the dialog: for longer, or the last one.
+    pub(super) fn refresh_subscription(&mut self, id: LegId, now: Instant) {
+        let core = &mut self.core;
+        let ready = core.ready_flow();
+        let Some(leg) = self.subs.legs.get_mut(&id) else {
+            return;
+        };
+        if leg.busy {
+            leg.again = true;
+            return;
+        }
+        let own = core.flow(leg.flow);
+        if !own.is_some_and(|flow| flow.is_ready(&core.config)) {
+            let Some(other) = ready else {
+                leg.stale = true;
+                return;
+            };
+            leg.flow = other;
+        }
+        leg.busy = true;
+        leg.stale = false;
+        let wanted = self.subs.wanted.get(&leg.channel.name);
+        let expires = match wanted {
+            Some(wanted) if !leg.leaving => wanted.expires,
+            _ => Duration::ZERO,
+        };
+        let content = content(&leg.channel, expires, leg.flow, core);
+        let cseq = leg.dialog.next_cseq();
+        let draft = leg.dialog.draft(Method::Subscribe, content);
+        let purpose = Purpose::Refresh(id);
+        let auth = Some(&mut leg.auth);
+        core.request(draft, cseq, auth, leg.flow, purpose, now);
+    }
+
+    pub(super) fn on_refresh_answer(&mut self, id: LegId, response: &Response, now: Instant) {
+        let Some(leg) = self.subs.legs.get_mut(&id) else {
+            return;
+        };
+        leg.busy = false;
+        let name = leg.channel.name.clone();
+        let status = response.status;
+        if matches!(status, 401 | 407) {
+            let identity = identity(&self.core.config);
+            if leg.auth.on_challenge(response, &identity).is_ok() {
+                return self.refresh_subscription(id, now);
+            }
+        } else {
+            leg.auth.on_accepted(response);
+        }
+        if leg.leaving {
+            if !response.is_success() {
+                self.drop_leg(id);
+            }
+            // Else the last NOTIFY comes, or its time is over.
+            return;
+        }
+        if response.is_success() {
+            leg.raised = false;
+            leg.dialog.refresh_target(&response.headers);
+            let again = std::mem::take(&mut leg.again);
+            let asked = self.subs.wanted.get(&name).map(|wanted| wanted.expires);
+            let granted = granted(response, asked.unwrap_or_default());
+            if granted.is_zero() {
+                self.drop_leg(id);
+                return self.subscribe_later(&name, None, Some(response), now);
+            }
+            self.subscription_holds(id, granted, now);
+            if again {
+                self.refresh_subscription(id, now);
+            }
+            return;
+        }
+        let least = response.headers.number(&HeaderName::MinExpires);
+        if status == 423 && !leg.raised && least.is_some() {
+            leg.raised = true;
+            let least = Duration::from_secs(least.unwrap_or_default().into());
+            if let Some(wanted) = self.subs.wanted.get_mut(&name) {
+                wanted.expires = wanted.expires.max(least);
+            }
+            return self.refresh_subscription(id, now);
+        }
+        if ends(status) {
+            // Anew, with new names.
+            let short = now.saturating_duration_since(leg.born) < SHORT;
+            self.drop_leg(id);
+            return self.subscribe_anew(&name, short, now);
+        }
+        // Any other refusal leaves it until it ends; it is asked for once more before.
+        let left = leg.ends.saturating_duration_since(now);
+        let pause = response.headers.retry_after().unwrap_or(left / 2);
+        let owner = Owner::Leg(id);
+        self.core
+            .deadlines
+            .set(Deadline::SubscribeRefresh, owner, now + pause.max(left / 4));
+    }
+
+    pub(super) fn on_no_refresh_answer(&mut self, id: LegId, lost: bool, now: Instant) {
+        let Some(leg) = self.subs.legs.get_mut(&id) else {
+            return;
+        };
+        leg.busy = false;
+        leg.again = false;
+        let name = leg.channel.name.clone();
+        if lost {
+            leg.stale = true;
+        } else {
+            let leaving = leg.leaving;
+            self.drop_leg(id);
+            if !leaving {
+                self.subscribe_later(&name, None, None, now);
+            }
+        }
+    }
+
+    pub(super) fn drop_leg(&mut self, id: LegId) {
+        self.core.deadlines.clear_owner(&Owner::Leg(id));
+        self.subs.legs.remove(&id);
+    }
+}

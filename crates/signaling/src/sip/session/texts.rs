@@ -1,0 +1,219 @@
+//! Texts outside of calls (RFC 3428): one at a time to each address, and each with its final answer.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::event::Event;
+use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::calling::{routes, target};
+use crate::sip::call::identity::{caller, own};
+use crate::sip::call::offers::{core_answer, core_answer_with};
+use crate::sip::call::text;
+use crate::sip::dialog::edge::Way;
+use crate::sip::flow_id::FlowId;
+use crate::sip::message::address::NameAddr;
+use crate::sip::message::outgoing::Content;
+use crate::sip::message::request::Request;
+use crate::sip::message::response::Response;
+use crate::sip::message::uri::Uri;
+use crate::sip::message::{HeaderName, Method};
+use crate::sip::random;
+use crate::sip::session::core::identity;
+use crate::sip::session::machine::Session;
+use crate::sip::session::owner::Purpose;
+use crate::sip::transaction::client::ClientTransaction;
+use crate::sip::transaction::draft::Draft;
+use crate::sip::transaction::server::ServerKey;
+
+const NAME: &str = "message";
+/// Most texts that wait.
+const MOST: usize = 64;
+
+/// Texts that have no final answer.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    out: Vec<Text>,
+    waiting: VecDeque<(Uri, String)>,
+}
+
+/// One that is out.
+#[derive(Debug)]
+struct Text {
+    call_id: String,
+    to: Uri,
+    cseq: u32,
+    auth: Authorization,
+}
+
+impl Session {
+    pub(super) fn on_text_command(&mut self, to: &str, body: String, now: Instant) {
+        if let Err(error) = self.queue_text(to, body) {
+            let command = NAME;
+            return self
+                .core
+                .tell(Event::SessionCommandFailed { command, error });
+        }
+        self.next_texts(now);
+    }
+
+    fn queue_text(&mut self, to: &str, body: String) -> Result<(), Error> {
+        let unsayable = |fault| Error::Unsayable {
+            command: NAME,
+            fault,
+        };
+        let to = target(to, &self.core.config)
+            .ok_or_else(|| unsayable("the address cannot be written as one of SIP"))?
+            .without_headers();
+        // 3428, 8: what is longer may get stuck where a way has UDP in it.
+        if body.len() > self.core.config.longest_message {
+            return Err(unsayable("the text is too long for a message of its own"));
+        }
+        if self.texts.out.len() + self.texts.waiting.len() >= MOST {
+            return Err(unsayable("too many texts wait already"));
+        }
+        if self.stopping || self.core.ready_flow().is_none() {
+            return Err(Error::NotReady {
+                server: self.core.server_name(FlowId(0)),
+                command: NAME,
+            });
+        }
+        self.texts.waiting.push_back((to, body));
+        Ok(())
+    }
+
+    /// Sends every text whose address has none out.
+    fn next_texts(&mut self, now: Instant) {
+        for (to, body) in std::mem::take(&mut self.texts.waiting) {
+            let busy = self.texts.out.iter().any(|text| text.to.is_same(&to));
+            match self.core.ready_flow().filter(|_| !busy) {
+                Some(flow) => self.send_message(to, body, flow, now),
+                None if busy => self.texts.waiting.push_back((to, body)),
+                None => self.tell_lost_text(),
+            }
+        }
+    }
+
+    fn send_message(&mut self, to: Uri, body: String, flow: FlowId, now: Instant) {
+        let core = &mut self.core;
+        let mut content = Content::default();
+        content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
+        content.set_body(text::KIND, body);
+        let draft = Draft {
+            method: Method::Message,
+            uri: to.clone(),
+            routes: routes(core, flow),
+            from: own(&core.config)
+                .with_tag(&random::token(&mut core.rng))
+                .to_string(),
+            to: NameAddr::new(to.clone()).to_string(),
+            call_id: random::token(&mut core.rng),
+            content,
+            way: Way::default(),
+        };
+        let mut text = Text {
+            call_id: draft.call_id.clone(),
+            to,
+            cseq: 1,
+            auth: Authorization::default(),
+        };
+        core.request(draft, 1, Some(&mut text.auth), flow, Purpose::Text, now);
+        self.texts.out.push(text);
+    }
+
+    fn tell_lost_text(&mut self) {
+        let error = Error::NotReady {
+            server: self.core.server_name(FlowId(0)),
+            command: NAME,
+        };
+        let command = NAME;
+        self.core
+            .tell(Event::SessionCommandFailed { command, error });
+    }
+
+    pub(super) fn on_text_answer(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        response: &Response,
+        now: Instant,
+    ) {
+        let call_id = &transaction.draft.call_id;
+        let mut out = self.texts.out.iter_mut();
+        if let Some(text) = out.find(|text| text.call_id == *call_id)
+            && matches!(response.status, 401 | 407)
+        {
+            let identity = identity(&self.core.config);
+            if text.auth.on_challenge(response, &identity).is_ok() {
+                text.cseq += 1;
+                let (cseq, flow) = (text.cseq, transaction.flow);
+                let draft = transaction.draft.clone();
+                let auth = Some(&mut text.auth);
+                self.core
+                    .request(draft, cseq, auth, flow, Purpose::Text, now);
+                return;
+            }
+        }
+        self.texts.out.retain(|text| text.call_id != *call_id);
+        if !response.is_success() {
+            let error = Error::Refused {
+                server: self.core.server_name(transaction.flow),
+                setting: None,
+                method: "MESSAGE",
+                code: Some(response.status.into()),
+                reason: response.reason.clone(),
+            };
+            let command = NAME;
+            self.core
+                .tell(Event::SessionCommandFailed { command, error });
+        }
+        self.next_texts(now);
+    }
+
+    pub(super) fn on_no_text_answer(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        lost: bool,
+        now: Instant,
+    ) {
+        let call_id = &transaction.draft.call_id;
+        self.texts.out.retain(|text| text.call_id != *call_id);
+        if lost {
+            self.tell_lost_text();
+        } else {
+            let error = Error::Refused {
+                server: self.core.server_name(transaction.flow),
+                setting: None,
+                method: "MESSAGE",
+                code: None,
+                reason: "no answer came".to_owned(),
+            };
+            let command = NAME;
+            self.core
+                .tell(Event::SessionCommandFailed { command, error });
+        }
+        self.next_texts(now);
+    }
+
+    /// A text of anybody.
+    pub(super) fn on_message_outside(&mut self, request: &Request, key: &ServerKey, now: Instant) {
+        let core = &mut self.core;
+        if !core.agent.is_named(&request.uri, &core.config) {
+            return core_answer(core, key, 404, now);
+        }
+        let body = match text::read(request) {
+            Ok(body) => body,
+            Err(refusal) => return text::refuse(refusal, key, core, now),
+        };
+        if !self.subs.unasked.take(now) {
+            let later = (HeaderName::RetryAfter, "5");
+            return core_answer_with(core, key, 480, &[later], now);
+        }
+        core_answer(core, key, 200, now);
+        let from = caller(&request.headers, &request.ids, &core.config);
+        core.tell(Event::Message {
+            call: None,
+            from,
+            body,
+        });
+    }
+}

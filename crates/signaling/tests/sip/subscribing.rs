@@ -1,0 +1,583 @@
+//! Listening to others: subscriptions from the first word to the last (RFC 6665, 3842, 3863, 4235).
+
+use std::time::Duration;
+
+use offhook_signaling::command::Command;
+use offhook_signaling::event::Event;
+use offhook_signaling::sip::message::request::Request;
+use offhook_signaling::sip::message::{HeaderName, Method};
+use offhook_signaling::sip::session::contract::Input;
+use serde_json::{Value, json};
+
+use crate::called::statuses;
+use crate::world::{FLOW, World, config};
+
+pub(crate) const PRESENCE: &str = "presence:bob@example.com";
+const DIALOG: &str = "dialog:bob@example.com";
+pub(crate) const OPEN: &str = "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:bob@example.com\"><tuple id=\"1\"><status>\
+                    <basic>open</basic></status></tuple></presence>";
+pub(crate) const PIDF: &str = "application/pidf+xml";
+const DIALOG_INFO: &str = "application/dialog-info+xml";
+pub(crate) const CONTACT: (HeaderName, &str) = (
+    HeaderName::Contact,
+    "<sip:presence@192.0.2.5:5060;transport=ws>",
+);
+
+pub(crate) const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn pong(world: &mut World) {
+    world.handle(Input::Pong(FLOW));
+}
+
+/// Lets time pass until the next request; it comes between these seconds.
+fn request_between(world: &mut World, from: u64, to: u64) -> Request {
+    for second in 0..to {
+        if !world.requests.is_empty() {
+            assert!(second >= from, "after {second} s already");
+            return world.request();
+        }
+        world.pass(seconds(1), pong);
+    }
+    panic!("nothing within {to} s");
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The user asks for a channel; its SUBSCRIBE.
+pub(crate) fn ask(world: &mut World, channel: &str) -> Request {
+    world.command(Command::Subscribe {
+        channels: names(&[channel]),
+    });
+    let request = world.request();
+    assert_eq!(request.method, Method::Subscribe);
+    request
+}
+
+pub(crate) fn registered() -> World {
+    let mut world = World::registered(config(), 1, 1_000_000);
+    world.texts.clear();
+    world
+}
+
+/// A NOTIFY about a SUBSCRIBE, of a notifier with that tag.
+pub(crate) fn notify(
+    about: &Request,
+    tag: &str,
+    cseq: u32,
+    state: &str,
+    kind: &str,
+    body: &str,
+) -> String {
+    let event = about.headers.get(&HeaderName::Event).unwrap_or_default();
+    let kind = if kind.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: {kind}\r\n")
+    };
+    format!(
+        "NOTIFY sip:alice@203.0.113.7:40000;transport=ws SIP/2.0\r\nVia: SIP/2.0/WS p.example;branch=z9hG4bK{tag}{cseq}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:bob@example.com>;tag={tag}\r\nTo: <sip:alice@example.com>;tag={}\r\nCall-ID: {}\r\n\
+         CSeq: {cseq} NOTIFY\r\nContact: <sip:presence@192.0.2.5:5060;transport=ws>\r\nEvent: {event}\r\n\
+         Subscription-State: {state}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        about.ids.from_tag(),
+        about.ids.call_id,
+        body.len(),
+    )
+}
+
+/// The status that a message of the far side gets.
+pub(crate) fn status_of(world: &mut World, text: &str) -> u16 {
+    world.texts.clear();
+    world.say(FLOW, text);
+    let all = statuses(world);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0]
+}
+
+/// A channel that is granted for so long, its first word heard.
+pub(crate) fn listening(channel: &str, expires: &str, kind: &str, body: &str) -> (World, Request) {
+    let mut world = registered();
+    let request = ask(&mut world, channel);
+    world.answer(&request, 200, &[(HeaderName::Expires, expires), CONTACT]);
+    let text = notify(
+        &request,
+        "server-tag",
+        1,
+        &format!("active;expires={expires}"),
+        kind,
+        body,
+    );
+    assert_eq!(status_of(&mut world, &text), 200);
+    world.take_events();
+    (world, request)
+}
+
+fn channels(subscribed: &[&str], refused: &[&str]) -> Event {
+    Event::Channels {
+        subscribed: names(subscribed),
+        refused: names(refused),
+    }
+}
+
+pub(crate) fn data(events: &[Event]) -> Vec<Value> {
+    events
+        .iter()
+        .filter_map(|event| {
+            if let Event::ChannelEvent { data, .. } = event {
+                Some(data.clone())
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn presence_is_asked_for_granted_and_told() {
+    let mut world = registered();
+    let request = ask(&mut world, PRESENCE);
+    assert_eq!(request.uri.to_string(), "sip:bob@example.com");
+    let header = |name: &HeaderName| request.headers.get(name);
+    assert_eq!(header(&HeaderName::Event).as_deref(), Some("presence"));
+    assert_eq!(header(&HeaderName::Accept).as_deref(), Some(PIDF));
+    assert_eq!(header(&HeaderName::Expires).as_deref(), Some("3600"));
+    assert!(request.headers.has(&HeaderName::Contact));
+    assert!(world.take_events().is_empty());
+    world.answer(&request, 200, &[(HeaderName::Expires, "1800"), CONTACT]);
+    assert_eq!(world.take_events(), [channels(&[PRESENCE], &[])]);
+    let text = notify(&request, "server-tag", 1, "active;expires=1800", PIDF, OPEN);
+    assert_eq!(status_of(&mut world, &text), 200);
+    let events = world.take_events();
+    let [
+        Event::ChannelEvent {
+            channel,
+            data,
+            lost: 0,
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(channel, PRESENCE);
+    assert_eq!(data["open"], true);
+    // Said once more by the user, it is just told again.
+    world.command(Command::Subscribe {
+        channels: names(&[PRESENCE]),
+    });
+    assert!(world.requests.is_empty());
+    assert_eq!(world.take_events(), [channels(&[PRESENCE], &[])]);
+}
+
+#[test]
+fn a_notification_may_come_before_the_answer_late_or_twice() {
+    let mut world = registered();
+    let request = ask(&mut world, PRESENCE);
+    let first = notify(&request, "server-tag", 5, "active;expires=600", PIDF, OPEN);
+    assert_eq!(status_of(&mut world, &first), 200);
+    assert_eq!(data(&world.take_events()).len(), 1);
+    world.answer(&request, 200, &[(HeaderName::Expires, "600"), CONTACT]);
+    world.take_events();
+    // The same again, and one that was overtaken.
+    let twice = first.replace("z9hG4bK", "z9hG4bKx");
+    assert_eq!(status_of(&mut world, &twice), 500);
+    let late = notify(&request, "server-tag", 4, "active", PIDF, OPEN);
+    assert_eq!(status_of(&mut world, &late), 500);
+    // Not ours: another Call-ID, another tag of ours.
+    let foreign = first.replace(&request.ids.call_id, "another");
+    assert_eq!(status_of(&mut world, &foreign), 481);
+    let foreign = first.replace(request.ids.from_tag(), "another");
+    assert_eq!(status_of(&mut world, &foreign), 481);
+    assert!(world.take_events().is_empty());
+    // There is one subscription: it is refreshed once.
+    let refresh = request_between(&mut world, 470, 545);
+    assert!(world.requests.is_empty());
+    world.answer(&refresh, 200, &[(HeaderName::Expires, "600")]);
+    request_between(&mut world, 470, 545);
+}
+
+#[test]
+fn refusals_are_the_last_word_or_not() {
+    for status in [403, 404, 405, 489, 603] {
+        let mut world = registered();
+        let request = ask(&mut world, PRESENCE);
+        world.answer(&request, status, &[]);
+        assert_eq!(
+            world.take_events(),
+            [channels(&[], &[PRESENCE])],
+            "{status}"
+        );
+        world.pass(seconds(3000), pong);
+        assert!(world.requests.is_empty(), "{status}");
+    }
+    let mut world = registered();
+    let request = ask(&mut world, PRESENCE);
+    world.answer(&request, 503, &[(HeaderName::RetryAfter, "100")]);
+    assert!(matches!(world.take_events()[..], [Event::Failed(_)]));
+    world.pass(seconds(99), pong);
+    assert!(world.requests.is_empty());
+    world.pass(seconds(2), pong);
+    let again = world.request();
+    assert_ne!(again.ids.call_id, request.ids.call_id);
+    // Silence is no last word either.
+    world.pass(seconds(33), pong);
+    world.pass(seconds(60), pong);
+    let again = world.request();
+    // Min-Expires counts, once.
+    world.answer(&again, 423, &[(HeaderName::MinExpires, "7200")]);
+    let longer = world.request();
+    assert_eq!(longer.headers.number(&HeaderName::Expires), Some(7200));
+    assert_eq!(longer.ids.cseq, again.ids.cseq + 1);
+    assert_eq!(longer.ids.call_id, again.ids.call_id);
+    // And so do credentials.
+    let challenge = r#"Digest realm="x", nonce="a", qop="auth""#;
+    world.answer(&longer, 407, &[(HeaderName::ProxyAuthenticate, challenge)]);
+    let signed = world.request();
+    assert!(signed.headers.has(&HeaderName::ProxyAuthorization));
+    assert_eq!(signed.headers.number(&HeaderName::Expires), Some(7200));
+    world.answer(&signed, 423, &[(HeaderName::MinExpires, "9000")]);
+    assert_eq!(world.take_events(), [channels(&[], &[PRESENCE])]);
+}
+
+#[test]
+fn names_that_are_none_and_too_many_are_refused() {
+    let mut world = registered();
+    world.command(Command::Subscribe {
+        channels: names(&["presence:", "x y:bob"]),
+    });
+    assert!(world.requests.is_empty());
+    assert_eq!(
+        world.take_events(),
+        [channels(&[], &["presence:", "x y:bob"])]
+    );
+    let many = |from: usize, to: usize| Command::Subscribe {
+        channels: (from..to).map(|n| format!("presence:u{n}")).collect(),
+    };
+    world.command(many(0, 257));
+    assert!(matches!(
+        world.take_events()[..],
+        [Event::SessionCommandFailed {
+            command: "subscribe",
+            ..
+        }]
+    ));
+    world.command(many(0, 200));
+    world.command(many(200, 300));
+    assert_eq!(world.requests.len(), 256);
+    let events = world.take_events();
+    let [Event::Channels { refused, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(refused.len(), 44);
+}
+
+#[test]
+fn a_subscription_is_refreshed_in_time_and_made_anew_when_it_is_forgotten() {
+    let (mut world, first) = listening(PRESENCE, "600", PIDF, OPEN);
+    let refresh = request_between(&mut world, 470, 545);
+    assert_eq!(refresh.ids.call_id, first.ids.call_id);
+    assert_eq!(refresh.ids.to_tag(), "server-tag");
+    assert_eq!(
+        refresh.uri.to_string(),
+        "sip:presence@192.0.2.5:5060;transport=ws"
+    );
+    world.answer(&refresh, 200, &[(HeaderName::Expires, "600")]);
+    let refresh = request_between(&mut world, 470, 545);
+    world.answer(&refresh, 481, &[]);
+    let anew = world.request();
+    assert_eq!(anew.ids.to_tag(), "");
+    assert_ne!(anew.ids.call_id, first.ids.call_id);
+    assert_ne!(anew.ids.from_tag(), first.ids.from_tag());
+    world.answer(&anew, 200, &[(HeaderName::Expires, "600"), CONTACT]);
+    let text = notify(&anew, "server-tag", 1, "active;expires=600", PIDF, OPEN);
+    assert_eq!(status_of(&mut world, &text), 200);
+    // Another refusal leaves it; it is asked for once more before its end.
+    world.take_events();
+    let refresh = request_between(&mut world, 470, 545);
+    world.answer(&refresh, 500, &[]);
+    let again = request_between(&mut world, 10, 65);
+    assert_eq!(again.ids.call_id, anew.ids.call_id);
+    world.answer(&again, 200, &[(HeaderName::Expires, "600")]);
+    assert!(world.take_events().is_empty());
+}
+
+#[test]
+fn a_lost_connection_renews_what_is_listened_to_and_nothing_else() {
+    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+    world.pass(seconds(60), pong);
+    world.close(FLOW);
+    world.command(Command::Subscribe {
+        channels: names(&["message-summary"]),
+    });
+    assert!(world.requests.is_empty());
+    world.command(Command::Reconnect);
+    world.open(FLOW);
+    let register = world.request();
+    assert_eq!(register.method, Method::Register);
+    assert!(world.requests.is_empty());
+    world.grant(&register, 1_000_000, &[]);
+    let refresh = world.request();
+    assert_eq!(refresh.ids.call_id, first.ids.call_id);
+    assert_eq!(refresh.ids.to_tag(), "server-tag");
+    let mailbox = world.request();
+    assert_eq!(
+        mailbox.headers.get(&HeaderName::Event).as_deref(),
+        Some("message-summary")
+    );
+    assert_eq!(mailbox.uri.to_string(), "sip:alice@example.com");
+    assert!(world.requests.is_empty());
+    // A server that restarted knows nothing of it.
+    world.answer(&refresh, 481, &[]);
+    let anew = world.request();
+    assert_eq!(anew.ids.to_tag(), "");
+    // Lost again before the answers: both come again, once each.
+    world.close(FLOW);
+    world.command(Command::Reconnect);
+    world.open(FLOW);
+    let register = world.request();
+    world.grant(&register, 1_000_000, &[]);
+    let mut events: Vec<_> = std::mem::take(&mut world.requests)
+        .iter()
+        .map(|(_, request)| request.headers.get(&HeaderName::Event).unwrap())
+        .collect();
+    events.sort();
+    assert_eq!(events, ["message-summary", "presence"]);
+}
+
+#[test]
+fn the_reason_of_an_end_says_what_may_be_done() {
+    // Reason, then: anew at once, after so many seconds at least, or never; refused.
+    for (reason, at_once, least, refused) in [
+        (";reason=deactivated", true, None, false),
+        (";reason=timeout", true, None, false),
+        ("", true, None, false),
+        (";reason=probation;retry-after=120", false, Some(120), false),
+        (";reason=giveup;retry-after=77", false, Some(77), false),
+        (";reason=giveup", false, Some(15), false),
+        (";reason=somethingnew", false, Some(15), false),
+        (";reason=rejected", false, None, true),
+        (";reason=noresource", false, None, true),
+        (";reason=invariant", false, None, false),
+    ] {
+        let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+        world.pass(seconds(60), pong);
+        let state = format!("terminated{reason}");
+        let text = notify(&first, "server-tag", 2, &state, "", "");
+        assert_eq!(status_of(&mut world, &text), 200);
+        let events = world.take_events();
+        if at_once {
+            let anew = world.request();
+            assert_ne!(anew.ids.call_id, first.ids.call_id, "{reason}");
+            assert!(events.is_empty(), "{reason}: {events:?}");
+            continue;
+        }
+        let listed: &[&str] = if refused { &[PRESENCE] } else { &[] };
+        assert_eq!(events, [channels(&[], listed)], "{reason}");
+        match least {
+            Some(least) => {
+                world.pass(seconds(least - 1), pong);
+                assert!(world.requests.is_empty(), "{reason}");
+                world.pass(seconds(40), pong);
+                assert_eq!(world.requests.len(), 1, "{reason}");
+            }
+            None => {
+                world.pass(seconds(4000), pong);
+                assert!(world.requests.is_empty(), "{reason}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_ends_every_subscription_at_once_gets_no_storm() {
+    let mut world = registered();
+    world.command(Command::Subscribe {
+        channels: names(&[PRESENCE]),
+    });
+    let mut count = 0;
+    world.pass(seconds(3600), |world| {
+        pong(world);
+        while !world.requests.is_empty() {
+            let request = world.request();
+            count += 1;
+            assert!(count < 12, "a storm");
+            world.answer(&request, 200, &[(HeaderName::Expires, "3600"), CONTACT]);
+            let over = notify(
+                &request,
+                "server-tag",
+                1,
+                "terminated;reason=deactivated",
+                "",
+                "",
+            );
+            assert_eq!(status_of(world, &over), 200);
+        }
+    });
+    assert!(count < 12, "{count} in an hour");
+}
+
+#[test]
+fn times_that_make_no_sense_bring_neither_a_storm_nor_the_end() {
+    let forever = u64::MAX;
+    for (state, most) in [
+        (format!("active;expires={forever}"), 2),
+        (format!("terminated;reason=giveup;retry-after={forever}"), 0),
+        ("active;expires=0".to_owned(), 90),
+        ("active;expires=1".to_owned(), 90),
+        ("active;expires=-1".to_owned(), 2),
+    ] {
+        let mut world = registered();
+        world.command(Command::Subscribe {
+            channels: names(&[PRESENCE]),
+        });
+        let (mut count, mut cseq) = (0, 1);
+        world.pass(seconds(1), |_| ());
+        for _ in 0..600 {
+            while !world.requests.is_empty() {
+                let request = world.request();
+                count += 1;
+                cseq += 1;
+                assert!(count < 100, "{state}: a storm");
+                let granted = request.headers.get(&HeaderName::Expires).expect("a time");
+                world.answer(&request, 200, &[(HeaderName::Expires, &granted), CONTACT]);
+                let text = notify(&request, "server-tag", cseq, &state, PIDF, OPEN);
+                world.say(FLOW, &text);
+            }
+            world.pass(seconds(1), pong);
+        }
+        assert!(count - 1 <= most, "{state}: {count} in ten minutes");
+    }
+}
+
+fn info(version: u32, state: &str, dialogs: &str) -> String {
+    format!(
+        "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"{version}\" state=\"{state}\" \
+         entity=\"sip:bob@example.com\">{dialogs}</dialog-info>"
+    )
+}
+
+#[test]
+fn lamps_follow_whole_and_partial_documents_and_a_gap_is_mended() {
+    let early = "<dialog id=\"a\" call-id=\"x@y\" local-tag=\"l\" remote-tag=\"r\" direction=\"recipient\"><state>early</state>\
+                 <remote><identity>sip:carol@example.com</identity></remote></dialog>";
+    let (mut world, first) = listening(DIALOG, "3600", DIALOG_INFO, &info(0, "full", early));
+    let mut say = |cseq, version, body: &str| {
+        let body = info(version, "partial", body);
+        let text = notify(
+            &first,
+            "server-tag",
+            cseq,
+            "active;expires=3590",
+            DIALOG_INFO,
+            &body,
+        );
+        assert_eq!(status_of(&mut world, &text), 200);
+        let told = data(&world.take_events());
+        let asked = std::mem::take(&mut world.requests).len();
+        (told, asked)
+    };
+    let (told, asked) = say(2, 1, "<dialog id=\"b\"><state>confirmed</state></dialog>");
+    assert_eq!(asked, 0);
+    assert_eq!(told[0]["dialogs"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        told[0]["dialogs"][0]["pick_up"],
+        json!({"to": "sip:carol@example.com", "call_id": "x@y", "to_tag": "r", "from_tag": "l", "early_only": true})
+    );
+    let old = say(3, 1, "<dialog id=\"c\"><state>early</state></dialog>");
+    assert_eq!(old, (Vec::new(), 0), "an older version says nothing");
+    let (told, asked) = say(4, 5, "<dialog id=\"a\"><state>terminated</state></dialog>");
+    assert_eq!(told.len(), 1);
+    assert_eq!(asked, 1, "what was missed is asked for");
+}
+
+#[test]
+fn several_notifiers_answer_one_subscribe_and_each_is_kept() {
+    let mut world = registered();
+    let request = ask(&mut world, DIALOG);
+    world.answer(&request, 200, &[(HeaderName::Expires, "600"), CONTACT]);
+    for (number, status) in [(1, 200), (2, 200), (3, 200), (4, 481), (5, 481)] {
+        let tag = format!("device{number}");
+        let text = notify(
+            &request,
+            &tag,
+            1,
+            "active;expires=600",
+            DIALOG_INFO,
+            &info(0, "full", ""),
+        );
+        assert_eq!(status_of(&mut world, &text), status, "{number}");
+    }
+    assert_eq!(data(&world.take_events()).len(), 3);
+    // The one whose 2xx came never said a word: it is forgotten after 32 s, the others are refreshed.
+    world.pass(seconds(470), pong);
+    assert!(world.requests.is_empty());
+    let mut requests = Vec::new();
+    for _ in 0..75 {
+        world.pass(seconds(1), pong);
+        for (_, request) in std::mem::take(&mut world.requests) {
+            world.answer(&request, 200, &[(HeaderName::Expires, "600")]);
+            requests.push(request);
+        }
+    }
+    let mut tags: Vec<_> = requests
+        .iter()
+        .map(|request| request.ids.to_tag().to_owned())
+        .collect();
+    tags.sort();
+    assert_eq!(tags, ["device1", "device2", "device3"]);
+}
+
+#[test]
+fn a_notifier_that_says_nothing_is_asked_again_later() {
+    let mut world = registered();
+    let request = ask(&mut world, PRESENCE);
+    world.answer(&request, 200, &[(HeaderName::Expires, "3600"), CONTACT]);
+    world.take_events();
+    world.pass(seconds(31), pong);
+    assert!(world.take_events().is_empty());
+    world.pass(seconds(2), pong);
+    assert_eq!(world.take_events(), [channels(&[], &[])]);
+    world.pass(seconds(31), pong);
+    let again = world.request();
+    assert_ne!(again.ids.call_id, request.ids.call_id);
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_ended() {
+    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+    world.command(Command::Unsubscribe {
+        channels: names(&[PRESENCE]),
+    });
+    assert_eq!(world.take_events(), [channels(&[], &[])]);
+    let last = world.request();
+    assert_eq!(last.headers.number(&HeaderName::Expires), Some(0));
+    assert_eq!(last.ids.to_tag(), "server-tag");
+    world.answer(&last, 200, &[(HeaderName::Expires, "0")]);
+    let text = notify(
+        &first,
+        "server-tag",
+        2,
+        "terminated;reason=timeout",
+        PIDF,
+        OPEN,
+    );
+    assert_eq!(status_of(&mut world, &text), 200);
+    assert!(world.take_events().is_empty());
+    assert_eq!(
+        status_of(&mut world, &text.replace("z9hG4bK", "z9hG4bKx")),
+        481
+    );
+    world.pass(seconds(4000), pong);
+    assert!(world.requests.is_empty());
+
+    // And at the end of all: before the registration goes.
+    let (mut world, _) = listening(PRESENCE, "3600", PIDF, OPEN);
+    world.command(Command::Shutdown);
+    let last = world.request();
+    assert_eq!(last.method, Method::Subscribe);
+    assert_eq!(last.headers.number(&HeaderName::Expires), Some(0));
+    assert_eq!(world.request().method, Method::Register);
+}

@@ -1,0 +1,171 @@
+//! One call in another's place: pick-up of what rings elsewhere, and calls of ours that others take (RFC 3891).
+
+use offhook_signaling::call_id::CallId;
+use offhook_signaling::command::{Command, ReplacesDialog};
+use offhook_signaling::event::{EndedBy, Event};
+use offhook_signaling::sip::message::request::Request;
+use offhook_signaling::sip::message::{HeaderName, Method};
+
+use crate::called::{Script, answer_to, responses, statuses, talking};
+use crate::pair::{answer, invite};
+use crate::world::{FLOW, World, config};
+
+fn name() -> ReplacesDialog {
+    ReplacesDialog {
+        call_id: "12@there".to_owned(),
+        to_tag: "caller".to_owned(),
+        from_tag: "ringing".to_owned(),
+        early_only: true,
+    }
+}
+
+fn pick_up(call: &CallId, replaces: ReplacesDialog) -> Command {
+    let Command::Invite {
+        call,
+        sdp,
+        caller_name,
+        caller_number,
+        headers,
+        client_state,
+        codecs,
+        user_variables,
+        refer,
+        ..
+    } = invite(call, "alice")
+    else {
+        panic!("an invite");
+    };
+    Command::Invite {
+        call,
+        to: "sip:carol@example.com".to_owned(),
+        sdp,
+        caller_name,
+        caller_number,
+        headers,
+        client_state,
+        codecs,
+        user_variables,
+        refer,
+        replaces: Some(Box::new(replaces)),
+    }
+}
+
+#[test]
+fn what_rings_elsewhere_is_picked_up_by_its_names() {
+    let mut world = World::registered(config(), 1, 7200);
+    let call = CallId::from_wire("pick-up").unwrap();
+    world.command(pick_up(&call, name()));
+    let out = world.request();
+    assert_eq!(out.uri.to_string(), "sip:carol@example.com");
+    assert_eq!(
+        out.headers.get(&HeaderName::Replaces).as_deref(),
+        Some("12@there;to-tag=caller;from-tag=ringing;early-only")
+    );
+    assert!(out.headers.lists(&HeaderName::Require, "replaces"));
+    // A far side that cannot do it would only ring once more: the call is over.
+    world.answer(&out, 420, &[(HeaderName::Unsupported, "replaces")]);
+    assert_eq!(world.request().method, Method::Ack);
+    assert!(world.requests.is_empty());
+    assert!(
+        world
+            .take_events()
+            .iter()
+            .any(|event| matches!(event, Event::Ended { .. }))
+    );
+    // Names that would become something else are not sent.
+    for bad in [
+        ReplacesDialog {
+            call_id: "a;b".to_owned(),
+            ..name()
+        },
+        ReplacesDialog {
+            to_tag: "a\r\nX-Evil: 1".to_owned(),
+            ..name()
+        },
+        ReplacesDialog {
+            from_tag: String::new(),
+            ..name()
+        },
+    ] {
+        world.command(pick_up(&call, bad));
+        assert!(world.requests.is_empty());
+        assert!(matches!(
+            &world.take_events()[..],
+            [Event::Ended {
+                by: EndedBy::Local,
+                ..
+            }]
+        ));
+    }
+}
+
+/// Our call to bob rings there; the INVITE of it.
+fn calling() -> (World, CallId, Request) {
+    let mut world = World::registered(config(), 1, 7200);
+    let call = CallId::from_wire("to-bob").expect("a name");
+    world.command(invite(&call, "bob"));
+    let out = world.request();
+    let contact = (HeaderName::Contact, "<sip:bob@192.0.2.9;transport=ws>");
+    world.answer(&out, 180, &[contact]);
+    world.take_events();
+    world.texts.clear();
+    (world, call, out)
+}
+
+#[test]
+fn a_call_of_ours_that_rings_is_answered_by_who_picks_it_up() {
+    let (mut world, call, out) = calling();
+    let names = format!(
+        "Replaces: {};to-tag={};from-tag=server-tag;early-only",
+        out.ids.call_id,
+        out.ids.from_tag()
+    );
+    world.say(FLOW, &Script::invite().header(&names).text());
+    assert_eq!(statuses(&mut world), [180]);
+    let events = world.take_events();
+    let [
+        Event::Incoming {
+            call: new,
+            replaces: Some(replaced),
+            ..
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(*replaced, call);
+    world.command(answer(new));
+    assert_eq!(responses(&mut world)[0].status, 200);
+    assert_eq!(world.request().method, Method::Cancel);
+    let ended = |event: &Event| matches!(event, Event::Ended { call: known, .. } if *known == call);
+    assert!(world.take_events().iter().any(ended));
+}
+
+#[test]
+fn what_cannot_be_taken_over_is_refused() {
+    let (mut world, _, tag) = talking();
+    let line = format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols");
+    let fresh = |method, number: u32| Script {
+        branch: format!("z9hG4bKfresh{number}"),
+        call_id: "fresh",
+        from_tag: "fresh",
+        ..Script::new(method)
+    };
+    for (number, (script, status)) in (1..).zip([
+        (fresh("MESSAGE", 1).header(&line), 400),
+        (fresh("OPTIONS", 2).header(&line), 400),
+        (fresh("INVITE", 3).header(&line).header(&line), 400),
+        (
+            fresh("INVITE", 4).header(&format!("{line};to-tag=again")),
+            400,
+        ),
+        (fresh("INVITE", 5).header("Replaces: x;to-tag=1"), 400),
+        (
+            fresh("INVITE", 6).header("Replaces: call-of-carol;to-tag=guess;from-tag=carols"),
+            481,
+        ),
+    ]) {
+        assert_eq!(answer_to(&mut world, &script).status, status, "{number}");
+    }
+    assert!(world.take_events().is_empty());
+}

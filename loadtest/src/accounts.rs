@@ -1,0 +1,77 @@
+//! Users as accounts of the engine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use offhook_engine::config::AccountConfig;
+use offhook_engine::protocol::Protocol;
+use offhook_engine::token_source::{
+    HeaderValue, HttpMethod, TIME_LIMIT, TokenEndpoint, TokenSource,
+};
+use offhook_engine::vocabulary::{ConnectOptions, FREESWITCH, Login, Secret, TELNYX, Trust};
+
+use crate::args::DialectName;
+use crate::users::{Credential, User};
+
+/// A user that the server refuses is a result, and not asked again.
+const NEVER: Duration = Duration::ZERO;
+
+/// The accounts, which share what they trust.
+pub(crate) fn of(
+    users: &[User],
+    server: &str,
+    dialect: DialectName,
+    ca_file: Option<&PathBuf>,
+) -> Vec<AccountConfig> {
+    let trust = ca_file.map_or_else(Trust::default, |file| Trust::with_ca_file(file.clone()));
+    let connect = ConnectOptions {
+        trust,
+        ..ConnectOptions::default()
+    };
+    let protocol = match dialect {
+        DialectName::Telnyx => TELNYX.into(),
+        DialectName::Freeswitch => FREESWITCH.into(),
+        DialectName::Sip => Protocol::Sip,
+    };
+    let account = |user: &User| {
+        let (login, token_source) = login(&user.credential, ca_file);
+        let mut account = AccountConfig::new(&user.name, protocol, server, login);
+        account.connect = connect.clone();
+        account.token_source = token_source;
+        account.recover_calls = false;
+        account.refused_retry = NEVER;
+        account
+    };
+    users.iter().map(account).collect()
+}
+
+fn login(credential: &Credential, ca_file: Option<&PathBuf>) -> (Login, Option<TokenSource>) {
+    let by_token = || Login::Token {
+        token: Secret::new(""),
+    };
+    match credential {
+        Credential::Password { login, password } => {
+            let login = Login::Password {
+                user: login.clone(),
+                password: password.clone(),
+            };
+            (login, None)
+        }
+        Credential::TokenFile(path) => (by_token(), Some(TokenSource::File(path.clone()))),
+        Credential::TokenUrl { url, bearer } => {
+            let bearer = bearer.as_ref().map(|bearer| {
+                let value = Secret::new(format!("Bearer {}", bearer.expose()));
+                ("Authorization".to_owned(), HeaderValue::Memory(value))
+            });
+            let endpoint = TokenEndpoint {
+                url: url.clone(),
+                method: HttpMethod::Post,
+                headers: bearer.into_iter().collect(),
+                pointer: None,
+                ca_file: ca_file.cloned(),
+                time_limit: TIME_LIMIT,
+            };
+            (by_token(), Some(TokenSource::Endpoint(endpoint)))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A load tester: many users, each with a credential of its own, call at a rate, and a table says how it went.
+
+mod accounts;
+mod args;
+mod figures;
+mod kind;
+mod load;
+mod local_limits;
+mod report;
+mod run;
+mod samples;
+mod speech;
+mod target;
+mod users;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Args;
+
+/// Exit code for what cannot be run at all.
+const CANNOT_RUN: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = match args.verbose {
+        true => tracing_subscriber::filter::LevelFilter::INFO,
+        false => tracing_subscriber::filter::LevelFilter::ERROR,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run::run(args) {
+        Ok(outcome) if outcome.failed == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            // There is nobody to tell when the standard error is gone.
+            let _ = writeln!(std::io::stderr(), "offhook-load: {error}");
+            ExitCode::from(CANNOT_RUN)
+        }
+    }
+}

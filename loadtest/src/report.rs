@@ -1,0 +1,224 @@
+//! The table at the end, the line meanwhile, and both as JSON.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::figures::Figures;
+use crate::samples::{Distribution, Samples};
+
+/// What a run came to.
+pub(crate) struct Report<'a> {
+    pub(crate) figures: &'a Figures,
+    pub(crate) took: Duration,
+    /// Server and dialect, for whoever reads it later.
+    pub(crate) server: &'a str,
+    pub(crate) dialect: &'a str,
+}
+
+/// One line on how things stand.
+pub(crate) fn line(figures: &Figures, elapsed: Duration) -> String {
+    format!(
+        "{:>5.0} s  ready {}/{}  calls {}  answered {}  good {}  failed {}",
+        elapsed.as_secs_f64(),
+        figures.ready,
+        figures.users,
+        figures.in_call,
+        figures.answered,
+        figures.good,
+        figures.failed
+    )
+}
+
+/// A figure's name, unit, decimals, and what was measured.
+struct Row {
+    name: &'static str,
+    unit: &'static str,
+    decimals: usize,
+    values: Option<Distribution>,
+}
+
+impl Report<'_> {
+    fn steps(&self) -> [Row; 9] {
+        let (logins, calls) = (&self.figures.logins, &self.figures.calls);
+        let row = |name, samples: &Samples| Row {
+            name,
+            unit: "ms",
+            decimals: 1,
+            values: samples.distribution(),
+        };
+        [
+            row("socket", &logins.socket),
+            row("TLS", &logins.tls),
+            row("login", &logins.login),
+            row("ready", &logins.ready),
+            row("first ring", &calls.ringing),
+            row("answer", &calls.answer),
+            row("ICE", &calls.ice),
+            row("DTLS", &calls.dtls),
+            row("first RTP", &calls.first_rtp),
+        ]
+    }
+
+    fn media(&self) -> [Row; 5] {
+        let media = &self.figures.media;
+        let row = |name, unit, decimals, values| Row {
+            name,
+            unit,
+            decimals,
+            values,
+        };
+        [
+            row("loss in", "%", 2, media.loss_in.distribution()),
+            row("loss out", "%", 2, media.loss_out.distribution()),
+            row("jitter", "ms", 2, media.jitter.distribution()),
+            row("round trip", "ms", 2, media.round_trip.distribution()),
+            row("MOS", "", 2, media.mos.distribution_downwards()),
+        ]
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let figures = self.figures;
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{} ({}), {:.1} s",
+            self.server,
+            self.dialect,
+            self.took.as_secs_f64()
+        );
+        let _ = writeln!(
+            text,
+            "users {}, ready {}; calls {}, answered {}, good {}, failed {}",
+            figures.users,
+            figures.ready,
+            figures.placed,
+            figures.answered,
+            figures.good,
+            figures.failed
+        );
+        let _ = writeln!(
+            text,
+            "\n{:<18}{:>8}{:>10}{:>10}{:>10}{:>10}",
+            "", "count", "p50", "p95", "p99", "max"
+        );
+        let _ = writeln!(
+            text,
+            "login: each step from the one before, ready from the beginning; call: from its beginning"
+        );
+        for row in self.steps() {
+            row.write(&mut text);
+        }
+        let _ = writeln!(
+            text,
+            "media: a value a call; sent {} packets, received {}; the worst MOS stands last",
+            figures.media.packets_sent, figures.media.packets_received
+        );
+        for row in self.media() {
+            row.write(&mut text);
+        }
+        let ours = &figures.ours;
+        let _ = writeln!(
+            text,
+            "this machine: slots {} of which {} late (> 5 ms) and {} skipped, send errors {}, events lost {}",
+            ours.slots, ours.slots_late, ours.slots_skipped, ours.send_errors, ours.events_lost
+        );
+        if !figures.failures.is_empty() {
+            let _ = writeln!(text, "failed:");
+        }
+        for (kind, count) in &figures.failures {
+            let _ = writeln!(text, "{count:>8}  {kind}");
+        }
+        text
+    }
+
+    /// For programs: times in milliseconds, losses in percent.
+    pub(crate) fn json(&self) -> Value {
+        let figures = self.figures;
+        let table = |rows: &[Row]| -> Value {
+            let entry = |row: &Row| (row.name.to_lowercase().replace(' ', "_"), json!(row.values));
+            rows.iter()
+                .map(entry)
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        json!({
+            "server": self.server,
+            "dialect": self.dialect,
+            "seconds": self.took.as_secs_f64(),
+            "users": figures.users,
+            "ready": figures.ready,
+            "calls": figures.placed,
+            "answered": figures.answered,
+            "good": figures.good,
+            "failed": figures.failed,
+            "failures": figures.failures,
+            "set_up_ms": table(&self.steps()),
+            "media": table(&self.media()),
+            "packets_sent": figures.media.packets_sent,
+            "packets_received": figures.media.packets_received,
+            "this_machine": {
+                "slots": figures.ours.slots,
+                "slots_late": figures.ours.slots_late,
+                "slots_skipped": figures.ours.slots_skipped,
+                "send_errors": figures.ours.send_errors,
+                "events_lost": figures.ours.events_lost,
+            },
+        })
+    }
+}
+
+impl Row {
+    fn write(&self, text: &mut String) {
+        let name = match self.unit {
+            "" => self.name.to_owned(),
+            unit => format!("{} ({unit})", self.name),
+        };
+        let _ = match self.values {
+            Some(of) => writeln!(
+                text,
+                "  {name:<16}{:>8}{:>10.places$}{:>10.places$}{:>10.places$}{:>10.places$}",
+                of.count,
+                of.p50,
+                of.p95,
+                of.p99,
+                of.max,
+                places = self.decimals
+            ),
+            None => writeln!(text, "  {name:<16}{:>8}", 0),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_a_measured_value_has_a_table_all_the_same() {
+        let mut figures = Figures::of(3);
+        figures.fail("login refused: wrong password".to_owned());
+        let report = Report {
+            figures: &figures,
+            took: Duration::from_secs(2),
+            server: "ws://127.0.0.1:1",
+            dialect: "sip",
+        };
+        let text = report.text();
+        for part in [
+            "users 3",
+            "failed 1",
+            "first ring",
+            "MOS",
+            "1  login refused",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        let json = report.json();
+        assert_eq!(json["set_up_ms"]["first_rtp"], Value::Null);
+        assert_eq!(json["failures"]["login refused: wrong password"], 1);
+    }
+}

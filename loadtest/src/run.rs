@@ -1,0 +1,292 @@
+//! Runs the machine: an engine with the users' accounts, its events, the clock, Ctrl-C.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_engine::Engine;
+use offhook_engine::builder::Programs;
+use offhook_engine::config::{Limits, MediaConfig};
+use offhook_engine::driver::events::{Events, Next};
+use offhook_engine::error::{BuildError, Error as EngineError};
+use offhook_engine::event::Event;
+use offhook_engine::request::{CallRequest, EndOptions};
+use offhook_media::audio::playback::Playback;
+use offhook_media::audio::recording::RecordingError;
+use tokio::time::{interval, sleep_until};
+
+use crate::accounts;
+use crate::args::{Args, Command, Run};
+use crate::figures::Figures;
+use crate::load::{Action, Load, Plan};
+use crate::local_limits::{self, LimitError};
+use crate::report::{self, Report};
+use crate::speech;
+use crate::target::{self, TargetError};
+use crate::users::{self, UsersError};
+
+/// Addresses of this machine that a call may have a socket at.
+const ADDRESSES: u64 = 4;
+/// Requests to the engine that may wait.
+const REQUESTS: usize = 1024;
+/// Events that may wait, for each user: a call's whole beginning at once.
+const EVENTS_PER_USER: usize = 64;
+/// How often the line on how things stand is written.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// Why nothing could be run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error(transparent)]
+    Speech(#[from] RecordingError),
+    #[error("--{name} is {value}; it must be {wanted}")]
+    Value {
+        name: &'static str,
+        value: f64,
+        wanted: &'static str,
+    },
+    #[error("the program could not start: {0}")]
+    Runtime(std::io::Error),
+    #[error(transparent)]
+    Engine(#[from] BuildError),
+    #[error("the engine has ended: {0}")]
+    Ended(#[from] EngineError),
+    #[error("{path} cannot be written: {error}", path = .path.display())]
+    Json {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+}
+
+/// What the exit code is made of.
+pub(crate) struct Outcome {
+    pub(crate) failed: usize,
+}
+
+pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
+    let Command::Run(run) = args.command;
+    target::check(&run.server, &run.allow_host)?;
+    let plan = plan(&run)?;
+    let calls = run.calls as usize;
+    let users = users::read(&run.users, calls, run.token_url.as_deref())?;
+    local_limits::prepare(run.calls.into(), ADDRESSES)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    let began = Instant::now();
+    let figures = runtime.block_on(async {
+        let (engine, names) = engine(&run, &users)?;
+        let mut load = Load::new(plan, calls, Instant::now());
+        let subscription = engine.subscribe().await?;
+        // What happened before somebody listened.
+        for account in subscription.status.accounts {
+            if let (Some(user), Some(steps)) = (names.get(&account.name), &account.steps) {
+                load.on_steps(*user, steps, Instant::now());
+            }
+        }
+        let mut driver = Driver {
+            load,
+            events: subscription.events,
+            engine,
+            names,
+            users: users.into_iter().map(|user| user.name).collect(),
+            to: run.to.clone(),
+        };
+        let figures = driver.drive().await;
+        driver.engine.shut_down().await;
+        Ok::<Figures, RunError>(figures)
+    })?;
+    let report = Report {
+        figures: &figures,
+        took: began.elapsed(),
+        // A query may hold a token.
+        server: run.server.split(['?', '#']).next().unwrap_or_default(),
+        dialect: dialect_name(&run),
+    };
+    tell(&mut std::io::stdout(), &report.text());
+    if let Some(path) = run.json {
+        let text = format!("{:#}\n", report.json());
+        std::fs::write(&path, text).map_err(|error| RunError::Json { path, error })?;
+    }
+    Ok(Outcome {
+        failed: figures.failed,
+    })
+}
+
+fn plan(run: &Run) -> Result<Plan, RunError> {
+    let span = |name, value: f64| {
+        let wanted = "a number of seconds from 0 to a million";
+        let within = (0.0..=1e6).contains(&value);
+        within
+            .then(|| Duration::from_secs_f64(value))
+            .ok_or(RunError::Value {
+                name,
+                value,
+                wanted,
+            })
+    };
+    if !(0.001..=100_000.0).contains(&run.rate) {
+        return Err(RunError::Value {
+            name: "rate",
+            value: run.rate,
+            wanted: "calls a second, from 0.001 to 100000",
+        });
+    }
+    Ok(Plan {
+        pause: Duration::from_secs_f64(1.0 / run.rate),
+        hold: span("hold", run.hold)?,
+        ring: span("ring", run.ring)?,
+        login: span("login", run.login)?,
+        repeat: run
+            .duration
+            .map(|duration| span("duration", duration))
+            .transpose()?,
+    })
+}
+
+/// The engine, and which user an account is.
+fn engine(
+    run: &Run,
+    users: &[users::User],
+) -> Result<(Engine, HashMap<Arc<str>, usize>), RunError> {
+    let speech = speech::encoded()?;
+    let engine = Engine::builder()
+        .accounts(accounts::of(
+            users,
+            &run.server,
+            run.dialect,
+            run.ca_file.as_ref(),
+        ))
+        .programs(Programs::new(move |_| {
+            Box::new(Playback::new(speech.clone()))
+        }))
+        .media(MediaConfig {
+            workers: run.threads.into(),
+            ..MediaConfig::default()
+        })
+        .limits(Limits {
+            calls: users.len() + 1,
+            requests: REQUESTS,
+            events: (users.len() * EVENTS_PER_USER).max(1024),
+        })
+        .build()?;
+    let names = users.iter().enumerate();
+    let names = names.map(|(index, user)| (Arc::from(user.name.as_str()), index));
+    Ok((engine, names.collect()))
+}
+
+struct Driver {
+    load: Load,
+    engine: Engine,
+    events: Events,
+    /// Which user an account is.
+    names: HashMap<Arc<str>, usize>,
+    users: Vec<String>,
+    to: String,
+}
+
+impl Driver {
+    async fn drive(&mut self) -> Figures {
+        let began = Instant::now();
+        let mut lines = interval(LINE_EVERY);
+        let mut interrupts = 0;
+        loop {
+            let wake = match self.load.poll(Instant::now()) {
+                Action::Call(user) => {
+                    self.call(user).await;
+                    continue;
+                }
+                Action::HangUp(call) => {
+                    // It may have ended by itself; its end is told either way.
+                    let _ = self.engine.hang_up(Some(call), EndOptions::default()).await;
+                    continue;
+                }
+                Action::Wait(wake) => wake,
+                Action::Done => break,
+            };
+            // An idle minute does no harm where nothing is to be waited for.
+            let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            tokio::select! {
+                next = self.events.next() => match next {
+                    Some(Next::Notice(notice)) => self.take(&notice.event),
+                    Some(Next::Lost(lost)) => self.load.figures.ours.events_lost += lost,
+                    None => break,
+                },
+                () = sleep_until(wake.into()) => {}
+                _ = lines.tick() => self.show(began.elapsed()),
+                _ = tokio::signal::ctrl_c() => {
+                    interrupts += 1;
+                    if interrupts > 1 {
+                        break;
+                    }
+                    self.load.stop();
+                }
+            }
+        }
+        self.show(began.elapsed());
+        tell(&mut std::io::stderr(), "\n");
+        self.load.figures.clone()
+    }
+
+    async fn call(&mut self, user: usize) {
+        let request = CallRequest {
+            account: self.users.get(user).cloned(),
+            ..CallRequest::to(&self.to)
+        };
+        let placed = self.engine.call(request).await;
+        let now = Instant::now();
+        match placed {
+            Ok(call) => self.load.placed(user, call, now),
+            Err(error) => {
+                let why = format!("the call could not be placed: {error}");
+                self.load.not_placed(user, why, now);
+            }
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        let now = Instant::now();
+        match &event.call {
+            Some(call) => self.load.on_call(call, &event.kind, event.at, now),
+            None => {
+                if let Some(user) = self.names.get(&event.account) {
+                    self.load.on_account(*user, &event.kind, event.at, now);
+                }
+            }
+        }
+    }
+
+    fn show(&self, elapsed: Duration) {
+        let line = report::line(&self.load.figures, elapsed);
+        let mut stderr = std::io::stderr();
+        let line = match stderr.is_terminal() {
+            true => format!("\r{line}\u{1b}[K"),
+            false => format!("{line}\n"),
+        };
+        tell(&mut stderr, &line);
+    }
+}
+
+fn dialect_name(run: &Run) -> &'static str {
+    use crate::args::DialectName;
+    match run.dialect {
+        DialectName::Telnyx => "telnyx",
+        DialectName::Freeswitch => "freeswitch",
+        DialectName::Sip => "sip",
+    }
+}
+
+/// Whoever reads it may be gone; that ends no run.
+fn tell(to: &mut impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}

@@ -1,0 +1,321 @@
+//! The users file: who logs in, each with a credential of its own.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use offhook_engine::driver::secret_file;
+use offhook_engine::error::SecretFileError;
+use offhook_engine::vocabulary::Secret;
+use serde::{Deserialize, Deserializer};
+
+/// Largest file that is read: some 100,000 users.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// One user, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) credential: Credential,
+}
+
+/// What a user shows at its login.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    Password {
+        login: String,
+        password: Secret,
+    },
+    TokenFile(PathBuf),
+    /// A token endpoint, which wants this bearer.
+    TokenUrl {
+        url: String,
+        bearer: Option<Secret>,
+    },
+}
+
+/// Why a users file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsersError {
+    #[error("{path} cannot be read: {error}", path = .path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("{path} can be read by others: it holds secrets, so `chmod 600` it", path = .0.display())]
+    Open(PathBuf),
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
+    #[error("{path} is larger than {LIMIT} bytes", path = .0.display())]
+    TooLarge(PathBuf),
+    #[error("{path}, line {line}: {what}", path = .path.display())]
+    Syntax {
+        path: PathBuf,
+        line: usize,
+        what: String,
+    },
+    #[error("{path}: user {name}: {what}", path = .path.display())]
+    User {
+        path: PathBuf,
+        name: String,
+        what: &'static str,
+    },
+    #[error("{path}: the users {first} and {second} have the same {what}; each needs its own", path = .path.display())]
+    Shared {
+        path: PathBuf,
+        first: String,
+        second: String,
+        what: &'static str,
+    },
+    #[error("{path} has {found} users and {wanted} calls are wanted at the same time: each call needs a user of its own", path = .path.display())]
+    TooFew {
+        path: PathBuf,
+        found: usize,
+        wanted: usize,
+    },
+}
+
+/// The file as written: by hand, or by `offhook-credentials users create`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    token_url: Option<String>,
+    #[serde(default)]
+    user: Vec<RawUser>,
+    /// The head of a provisioned file; of no use here.
+    #[serde(rename = "wanted")]
+    _wanted: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUser {
+    name: String,
+    login: Option<String>,
+    password_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    token_url: Option<String>,
+    token_secret_file: Option<PathBuf>,
+    /// Provisioned.
+    credential_id: Option<String>,
+    sip_username: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    sip_password: Option<Secret>,
+    #[serde(default, deserialize_with = "secret")]
+    token_secret: Option<Secret>,
+    #[serde(rename = "expires_at")]
+    _expires_at: Option<String>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(Secret::new))
+}
+
+/// Reads the users and takes the first `wanted` of them. Files that they name are looked for beside the users file.
+pub(crate) fn read(
+    path: &Path,
+    wanted: usize,
+    token_url: Option<&str>,
+) -> Result<Vec<User>, UsersError> {
+    let text = owned_text(path)?;
+    let mut raw: Raw = toml::from_str(&text).map_err(|error| UsersError::Syntax {
+        path: path.to_owned(),
+        line: error.span().map_or(0, |span| {
+            let before = text.get(..span.start).unwrap_or_default();
+            before.matches('\n').count() + 1
+        }),
+        // Without the line's text, which may hold a secret.
+        what: error.message().to_owned(),
+    })?;
+    if raw.user.len() < wanted {
+        return Err(UsersError::TooFew {
+            path: path.to_owned(),
+            found: raw.user.len(),
+            wanted,
+        });
+    }
+    check_own(path, &raw.user)?;
+    raw.user.truncate(wanted);
+    let token_url = token_url.map(str::to_owned).or(raw.token_url);
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let checked = |user: RawUser| {
+        let name = user.name.clone();
+        let credential = credential(user, folder, token_url.as_deref())?;
+        let credential = credential.ok_or_else(|| UsersError::User {
+            path: path.to_owned(),
+            name: name.clone(),
+            what: "has no credential: give it login and password_file, token_file, or a token_url (see --token-url)",
+        })?;
+        Ok(User { name, credential })
+    };
+    raw.user.into_iter().map(checked).collect()
+}
+
+fn credential(
+    user: RawUser,
+    folder: &Path,
+    token_url: Option<&str>,
+) -> Result<Option<Credential>, UsersError> {
+    if let Some(file) = user.token_file {
+        return Ok(Some(Credential::TokenFile(folder.join(file))));
+    }
+    if let (Some(login), Some(file)) = (&user.login, user.password_file) {
+        return Ok(Some(Credential::Password {
+            login: login.clone(),
+            password: secret_file::read(&folder.join(file))?,
+        }));
+    }
+    let bearer = match user.token_secret_file {
+        Some(file) => Some(secret_file::read(&folder.join(file))?),
+        None => user.token_secret,
+    };
+    if let Some(url) = user.token_url.as_deref().or(token_url) {
+        let url = url.to_owned();
+        return Ok(Some(Credential::TokenUrl { url, bearer }));
+    }
+    let provisioned = user.sip_username.zip(user.sip_password);
+    Ok(provisioned.map(|(login, password)| Credential::Password { login, password }))
+}
+
+/// No two users may be the same at the server: their sessions would take calls from each other.
+fn check_own(path: &Path, users: &[RawUser]) -> Result<(), UsersError> {
+    type Key = fn(&RawUser) -> Option<String>;
+    let keys: [(&'static str, Key); 5] = [
+        ("name", |user| Some(user.name.clone())),
+        ("login", |user| user.login.clone()),
+        ("credential_id", |user| user.credential_id.clone()),
+        ("sip_username", |user| user.sip_username.clone()),
+        ("token_file", |user| {
+            user.token_file
+                .as_ref()
+                .map(|file| file.display().to_string())
+        }),
+    ];
+    for (what, key) in keys {
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        for user in users {
+            let Some(value) = key(user) else { continue };
+            if let Some(first) = seen.insert(value, &user.name) {
+                return Err(UsersError::Shared {
+                    path: path.to_owned(),
+                    first: first.to_owned(),
+                    second: user.name.clone(),
+                    what,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The text of a file that only its owner may read.
+fn owned_text(path: &Path) -> Result<String, UsersError> {
+    let fault = |error| UsersError::Read {
+        path: path.to_owned(),
+        error,
+    };
+    let file = fs::File::open(path).map_err(fault)?;
+    let metadata = file.metadata().map_err(fault)?;
+    if metadata.mode() & 0o077 != 0 {
+        return Err(UsersError::Open(path.to_owned()));
+    }
+    if metadata.len() > LIMIT {
+        return Err(UsersError::TooLarge(path.to_owned()));
+    }
+    let mut text = String::new();
+    file.take(LIMIT).read_to_string(&mut text).map_err(fault)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn written(name: &str, text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        (folder, path)
+    }
+
+    const PROVISIONED: &str = r#"
+[wanted]
+api_url = "https://api.example/v2"
+count = 2
+
+[[user]]
+name = "load0001"
+credential_id = "c1"
+sip_username = "gencred1"
+sip_password = "hunter2"
+token_secret = "bearer1"
+expires_at = "2030-01-01T00:00:00Z"
+
+[[user]]
+name = "load0002"
+credential_id = "c2"
+sip_username = "gencred2"
+sip_password = "hunter3"
+token_secret = "bearer2"
+expires_at = "2030-01-01T00:00:00Z"
+"#;
+
+    #[test]
+    fn a_provisioned_file_gives_passwords_or_with_an_endpoint_tokens() {
+        let (_folder, path) = written("users.toml", PROVISIONED, 0o600);
+        let users = read(&path, 2, None).unwrap();
+        let Credential::Password { login, password } = &users[1].credential else {
+            panic!("{users:?}")
+        };
+        assert_eq!((login.as_str(), password.expose()), ("gencred2", "hunter3"));
+        let users = read(&path, 1, Some("https://tokens.example/token")).unwrap();
+        let [only] = users.as_slice() else {
+            panic!("{users:?}")
+        };
+        let Credential::TokenUrl { url, bearer } = &only.credential else {
+            panic!("{only:?}")
+        };
+        assert_eq!(url, "https://tokens.example/token");
+        assert_eq!(bearer.as_ref().map(Secret::expose), Some("bearer1"));
+        assert!(!format!("{users:?}").contains("bearer1"));
+    }
+
+    #[test]
+    fn who_shares_a_credential_is_refused_by_name() {
+        let text = PROVISIONED.replace("gencred2", "gencred1");
+        let (_folder, path) = written("users.toml", &text, 0o600);
+        let error = read(&path, 1, None).unwrap_err().to_string();
+        for part in ["load0001", "load0002", "sip_username"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_no_secret_with_it() {
+        let cases = [
+            (PROVISIONED, 0o644, 1, "chmod 600"),
+            (PROVISIONED, 0o600, 3, "has 2 users and 3 calls"),
+            (
+                "[[user]]\nname = \"a\"\n",
+                0o600,
+                1,
+                "user a: has no credential",
+            ),
+            (
+                "[[user]]\nname = \"a\"\nsip_password = hunter2\n",
+                0o600,
+                1,
+                "line 3",
+            ),
+            ("[[user]]\nnome = \"a\"\n", 0o600, 1, "nome"),
+        ];
+        for (text, mode, wanted, part) in cases {
+            let (_folder, path) = written("users.toml", text, mode);
+            let error = read(&path, wanted, None).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

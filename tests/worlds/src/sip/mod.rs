@@ -1,0 +1,21 @@
+//! Worlds of SIP user agents: registrations, calls, forks, crossing offers and lost connections.
+
+mod acts;
+mod asked;
+mod far;
+mod happening;
+mod hears;
+mod legs;
+mod message;
+mod model;
+mod name;
+mod network;
+mod pace;
+mod registrar;
+mod server;
+mod talks;
+mod transactions;
+mod user;
+mod watch;
+mod within;
+pub mod world;
