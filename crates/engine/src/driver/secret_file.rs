@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::libc::O_NONBLOCK;
 use offhook_signaling::secret::Secret;
 
+use crate::config::AccountConfig;
+use crate::driver::clock;
 use crate::error::SecretFileError;
+use crate::token_source::TokenSource;
 
 /// Longer than any password or token, shorter than a mistake.
 const LIMIT: u64 = 64 * 1024;
@@ -63,4 +67,16 @@ pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
         return Err(SecretFileError::Empty(path.to_owned()));
     }
     Ok(Secret::new(text))
+}
+
+/// How long ago the file of an account's login was changed; `None` where it comes from none, or where
+/// that time has not come yet by this machine's clock.
+pub(crate) fn age(account: &AccountConfig) -> Option<Duration> {
+    let token_file = match &account.token_source {
+        Some(TokenSource::File(path)) => Some(path),
+        Some(TokenSource::Command(_) | TokenSource::Endpoint(_)) | None => None,
+    };
+    let path = account.password_file.as_ref().or(token_file)?;
+    let changed = path.metadata().ok()?.modified().ok()?;
+    clock::time_of_day().duration_since(changed).ok()
 }

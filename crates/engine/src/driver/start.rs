@@ -33,6 +33,7 @@ use crate::driver::line::Line;
 use crate::driver::memory::Memory;
 #[cfg(feature = "call-reports")]
 use crate::driver::reporting::Reporting;
+use crate::driver::secret_file;
 use crate::driver::session::Session;
 use crate::driver::shard::{Moving, Shard};
 use crate::driver::surroundings::{SleepClock, Surroundings, slept};
@@ -236,6 +237,7 @@ fn session_config(
     timers.refused_cap = account.refused_cap;
     SessionConfig {
         remembered: remembered(&account, &dialect, memory),
+        login_age: secret_file::age(&account),
         token_refresh: account.token_source.map(|_| account.token_refresh),
         region: account.region,
         skip_instance: account.skip_instance,

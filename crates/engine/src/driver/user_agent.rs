@@ -7,8 +7,8 @@ use offhook_signaling::sip::message::uri::Uri;
 use uuid::Builder;
 
 use crate::config::AccountConfig;
-use crate::driver::clock;
 use crate::driver::memory::Memory;
+use crate::driver::{clock, secret_file};
 use crate::error::BuildError;
 use crate::ice::host_of;
 
@@ -55,6 +55,7 @@ pub(super) fn config(
     config.display_name = account.caller_name.clone();
     config.auth_user = sip.auth_user.clone();
     config.trusted_authz = sip.trusted_authz.clone();
+    config.login_age = secret_file::age(&account);
     config.token_refresh = account.token_source.as_ref().map(|_| account.token_refresh);
     config.registers &= sip.registers;
     config.routes = routes;

@@ -73,9 +73,9 @@ pub(crate) fn is_young(handed: Option<Instant>, now: Instant) -> bool {
     handed.is_some_and(|at| now < at + YOUNG)
 }
 
-/// How long a refused login rests, where that is not as long as `usual`: until it is good by its own word, or, once, a few seconds when
-/// it is new. `retried`: that was done.
-pub(crate) fn rest_after_refusal(
+/// How long a refused login rests where it deserves less than `usual`: until it is good by its own word, or, once, a few seconds
+/// when it is new. `retried`: that was done.
+pub(crate) fn second_chance(
     login: &Login,
     handed: Option<Instant>,
     server: Option<SystemTime>,
@@ -96,5 +96,5 @@ pub(crate) fn rest_after_refusal(
         *retried = true;
         return Some(YOUNG);
     }
-    usual
+    None
 }

@@ -132,6 +132,8 @@ pub struct Config {
     pub auth_user: Option<String>,
     /// Who we are. [`Login::Anonymous`]: no registration, calls from `anonymous.invalid`.
     pub login: Login,
+    /// How long ago the login was made, as far as its keeper knows: the registrar may not know one of some seconds yet.
+    pub login_age: Option<Duration>,
     /// Authorization servers whose tokens may be shown (RFC 8898, 2.1.1).
     pub trusted_authz: Vec<String>,
     /// When a token is asked for again; `None`: there is no source that could be asked.
@@ -199,6 +201,7 @@ impl Config {
             display_name: None,
             auth_user: None,
             login,
+            login_age: None,
             trusted_authz: Vec::new(),
             token_refresh: None,
             socket_token: None,

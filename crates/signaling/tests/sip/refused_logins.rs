@@ -65,6 +65,26 @@ fn a_refused_token_gets_one_fresh_one_and_then_rests_longer_and_longer() {
 }
 
 #[test]
+fn a_login_of_a_few_seconds_gets_a_second_chance_after_ten() {
+    for (age, rest) in [(3, 10), (3600, 900)] {
+        let mut config = without_source(living(48 * HOUR));
+        config.timers.refused_retry = Some(seconds(900));
+        config.login_age = Some(seconds(age));
+        let mut world = World::new(config, 1);
+        world.open(FLOW);
+        registrar(&mut world, |_| false);
+        let pauses = world
+            .take_events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Disconnected { retry_in, .. } => retry_in,
+                _ => None,
+            });
+        assert_eq!(pauses.collect::<Vec<_>>(), [seconds(rest)], "{age}");
+    }
+}
+
+#[test]
 fn with_a_rest_of_zero_a_refused_login_waits_for_a_command() {
     let mut config = without_source(living(48 * HOUR));
     config.timers.refused_retry = None;

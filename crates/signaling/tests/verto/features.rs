@@ -563,6 +563,47 @@ fn a_region_that_cannot_be_reached_gives_way_to_the_automatic_choice() {
 }
 
 #[test]
+fn a_region_whose_host_opens_and_lets_nobody_in_gives_way_too() {
+    const REGIONAL: &str = "wss://eu.rtc.telnyx.com/";
+    const AUTOMATIC: &str = "wss://rtc.telnyx.com/";
+    let regional = || {
+        let mut config = config(TELNYX, password());
+        config.server = AUTOMATIC.into();
+        config.region = Some("eu".into());
+        let mut story = Story::with(config);
+        assert_eq!(story.connects, [REGIONAL]);
+        story.connects.clear();
+        story.opened();
+        story
+    };
+    let next = |mut story: Story| {
+        while story.connects.is_empty() {
+            story.next_deadline();
+        }
+        story.connects.pop_front().expect("an attempt")
+    };
+    // No answer to the login, a socket closed under it, and trouble of the server's own.
+    let story = regional();
+    assert_eq!(next(story), AUTOMATIC);
+    let mut story = regional();
+    story.closed();
+    assert_eq!(next(story), AUTOMATIC);
+    let mut story = regional();
+    let login = story.take_sent("login");
+    story.refuse(&login, -32603, "internal error");
+    assert_eq!(next(story), AUTOMATIC);
+    // A host that refuses the login has answered for its region.
+    let mut story = regional();
+    let login = story.take_sent("login");
+    story.refuse(&login, -32001, "no such user");
+    assert_eq!(next(story), REGIONAL);
+    // So does one that had let us in.
+    let mut story = regional().ready();
+    story.closed();
+    assert!(next(story).starts_with(REGIONAL));
+}
+
+#[test]
 fn a_registration_lost_twice_is_not_fought_for() {
     registration_fight(config(TELNYX, password()));
     // Nor by whoever never tries a refused login again.

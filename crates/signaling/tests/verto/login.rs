@@ -12,6 +12,7 @@ use offhook_signaling::secret::Secret;
 use offhook_signaling::session::{ConnectFailure, Input};
 use offhook_signaling::verto::dialect::freeswitch::FREESWITCH;
 use offhook_signaling::verto::dialect::telnyx::TELNYX;
+use offhook_signaling::verto::session::Config;
 use serde_json::json;
 
 use crate::story::{Story, config, password};
@@ -325,6 +326,33 @@ fn a_wrong_password_is_said_at_once_and_tried_again_only_after_a_quarter_of_an_h
         }
     }
     assert!((20..=27).contains(&logins), "{logins} logins in a day");
+}
+
+#[test]
+fn a_password_of_a_few_seconds_gets_a_second_chance_after_ten() {
+    let seconds = Duration::from_secs;
+    for (age, rests) in [
+        (Some(seconds(3)), [10, 900]),
+        (Some(seconds(3600)), [900, 1800]),
+        (None, [900, 1800]),
+    ] {
+        let mut story = Story::with(Config {
+            login_age: age,
+            ..config(TELNYX, password())
+        });
+        for rest in rests {
+            story.opened();
+            let login = story.take_sent("login");
+            story.refuse(&login, -32001, "Authentication Failure");
+            let told = story.until(seconds(1), |event| {
+                matches!(event, Event::Disconnected { .. })
+            });
+            let cause = DisconnectCause::LoginRefused;
+            let retry_in = Some(seconds(rest));
+            assert_eq!(told, Event::Disconnected { cause, retry_in }, "{age:?}");
+            story.next_deadline();
+        }
+    }
 }
 
 #[test]

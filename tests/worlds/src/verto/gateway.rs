@@ -7,7 +7,7 @@ use offhook_signaling::auth::jwt::Lifetime;
 use offhook_signaling::verto::dialect::differences::{Dialect, Readiness};
 use offhook_signaling::verto::message::client::{CallResult, ClientCall};
 use offhook_signaling::verto::message::login::{
-    ClientReady, GatewayState, GatewayStateResult, LoginParams, LoginResult,
+    AnonymousLoginParams, ClientReady, GatewayState, GatewayStateResult, LoginParams, LoginResult,
 };
 use offhook_signaling::verto::message::server::ServerCall;
 use offhook_signaling::verto::method::Method;
@@ -20,6 +20,8 @@ use crate::verto::network::{Act, Happening, Socket};
 
 /// The wall clock at the beginning of each world, since 1970.
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_800_000_000);
+/// Whom anonymous users call.
+pub(super) const ASSISTANT: &str = "assistant-1";
 pub(super) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n";
 
 /// What the gateway wants done: something happens after a while.
@@ -38,7 +40,7 @@ pub(crate) struct Gateway {
     pub(super) serial: u64,
     pub(super) sessions: u64,
     /// Moods, set by faults.
-    pub(crate) refuse_logins: u32,
+    pub(crate) refusals: VecDeque<i64>,
     pub(crate) want_login: u32,
     pub(crate) states: VecDeque<&'static str>,
     /// What the client did wrong.
@@ -76,7 +78,7 @@ impl Gateway {
             far_ended: BTreeSet::new(),
             serial: 0,
             sessions: 0,
-            refuse_logins: 0,
+            refusals: VecDeque::new(),
             want_login: 0,
             states: VecDeque::new(),
             fault: None,
@@ -233,6 +235,7 @@ impl Gateway {
             Method::Subscribe | Method::Unsubscribe | Method::FsApi => {
                 self.on_errand(socket, method, id, &request.params);
             }
+            Method::Conversation => self.reply(socket, id, &CallResult::default()),
             Method::Info if request.params.get("msg").is_some() => {
                 let message = Some("SENT".into());
                 let sent = CallResult {
@@ -246,9 +249,17 @@ impl Gateway {
     }
 
     fn on_login(&mut self, socket: Socket, id: Option<Id>, request: Request, now: Instant) {
-        if self.refuse_logins > 0 {
-            self.refuse_logins -= 1;
-            return self.refuse(socket, id, -32001, "Authentication Failure");
+        if let Some(code) = self.refusals.pop_front() {
+            return self.refuse(socket, id, code, "Authentication Failure");
+        }
+        if request.method == "anonymous_login" {
+            let params = request.read::<AnonymousLoginParams>().ok();
+            let Some(params) =
+                params.filter(|params| params.target_id.as_deref() == Some(ASSISTANT))
+            else {
+                return self.blame("sent an anonymous login to another assistant");
+            };
+            return self.let_in(socket, id, params.sessid, now);
         }
         let Ok(params) = request.read::<LoginParams>() else {
             return self.blame("sent a login that cannot be read");
@@ -265,6 +276,10 @@ impl Gateway {
         {
             return self.blame("sent a login without the password");
         }
+        self.let_in(socket, id, params.sessid, now);
+    }
+
+    fn let_in(&mut self, socket: Socket, id: Option<Id>, sessid: Option<String>, now: Instant) {
         let again = self
             .connection
             .as_ref()
@@ -273,7 +288,7 @@ impl Gateway {
             let limit = self.dialect.detach_limit;
             self.calls
                 .retain(|_, call| call.detached.is_none_or(|since| now < since + limit));
-            let asked = params.sessid.filter(|sessid| !sessid.is_empty());
+            let asked = sessid.filter(|sessid| !sessid.is_empty());
             if self.dialect.readiness == Readiness::ClientReady {
                 self.sessid = asked.or_else(|| Some("server-made".into()));
             } else if asked.is_none() || asked != self.sessid {

@@ -113,6 +113,12 @@ impl Link {
         self.open = false;
     }
 
+    /// Nothing passes for this long, either way; then all of it does.
+    pub(crate) fn stall(&mut self, span: Duration, now: Instant) {
+        self.last_to_client = self.last_to_client.max(now + span);
+        self.last_to_gateway = self.last_to_gateway.max(now + span);
+    }
+
     pub(crate) fn is_open(&self, socket: Socket) -> bool {
         self.open && self.socket == socket
     }

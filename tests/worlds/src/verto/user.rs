@@ -1,16 +1,17 @@
 //! The user of a world's session: places and takes calls, changes its mind, asks for this and that.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::command::Command;
+use offhook_signaling::command::{Command, ConversationItem};
 use offhook_signaling::secret::Secret;
 use rand::RngExt;
 
-use crate::verto::gateway::EPOCH;
+use crate::verto::gateway::{ASSISTANT, EPOCH};
 use crate::verto::network::Happening;
 use crate::verto::world::{OFFER, QUIET, Verdict, World};
 
@@ -105,6 +106,13 @@ impl World {
                     arguments: String::new(),
                 })
             }
+            _ if self.credential == Credential::Anonymous => self.command(Command::Converse {
+                call: None,
+                item: ConversationItem::Text {
+                    text: "hello".into(),
+                    images: Vec::new(),
+                },
+            }),
             _ => self.command(Command::Message {
                 call: None,
                 to: "1001".into(),
@@ -114,11 +122,7 @@ impl World {
     }
 
     fn fresh_login(&self) -> Login {
-        if self.tokens {
-            token(self.now - self.start)
-        } else {
-            login()
-        }
+        self.credential.login(self.now - self.start)
     }
 
     fn invite(&mut self) -> Verdict {
@@ -186,18 +190,47 @@ impl World {
     }
 }
 
-/// A token that is made at this time and lives for a quarter of an hour.
-pub(super) fn token(at: Duration) -> Login {
-    let ends = (EPOCH + at).as_secs() + 900;
-    let claims = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{ends}}}"));
-    Login::Token {
-        token: Secret::new(format!("e30.{claims}.c2ln")),
-    }
+/// What a world's user logs in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credential {
+    Password,
+    /// Tokens that live for a quarter of an hour.
+    Token,
+    /// To one assistant; nobody can call.
+    Anonymous,
 }
 
-pub(super) fn login() -> Login {
-    Login::Password {
-        user: "1000".into(),
-        password: Secret::new("secret"),
+impl Credential {
+    pub(super) fn of(seed: u64) -> Self {
+        if seed % 20 == 10 {
+            Self::Anonymous
+        } else if seed.is_multiple_of(4) {
+            Self::Token
+        } else {
+            Self::Password
+        }
+    }
+
+    /// A login as it is made this long after the world began.
+    pub(super) fn login(self, at: Duration) -> Login {
+        match self {
+            Self::Password => Login::Password {
+                user: "1000".into(),
+                password: Secret::new("secret"),
+            },
+            Self::Token => {
+                let ends = (EPOCH + at).as_secs() + 900;
+                let claims = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{ends}}}"));
+                Login::Token {
+                    token: Secret::new(format!("e30.{claims}.c2ln")),
+                }
+            }
+            Self::Anonymous => Login::Anonymous {
+                target_type: "ai_assistant".into(),
+                target_id: ASSISTANT.into(),
+                target_version: None,
+                target_params: BTreeMap::new(),
+            },
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::verto::acks::Acks;
 use crate::verto::gateway::{EPOCH, Gateway};
 use crate::verto::model::{Model, check};
 use crate::verto::network::{Agenda, Happening, Link, Socket};
-use crate::verto::user::{login, token};
+use crate::verto::user::Credential;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// No fault and no new wish in this last part: all must have come to rest by its end.
@@ -49,7 +49,7 @@ pub(super) struct World {
     pub(super) fresh_socket: bool,
     pub(super) stopped: bool,
     pub(super) calls: u32,
-    pub(super) tokens: bool,
+    pub(super) credential: Credential,
     pub(super) apis: u64,
     /// Calls whose bye has been sent, and calls that still owe one since the connection was lost.
     pub(super) byes: BTreeSet<String>,
@@ -104,20 +104,16 @@ impl World {
         } else {
             FREESWITCH
         };
-        // A quarter of the worlds lives on tokens of a quarter of an hour.
-        let tokens = seed.is_multiple_of(4);
+        let credential = Credential::of(seed);
         let config = Config {
             wall_clock: Some(SystemTime::UNIX_EPOCH + EPOCH),
-            token_refresh: tokens.then(TokenRefresh::default),
+            token_refresh: (credential == Credential::Token).then(TokenRefresh::default),
             trickle: seed.is_multiple_of(3),
+            region: seed.is_multiple_of(5).then(|| "eu".to_owned()),
             ..Config::new(
-                "wss://gateway.example",
+                "wss://rtc.gateway.example",
                 dialect,
-                if tokens {
-                    token(Duration::ZERO)
-                } else {
-                    login()
-                },
+                credential.login(Duration::ZERO),
             )
         };
         let mut world = Self {
@@ -136,7 +132,7 @@ impl World {
             acks: Acks::new(dialect),
             fresh_socket: true,
             stopped: false,
-            tokens,
+            credential,
             apis: 0,
             byes: BTreeSet::new(),
             owed: BTreeMap::new(),
@@ -144,9 +140,11 @@ impl World {
             calls: 0,
         };
         world.agenda.plan(now, Happening::User);
-        world
-            .agenda
-            .plan(now + Duration::from_secs(30), Happening::SomebodyCalls);
+        if credential != Credential::Anonymous {
+            world
+                .agenda
+                .plan(now + Duration::from_secs(30), Happening::SomebodyCalls);
+        }
         let faults = world.rng.random_range(1..=6);
         for _ in 0..faults {
             let at = world.span(5_000, (HOUR - QUIET).as_millis() as u64);
@@ -230,6 +228,7 @@ impl World {
         if !self.before(QUIET) {
             // The gateway has found its way again.
             self.gateway.states.clear();
+            self.gateway.refusals.clear();
         }
         match happening {
             Happening::Opened(socket) if socket == self.link.socket => {
@@ -311,7 +310,7 @@ impl World {
                 Ok(())
             }
             Happening::TokenSource(true) => {
-                let token = token(self.now - self.start);
+                let token = self.credential.login(self.now - self.start);
                 self.command(Command::Login(token))
             }
             Happening::TokenSource(false) => {
@@ -346,7 +345,7 @@ impl World {
     }
 
     fn fault(&mut self) -> Verdict {
-        let kind = self.rng.random_range(0..12);
+        let kind = self.rng.random_range(0..15);
         self.trace.note("fault", &kind.to_string());
         let socket = self.link.socket;
         match kind {
@@ -363,7 +362,7 @@ impl World {
                 self.cut(socket);
             }
             6 => {
-                self.gateway.refuse_logins = 1;
+                self.gateway.refusals.push_back(-32001);
                 self.cut(socket);
             }
             7 => self.gateway.want_login = self.rng.random_range(1..=30),
@@ -404,7 +403,26 @@ impl World {
                 self.model.commanded_to_connect(self.now);
                 return self.command(Command::Reconnect);
             }
-            _ => self.link.deaf = true,
+            11 => self.link.deaf = true,
+            12 => {
+                let stall = self.span(500, 20_000);
+                self.link.stall(stall, self.now);
+            }
+            13 => {
+                // The socket ends in the middle of a frame.
+                let piece =
+                    r#"{"jsonrpc":"2.0","id":77,"method":"verto.attach","params":{"callID":"#;
+                self.deliver(socket, piece.to_owned());
+                self.cut(socket);
+            }
+            _ => {
+                const CODES: [i64; 5] = [-32000, -32001, -32002, -32603, -32099];
+                for _ in 0..self.rng.random_range(1..=4) {
+                    let code = CODES[self.rng.random_range(0..CODES.len())];
+                    self.gateway.refusals.push_back(code);
+                }
+                self.cut(socket);
+            }
         }
         Ok(())
     }
@@ -490,7 +508,8 @@ impl World {
         if let Some(call) = call_in(&text, ".invite\"") {
             self.model.invite_sent(call)?;
         }
-        let login = text.contains(r#""method":"login""#);
+        let login =
+            text.contains(r#""method":"login""#) || text.contains(r#""method":"anonymous_login""#);
         check(login || !self.fresh_socket, || {
             "something was sent before the login".to_owned()
         })?;

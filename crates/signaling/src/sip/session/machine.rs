@@ -72,6 +72,7 @@ impl Session {
         let ids: Vec<FlowId> = flows.iter().map(|flow| flow.id).collect();
         let publication = Publication::new(&config);
         let clock = ServerClock::new(config.wall_clock, now);
+        let tokens = Tokens::of_age(config.login_age, now);
         let mut session = Self {
             core: Core {
                 config,
@@ -82,7 +83,7 @@ impl Session {
                 deadlines: Deadlines::default(),
                 outbox: VecDeque::new(),
                 rng,
-                tokens: Tokens::default(),
+                tokens,
                 clock,
                 malformed: 0,
             },

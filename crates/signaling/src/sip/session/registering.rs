@@ -282,13 +282,18 @@ impl Session {
         let timers = self.core.config.timers;
         let flow = self.core.flow_mut(id)?;
         let factor = 1_u32.checked_shl(flow.refusals).unwrap_or(u32::MAX);
-        flow.refusals = flow.refusals.saturating_add(1);
         let usual = timers.refused_retry.map(|first| {
             first
                 .saturating_mul(factor)
                 .min(timers.refused_max.max(first))
         });
-        self.core.rest_after_refusal(usual, now)
+        if let Some(sooner) = self.core.second_chance(usual, now) {
+            return Some(sooner);
+        }
+        // The rests begin to grow when a second chance has been refused too.
+        let flow = self.core.flow_mut(id)?;
+        flow.refusals = flow.refusals.saturating_add(1);
+        usual
     }
 
     fn register_later(

@@ -20,7 +20,7 @@ pub(in crate::sip) struct Tokens {
     last_asked: Option<Instant>,
     /// Failures of the source in a row.
     failures: u32,
-    /// When a command brought the present credentials.
+    /// When the present credentials were made or a command brought them, where that is known.
     handed: Option<Instant>,
     /// No request has carried the present credentials yet.
     fresh: bool,
@@ -43,6 +43,16 @@ pub(in crate::sip) enum Handed {
     Taken,
     /// It cannot be one, or is known to be useless: nothing has changed.
     Useless,
+}
+
+impl Tokens {
+    /// Credentials that are this old already.
+    pub(in crate::sip) fn of_age(age: Option<Duration>, now: Instant) -> Self {
+        Self {
+            handed: age.and_then(|age| now.checked_sub(age)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Core {
@@ -336,14 +346,14 @@ impl Core {
         }
     }
 
-    /// How long a refused login rests before `usual`: until it is good by its own word, or a few seconds when it is new.
-    pub(in crate::sip) fn rest_after_refusal(
+    /// How long a refused login rests where it deserves less than `usual`.
+    pub(in crate::sip) fn second_chance(
         &mut self,
         usual: Option<Duration>,
         now: Instant,
     ) -> Option<Duration> {
         let server = self.clock.server(now);
-        life::rest_after_refusal(
+        life::second_chance(
             &self.config.login,
             self.tokens.handed,
             server,

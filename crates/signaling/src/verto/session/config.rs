@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::auth::login::Login;
 use crate::auth::refresh::TokenRefresh;
@@ -30,6 +30,8 @@ pub struct Config {
     pub dialect: Dialect,
     /// Who we are; replaced by [`crate::command::Command::Login`].
     pub login: Login,
+    /// How long ago the login was made, as far as its keeper knows: the server may not know one of some seconds yet.
+    pub login_age: Option<Duration>,
     /// What an earlier process told to remember, to recover its calls and, with FreeSWITCH, to go on as the same
     /// device. Default: nothing.
     pub remembered: Remembered,
@@ -74,6 +76,7 @@ impl Config {
             server: server.into(),
             dialect,
             login,
+            login_age: None,
             remembered: Remembered::default(),
             user_agent: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
             timers: Timers::default(),

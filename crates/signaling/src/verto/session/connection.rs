@@ -143,10 +143,7 @@ impl Session {
         {
             self.tries.failures = 0;
         }
-        // A region that cannot be reached is left alone until another attempt has worked.
-        self.memory.region_failed = matches!(self.state, State::Connecting)
-            && self.config.region.is_some()
-            && !self.memory.region_failed;
+        self.judge_region(&cause);
         let asked = matches!(
             cause,
             DisconnectCause::Asked | DisconnectCause::LoginRefused
@@ -193,6 +190,26 @@ impl Session {
         });
         self.state = State::Waiting;
         self.deadlines.set(Deadline::Reconnect, Owner::Session, at);
+    }
+
+    /// A region whose host cannot be reached, or opens and then lets nobody in, is left alone for one attempt.
+    fn judge_region(&mut self, cause: &DisconnectCause) {
+        let trouble = match cause {
+            DisconnectCause::Connect(_)
+            | DisconnectCause::Closed(_)
+            | DisconnectCause::Silent(_)
+            | DisconnectCause::ServerFault
+            | DisconnectCause::NotRegistered => true,
+            // It answers: the login is what it does not like.
+            DisconnectCause::LoginRefused
+            | DisconnectCause::SessionInUse
+            | DisconnectCause::LoginForgotten
+            | DisconnectCause::TakenOver => false,
+            DisconnectCause::Asked => return,
+        };
+        let let_in = matches!(self.state, State::Ready | State::Doubting(_));
+        self.memory.region_failed =
+            trouble && !let_in && self.config.region.is_some() && !self.memory.region_failed;
     }
 
     /// The pause after one more failure.

@@ -107,7 +107,7 @@ pub(super) struct Memory {
     pub(super) skip_instance: bool,
     /// An instance that gets new releases first has taken our login.
     pub(super) canary_seen: bool,
-    /// The region could not be reached: the next attempt leaves the choice to the server.
+    /// The region's host could not be reached or let nobody in: the next attempt leaves the choice to the server.
     pub(super) region_failed: bool,
     /// `call_report_id` told last.
     pub(super) report_key: Option<String>,
@@ -157,6 +157,7 @@ impl Session {
             voice_sdk_id: config.remembered.voice_sdk_id.clone(),
             ..Memory::default()
         };
+        let tokens = Tokens::of_age(config.login_age, now);
         let mut session = Self {
             server: server_name(&config.server).to_owned(),
             config,
@@ -170,7 +171,7 @@ impl Session {
             logins: LoginPace::default(),
             memory,
             tries: Tries::default(),
-            tokens: Tokens::default(),
+            tokens,
             clock,
             channels: Channels::default(),
             conferences: BTreeMap::new(),

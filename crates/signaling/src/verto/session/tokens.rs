@@ -27,7 +27,7 @@ pub(super) struct Tokens {
     expired_before: Option<u64>,
     /// That end was renewed once and stayed the same.
     fixed: bool,
-    /// When a command brought the present credentials.
+    /// When the present credentials were made or a command brought them, where that is known.
     handed: Option<Instant>,
     /// The login that the last request for one named.
     sent: Option<Login>,
@@ -35,6 +35,16 @@ pub(super) struct Tokens {
     accepted: Option<Login>,
     /// The last one that it refused in favour of that.
     refused: Option<Login>,
+}
+
+impl Tokens {
+    /// Credentials that are this old already.
+    pub(super) fn of_age(age: Option<Duration>, now: Instant) -> Self {
+        Self {
+            handed: age.and_then(|age| now.checked_sub(age)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Session {
@@ -379,14 +389,19 @@ impl Session {
         }
         let usual = self.refused_pause();
         let server = self.clock.server(now);
-        life::rest_after_refusal(
+        let sooner = life::second_chance(
             &self.config.login,
             self.tokens.handed,
             server,
             usual,
             &mut self.tries.young_retry,
             now,
-        )
+        );
+        if sooner.is_some() {
+            // The rests begin to grow when that is refused too.
+            self.tries.refused = self.tries.refused.saturating_sub(1);
+        }
+        sooner.or(usual)
     }
 
     /// After a refusal the source gets one chance to do better.
