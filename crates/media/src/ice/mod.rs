@@ -8,4 +8,6 @@ pub mod gathering;
 pub mod server;
 
 #[cfg(test)]
+mod rfc5769;
+#[cfg(test)]
 mod tests;

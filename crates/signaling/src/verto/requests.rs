@@ -1,6 +1,6 @@
 //! The requests that wait for a reply, and what each was for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
@@ -146,10 +146,15 @@ pub(crate) struct Pending {
     pub(crate) repeats: u8,
 }
 
+/// Replies that may come late; a server that is that slow is left.
+const MOST_OVERDUE: usize = 16;
+
 /// The requests under way. Each has a deadline, so the table is as small as the time limits are short.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     pending: BTreeMap<String, Pending>,
+    /// Told to have failed for want of a reply, which still counts if it comes on the same socket.
+    overdue: VecDeque<(String, Pending)>,
 }
 
 impl Requests {
@@ -161,8 +166,26 @@ impl Requests {
         self.pending.remove(id)
     }
 
-    /// Takes all of them, in the order of their ids.
+    /// A reply has come late, or in time.
+    pub(crate) fn take_replied(&mut self, id: &str) -> Option<Pending> {
+        let late = |requests: &mut Self| {
+            let at = requests.overdue.iter().position(|(known, _)| known == id)?;
+            requests.overdue.remove(at).map(|(_, pending)| pending)
+        };
+        self.take(id).or_else(|| late(self))
+    }
+
+    /// No reply came in time.
+    pub(crate) fn keep_overdue(&mut self, id: String, pending: Pending) {
+        if self.overdue.len() == MOST_OVERDUE {
+            self.overdue.pop_front();
+        }
+        self.overdue.push_back((id, pending));
+    }
+
+    /// Takes all of them, in the order of their ids; nothing can be late any more.
     pub(crate) fn take_all(&mut self) -> Vec<Pending> {
+        self.overdue.clear();
         std::mem::take(&mut self.pending).into_values().collect()
     }
 

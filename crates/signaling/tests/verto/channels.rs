@@ -1,5 +1,7 @@
 //! Event channels, conferences, assistants, prompts, and commands of the server.
 
+use std::time::Duration;
+
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::command::{Command, ConversationItem, InfoItem};
 use offhook_signaling::error::Error;
@@ -19,6 +21,53 @@ fn change(story: &mut Story) -> ConferenceChange {
         panic!("{event:?}")
     };
     change
+}
+
+#[test]
+fn an_answer_that_comes_late_still_says_what_is_heard() {
+    let mut story = Story::telnyx().ready();
+    let channels = names(&["a"]);
+    story.command(Command::Subscribe {
+        channels: channels.clone(),
+    });
+    let subscribe = story.take_sent("subscribe");
+    let limit = Duration::from_secs(11);
+    story.until(limit, |event| {
+        matches!(
+            event,
+            Event::SessionCommandFailed {
+                command: "subscribe",
+                ..
+            }
+        )
+    });
+    story.reply(&subscribe, json!({"subscribedChannels": ["a"]}));
+    let heard = |story: &mut Story| {
+        let event = story.event();
+        let Event::Channels { subscribed, .. } = event else {
+            panic!("{event:?}")
+        };
+        subscribed
+    };
+    assert_eq!(heard(&mut story), channels);
+    let probe = story.take_sent("ping");
+    story.reply(&probe, json!({"message": "PONG"}));
+    story.command(Command::Unsubscribe { channels });
+    let unsubscribe = story.take_sent("unsubscribe");
+    story.until(limit, |event| {
+        matches!(
+            event,
+            Event::SessionCommandFailed {
+                command: "unsubscribe",
+                ..
+            }
+        )
+    });
+    story.reply(&unsubscribe, json!({"unsubscribedChannels": ["a"]}));
+    assert_eq!(heard(&mut story), names(&[]));
+    // Each counts once.
+    story.reply(&subscribe, json!({"subscribedChannels": ["a"]}));
+    assert!(story.events.is_empty(), "{:?}", story.events);
 }
 
 #[test]

@@ -98,3 +98,61 @@ impl Binding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Binding, TransactionId};
+
+    /// RFC 5769, section 2.2, behind its type and transaction.
+    const RESPONSE_V4: [u8; 60] = [
+        0x80, 0x22, 0x00, 0x0b, b't', b'e', b's', b't', b' ', b'v', b'e', b'c', b't', b'o', b'r',
+        0x20, 0x00, 0x20, 0x00, 0x08, 0x00, 0x01, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43, 0x00, 0x08,
+        0x00, 0x14, 0x2b, 0x91, 0xf5, 0x99, 0xfd, 0x9e, 0x90, 0xc3, 0x8c, 0x74, 0x89, 0xf9, 0x2a,
+        0xf9, 0xba, 0x53, 0xf0, 0x6b, 0xe7, 0xd7, 0x80, 0x28, 0x00, 0x04, 0xc0, 0x7d, 0x4c, 0x96,
+    ];
+
+    /// The same of section 2.3.
+    const RESPONSE_V6: [u8; 72] = [
+        0x80, 0x22, 0x00, 0x0b, b't', b'e', b's', b't', b' ', b'v', b'e', b'c', b't', b'o', b'r',
+        0x20, 0x00, 0x20, 0x00, 0x14, 0x00, 0x02, 0xa1, 0x47, 0x01, 0x13, 0xa9, 0xfa, 0xa5, 0xd3,
+        0xf1, 0x79, 0xbc, 0x25, 0xf4, 0xb5, 0xbe, 0xd2, 0xb9, 0xd9, 0x00, 0x08, 0x00, 0x14, 0xa3,
+        0x82, 0x95, 0x4e, 0x4b, 0xe6, 0x7b, 0xf1, 0x17, 0x84, 0xc9, 0x7c, 0x82, 0x92, 0xc2, 0x75,
+        0xbf, 0xe3, 0xed, 0x41, 0x80, 0x28, 0x00, 0x04, 0xc8, 0xfb, 0x0b, 0x4c,
+    ];
+
+    #[test]
+    fn the_sample_responses_of_rfc_5769_show_their_addresses() {
+        let transaction = TransactionId::from(0xb7e7_a701_bc34_d686_fa87_dfae_u128);
+        let question = Binding {
+            base: ([127, 0, 0, 1], 4000).into(),
+            server: ([192, 0, 2, 9], 3478).into(),
+            request: Vec::new(),
+            transaction,
+            sent: 1,
+            due: None,
+        };
+        for (attributes, expected) in [
+            (&RESPONSE_V4[..], "192.0.2.1:32853"),
+            (
+                &RESPONSE_V6[..],
+                "[2001:db8:1234:5678:11:2233:4455:6677]:32853",
+            ),
+        ] {
+            let length = u16::try_from(attributes.len()).unwrap();
+            let mut sample = vec![0x01, 0x01];
+            sample.extend(length.to_be_bytes());
+            sample.extend([0x21, 0x12, 0xa4, 0x42]);
+            sample.extend(&u128::from(transaction).to_be_bytes()[4..]);
+            sample.extend(attributes);
+            let answer = question.answer(question.base, question.server, &sample);
+            let Answer::Mapped(mapped) = answer else {
+                panic!("no address: {sample:02x?}");
+            };
+            assert_eq!(mapped.to_string(), expected);
+            // Another's question, or another server's answer.
+            sample[19] ^= 1;
+            let stray = question.answer(question.base, question.server, &sample);
+            assert!(matches!(stray, Answer::Stray));
+        }
+    }
+}

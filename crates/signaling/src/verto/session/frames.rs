@@ -15,7 +15,7 @@ use crate::verto::message::both::{Ack, Ping, Pong};
 use crate::verto::message::client::ModifyResult;
 use crate::verto::message::login::{ClientReady, GatewayState, GatewayStateResult, LoginResult};
 use crate::verto::method::Method;
-use crate::verto::requests::{CallRequest, Pending, Purpose};
+use crate::verto::requests::{CallRequest, Errand, Pending, Purpose};
 use crate::verto::rpc::{ErrorObject, Frame, Id, Reply, Request, parse};
 use crate::verto::session::machine::{Session, State};
 use crate::verto::wording::write;
@@ -276,7 +276,7 @@ impl Session {
         let Some(Id::Text(id)) = id else {
             return None; // our ids are texts
         };
-        let pending = self.requests.take(id)?;
+        let pending = self.requests.take_replied(id)?;
         self.liveness.replied(now);
         self.deadlines.clear_owner(&Owner::Request(id.clone()));
         Some(pending)
@@ -285,8 +285,12 @@ impl Session {
     // ---- silence ----
 
     /// A request got no reply in time.
-    pub(super) fn on_no_reply(&mut self, pending: Pending, now: Instant) {
+    pub(super) fn on_no_reply(&mut self, id: String, pending: Pending, now: Instant) {
         let deadline = pending.purpose.deadline();
+        // What the server makes of these lasts as long as the socket, so a late answer still changes what we hear.
+        if let Purpose::Errand(Errand::Subscribe { .. } | Errand::Unsubscribe) = &pending.purpose {
+            self.requests.keep_overdue(id, pending.clone());
+        }
         match pending.purpose {
             Purpose::Login | Purpose::LoginAgain | Purpose::GatewayState | Purpose::Probe => {
                 self.lose(DisconnectCause::Silent(deadline), now);

@@ -278,7 +278,7 @@ impl Session {
             Owner::Call(call) => self.on_call_deadline(&call, deadline, now),
             Owner::Request(id) => {
                 if let Some(pending) = self.requests.take(&id) {
-                    self.on_no_reply(pending, now);
+                    self.on_no_reply(id, pending, now);
                 }
             }
             Owner::Session => self.on_session_deadline(deadline, now),
