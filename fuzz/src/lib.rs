@@ -6,13 +6,18 @@
 //! corpus and on mutations of it.
 
 pub mod control_line;
+pub mod dtls;
+mod instructions;
+pub mod media_transport;
 pub mod rest_replies;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod sip_message;
 pub mod sip_session;
+pub mod srtp;
 pub mod stun_demux;
+pub mod turn_client;
 pub mod verto_json;
 pub mod verto_session;
 
@@ -20,15 +25,19 @@ pub mod verto_session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 14] = [
     ("control_line", control_line::run),
+    ("dtls", dtls::run),
+    ("media_transport", media_transport::run),
     ("rest_replies", rest_replies::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),
     ("sip_message", sip_message::run),
     ("sip_session", sip_session::run),
+    ("srtp", srtp::run),
     ("stun_demux", stun_demux::run),
+    ("turn_client", turn_client::run),
     ("verto_json", verto_json::run),
     ("verto_session", verto_session::run),
 ];

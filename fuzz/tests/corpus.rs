@@ -82,6 +82,16 @@ fn control_line() {
 }
 
 #[test]
+fn dtls() {
+    survives("dtls");
+}
+
+#[test]
+fn media_transport() {
+    survives("media_transport");
+}
+
+#[test]
 fn rtcp() {
     survives("rtcp");
 }
@@ -107,6 +117,11 @@ fn sip_session() {
 }
 
 #[test]
+fn srtp() {
+    survives("srtp");
+}
+
+#[test]
 fn stun_demux() {
     survives("stun_demux");
 }
@@ -114,6 +129,11 @@ fn stun_demux() {
 #[test]
 fn rest_replies() {
     survives("rest_replies");
+}
+
+#[test]
+fn turn_client() {
+    survives("turn_client");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use offhook_media::device::spec::{SinkSpec, SourceSpec};
+use offhook_media::driver::interfaces::InterfaceChoice;
 use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::program::AudioCodec;
 use offhook_media::session::config::{MEDIA_TIMEOUT, NO_MEDIA_AFTER};
@@ -216,6 +217,8 @@ pub struct MediaConfig {
     pub media_timeout: Duration,
     /// Addresses to bind media sockets to; empty: those of every useful interface.
     pub addresses: Vec<IpAddr>,
+    /// Which interfaces, where no addresses are named.
+    pub interfaces: InterfaceChoice,
     /// Offer loopback addresses too; `None`: when the server of an account is on this machine.
     pub loopback: Option<bool>,
     /// How DTMF digits are sent; `None`: as the account's server has it, by signalling with Verto, with the media with SIP.
@@ -237,6 +240,7 @@ impl Default for MediaConfig {
             no_media_after: NO_MEDIA_AFTER,
             media_timeout: MEDIA_TIMEOUT,
             addresses: Vec::new(),
+            interfaces: InterfaceChoice::default(),
             loopback: None,
             dtmf: None,
             workers: 1,

@@ -2,6 +2,7 @@
 
 pub use offhook_media::device::error::EndpointError;
 pub use offhook_media::device::spec::{SinkSpec, SourceSpec, SpecError};
+pub use offhook_media::driver::interfaces::{InterfaceChoice, InterfacePattern, NoPattern};
 pub use offhook_media::graph::ringback::RingbackTone;
 pub use offhook_media::ice::gathering::config::CandidatePolicy;
 pub use offhook_media::ice::gathering::probe;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use offhook_engine::config::{AccountConfig, AudioConfig, MediaConfig};
 use offhook_engine::request::Dtmf;
-use offhook_engine::vocabulary::{AudioCodec, Login, subject};
+use offhook_engine::vocabulary::{
+    AudioCodec, InterfaceChoice, InterfacePattern, Login, NoPattern, subject,
+};
 use toml::Spanned;
 use tracing::level_filters::LevelFilter;
 
@@ -16,7 +18,7 @@ use crate::config::audio;
 use crate::config::duration::RawDuration;
 use crate::config::error::{ConfigError, Fault};
 use crate::config::keys::{first_unknown, nearest};
-use crate::config::raw::{RawConfig, RawMedia, Text};
+use crate::config::raw::{RawConfig, RawInterfaces, RawMedia, Text};
 use crate::config::same_login::{ServerKey, is_same_user};
 use crate::log;
 
@@ -215,6 +217,19 @@ fn media(raw: &RawMedia) -> Result<MediaConfig, (Option<usize>, Fault)> {
     if let Some(addresses) = &raw.addresses {
         media.addresses = addresses.iter().map(address).collect::<Result<_, _>>()?;
     }
+    if let Some(interfaces) = &raw.interfaces {
+        if raw.addresses.is_some() {
+            return Err((
+                Some(interfaces.span().start),
+                Fault::Together {
+                    table: "[media]",
+                    one: "interfaces",
+                    other: "addresses",
+                },
+            ));
+        }
+        media.interfaces = choice_of(interfaces.get_ref())?;
+    }
     if let Some(dtmf) = &raw.dtmf {
         media.dtmf = match dtmf.get_ref().as_str() {
             "info" => Some(Dtmf::Info),
@@ -278,6 +293,29 @@ fn address(text: &Text) -> Result<IpAddr, (Option<usize>, Fault)> {
                 text.get_ref(),
                 why,
                 "addresses of this machine, such as \"192.0.2.7\"",
+            ),
+        )
+    })
+}
+
+fn choice_of(raw: &RawInterfaces) -> Result<InterfaceChoice, (Option<usize>, Fault)> {
+    let read = |texts: &[Text]| texts.iter().map(interface).collect::<Result<Vec<_>, _>>();
+    Ok(InterfaceChoice {
+        allow: read(&raw.allow)?,
+        deny: read(&raw.deny)?,
+        prefer: read(&raw.prefer)?,
+    })
+}
+
+fn interface(text: &Text) -> Result<InterfacePattern, (Option<usize>, Fault)> {
+    text.get_ref().parse().map_err(|refusal: NoPattern| {
+        (
+            Some(text.span().start),
+            value(
+                "interfaces",
+                text.get_ref(),
+                refusal.to_string(),
+                "names such as \"eth0\" or \"docker*\", addresses, or networks such as \"10.0.0.0/8\"",
             ),
         )
     })

@@ -74,6 +74,16 @@ pub(crate) enum Fault {
         /// What would be right.
         expected: &'static str,
     },
+    /// Two keys that answer the same question.
+    #[error("{table} has `{one}` and `{other}`, which is one too many: take one of them away")]
+    Together {
+        /// Where they stand.
+        table: &'static str,
+        /// The one.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
     /// An account with none, or more than one, of the ways to log in.
     #[error(
         "account `{account}` has {found}: it needs exactly one of `login` with `password_file`, `token_file`, `token`, or `anonymous`"

@@ -9,8 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::Fault;
 use crate::config::raw::{
-    RawAccount, RawAccountMedia, RawAnonymous, RawAudio, RawConfig, RawControl, RawLog, RawMedia,
-    RawPush, RawRelay, RawState, RawToken, RawTool,
+    RawAccount, RawAccountMedia, RawAnonymous, RawAudio, RawConfig, RawControl, RawInterfaces,
+    RawLog, RawMedia, RawPush, RawRelay, RawState, RawToken, RawTool,
 };
 
 /// An unknown key and where it stands (a byte offset into the text).
@@ -28,7 +28,7 @@ pub(crate) fn first_unknown(root: &DeTable<'_>) -> Option<Unknown> {
         match key.get_ref().as_ref() {
             "control" => table::<RawControl>(value, "[control]", &mut found),
             "audio" => table::<RawAudio>(value, "[audio]", &mut found),
-            "media" => table::<RawMedia>(value, "[media]", &mut found),
+            "media" => media(value, &mut found),
             "log" => table::<RawLog>(value, "[log]", &mut found),
             "state" => table::<RawState>(value, "[state]", &mut found),
             "account" => accounts(value, &mut found),
@@ -36,6 +36,17 @@ pub(crate) fn first_unknown(root: &DeTable<'_>) -> Option<Unknown> {
         }
     }
     found.into_iter().min_by_key(|unknown| unknown.offset)
+}
+
+fn media(value: &Spanned<DeValue<'_>>, found: &mut Vec<Unknown>) {
+    table::<RawMedia>(value, "[media]", found);
+    if let Some(interfaces) = value
+        .get_ref()
+        .as_table()
+        .and_then(|keys| keys.get("interfaces"))
+    {
+        table::<RawInterfaces>(interfaces, "`interfaces`", found);
+    }
 }
 
 fn accounts(value: &Spanned<DeValue<'_>>, found: &mut Vec<Unknown>) {

@@ -229,9 +229,19 @@ pub(crate) struct RawMedia {
     pub(crate) no_media: Option<Spanned<RawDuration>>,
     pub(crate) codecs: Option<Vec<Text>>,
     pub(crate) addresses: Option<Vec<Text>>,
+    pub(crate) interfaces: Option<Spanned<RawInterfaces>>,
     pub(crate) loopback: Option<bool>,
     pub(crate) dtmf: Option<Text>,
     pub(crate) real_time: Option<Spanned<i64>>,
+}
+
+/// `interfaces` of `[media]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawInterfaces {
+    pub(crate) allow: Vec<Text>,
+    pub(crate) deny: Vec<Text>,
+    pub(crate) prefer: Vec<Text>,
 }
 
 /// `[log]`

@@ -316,6 +316,18 @@ fn values_that_do_not_work_are_told_with_those_that_do() {
             "[media]\naddresses = [\"eth0\"]",
             ["line 8", "eth0", "no IP address"],
         ),
+        (
+            "[media]\ninterfaces = { deny = [\"10.0.0.0/40\"] }",
+            ["line 8", "10.0.0.0/40", "impossible length"],
+        ),
+        (
+            "[media]\naddresses = [\"192.0.2.7\"]\ninterfaces = { allow = [\"eth0\"] }",
+            ["line 9", "`interfaces`", "`addresses`"],
+        ),
+        (
+            "[media]\ninterfaces = { alow = [\"eth0\"] }",
+            ["line 8", "alow", "`allow`"],
+        ),
         ("[media]\ndtmf = \"sip\"", ["line 8", "sip", "rfc4733"]),
         (
             "[log]\nlevel = \"inof\"",

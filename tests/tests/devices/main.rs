@@ -11,6 +11,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use offhook_control::notice::Event;
+use offhook_control::reply::CallState;
 use offhook_media::device::disk::{Disk, DiskConfig};
 use offhook_media::device::error::{Direction, EndpointError};
 use offhook_media::device::open::{RecordingNames, device_names, open_sink, open_source};
@@ -21,6 +23,8 @@ use offhook_media::graph::sink::Sink;
 use offhook_media::graph::source::Source;
 use offhook_media::quality::correlation::{Search, correlate};
 use offhook_tests::audio_server::AudioServer;
+use offhook_tests::daemon::Config;
+use offhook_tests::sandbox::Sandbox;
 use offhook_tests::sound::RATE;
 
 const STORY: &str = "OFFHOOK_DEVICE_STORY";
@@ -87,6 +91,48 @@ fn a_sound_system_that_ends_is_told_once() {
     server.stop();
     said.wait_for("failed");
     assert_well(child);
+}
+
+#[test]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that are not asked for are passed over"
+)]
+fn a_daemon_tells_that_its_microphone_stalled_in_a_call_and_that_it_is_back() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let server = AudioServer::start();
+    let sandbox = Sandbox::start(&[]);
+    let mut environment = Command::new("env");
+    environment.args(
+        server
+            .variables()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
+    let daemon = Config::new()
+        .account("desk", "telnyx", &sandbox.ready.verto, "demo-1", "sandbox")
+        .audio("device:default", "device:default")
+        .launch_by(environment);
+    let mut control = daemon.ready();
+    let call = control.call("9196");
+    control.wait("media", PATIENCE, |notice| {
+        matches!(notice.event, Event::FirstRtpReceived).then_some(())
+    });
+    server.control(&["suspend-source", "mic1", "1"]);
+    let reason = control.wait("the fault", PATIENCE, |notice| match &notice.event {
+        Event::AudioFault { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(reason.contains("microphone"), "{reason}");
+    server.control(&["suspend-source", "mic1", "0"]);
+    let device = control.wait("its return", PATIENCE, |notice| match &notice.event {
+        Event::AudioRestored { device } => Some(device.clone()),
+        _ => None,
+    });
+    assert!(reason.contains(&device), "{device} is back, and {reason}");
+    // The call has lived through it.
+    assert_eq!(control.status().calls[0].state, CallState::Active);
+    control.hangup(&call);
+    control.wait_ended(&call, PATIENCE);
 }
 
 /// Lines that the other half says.

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A sandbox, and a daemon with two of its users: whoever calls, and whoever is called.
 struct Pair {
-    _sandbox: Sandbox,
+    sandbox: Sandbox,
     daemon: Daemon,
     control: Control,
 }
@@ -39,7 +39,7 @@ fn pair(dialect: &str) -> Pair {
         missing -= 1;
     }
     Pair {
-        _sandbox: sandbox,
+        sandbox,
         daemon,
         control,
     }
@@ -130,6 +130,19 @@ fn headers_states_and_a_sip_status_travel_both_ways() {
     assert!(calls(&theirs).muted && !calls(&ours).muted);
     assert_eq!(calls(&ours).ids, answered.ids);
     assert_ne!(calls(&ours).ids, calls(&theirs).ids);
+    // The caller's were told by a notice of their own, as soon as the gateway had them.
+    let names = answered.ids.clone().map(Event::CallIds);
+    assert!(pair.control.events().contains(&&names.expect("names")));
+
+    // New media on a healthy socket brings the state along.
+    pair.sandbox.fault_for("demo-1", "attach");
+    let attached = pair.told("new media", &ours, |event| {
+        matches!(event, Event::Attached(_))
+    });
+    let Event::Attached(said) = attached.event else {
+        unreachable!("asked for")
+    };
+    assert_eq!(said.client_state.as_deref(), Some("dGlja2V0"));
 
     pair.ask(&Request::Hangup(Hangup {
         call: Some(ours.clone()),

@@ -184,6 +184,7 @@ fn bind(builder: &Builder) -> Bind {
     };
     Bind::Interfaces {
         loopback: builder.media.loopback.unwrap_or_else(here),
+        choice: builder.media.interfaces.clone(),
     }
 }
 

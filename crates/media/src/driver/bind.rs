@@ -1,27 +1,24 @@
-//! Which of this machine's addresses a call's sockets are bound to, and the sockets themselves.
+//! What a call's sockets are bound to, and the sockets themselves.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
 
-use if_addrs::IfOperStatus;
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Most sockets of one call: more addresses than these only make ICE slower.
-const MAX_SOCKETS: usize = 8;
-/// How long a listing of the interfaces is good for.
-const LISTING_AGE: Duration = Duration::from_secs(1);
+use crate::driver::interfaces::InterfaceChoice;
 
 /// Where a call's sockets are bound: one socket for each address; the kernel chooses the port, within the worker's
 /// range where it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bind {
-    /// Every useful interface: up, and not link-local. Loopback only when there is nothing else, or when asked.
+    /// Every useful interface of the choice: up, and not link-local. Loopback only when there is nothing else, or when asked.
     Interfaces {
         /// Loopback too.
         loopback: bool,
+        /// Which of them.
+        choice: InterfaceChoice,
     },
     /// These and no others.
     Addresses(Vec<IpAddr>),
@@ -29,7 +26,10 @@ pub enum Bind {
 
 impl Default for Bind {
     fn default() -> Self {
-        Self::Interfaces { loopback: false }
+        Self::Interfaces {
+            loopback: false,
+            choice: InterfaceChoice::default(),
+        }
     }
 }
 
@@ -45,6 +45,15 @@ pub enum BindError {
     /// There is no address at all.
     #[error("this machine has no network address to use for a call: bring an interface up")]
     NoAddress,
+    /// There are addresses, and none of them may be used.
+    #[error(
+        "none of this machine's network interfaces may be used for a call (up: {}): widen what is allowed, or bring one up",
+        .up.join(", ")
+    )]
+    NoneAllowed {
+        /// Those that are up, by name.
+        up: Vec<String>,
+    },
     /// The kernel refused a socket.
     #[error("cannot open a UDP socket on {address} ({source}): {}", hint(.source))]
     Socket {
@@ -84,82 +93,6 @@ fn hint(error: &io::Error) -> &'static str {
         return "no interface of this machine has this address";
     }
     "check the address and the limits of this process"
-}
-
-/// This machine's addresses, listed afresh when the listing is old.
-#[derive(Debug, Default)]
-pub(crate) struct Addresses {
-    listed: Option<(Instant, Vec<Listed>)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Listed {
-    ip: IpAddr,
-    loopback: bool,
-}
-
-impl Addresses {
-    /// The addresses that `bind` stands for, in the system's order, a few at most.
-    pub(crate) fn of(&mut self, bind: &Bind, now: Instant) -> Result<Vec<IpAddr>, BindError> {
-        let addresses = match bind {
-            Bind::Addresses(addresses) => addresses.iter().copied().take(MAX_SOCKETS).collect(),
-            Bind::Interfaces { loopback } => choose(self.listing(now)?, *loopback),
-        };
-        if addresses.is_empty() {
-            return Err(BindError::NoAddress);
-        }
-        Ok(addresses)
-    }
-
-    /// The next listing is a fresh one.
-    pub(crate) fn forget(&mut self) {
-        self.listed = None;
-    }
-
-    /// Whether this machine has the address now; when in doubt it has.
-    pub(crate) fn has(&mut self, ip: IpAddr, now: Instant) -> bool {
-        self.listing(now)
-            .map_or(true, |listing| listing.iter().any(|listed| listed.ip == ip))
-    }
-
-    fn listing(&mut self, now: Instant) -> Result<&[Listed], BindError> {
-        if self
-            .listed
-            .as_ref()
-            .is_none_or(|(at, _)| now.saturating_duration_since(*at) > LISTING_AGE)
-        {
-            let interfaces = if_addrs::get_if_addrs().map_err(BindError::Interfaces)?;
-            let useful = interfaces
-                .iter()
-                .filter(|interface| {
-                    !interface.is_link_local()
-                        && matches!(
-                            interface.oper_status,
-                            IfOperStatus::Up | IfOperStatus::Unknown
-                        )
-                })
-                .map(|interface| Listed {
-                    ip: interface.ip(),
-                    loopback: interface.is_loopback(),
-                })
-                .collect();
-            self.listed = Some((now, useful));
-        }
-        Ok(self
-            .listed
-            .as_ref()
-            .map_or(&[], |(_, listed)| listed.as_slice()))
-    }
-}
-
-fn choose(listing: &[Listed], loopback: bool) -> Vec<IpAddr> {
-    let outside = listing.iter().any(|listed| !listed.loopback);
-    listing
-        .iter()
-        .filter(|listed| !listed.loopback || loopback || !outside)
-        .map(|listed| listed.ip)
-        .take(MAX_SOCKETS)
-        .collect()
 }
 
 /// The ports that sockets may have, tried in turn so that one just left is the last to be used again.
@@ -243,26 +176,6 @@ fn bind_socket(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn listed(ip: &str) -> Listed {
-        let ip: IpAddr = ip.parse().unwrap();
-        Listed {
-            ip,
-            loopback: ip.is_loopback(),
-        }
-    }
-
-    #[test]
-    fn loopback_is_used_only_when_asked_or_alone() {
-        let both = [listed("127.0.0.1"), listed("192.0.2.7")];
-        assert_eq!(
-            choose(&both, false),
-            ["192.0.2.7".parse::<IpAddr>().unwrap()]
-        );
-        assert_eq!(choose(&both, true).len(), 2);
-        assert_eq!(choose(&both[..1], false).len(), 1);
-        assert!(choose(&[], true).is_empty());
-    }
 
     #[test]
     fn a_foreign_address_is_refused_by_name() {

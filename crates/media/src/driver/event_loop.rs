@@ -14,10 +14,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use slab::Slab;
 
-use crate::driver::bind::{Addresses, Bind, BindError, Ports};
+use crate::driver::bind::{Bind, BindError, Ports};
 use crate::driver::event::{CallEvent, EventSink, OpenError};
 use crate::driver::gathering::{Connection, Gathering, Pending, STREAMS, send};
 use crate::driver::handle::Command;
+use crate::driver::interfaces::Addresses;
 use crate::driver::timers::Timers;
 use crate::driver::worker::WorkerConfig;
 use crate::ice::candidate::LocalCandidate;

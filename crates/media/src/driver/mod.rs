@@ -9,6 +9,7 @@ pub mod event;
 mod event_loop;
 mod gathering;
 pub mod handle;
+pub mod interfaces;
 mod stream;
 mod timers;
 pub mod worker;

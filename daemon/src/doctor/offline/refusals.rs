@@ -56,6 +56,7 @@ fn meaning(fault: &Fault) -> (Code, Option<&str>, &'static str) {
         | Fault::DuplicateAccount(_)
         | Fault::NoAccount
         | Fault::NamedFile { .. }
+        | Fault::Together { .. }
         | Fault::Audio { .. } => (Code::ConfigRefused, None, CORRECT),
     }
 }

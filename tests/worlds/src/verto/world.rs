@@ -229,6 +229,7 @@ impl World {
             // The gateway has found its way again.
             self.gateway.states.clear();
             self.gateway.refusals.clear();
+            self.gateway.want_login = 0;
         }
         match happening {
             Happening::Opened(socket) if socket == self.link.socket => {

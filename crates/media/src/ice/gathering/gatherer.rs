@@ -26,38 +26,55 @@ const MAX_RELAYS: usize = 8;
 
 /// A connection to a TURN server, by its place among the call's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StreamId(pub(crate) usize);
+pub struct StreamId(pub(crate) usize);
 
 /// The next thing to do.
 #[derive(Debug)]
-pub(crate) enum Output {
+#[non_exhaustive]
+pub enum Output {
     /// Send a datagram from a socket of ours to a server.
     Transmit {
+        /// Our socket.
         local: SocketAddr,
+        /// The server.
         remote: SocketAddr,
+        /// The datagram.
         bytes: Vec<u8>,
     },
-    /// Connect to a server, with TLS under this name where there is one.
+    /// Connect to a server.
     Connect {
+        /// What the connection is called from now on.
         stream: StreamId,
+        /// The server.
         remote: SocketAddr,
+        /// With TLS, and this name on the server's certificate.
         tls_host: Option<String>,
     },
     /// Write to a connection.
-    Write { stream: StreamId, bytes: Vec<u8> },
+    Write {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        bytes: Vec<u8>,
+    },
     /// Close a connection.
     Close(StreamId),
     /// A peer's datagram that came over a connection.
     Peer {
+        /// The relayed address that it was sent to.
         relayed: SocketAddr,
+        /// Whose it is.
         peer: SocketAddr,
+        /// The datagram.
         bytes: Vec<u8>,
     },
     /// A candidate was found.
     Candidate(LocalCandidate),
     /// A server gave no candidate.
     Failed {
+        /// Its URL.
         server: String,
+        /// Why.
         failure: ServerFailure,
     },
     /// There will be no more candidates. Told once.
@@ -67,36 +84,49 @@ pub(crate) enum Output {
 }
 
 /// What a datagram was to the gatherer.
-pub(crate) enum Inbound {
+#[derive(Debug)]
+pub enum Inbound {
     /// Nothing: it is the transport's.
     Stranger,
     /// From a server, and dealt with.
     Taken,
-    /// A peer's datagram that came through a relay, at this place in the one received.
+    /// A peer's datagram that came through a relay.
     Peer {
+        /// The relayed address that it was sent to.
         relayed: SocketAddr,
+        /// Whose it is.
         peer: SocketAddr,
+        /// Its place in the one received.
         range: Range<usize>,
     },
 }
 
 /// How a datagram for a peer leaves.
-pub(crate) enum Sent<'a> {
+#[derive(Debug)]
+pub enum Sent<'a> {
+    /// In a datagram to the server.
     Datagram {
+        /// Our socket.
         local: SocketAddr,
+        /// The server.
         remote: SocketAddr,
+        /// The datagram.
         bytes: &'a [u8],
     },
+    /// On a connection to the server.
     Stream {
+        /// Which.
         stream: StreamId,
+        /// What.
         bytes: &'a [u8],
     },
     /// It waits for the server's permission, or the server does not let it pass.
     Held,
 }
 
+/// The gathering of one call, and the relays that came of it.
 #[derive(Debug)]
-pub(crate) struct Gatherer {
+pub struct Gatherer {
     config: GatheringConfig,
     bindings: Vec<(usize, Binding)>,
     /// A stream's number is its place here.
@@ -128,7 +158,8 @@ enum Outcome {
 
 impl Gatherer {
     /// Begins to ask, from these sockets of ours.
-    pub(crate) fn new(config: GatheringConfig, bases: &[SocketAddr], now: Instant) -> Self {
+    #[must_use]
+    pub fn new(config: GatheringConfig, bases: &[SocketAddr], now: Instant) -> Self {
         let mut gatherer = Self {
             outcomes: vec![Outcome::Asked; config.servers.len()],
             give_up: now + config.limit,
@@ -210,22 +241,22 @@ impl Gatherer {
     }
 
     /// For connections with TLS.
-    pub(crate) fn tls(&self) -> Option<Arc<ClientConfig>> {
+    pub fn tls(&self) -> Option<Arc<ClientConfig>> {
         self.config.tls.clone()
     }
 
     /// Whether all candidates are known.
-    pub(crate) const fn is_complete(&self) -> bool {
+    pub const fn is_complete(&self) -> bool {
         self.complete
     }
 
     /// Whether nothing is left for it to carry, so that it may be forgotten.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.complete && self.outbox.is_empty() && self.relays.iter().all(|entry| entry.over)
     }
 
     /// Takes a datagram that `remote` sent to our socket `local`.
-    pub(crate) fn handle_datagram(
+    pub fn handle_datagram(
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
@@ -313,7 +344,7 @@ impl Gatherer {
     }
 
     /// A connection stands; `local` is our end of it.
-    pub(crate) fn stream_opened(&mut self, stream: StreamId, local: SocketAddr, now: Instant) {
+    pub fn stream_opened(&mut self, stream: StreamId, local: SocketAddr, now: Instant) {
         self.now = now;
         let Some(entry) = self.relays.get_mut(stream.0).filter(|entry| !entry.over) else {
             return;
@@ -329,7 +360,7 @@ impl Gatherer {
     }
 
     /// A connection brought bytes.
-    pub(crate) fn stream_data(&mut self, stream: StreamId, bytes: &[u8], now: Instant) {
+    pub fn stream_data(&mut self, stream: StreamId, bytes: &[u8], now: Instant) {
         self.now = now;
         let Some(relay) = self
             .relays
@@ -353,7 +384,7 @@ impl Gatherer {
     }
 
     /// A connection could not be made, or is gone.
-    pub(crate) fn stream_closed(&mut self, stream: StreamId, reason: Option<String>, now: Instant) {
+    pub fn stream_closed(&mut self, stream: StreamId, reason: Option<String>, now: Instant) {
         self.now = now;
         let Some(entry) = self.relays.get_mut(stream.0).filter(|entry| !entry.over) else {
             return;
@@ -374,7 +405,7 @@ impl Gatherer {
     }
 
     /// Wraps a datagram that goes by a relay; `None` when there is no relay of this address.
-    pub(crate) fn send(
+    pub fn send(
         &mut self,
         relayed: SocketAddr,
         peer: SocketAddr,
@@ -409,7 +440,7 @@ impl Gatherer {
     }
 
     /// Says that the deadline has come.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         for (_, binding) in &mut self.bindings {
             if let Some((local, remote, bytes)) = binding.poll_transmit(now) {
@@ -544,7 +575,7 @@ impl Gatherer {
     }
 
     /// Ends everything: allocations are given back.
-    pub(crate) fn close(&mut self, now: Instant) {
+    pub fn close(&mut self, now: Instant) {
         self.now = now;
         self.complete = true;
         self.bindings.clear();
@@ -555,7 +586,8 @@ impl Gatherer {
         }
     }
 
-    pub(crate) fn poll(&mut self) -> Output {
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Output {
         if let Some(output) = self.outbox.pop_front() {
             return output;
         }

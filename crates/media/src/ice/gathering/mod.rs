@@ -5,7 +5,7 @@ mod binding;
 pub mod config;
 pub mod failure;
 #[cfg(feature = "driver")]
-pub(crate) mod gatherer;
+pub mod gatherer;
 #[cfg(feature = "driver")]
 pub mod probe;
 #[cfg(feature = "driver")]
