@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use offhook_signaling::command::Command;
 use offhook_signaling::event::Event;
+use offhook_signaling::sip::flow_id::FlowId;
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
 use offhook_signaling::sip::session::contract::Input;
@@ -580,4 +581,101 @@ fn what_is_not_wanted_any_more_is_ended() {
     assert_eq!(last.method, Method::Subscribe);
     assert_eq!(last.headers.number(&HeaderName::Expires), Some(0));
     assert_eq!(world.request().method, Method::Register);
+}
+
+#[test]
+fn what_ended_while_there_was_no_connection_is_asked_for_over_the_next() {
+    let (mut world, first) = listening(PRESENCE, "100", PIDF, OPEN);
+    world.close(FLOW);
+    world.pass(seconds(200), |_| ());
+    world.command(Command::Reconnect);
+    world.open(FLOW);
+    let register = world.request();
+    world.grant(&register, 1_000_000, &[]);
+    let anew = world.request();
+    assert_eq!(anew.method, Method::Subscribe);
+    assert_eq!(anew.ids.to_tag(), "");
+    assert_ne!(anew.ids.call_id, first.ids.call_id);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+}
+
+#[test]
+fn what_is_let_go_during_its_refresh_is_ended_once_that_has_its_answer() {
+    let (mut world, _) = listening(PRESENCE, "100", PIDF, OPEN);
+    let refresh = request_between(&mut world, 60, 75);
+    world.command(Command::Unsubscribe {
+        channels: names(&[PRESENCE]),
+    });
+    assert!(world.requests.is_empty(), "one SUBSCRIBE at a time");
+    world.answer(&refresh, 200, &[(HeaderName::Expires, "100")]);
+    let last = world.request();
+    assert_eq!(last.headers.number(&HeaderName::Expires), Some(0));
+    world.answer(&last, 200, &[(HeaderName::Expires, "0")]);
+    world.pass(seconds(4000), pong);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+}
+
+#[test]
+fn a_refresh_that_falls_due_while_one_is_out_is_not_said_as_well() {
+    let (mut world, _) = listening(PRESENCE, "20", PIDF, OPEN);
+    world.pass(seconds(9), pong);
+    world.command(Command::Reconnect);
+    world.open(FLOW);
+    let register = world.request();
+    world.grant(&register, 1_000_000, &[]);
+    let refresh = world.request();
+    world.pass(seconds(3), pong);
+    world.answer(&refresh, 200, &[(HeaderName::Expires, "20")]);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    request_between(&mut world, 9, 11);
+}
+
+#[test]
+fn a_registration_that_had_lapsed_has_everything_asked_for_once_more() {
+    let mut world = World::registered(config(), 1, 64);
+    let request = ask(&mut world, PRESENCE);
+    world.answer(&request, 200, &[(HeaderName::Expires, "3600"), CONTACT]);
+    let state = "active;expires=3600";
+    let text = notify(&request, "server-tag", 1, state, PIDF, OPEN);
+    assert_eq!(status_of(&mut world, &text), 200);
+    let register = request_between(&mut world, 30, 34);
+    world.answer(&register, 503, &[(HeaderName::RetryAfter, "60")]);
+    // Meanwhile nobody reaches us: whoever tried gave the subscription up.
+    let register = request_between(&mut world, 59, 95);
+    assert_eq!(register.method, Method::Register);
+    world.grant(&register, 7200, &[]);
+    let refresh = world.request();
+    assert_eq!(refresh.method, Method::Subscribe);
+    assert_eq!(refresh.ids.to_tag(), "server-tag");
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+}
+
+#[test]
+fn what_a_lost_flow_may_have_taken_along_is_asked_for_when_it_is_back() {
+    let mut config = config();
+    config.servers.push("wss://two.example.com/sip".to_owned());
+    let second = FlowId(1);
+    let mut world = World::registered(config, 1, 1_000_000);
+    let request = ask(&mut world, PRESENCE);
+    world.answer(&request, 200, &[(HeaderName::Expires, "3600"), CONTACT]);
+    world.open(second);
+    let register = world.request();
+    world.grant_on(second, &register, 1_000_000, &[]);
+    assert!(world.requests.is_empty(), "nothing was lost by it");
+    world.doings.clear();
+    world.close(second);
+    assert!(world.requests.is_empty(), "its own flow stands");
+    while world
+        .doings
+        .last()
+        .is_none_or(|last| last != "connect flow 2")
+    {
+        world.pass(seconds(1), pong);
+    }
+    world.open(second);
+    let register = world.request();
+    world.grant_on(second, &register, 1_000_000, &[]);
+    let refresh = world.request();
+    assert_eq!(refresh.method, Method::Subscribe);
+    assert_eq!(refresh.ids.to_tag(), "server-tag");
 }

@@ -212,13 +212,18 @@ impl Far {
 
     /// Whether a call of that name is up.
     pub(super) fn is_up(&self, name: &str) -> bool {
-        self.talks().any(|(_, known)| known == name)
+        self.talks().any(|leg| leg.name == name)
     }
 
-    /// Calls that are up, with whom.
-    pub(super) fn talks(&self) -> impl Iterator<Item = (usize, &str)> {
-        let up = self.legs.iter().filter(|leg| leg.stage == Stage::Up);
-        up.map(|leg| (leg.side, leg.name.as_str()))
+    /// Whether a goodbye of ours in a call of that name has no answer: they may still have it, and nothing tells them.
+    pub(super) fn parts_in_vain(&self, name: &str) -> bool {
+        let mut legs = self.legs.iter().filter(|leg| leg.name == name);
+        legs.any(|leg| leg.stage == Stage::Over && leg.unparted)
+    }
+
+    /// Dialogs that are up.
+    pub(super) fn talks(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.iter().filter(|leg| leg.stage == Stage::Up)
     }
 
     // ---- calls of ours ----

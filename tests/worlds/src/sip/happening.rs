@@ -125,7 +125,6 @@ impl World {
         }
         link.close();
         party.watch.lost(way.flow, now);
-        party.shaken.push(now);
         party.model.shaken(now);
         self.input(way.side, Input::Closed(FlowId(way.flow), closed()))
     }
@@ -195,7 +194,6 @@ impl World {
             link.deaf = true;
         }
         let way = link.way;
-        party.shaken.push(self.now);
         party.model.shaken(self.now);
         let noticed = self.span(30_000, 150_000);
         self.agenda

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::sip::message::{Message, Text, param};
+use crate::sip::name::Name;
 use crate::sip::network::Way;
 
 pub(super) const SDP: &str = "v=0\r\no=- 7 7 IN IP4 192.0.2.7\r\ns=far\r\n";
@@ -144,6 +145,15 @@ impl Leg {
         self.call_id == request.call_id()
             && self.far_tag == request.to_tag()
             && self.near_tag == request.tag_of_from()
+    }
+
+    /// As the user agent names it.
+    pub(super) fn named(&self) -> Name {
+        Name {
+            call_id: self.call_id.clone(),
+            near: self.near_tag.clone(),
+            far: self.far_tag.clone(),
+        }
     }
 
     /// A request of ours, all but its body. ACK and CANCEL repeat a number.

@@ -30,9 +30,11 @@ pub(super) struct Seen {
 }
 
 /// How a call ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Gone {
     pub(super) at: Instant,
+    /// Its Call-ID, where it had one.
+    pub(super) call_id: Option<String>,
 }
 
 /// Checks each event against what was said before.
@@ -213,7 +215,9 @@ impl Model {
             } => {
                 let remote = sip.call_id.as_deref().is_some_and(remote);
                 let detail = detail.as_deref().unwrap_or_default();
-                self.ended(call.as_str(), *by, remote, detail, now)
+                let call_id = sip.call_id.clone();
+                let gone = Gone { at: now, call_id };
+                self.ended(call.as_str(), *by, remote, detail, gone)
             }
             _ => Ok(()),
         }
@@ -225,12 +229,12 @@ impl Model {
         by: EndedBy,
         remote: bool,
         detail: &str,
-        now: Instant,
+        gone: Gone,
     ) -> Verdict {
         let seen = self.about(call)?;
         let (hung_up, adrift) = (seen.hung_up, seen.adrift);
         let name = seen.name.clone();
-        self.gone.insert(name, Gone { at: now });
+        self.gone.insert(name, gone);
         self.calls.remove(call);
         *self.ended.entry(call.to_owned()).or_default() += 1;
         #[expect(

@@ -66,6 +66,10 @@ pub(super) struct Talks {
     byes: BTreeMap<Name, bool>,
     /// Goodbyes that did not arrive.
     missed: BTreeSet<Name>,
+    /// Goodbyes that the next connection has to carry, unless it comes too late for them.
+    unsaid: BTreeMap<Name, Instant>,
+    /// Dialogs that the far side may still have after all that could be done.
+    unheard: BTreeSet<Name>,
     /// Goodbyes of the far side.
     heard_byes: BTreeSet<Name>,
     /// Calls of theirs that rang with a Call-ID and have not ended: one may come twice, by two ways.
@@ -132,6 +136,7 @@ impl Talks {
             if self.ended.contains(&name.call_id) {
                 talk.over = true;
                 self.byes.insert(name.clone(), true);
+                self.unheard.insert(name.clone());
             }
         }
     }
@@ -153,6 +158,11 @@ impl Talks {
                     // Nobody can be told for now, and perhaps never.
                     talk.over = true;
                     self.byes.insert(name.clone(), true);
+                    if by_network || talk.unacked.is_some() {
+                        self.unheard.insert(name.clone());
+                    } else {
+                        self.unsaid.insert(name.clone(), now + TRANSACTION);
+                    }
                 }
             }
         }
@@ -252,6 +262,8 @@ impl Talks {
 
     pub(super) fn says_bye(&mut self, name: &Name, now: Instant) -> Verdict {
         let before = self.byes.insert(name.clone(), false);
+        self.unsaid.remove(name);
+        self.unheard.remove(name);
         let Some(talk) = self.talks.get_mut(name) else {
             let fits = before == Some(true) || self.unseen.contains(&name.call_id);
             return check(fits, || "a BYE within no dialog".to_owned());
@@ -266,6 +278,13 @@ impl Talks {
         check(!self.owed.contains_key(name), || {
             "a BYE before the ACK of their 2xx".to_owned()
         })
+    }
+
+    /// The connection of a goodbye was lost before its answer.
+    pub(super) fn bye_lost(&mut self, name: &Name, said: Instant) {
+        if self.may_bye_again(name) {
+            self.unsaid.insert(name.clone(), said + TRANSACTION);
+        }
     }
 
     /// A goodbye was challenged, or its connection was lost.
@@ -283,6 +302,17 @@ impl Talks {
     /// A goodbye did not arrive.
     pub(super) fn bye_missed(&mut self, name: &Name) {
         self.missed.insert(name.clone());
+        self.unheard.insert(name.clone());
+    }
+
+    /// Whether the far side may still have it after all that could be done.
+    pub(super) fn is_unheard(&self, name: &Name) -> bool {
+        self.unheard.contains(name)
+    }
+
+    /// The same of any dialog with that Call-ID.
+    pub(super) fn has_unheard(&self, call_id: &str) -> bool {
+        self.unheard.iter().any(|name| name.call_id == call_id)
     }
 
     /// Their 2xx came, anew or again, after a goodbye that did not arrive: whoever says it still has the call. `true`: another
@@ -355,6 +385,7 @@ impl Talks {
 
     pub(super) fn heard_bye(&mut self, name: &Name) {
         self.owed.remove(name);
+        self.unsaid.remove(name);
         self.heard_byes.insert(name.clone());
         if let Some(talk) = self.talks.get_mut(name) {
             talk.over = true;
@@ -427,6 +458,15 @@ impl Talks {
             .values()
             .any(|since| *since + Duration::from_secs(11) < now);
         check(!late, || "a 2xx with an offer has no ACK".to_owned())?;
+        let over = self.unsaid.iter().filter(|(_, until)| **until <= now);
+        let over: Vec<Name> = over.map(|(name, _)| name.clone()).collect();
+        for name in over {
+            self.unsaid.remove(&name);
+            self.unheard.insert(name);
+        }
+        check(self.unsaid.is_empty() || sound.is_none(), || {
+            format!("a goodbye that was not said again: {:?}", self.unsaid)
+        })?;
         for (name, talk) in &self.talks {
             let call = || format!("in {} ({})", name.call_id, name.far);
             let ended = self.ended.contains(&name.call_id);

@@ -344,15 +344,15 @@ impl Watch {
             let stays = client.flow != flow || client.accepted.is_some();
             if !stays {
                 talks.forget_offer(&client.name, key);
-                talks.may_bye_again(&client.name);
+                if key.1 == "BYE" {
+                    talks.bye_lost(&client.name, client.since);
+                }
             }
             stays
         });
-        talks.moved(now);
+        self.answers_move(now);
+        let talks = &mut self.talks;
         for (key, served) in &mut self.servers {
-            if matches!(served.said, Some((200..300, _, _))) {
-                served.moved = Some(now);
-            }
             if served.flow == flow {
                 served.blind = true;
                 talks.forget_theirs(&served.name, key);
@@ -364,6 +364,17 @@ impl Watch {
         }
         if self.grants.is_empty() {
             self.talks.unsound(true);
+        }
+    }
+
+    /// A connection carries no answers any more: it is gone, or its registration is, perhaps because it is dead. Each 2xx
+    /// without ACK has its time again over the next one.
+    fn answers_move(&mut self, now: Instant) {
+        self.talks.moved(now);
+        for served in self.servers.values_mut() {
+            if matches!(served.said, Some((200..300, _, _))) {
+                served.moved = Some(now);
+            }
         }
     }
 
@@ -449,6 +460,7 @@ impl Watch {
                 format!("the registration of flow {flow} lapsed")
             })?;
             self.grants.remove(&flow);
+            self.answers_move(now);
             if self.grants.is_empty() {
                 self.talks.unsound(false);
             }

@@ -39,8 +39,6 @@ pub(super) struct Party {
     pub(super) wait: Option<(Instant, Deadline)>,
     pub(super) watch: Watch,
     pub(super) model: Model,
-    /// When a connection of it broke or fell silent.
-    pub(super) shaken: Vec<Instant>,
     stopped: bool,
 }
 
@@ -163,7 +161,6 @@ impl World {
             })?;
         }
         self.agree_on_calls()?;
-        let late = self.just_gone();
         for side in 0..self.parties.len() {
             for call in self.parties[side].model.live() {
                 let call = CallId::from_wire(&call).ok_or("a call without a name")?;
@@ -171,9 +168,12 @@ impl World {
             }
         }
         self.run_until(self.now + Duration::from_secs(75))?;
-        check(!late.iter().any(|name| self.far.is_up(name)), || {
-            format!("a goodbye that never came, of one of {late:?}")
-        })?;
+        for leg in self.far.talks() {
+            let excused = self.parties[leg.side].watch.talks.is_unheard(&leg.named());
+            check(excused, || {
+                format!("a goodbye that never came: {:?}", leg.named())
+            })?;
+        }
         for party in &self.parties {
             party.model.at_end()?;
             let left = party.session.census();
@@ -209,42 +209,32 @@ impl World {
                         let mut calls = party.model.calls.values();
                         other != side && calls.any(|it| it.name == seen.name && it.up)
                     });
-                check(here == there || self.is_excused(&seen.name), || {
+                let unheard = here && self.far.parts_in_vain(&seen.name);
+                let excused = unheard || self.is_excused(&seen.name);
+                check(here == there || excused, || {
                     format!("{call} ({}) is up here: {here}, there: {there}", seen.name)
                 })?;
             }
         }
-        for (side, name) in self.far.talks() {
-            let calls = &self.parties[side].model.calls;
-            let here = calls.values().any(|seen| seen.name == name && seen.up);
-            check(here || self.is_excused(name), || {
-                format!("{name} is up at the far end alone")
+        for leg in self.far.talks() {
+            let calls = &self.parties[leg.side].model.calls;
+            let here = calls.values().any(|seen| seen.name == leg.name && seen.up);
+            check(here || self.is_excused(&leg.name), || {
+                format!("{} is up at the far end alone", leg.name)
             })?;
         }
         Ok(())
     }
 
-    /// Its end fell into a time without a connection, so that the other side could not be told.
+    /// The word of its end is on its way, or nothing could carry it in its time.
     fn is_excused(&self, name: &str) -> bool {
-        let near = Duration::from_secs(130);
         self.parties.iter().any(|party| {
             party.model.gone.get(name).is_some_and(|gone| {
-                // The word of it is on its way.
-                if gone.at + ON_ITS_WAY > self.now {
-                    return true;
-                }
-                let mut shaken = party.shaken.iter();
-                shaken.any(|at| *at <= gone.at + near && gone.at <= *at + near)
+                let talks = &party.watch.talks;
+                let mut call_id = gone.call_id.iter();
+                gone.at + ON_ITS_WAY > self.now || call_id.any(|it| talks.has_unheard(it))
             })
         })
-    }
-
-    /// Calls whose end may not have been heard yet.
-    fn just_gone(&self) -> Vec<String> {
-        let gone = self.parties.iter().flat_map(|party| &party.model.gone);
-        gone.filter(|(_, gone)| gone.at + ON_ITS_WAY > self.now)
-            .map(|(name, _)| name.clone())
-            .collect()
     }
 
     fn run_until(&mut self, end: Instant) -> Verdict {
@@ -344,7 +334,6 @@ impl World {
                     link.close();
                     let way = link.way;
                     party.watch.lost(flow.0, now);
-                    party.shaken.push(now);
                     party.model.shaken(now);
                     let at = self.now + self.span(5, 200);
                     self.agenda.plan(at, Happening::ServerSeesEnd(way));
@@ -454,7 +443,6 @@ impl Party {
             links,
             wait: None,
             model: Model::new(now),
-            shaken: Vec::new(),
             stopped: false,
         }
     }

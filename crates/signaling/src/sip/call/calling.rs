@@ -12,7 +12,6 @@ use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::headers;
 use crate::sip::call::identity;
 use crate::sip::call::provisional::EARLY_MEDIA;
-use crate::sip::call::requests::{answer_ack, stray_bye};
 use crate::sip::call::session_timer::{self, SessionTimer};
 use crate::sip::call::state::{Call, Calling, Offer, Phase, Up};
 use crate::sip::call::trickle::Trickle;
@@ -201,7 +200,7 @@ impl Call {
         core.request(draft, cseq, Some(&mut self.auth), self.flow, purpose, now)
     }
 
-    /// The first 2xx to our INVITE.
+    /// The first 2xx to our INVITE, which waits for it.
     pub(in crate::sip) fn on_accepted(
         &mut self,
         response: &Response,
@@ -210,9 +209,6 @@ impl Call {
     ) {
         self.auth.on_accepted(response);
         self.reserve = None;
-        if !matches!(self.phase, Phase::Calling(_)) {
-            return self.on_unwanted_answer(response, core, now);
-        }
         self.show_asserted(&response.headers, core);
         let Phase::Calling(calling) = &mut self.phase else {
             return;
@@ -308,83 +304,6 @@ impl Call {
         self.plan_session(core, now);
         self.next_candidates(core, now);
     }
-
-    /// A further 2xx: of the same fork its copy, of another fork a call that nobody wants (13.2.2.4).
-    pub(in crate::sip) fn on_further_answer(
-        &mut self,
-        response: &Response,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        if let Phase::Up(up) = &self.phase
-            && up.dialog.has_answer(&response.ids)
-        {
-            // Its ACK waits for our user's answer.
-            return;
-        }
-        self.on_unwanted_answer(response, core, now);
-    }
-
-    /// ACK and BYE: an answer to a cancelled call, or of a fork that was too slow.
-    pub(in crate::sip) fn on_unwanted_answer(
-        &mut self,
-        response: &Response,
-        core: &mut Core,
-        now: Instant,
-    ) {
-        let flow = self.way(core);
-        end_stray(response, Some(&mut self.auth), flow, core, now);
-        if let Phase::Leaving(leaving) = &mut self.phase {
-            leaving.invite = None;
-            if leaving.bye.is_none() {
-                self.phase = Phase::Over;
-            }
-        }
-    }
-}
-
-/// ACK and BYE for a 2xx whose call is gone.
-pub(in crate::sip) fn end_stray(
-    response: &Response,
-    auth: Option<&mut Authorization>,
-    flow: FlowId,
-    core: &mut Core,
-    now: Instant,
-) {
-    let Some(mut dialog) = ack_stray(response, flow, core) else {
-        return;
-    };
-    // PRACKs may have used numbers above the INVITE's; a gap does no harm.
-    dialog.local_cseq += 100;
-    stray_bye(&mut dialog, auth, flow, core, now);
-}
-
-/// ACK of a 2xx that no call wants. Gives back the dialog that it made.
-pub(in crate::sip) fn ack_stray(
-    response: &Response,
-    flow: FlowId,
-    core: &mut Core,
-) -> Option<Dialog> {
-    let branch = response.ids.via.branch().to_owned();
-    let transaction = core.clients.get(&branch, &Method::Invite)?;
-    let (invite, draft, cseq) = (
-        transaction.request.clone(),
-        transaction.draft.clone(),
-        transaction.cseq,
-    );
-    if core.clients.is_flooded() {
-        core.count_malformed("too many answers to one INVITE");
-        return None;
-    }
-    let Some(dialog) = Dialog::of_answer(&draft, cseq, response) else {
-        core.count_malformed("a 200 to INVITE that makes no dialog");
-        return None;
-    };
-    let ack = answer_ack(&dialog, cseq, Some(&invite), None, flow, core);
-    core.send_request(&ack, flow);
-    core.clients
-        .note_ack(&dialog.call_id, cseq, dialog.remote_tag(), &ack);
-    Some(dialog)
 }
 
 impl Up {

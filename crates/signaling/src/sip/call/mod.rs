@@ -14,6 +14,7 @@ mod refused;
 pub(in crate::sip) mod requests;
 pub mod session_timer;
 pub(in crate::sip) mod state;
+pub(in crate::sip) mod stray;
 pub(in crate::sip) mod text;
 mod their_offers;
 pub(in crate::sip) mod transfer;

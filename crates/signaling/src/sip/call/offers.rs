@@ -10,7 +10,7 @@ use crate::event::{EndedBy, Event};
 use crate::sip::call::headers;
 use crate::sip::call::requests::answer_ack;
 use crate::sip::call::session_timer::SessionTimer;
-use crate::sip::call::state::{Call, Offer, Phase, Wish};
+use crate::sip::call::state::{Call, Offer, Phase, Up, Wish};
 use crate::sip::deadline::{Deadline, T1};
 use crate::sip::message::outgoing::{Content, OutgoingRequest, OutgoingResponse};
 use crate::sip::message::response::Response;
@@ -141,12 +141,8 @@ impl Call {
             // RFC 4028, 7.2: no Session-Expires ends it; one who asked may go on alone.
             up.session.filter(|session| session.ours)
         });
-        let kind = match std::mem::replace(&mut up.offer, Offer::None) {
-            Offer::Ours { kind } => kind,
-            other @ (Offer::None | Offer::Theirs { .. } | Offer::Waiting { .. }) => {
-                up.offer = other;
-                return;
-            }
+        let Some(kind) = up.take_ours(request) else {
+            return self.plan_session(core, now);
         };
         if let Wish::Offer(_) = kind {
             self.reserve = None;
@@ -216,21 +212,20 @@ impl Call {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        let kind = match std::mem::replace(&mut up.offer, Offer::None) {
-            Offer::Ours { kind } => kind,
-            other @ (Offer::None | Offer::Theirs { .. } | Offer::Waiting { .. }) => {
-                up.offer = other;
-                return;
-            }
-        };
+        let ours = up.take_ours(&transaction.request);
         if again {
-            up.offer = Offer::Ours { kind };
+            if let Some(kind) = ours {
+                up.offer = Offer::Ours { kind };
+            }
             let cseq = up.dialog.next_cseq();
             let purpose = Purpose::InCall(self.id.clone(), InCall::Offer);
             let (draft, flow) = (transaction.draft.clone(), self.way(core));
             core.request(draft, cseq, Some(&mut self.auth), flow, purpose, now);
             return;
         }
+        let Some(kind) = ours else {
+            return self.on_refresh_refused_beside(response.status, core, now);
+        };
         let owner = Owner::Call(self.id.clone());
         match response.status {
             // Each side draws its own pause, so a handful of tries is enough.
@@ -279,9 +274,7 @@ impl Call {
                 return self.next_wish(core, now);
             }
             status if ends_dialog(status) || ends_usage(status) => {
-                let detail = format!("the far side does not know the call any more ({status})");
-                let cause = Cause::NORMAL_TEMPORARY_FAILURE;
-                return self.close(EndedBy::Server, cause, Some(detail), &[], core, now);
+                return self.end_unknown(status, core, now);
             }
             _ => {}
         }
@@ -300,6 +293,26 @@ impl Call {
         }
         self.ask_after(core, now);
         self.next_wish(core, now);
+    }
+
+    /// A refresh without a description is refused while an offer of theirs, or a newer one of ours, is under way: it comes after
+    /// that.
+    fn on_refresh_refused_beside(&mut self, status: u16, core: &mut Core, now: Instant) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        if matches!(status, 405 | 501) {
+            up.dialog.peer.forget_method(&Method::Update);
+        } else if ends_dialog(status) || ends_usage(status) {
+            return self.end_unknown(status, core, now);
+        }
+        self.refresh_session(core, now);
+    }
+
+    fn end_unknown(&mut self, status: u16, core: &mut Core, now: Instant) {
+        let detail = format!("the far side does not know the call any more ({status})");
+        let cause = Cause::NORMAL_TEMPORARY_FAILURE;
+        self.close(EndedBy::Server, cause, Some(detail), &[], core, now);
     }
 
     /// Our offer met theirs: who placed the call waits longer (14.1), in steps of 10 ms.
@@ -329,17 +342,19 @@ impl Call {
 
     /// No answer to our re-INVITE or UPDATE: RFC 3261, 12.2.1.2 ends the dialog. Where only the connection went, the wish
     /// waits for the next one.
-    pub(in crate::sip) fn on_no_offer_answer(&mut self, lost: bool, core: &mut Core, now: Instant) {
+    pub(in crate::sip) fn on_no_offer_answer(
+        &mut self,
+        request: &OutgoingRequest,
+        lost: bool,
+        core: &mut Core,
+        now: Instant,
+    ) {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
         if lost {
-            match std::mem::replace(&mut up.offer, Offer::None) {
-                Offer::Ours { kind } => up.wishes.push_front(kind),
-                // A refresh without an offer was out, and theirs came meanwhile: it still waits for our user.
-                other @ (Offer::None | Offer::Theirs { .. } | Offer::Waiting { .. }) => {
-                    up.offer = other;
-                }
+            if let Some(kind) = up.take_ours(request) {
+                up.wishes.push_front(kind);
             }
             return;
         }
@@ -393,6 +408,24 @@ impl Call {
         let detail = "the session was not refreshed".to_owned();
         let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
         self.close(EndedBy::Timeout, cause, Some(detail), &[], core, now);
+    }
+}
+
+impl Up {
+    /// What a re-INVITE or UPDATE of ours was for, which is under way no more. `None`: a refresh without a description, whose place
+    /// an offer of theirs has taken meanwhile, or a newer one of ours.
+    fn take_ours(&mut self, request: &OutgoingRequest) -> Option<Wish> {
+        let bare = request.method == Method::Update && request.content.body().is_empty();
+        match std::mem::replace(&mut self.offer, Offer::None) {
+            Offer::Ours { kind } if !bare || kind == Wish::Refresh => Some(kind),
+            other @ (Offer::None
+            | Offer::Ours { .. }
+            | Offer::Theirs { .. }
+            | Offer::Waiting { .. }) => {
+                self.offer = other;
+                None
+            }
+        }
     }
 }
 

@@ -2,16 +2,13 @@
 
 use std::time::Instant;
 
-use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::state::Call;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::address::NameAddr;
 use crate::sip::message::outgoing::{Content, OutgoingRequest};
-use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
-use crate::sip::session::core::{Core, identity};
+use crate::sip::session::core::Core;
 use crate::sip::session::owner::{InCall, Purpose};
 use crate::sip::transaction::client::ClientTransaction;
 
@@ -88,84 +85,10 @@ pub(in crate::sip) fn answer_ack(
     draft.request(core.hop(flow, false), &branch, cseq)
 }
 
-/// Ends a dialog that nobody wants: a fork that answered too late, a call that was cancelled too late.
-pub(in crate::sip) fn stray_bye(
-    dialog: &mut Dialog,
-    auth: Option<&mut Authorization>,
-    flow: FlowId,
-    core: &mut Core,
-    now: Instant,
-) {
-    let cseq = dialog.next_cseq();
-    let draft = dialog.draft(Method::Bye, Content::default());
-    core.request(draft, cseq, auth, flow, Purpose::StrayBye(0), now);
-}
-
-/// Challenges of one such goodbye that are answered: a stale nonce may follow the first, and one more for each request of
-/// that call beside it.
-const MOST_CHALLENGES: usize = 2;
-
-/// The answer to such a goodbye: a challenge is met, since the far side would stay in a call that is none.
-pub(in crate::sip) fn on_stray_bye_answered(
-    transaction: &ClientTransaction<Purpose>,
-    challenges: u8,
-    response: &Response,
-    core: &mut Core,
-    now: Instant,
-) {
-    let beside = core.clients.count_of(&transaction.draft.call_id);
-    let most = (MOST_CHALLENGES + beside).min(usize::from(u8::MAX) - 1);
-    if !matches!(response.status, 401 | 407) || usize::from(challenges) >= most {
-        // 481: there is no such call there.
-        if !response.is_success() && response.status != 481 {
-            note_missed(transaction, core);
-        }
-        return;
-    }
-    let mut auth = Authorization::default();
-    if auth
-        .on_challenge(response, &identity(&core.config))
-        .is_err()
-    {
-        return;
-    }
-    let purpose = Purpose::StrayBye(challenges + 1);
-    let (draft, cseq, flow) = (
-        transaction.draft.clone(),
-        transaction.cseq + 1,
-        transaction.flow,
-    );
-    core.request(draft, cseq, Some(&mut auth), flow, purpose, now);
-}
-
-/// A goodbye of that kind did not arrive.
+/// A goodbye did not arrive.
 pub(in crate::sip) fn note_missed(transaction: &ClientTransaction<Purpose>, core: &mut Core) {
     if let Some(tag) = transaction.draft.to_tag() {
         let call_id = &transaction.draft.call_id;
         core.clients.note_missed(call_id, &tag, transaction.cseq);
-    }
-}
-
-/// A 2xx comes, anew or once more, from a far side that has not heard our goodbye: another one.
-pub(in crate::sip) fn end_stray_again(
-    response: &Response,
-    missed: u32,
-    flow: FlowId,
-    core: &mut Core,
-    now: Instant,
-) {
-    let branch = response.ids.via.branch();
-    let Some(invite) = core.clients.get(branch, &Method::Invite) else {
-        return;
-    };
-    if let Some(mut dialog) = Dialog::of_answer(&invite.draft, invite.cseq, response) {
-        if invite.draft.to_tag().is_some() {
-            // The route set of a dialog stays (12.2.1.2).
-            let routes = invite.draft.routes.iter();
-            dialog.routes = routes.filter_map(|it| NameAddr::parse(it).ok()).collect();
-            dialog.edge = invite.draft.way.learnt;
-        }
-        dialog.local_cseq = missed;
-        stray_bye(&mut dialog, None, flow, core, now);
     }
 }

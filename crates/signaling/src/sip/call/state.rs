@@ -263,6 +263,11 @@ impl Call {
         !matches!(self.phase, Phase::Leaving(_) | Phase::Over)
     }
 
+    /// Whether our INVITE waits for its answer.
+    pub(in crate::sip) fn is_calling(&self) -> bool {
+        matches!(self.phase, Phase::Calling(_))
+    }
+
     /// In a word, for messages.
     pub(in crate::sip) fn state_word(&self) -> &'static str {
         match &self.phase {

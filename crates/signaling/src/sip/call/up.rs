@@ -9,7 +9,7 @@ use crate::sip::call::ending::Over;
 use crate::sip::call::offers::ends_dialog;
 use crate::sip::call::requests::note_missed;
 use crate::sip::call::state::{Call, Phase};
-use crate::sip::deadline::Deadline;
+use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::dialog::edge::hangs_on_edge;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::Method;
@@ -140,7 +140,12 @@ impl Call {
             Phase::Up(up) if !up.dialog.is_named_by(&transaction.draft) => return false,
             Phase::Up(up) => &mut up.dialog,
             Phase::Leaving(leaving) => match &mut leaving.bye {
-                Some(dialog) => dialog,
+                Some(dialog) => {
+                    let owner = Owner::Call(self.id.clone());
+                    core.deadlines
+                        .set(Deadline::Detached, owner, now + TRANSACTION);
+                    dialog
+                }
                 None => return false,
             },
             Phase::Calling(calling) => {
@@ -221,6 +226,12 @@ impl Call {
             if way != before {
                 // Another one carries it: what was on the way is said again there, and the far side hears where we are now.
                 self.on_flow_back(core, now);
+            } else {
+                // The far side knows that; but the lost one may have carried words from before.
+                self.say_bye(core, now);
+                self.next_wish(core, now);
+                self.next_digit(core, now);
+                self.next_candidates(core, now);
             }
             return;
         }

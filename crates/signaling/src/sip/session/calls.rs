@@ -8,9 +8,8 @@ use crate::command::Command;
 use crate::dtmf::{check_digits, check_length};
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
-use crate::sip::call::calling::{ack_stray, end_stray};
-use crate::sip::call::requests::{end_stray_again, note_missed, on_stray_bye_answered};
 use crate::sip::call::state::{Call, Phase};
+use crate::sip::call::stray;
 use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::Method;
@@ -19,6 +18,9 @@ use crate::sip::session::core::Core;
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{InCall, Owner, Purpose};
 use crate::sip::transaction::client::{Answered, ClientTransaction};
+
+/// Goodbyes to far sides that no call has, which are said again over the next connection; of more only the first word is said.
+const MOST_LEAVING: usize = 128;
 
 impl Session {
     /// Lets a call do something, and forgets it when it is over.
@@ -297,11 +299,10 @@ impl Session {
             .clients
             .get(branch, &Method::Invite)
             .map(|transaction| transaction.request.clone());
-        let known = match purpose {
-            Purpose::Invite(id) if first => {
-                let known = self.with_call(&id, |call, core| call.on_accepted(response, core, now));
+        match purpose {
+            Purpose::Invite(id) if first && self.calls.get(&id).is_some_and(Call::is_calling) => {
+                self.with_call(&id, |call, core| call.on_accepted(response, core, now));
                 self.note_carried(&id, response.status, &response.reason, now);
-                known
             }
             Purpose::InCall(id, InCall::Offer)
                 if first && self.calls.get(&id).is_some_and(Call::is_live) =>
@@ -310,34 +311,51 @@ impl Session {
                     if let Some(request) = &request {
                         call.on_offer_accepted(request, response, core, now);
                     }
-                })
+                });
             }
             // Our goodbye is under way, or said: nothing more is owed than the ACK.
             Purpose::InCall(_, InCall::Offer) => {
-                ack_stray(response, flow, &mut self.core);
-                return self.part_again(response, flow, now);
+                stray::acknowledge(response, flow, &mut self.core);
+                self.part_again(response, flow, now);
             }
-            Purpose::Invite(id) | Purpose::InCall(id, _) => self.with_call(&id, |call, core| {
-                call.on_further_answer(response, core, now)
-            }),
+            Purpose::Invite(id) | Purpose::InCall(id, _) => {
+                let parted = self.with_call(&id, |call, core| {
+                    call.on_unwanted_answer(response, first, flow, core, now)
+                });
+                let parted = match parted {
+                    Some(parted) => parted,
+                    None => Call::part(response, None, flow, &mut self.core, now),
+                };
+                self.see_off(parted);
+            }
             Purpose::Register(_)
             | Purpose::Subscribe(_)
             | Purpose::Refresh(_)
             | Purpose::Publish
             | Purpose::Text
             | Purpose::ReferNotice(_)
-            | Purpose::StrayBye(_)
-            | Purpose::Nobody => None,
-        };
-        if known.is_none() {
-            end_stray(response, None, flow, &mut self.core, now);
+            | Purpose::Nobody => {}
         }
     }
 
     /// Whoever answers an INVITE of ours after our goodbye went nowhere still has the call.
     fn part_again(&mut self, response: &Response, flow: FlowId, now: Instant) {
         if let Some(bye) = self.core.clients.take_missed(response) {
-            end_stray_again(response, bye, flow, &mut self.core, now);
+            let parted = Call::part_again(response, bye, flow, &mut self.core, now);
+            self.see_off(parted);
+        }
+    }
+
+    /// A goodbye to a far side that no call has is under way: it is said until it is heard, as those of calls are.
+    fn see_off(&mut self, stray: Option<Call>) {
+        let Some(stray) = stray else {
+            return;
+        };
+        let leaving = |call: &&Call| !call.is_live();
+        if self.calls.values().filter(leaving).count() < MOST_LEAVING {
+            self.calls.insert(stray.id.clone(), stray);
+        } else {
+            self.core.deadlines.clear_owner(&Owner::Call(stray.id));
         }
     }
 
@@ -375,9 +393,6 @@ impl Session {
             Purpose::Publish => self.on_publish_answer(response, now),
             Purpose::Text => self.on_text_answer(transaction, response, now),
             Purpose::ReferNotice(name) => self.on_refer_notice_answer(name, response, now),
-            Purpose::StrayBye(rounds) => {
-                on_stray_bye_answered(transaction, *rounds, response, &mut self.core, now);
-            }
             Purpose::Nobody => {}
         }
     }
@@ -401,7 +416,10 @@ impl Session {
                 });
             }
             Purpose::InCall(id, InCall::Offer) => {
-                self.with_call(id, |call, core| call.on_no_offer_answer(lost, core, now));
+                let request = &transaction.request;
+                self.with_call(id, |call, core| {
+                    call.on_no_offer_answer(request, lost, core, now);
+                });
             }
             Purpose::InCall(id, what) => {
                 let what = *what;
@@ -414,7 +432,6 @@ impl Session {
             Purpose::Publish => self.on_no_publish_answer(lost, now),
             Purpose::Text => self.on_no_text_answer(transaction, lost, now),
             Purpose::ReferNotice(name) => self.on_no_refer_notice_answer(name, lost, now),
-            Purpose::StrayBye(_) => note_missed(transaction, &mut self.core),
             Purpose::Nobody => {}
         }
     }

@@ -19,6 +19,8 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) link: Link,
     /// Counts its connections.
     pub(in crate::sip) connection: u32,
+    /// Calls could be made over it before, over this connection or an earlier one.
+    pub(in crate::sip) was_ready: bool,
     pub(in crate::sip) registration: Registration,
     /// Failures since the last registration that held.
     pub(in crate::sip) failures: u32,
@@ -57,6 +59,7 @@ impl Flow {
             url,
             link: Link::Down,
             connection: 0,
+            was_ready: false,
             registration: Registration::new(id, config, rng),
             failures: 0,
             refusals: 0,

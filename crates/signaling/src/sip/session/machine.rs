@@ -347,7 +347,7 @@ impl Session {
             self.with_call(&id, |call, core| call.on_flow_ready(flow, core, now));
         }
         self.tell_referrers(now);
-        self.subscriptions_back(now);
+        self.subscriptions_back(flow, now);
         self.publication_back(now);
     }
 

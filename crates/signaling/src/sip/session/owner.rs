@@ -49,9 +49,6 @@ pub(in crate::sip) enum Purpose {
     Text,
     /// Word to the far side about its REFER.
     ReferNotice(CallId),
-    /// The goodbye of a dialog that no call has: of a fork that was too slow, or of a call that was cancelled too late. The
-    /// number counts challenges.
-    StrayBye(u8),
     /// Nobody waits for its answer.
     Nobody,
 }

@@ -31,7 +31,10 @@ impl Session {
             };
             leg.flow = other;
         }
+        let owner = Owner::Leg(id);
+        core.deadlines.clear(Deadline::SubscribeRefresh, &owner);
         leg.busy = true;
+        leg.again = false;
         leg.stale = false;
         let wanted = self.subs.wanted.get(&leg.channel.name);
         let expires = match wanted {
@@ -62,6 +65,11 @@ impl Session {
             leg.auth.on_accepted(response);
         }
         if leg.leaving {
+            let ended = !response.is_success() && ends(status);
+            if std::mem::take(&mut leg.again) && !ended {
+                // That one still asked for more.
+                return self.refresh_subscription(id, now);
+            }
             if !response.is_success() {
                 self.drop_leg(id);
             }

@@ -9,7 +9,7 @@ use crate::sip::call::headers;
 use crate::sip::call::identity::own;
 use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::dialog::Dialog;
-use crate::sip::dialog::edge::Way;
+use crate::sip::dialog::edge::{Way, hangs_on_edge};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::address::NameAddr;
 use crate::sip::message::outgoing::Content;
@@ -98,10 +98,12 @@ impl Session {
 
     /// The first SUBSCRIBE of a channel; without a connection it waits for one.
     pub(super) fn subscribe(&mut self, name: &str, now: Instant) {
-        let Some(flow) = self.core.ready_flow().filter(|_| !self.stopping) else {
+        let Some(wanted) = self.subs.wanted.get_mut(name) else {
             return;
         };
-        let Some(wanted) = self.subs.wanted.get_mut(name) else {
+        let Some(flow) = self.core.ready_flow().filter(|_| !self.stopping) else {
+            // What was asked for before is over, and the next connection finds it missing.
+            wanted.attempt = None;
             return;
         };
         let core = &mut self.core;
@@ -372,10 +374,19 @@ impl Session {
         }
     }
 
-    /// A connection is there again.
-    pub(super) fn subscriptions_back(&mut self, now: Instant) {
-        let stale = self.subs.legs.iter().filter(|(_, leg)| leg.stale);
-        let ids: Vec<_> = stale.map(|(id, _)| *id).collect();
+    /// A flow is ready. What came by it while it was not is lost, and a notifier that reached nobody has ended the subscription
+    /// (RFC 6665, 4.2.2): where it is ready again, whatever may have taken it is asked for once more.
+    pub(super) fn subscriptions_back(&mut self, flow: FlowId, now: Instant) {
+        let again = self
+            .core
+            .flow_mut(flow)
+            .is_some_and(|flow| std::mem::replace(&mut flow.was_ready, true));
+        let lacks = |leg: &Leg| {
+            let elsewhere = leg.flow != flow && hangs_on_edge(&leg.dialog.routes);
+            leg.stale || (again && !leg.busy && !elsewhere)
+        };
+        let lacking = self.subs.legs.iter().filter(|(_, leg)| lacks(leg));
+        let ids: Vec<_> = lacking.map(|(id, _)| *id).collect();
         for id in ids {
             self.refresh_subscription(id, now);
         }
