@@ -268,6 +268,14 @@ pub(crate) enum Order {
         #[arg(value_enum)]
         state: Switch,
     },
+    /// Play and record silence instead of the far end, or the far end again
+    Deaf {
+        /// The call
+        call: String,
+        /// On: nothing is heard
+        #[arg(value_enum)]
+        state: Switch,
+    },
     /// Change how much the running daemon logs
     LogLevel {
         /// The new level

@@ -12,9 +12,9 @@ use crate::{
 use offhook_control::{
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Channels, ConferenceChat, Dtmf, Follow, Fsapi, Hangup, Info, Jsapi,
-        LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish, RefuseTransfer, Reject,
-        Request, Token, ToolAnswer, Transfer,
+        Answer, Broadcast, Channels, ConferenceChat, Deaf, Dtmf, Follow, Fsapi, Hangup, Info,
+        Jsapi, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish, RefuseTransfer,
+        Reject, Request, Token, ToolAnswer, Transfer,
     },
     rpc::read_result,
 };
@@ -222,6 +222,21 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
             let words = if on { "muting" } else { "unmuting" };
             (
                 Request::Mute(Mute {
+                    call: call.clone(),
+                    on,
+                }),
+                format!("{words} call {}", plain(call)),
+            )
+        }
+        Order::Deaf { call, state } => {
+            let on = *state == Switch::On;
+            let words = if on {
+                "no longer listening to"
+            } else {
+                "listening again to"
+            };
+            (
+                Request::Deaf(Deaf {
                     call: call.clone(),
                     on,
                 }),

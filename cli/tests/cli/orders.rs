@@ -1,11 +1,11 @@
-//! `answer`, `hangup`, `dtmf`, `mute`, `log-level`: what is asked, and what is printed.
+//! `answer`, `hangup`, `dtmf`, `mute`, `deaf`, `log-level`: what is asked, and what is printed.
 
 use crate::scripted::{against, program, run};
 use offhook_control::{
     error::{Code, RpcError},
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Dtmf, Fsapi, Hangup, Header, Level, LogLevel, METHODS, Message,
+        Answer, Broadcast, Deaf, Dtmf, Fsapi, Hangup, Header, Level, LogLevel, METHODS, Message,
         Moderate, Mute, OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
     },
 };
@@ -286,6 +286,22 @@ fn each_order_is_asked_as_it_was_typed() {
             on: false,
         }),
         "unmuting call c-1\n",
+    );
+    check(
+        &["deaf", "c-1", "on"],
+        Request::Deaf(Deaf {
+            call: "c-1".to_owned(),
+            on: true,
+        }),
+        "no longer listening to call c-1\n",
+    );
+    check(
+        &["deaf", "c-1", "off"],
+        Request::Deaf(Deaf {
+            call: "c-1".to_owned(),
+            on: false,
+        }),
+        "listening again to call c-1\n",
     );
     check(
         &["log-level", "debug"],

@@ -23,6 +23,8 @@ pub enum Request {
     Dtmf(Dtmf),
     /// Sends silence instead of the input, or the input again. Reply: [`Done`](crate::reply::Done).
     Mute(Mute),
+    /// Gives silence to the output instead of the far end, or the far end again. Reply: [`Done`](crate::reply::Done).
+    Deaf(Deaf),
     /// Refuses a ringing call. Reply: [`Done`](crate::reply::Done).
     Reject(Reject),
     /// Puts a call on hold. Reply: [`Done`](crate::reply::Done).
@@ -79,13 +81,14 @@ pub enum Request {
 }
 
 /// Every method's name, as it stands in `method` and in [`Hello::capabilities`](crate::hello::Hello::capabilities).
-pub const METHODS: [&str; 31] = [
+pub const METHODS: [&str; 32] = [
     "status",
     "call",
     "answer",
     "hangup",
     "dtmf",
     "mute",
+    "deaf",
     "reject",
     "hold",
     "resume",
@@ -477,6 +480,16 @@ pub struct Mute {
     /// The call.
     pub call: String,
     /// True: send silence. False: send the input.
+    pub on: bool,
+}
+
+/// Parameters of `deaf`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deaf {
+    /// The call.
+    pub call: String,
+    /// True: play and record silence. False: the far end.
     pub on: bool,
 }
 

@@ -265,8 +265,8 @@ mod tests {
     use crate::notice::Event;
     use crate::reply::{CallIds, Done, Quality};
     use crate::request::{
-        Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Follow, Fsapi, Hangup, Header,
-        Info, Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish,
+        Answer, Broadcast, Call, Channels, ConferenceChat, Deaf, Dtmf, Follow, Fsapi, Hangup,
+        Header, Info, Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish,
         RefuseTransfer, Reject, Token, ToolAnswer, Transfer,
     };
 
@@ -295,6 +295,10 @@ mod tests {
             Request::Mute(Mute {
                 call: "c".into(),
                 on: true,
+            }),
+            Request::Deaf(Deaf {
+                call: "c".into(),
+                on: false,
             }),
             Request::Reject(Reject::default()),
             Request::Hold(OfCall::default()),

@@ -259,6 +259,11 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             engine.mute(call.clone(), mute.on).await.map_err(refused)?;
             Ok(done(call))
         }
+        Request::Deaf(deaf) => {
+            let call = call_id(&deaf.call)?;
+            engine.deaf(call.clone(), deaf.on).await.map_err(refused)?;
+            Ok(done(call))
+        }
         Request::Calls => {
             let calls = engine.calls().await.map_err(refused)?;
             Ok(Answer::Calls(Calls {

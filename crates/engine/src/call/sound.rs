@@ -476,5 +476,8 @@ impl Call {
         if self.sound.muted {
             self.media(MediaCommand::Program(ProgramCommand::Mute(true)), fx);
         }
+        if self.sound.deaf {
+            self.media(MediaCommand::Program(ProgramCommand::Deaf(true)), fx);
+        }
     }
 }

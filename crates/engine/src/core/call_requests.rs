@@ -459,4 +459,21 @@ impl Core {
         })
         .unwrap_or(Err(Error::Ended))
     }
+
+    /// Gives silence to the output in place of what the far end says, or that again. Figures, digits and texts of the far end
+    /// are told all the same.
+    ///
+    /// # Errors
+    /// When the call is unknown or ending.
+    pub fn deaf(&mut self, call: &CallId, on: bool, now: Instant) -> Result<(), Error> {
+        let key = self.find_call(Some(call), Wanted::Any)?;
+        self.with_call(key, now, |call, fx| {
+            if call.is_ending() {
+                return Err(wrong_state(call, "made deaf"));
+            }
+            call.deafen(on, fx);
+            Ok(())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
 }

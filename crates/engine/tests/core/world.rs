@@ -380,6 +380,7 @@ fn kind(kind: &EventKind) -> &'static str {
         EventKind::Early(_) => "early",
         EventKind::Answered(_) => "answered",
         EventKind::Muted { .. } => "muted",
+        EventKind::Deaf { .. } => "deaf",
         EventKind::TokenRefreshed => "token refreshed",
         EventKind::Recovering { .. } => "recovering",
         EventKind::Ended(_) => "ended",
