@@ -248,6 +248,11 @@ pub enum BuildError {
     /// An account wants its calls reported, and this build cannot.
     #[error("account `{0}` wants its calls reported: build with the feature `call-reports`")]
     NoCallReports(Arc<str>),
+    /// An account's call reports have a pace that cannot be kept.
+    #[error(
+        "account `{0}`: the figures of its call reports have to stand for 1 s to 60 s each, and to be posted every 5 s to 1 h, no more often than that"
+    )]
+    ReportPace(Arc<str>),
     /// A SIP account cannot be what its settings say.
     #[error("account `{account}`: `{key}` is {value:?}, but {why}")]
     SipAccount {
