@@ -6,6 +6,7 @@ use crate::{
     arguments::{self, Order, Presence, Switch},
     client::Client,
     error::Error,
+    ice_servers,
     output::Output,
     table::plain,
 };
@@ -34,7 +35,7 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
     let of_call = |call: &Option<String>| OfCall { call: call.clone() };
     Ok(match order {
         Order::Answer(wish) => (
-            Request::Answer(answer(wish)),
+            Request::Answer(answer(wish)?),
             format!("answering {}", whose(&wish.call)),
         ),
         Order::Reject { call, end } => (
@@ -68,7 +69,7 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
             format!("looking for a new path for {}", whose(call)),
         ),
         Order::Switch(wish) => (
-            Request::Switch(answer(wish)),
+            Request::Switch(answer(wish)?),
             format!("switching to {}", whose(&wish.call)),
         ),
         Order::Transfer { call, to, with } => (
@@ -252,13 +253,15 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
     })
 }
 
-fn answer(wish: &arguments::Answer) -> Answer {
-    Answer {
+fn answer(wish: &arguments::Answer) -> Result<Answer, Error> {
+    Ok(Answer {
         call: wish.call.clone(),
         headers: wish.headers.clone(),
         client_state: wish.client_state.clone(),
         muted: wish.muted,
-    }
+        ice_servers: ice_servers::read(&wish.ice)?,
+        trickle: wish.ice.trickle,
+    })
 }
 
 /// Asks, and prints what the daemon took on.

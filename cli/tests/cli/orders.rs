@@ -5,8 +5,8 @@ use offhook_control::{
     error::{Code, RpcError},
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Deaf, Dtmf, Fsapi, Hangup, Header, Level, LogLevel, METHODS, Message,
-        Moderate, Mute, OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
+        Answer, Broadcast, Deaf, Dtmf, Fsapi, Hangup, Header, IceServer, Level, LogLevel, METHODS,
+        Message, Moderate, Mute, OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
     },
 };
 use serde_json::json;
@@ -205,12 +205,17 @@ fn each_order_is_asked_as_it_was_typed() {
         "--client-state",
         "YQ==",
         "--muted=false",
+        "--ice-server",
+        "stun:one.example",
+        "--trickle=false",
     ];
     let answer = Answer {
         call: call(),
         headers: headers(),
         client_state: Some("YQ==".to_owned()),
         muted: Some(false),
+        ice_servers: Some(vec![IceServer::Url("stun:one.example".to_owned())]),
+        trickle: Some(false),
     };
     check(
         &[&["answer"], &along[..]].concat(),

@@ -100,6 +100,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// STUN and TURN servers that a call cannot ask.
+    #[error("the servers in `ice_servers` cannot be asked: {why}")]
+    IceServers {
+        /// What is wrong with them.
+        why: String,
+    },
     /// The account's server does not carry this.
     #[error("account `{account}` cannot send {what}: a {dialect} server does not carry it")]
     NotCarried {
@@ -224,6 +230,9 @@ impl Error {
                 Some("set `server_commands = true` in the account, if you trust the users of this socket".to_owned())
             }
             Self::Unsendable { .. } => Some("leave that part out, or make it shorter".to_owned()),
+            Self::IceServers { .. } => Some(
+                "give a few, those of turn: and turns: with user name and password, or leave them out for the account's".to_owned(),
+            ),
             Self::NotCarried { instead, .. } => Some((*instead).to_owned()),
             Self::NoUuid { .. } | Self::CallExists { .. } => {
                 Some("give a fresh random UUID, or leave it out".to_owned())

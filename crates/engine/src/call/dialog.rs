@@ -219,7 +219,7 @@ impl Call {
     }
 
     /// Takes an inbound call that rings. The caller has checked [`rings_here`](Self::rings_here).
-    pub(crate) fn answer(&mut self, options: AnswerOptions, fx: &mut Effects<'_>) {
+    pub(crate) fn answer(&mut self, mut options: AnswerOptions, fx: &mut Effects<'_>) {
         let State::Offered(offer) = &mut self.state else {
             return;
         };
@@ -232,6 +232,8 @@ impl Call {
         if let Some(muted) = options.muted {
             self.mute(muted, fx);
         }
+        self.sound.media.ice_servers = options.ice_servers.take();
+        self.sound.media.trickle = options.trickle;
         self.state = State::Answering(options);
         self.open_media(fx);
         self.media(make, fx);

@@ -169,6 +169,7 @@ fn an_inbound_call_opens_nothing_before_it_is_answered() {
             sdp: "our answer".into(),
             client_state: None,
             headers: Vec::new(),
+            trickle: None,
         }]
     );
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Answering);
