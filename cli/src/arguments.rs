@@ -268,6 +268,14 @@ pub(crate) enum Order {
         #[arg(value_enum)]
         state: Switch,
     },
+    /// Play and record silence instead of the far end, or the far end again
+    Deaf {
+        /// The call
+        call: String,
+        /// On: nothing is heard
+        #[arg(value_enum)]
+        state: Switch,
+    },
     /// Change how much the running daemon logs
     LogLevel {
         /// The new level
@@ -320,6 +328,23 @@ pub(crate) struct Call {
     /// Use relayed candidates only
     #[arg(long)]
     pub(crate) relay_only: bool,
+    #[command(flatten)]
+    pub(crate) ice: IceServers,
+}
+
+/// How one call finds its way, in place of how its account does.
+#[derive(Debug, Args)]
+pub(crate) struct IceServers {
+    /// STUN server of this call, such as stun:stun.example.com, in place of the account's servers; may be given several times
+    #[arg(long, value_name = "URL", conflicts_with = "ice_servers")]
+    pub(crate) ice_server: Vec<String>,
+    /// File with the STUN and TURN servers of this call: a JSON list of URLs and {"url", "username", "password"}; - reads it from
+    /// standard input; [] asks none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ice_servers: Option<PathBuf>,
+    /// Tell candidates as they are found (Telnyx); --trickle=false: do not, though the account says so
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) trickle: Option<bool>,
 }
 
 /// Parameters of `answer` and `switch`.
@@ -336,6 +361,8 @@ pub(crate) struct Answer {
     /// Send silence from the beginning; --muted=false: do not, though the account says so
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) muted: Option<bool>,
+    #[command(flatten)]
+    pub(crate) ice: IceServers,
 }
 
 /// How a call is ended or refused.

@@ -40,6 +40,8 @@ pub(crate) enum Error {
     CannotPrint(#[from] io::Error),
     #[error("standard input cannot be read: {0}")]
     Input(io::Error),
+    #[error("the servers in {} cannot be used: {why}", path.display())]
+    IceServers { path: PathBuf, why: String },
     #[error("{} cannot be run: {source}", program.display())]
     NoProgram { program: PathBuf, source: io::Error },
 }
@@ -52,6 +54,7 @@ impl Error {
             | Self::CallFailed { .. }
             | Self::OutcomeLost { .. }
             | Self::Input(_)
+            | Self::IceServers { .. }
             | Self::CannotPrint(_) => 1,
             Self::NoSocket { .. }
             | Self::NobodyAnswers { .. }
@@ -93,6 +96,9 @@ impl Error {
                 Some("install offhookd beside offhook, or into a folder of PATH")
             }
             Self::Input(_) => Some("give it a text of at most 60 KiB, in UTF-8"),
+            Self::IceServers { .. } => Some(
+                "write [\"stun:HOST\", {\"url\": \"turn:HOST\", \"username\": \"...\", \"password\": \"...\"}] into a file of mode 0600",
+            ),
         }
     }
 
@@ -120,6 +126,7 @@ impl Error {
             Self::CallFailed { .. } | Self::OutcomeLost { .. } => "call_failed",
             Self::CannotPrint(_) => "cannot_print",
             Self::Input(_) => "input",
+            Self::IceServers { .. } => "ice_servers",
             Self::NoProgram { .. } => "no_program",
         }
     }

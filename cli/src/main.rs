@@ -4,6 +4,7 @@ mod arguments;
 mod client;
 mod command;
 mod error;
+mod ice_servers;
 mod output;
 mod table;
 

@@ -204,6 +204,7 @@ impl Tale {
                 sdp: "v=0 answer".into(),
                 headers: Vec::new(),
                 client_state: None,
+                trickle: None,
             },
             "bye" => Command::Bye {
                 call,
@@ -258,6 +259,7 @@ impl Tale {
             user_variables: Vec::new(),
             refer,
             replaces,
+            trickle: None,
         }
     }
 

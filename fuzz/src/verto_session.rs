@@ -156,12 +156,14 @@ impl Tale {
                 user_variables: Vec::new(),
                 refer: None,
                 replaces: None,
+                trickle: None,
             },
             "answer" => Command::Answer {
                 call,
                 sdp: "v=0".into(),
                 headers,
                 client_state,
+                trickle: None,
             },
             "bye" => Command::Bye {
                 call,

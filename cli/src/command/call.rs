@@ -1,6 +1,6 @@
 //! `offhook call`: places a call and, if wished, waits until it is answered or has failed.
 
-use crate::{arguments, client::Client, error::Error, output::Output, table::plain};
+use crate::{arguments, client::Client, error::Error, ice_servers, output::Output, table::plain};
 use offhook_control::{
     notice::{Ended, Event, Said},
     reply::{CallIds, CallPlaced, CallState, Calls},
@@ -32,6 +32,8 @@ pub(crate) fn run(
         late_offer: wish.late_offer,
         pick_up: wish.pick_up.clone(),
         relay_only: wish.relay_only,
+        ice_servers: ice_servers::read(&wish.ice)?,
+        trickle: wish.ice.trickle,
     }))?;
     let placed: CallPlaced =
         read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;

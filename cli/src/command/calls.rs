@@ -40,11 +40,12 @@ pub(crate) fn table_of_calls(calls: &[CallStatus]) -> String {
     ];
     let mut table = Table::new(&heading);
     for call in calls {
-        let state = if call.muted {
-            format!("{}, muted", call.state.as_str())
-        } else {
-            call.state.as_str().to_owned()
-        };
+        let mut state = call.state.as_str().to_owned();
+        for (holds, word) in [(call.muted, ", muted"), (call.deaf, ", deaf")] {
+            if holds {
+                state.push_str(word);
+            }
+        }
         let [lost, jitter, mos] = match &call.quality {
             Some(quality) => [
                 quality.packets_lost.to_string(),

@@ -194,6 +194,7 @@ fn words(event: &Event) -> String {
         Event::Info { data } => format!("the server says {data}"),
         Event::Announcement { text } => format!("the operator says: {text}"),
         Event::Muted { on } => if *on { "muted" } else { "no longer muted" }.to_owned(),
+        Event::Deaf { on } => if *on { "deaf" } else { "no longer deaf" }.to_owned(),
         Event::Recovering { on } => if *on {
             "the server is gone; the call is kept"
         } else {

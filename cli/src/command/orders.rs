@@ -6,15 +6,16 @@ use crate::{
     arguments::{self, Order, Presence, Switch},
     client::Client,
     error::Error,
+    ice_servers,
     output::Output,
     table::plain,
 };
 use offhook_control::{
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Channels, ConferenceChat, Dtmf, Follow, Fsapi, Hangup, Info, Jsapi,
-        LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish, RefuseTransfer, Reject,
-        Request, Token, ToolAnswer, Transfer,
+        Answer, Broadcast, Channels, ConferenceChat, Deaf, Dtmf, Follow, Fsapi, Hangup, Info,
+        Jsapi, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish, RefuseTransfer,
+        Reject, Request, Token, ToolAnswer, Transfer,
     },
     rpc::read_result,
 };
@@ -34,7 +35,7 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
     let of_call = |call: &Option<String>| OfCall { call: call.clone() };
     Ok(match order {
         Order::Answer(wish) => (
-            Request::Answer(answer(wish)),
+            Request::Answer(answer(wish)?),
             format!("answering {}", whose(&wish.call)),
         ),
         Order::Reject { call, end } => (
@@ -68,7 +69,7 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
             format!("looking for a new path for {}", whose(call)),
         ),
         Order::Switch(wish) => (
-            Request::Switch(answer(wish)),
+            Request::Switch(answer(wish)?),
             format!("switching to {}", whose(&wish.call)),
         ),
         Order::Transfer { call, to, with } => (
@@ -228,6 +229,21 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
                 format!("{words} call {}", plain(call)),
             )
         }
+        Order::Deaf { call, state } => {
+            let on = *state == Switch::On;
+            let words = if on {
+                "no longer listening to"
+            } else {
+                "listening again to"
+            };
+            (
+                Request::Deaf(Deaf {
+                    call: call.clone(),
+                    on,
+                }),
+                format!("{words} call {}", plain(call)),
+            )
+        }
         Order::LogLevel { level } => (
             Request::LogLevel(LogLevel {
                 level: (*level).into(),
@@ -237,13 +253,15 @@ pub(crate) fn request(order: &Order) -> Result<(Request, String), Error> {
     })
 }
 
-fn answer(wish: &arguments::Answer) -> Answer {
-    Answer {
+fn answer(wish: &arguments::Answer) -> Result<Answer, Error> {
+    Ok(Answer {
         call: wish.call.clone(),
         headers: wish.headers.clone(),
         client_state: wish.client_state.clone(),
         muted: wish.muted,
-    }
+        ice_servers: ice_servers::read(&wish.ice)?,
+        trickle: wish.ice.trickle,
+    })
 }
 
 /// Asks, and prints what the daemon took on.

@@ -5,10 +5,12 @@ use offhook_control::{
     error::{Code, RpcError},
     notice::{Ended, EndedBy, Event, Said},
     reply::{CallPlaced, CallState, CallStatus, Calls},
-    request::{Call, Header, PickUp, Request},
+    request::{Call, Header, IceServer, PickUp, Relay, Request},
     rpc::write_result,
 };
 use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 fn placed() -> CallPlaced {
     CallPlaced {
@@ -112,6 +114,11 @@ fn account_and_caller_are_passed_on() {
             early_only: true,
         }),
         relay_only: true,
+        ice_servers: Some(vec![
+            IceServer::Url("stun:one.example".to_owned()),
+            IceServer::Url("stun:two.example:3479".to_owned()),
+        ]),
+        trickle: Some(true),
     });
     let arguments = [
         "call",
@@ -145,9 +152,73 @@ fn account_and_caller_are_passed_on() {
         "opus",
         "--muted",
         "--relay-only",
+        "--ice-server",
+        "stun:one.example",
+        "--ice-server",
+        "stun:two.example:3479",
+        "--trickle",
     ];
     let ran = against(move |peer| peer.answer(&wanted, &placed()), &arguments);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn servers_with_passwords_come_from_a_file_that_not_everybody_may_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("servers.json");
+    let file = file.to_str().unwrap();
+    let write = |content: &str, mode: u32| {
+        fs::write(file, content).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let relay = r#"["stun:one.example", {"url": "turn:two.example", "username": "kiosk", "password": "hunter2"}]"#;
+    let wanted = |servers| {
+        Request::Call(Call {
+            number: "9196".to_owned(),
+            ice_servers: Some(servers),
+            ..Call::default()
+        })
+    };
+    let both = wanted(vec![
+        IceServer::Url("stun:one.example".to_owned()),
+        IceServer::Relay(Relay {
+            url: "turn:two.example".to_owned(),
+            username: Some("kiosk".to_owned()),
+            password: Some("hunter2".to_owned()),
+        }),
+    ]);
+    let arguments = ["call", "9196", "--ice-servers", file];
+    for (content, mode, request) in [
+        (relay, 0o640, both),
+        // None at all, where the account has some; and without a password anybody may read it.
+        ("[]", 0o644, wanted(Vec::new())),
+    ] {
+        write(content, mode);
+        let ran = against(move |peer| peer.answer(&request, &placed()), &arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    for (content, mode, why) in [
+        (relay, 0o644, "everybody may read it"),
+        (
+            r#"[{"url": "turn:two.example", "password": 77777777}]"#,
+            0o600,
+            "no JSON list",
+        ),
+        (
+            r#"[{"url": "turn:two.example", "pasword": "hunter2"}]"#,
+            0o600,
+            "no JSON list",
+        ),
+        ("hunter2", 0o600, "no JSON list"),
+    ] {
+        write(content, mode);
+        let ran = against(|_| {}, &arguments);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("hunter2") && !ran.stderr.contains("7777"));
+    }
+    fs::remove_file(file).unwrap();
+    assert!(against(|_| {}, &arguments).stderr.contains(file));
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! `answer`, `hangup`, `dtmf`, `mute`, `log-level`: what is asked, and what is printed.
+//! `answer`, `hangup`, `dtmf`, `mute`, `deaf`, `log-level`: what is asked, and what is printed.
 
 use crate::scripted::{against, program, run};
 use offhook_control::{
     error::{Code, RpcError},
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Dtmf, Fsapi, Hangup, Header, Level, LogLevel, METHODS, Message,
-        Moderate, Mute, OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
+        Answer, Broadcast, Deaf, Dtmf, Fsapi, Hangup, Header, IceServer, Level, LogLevel, METHODS,
+        Message, Moderate, Mute, OfAccount, OfCall, Reject, Request, ToolAnswer, Transfer,
     },
 };
 use serde_json::json;
@@ -205,12 +205,17 @@ fn each_order_is_asked_as_it_was_typed() {
         "--client-state",
         "YQ==",
         "--muted=false",
+        "--ice-server",
+        "stun:one.example",
+        "--trickle=false",
     ];
     let answer = Answer {
         call: call(),
         headers: headers(),
         client_state: Some("YQ==".to_owned()),
         muted: Some(false),
+        ice_servers: Some(vec![IceServer::Url("stun:one.example".to_owned())]),
+        trickle: Some(false),
     };
     check(
         &[&["answer"], &along[..]].concat(),
@@ -286,6 +291,22 @@ fn each_order_is_asked_as_it_was_typed() {
             on: false,
         }),
         "unmuting call c-1\n",
+    );
+    check(
+        &["deaf", "c-1", "on"],
+        Request::Deaf(Deaf {
+            call: "c-1".to_owned(),
+            on: true,
+        }),
+        "no longer listening to call c-1\n",
+    );
+    check(
+        &["deaf", "c-1", "off"],
+        Request::Deaf(Deaf {
+            call: "c-1".to_owned(),
+            on: false,
+        }),
+        "listening again to call c-1\n",
     );
     check(
         &["log-level", "debug"],

@@ -207,6 +207,7 @@ pub(crate) fn call() -> CallStatus {
         ids: None,
         age_ms: 65_000,
         muted: true,
+        deaf: true,
         codec: Some("opus".to_owned()),
         quality: Some(Quality {
             packets_lost: 3,

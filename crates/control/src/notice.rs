@@ -391,6 +391,11 @@ pub enum Event {
         /// Whether silence is sent.
         on: bool,
     },
+    /// We do not listen, or do again.
+    Deaf {
+        /// Whether silence is played.
+        on: bool,
+    },
     /// The server is gone, the call is kept; or it is back.
     Recovering {
         /// True while the call waits.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Reply to `answer`, `hangup`, `dtmf`, `mute`, `log_level`: the request was taken; what comes of it is told by notices.
+/// Reply to `answer`, `hangup`, `dtmf`, `mute`, `deaf`, `log_level`: the request was taken; what comes of it is told by notices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// The call that it was about, where there is one.
@@ -171,6 +171,9 @@ pub struct CallStatus {
     pub age_ms: u64,
     /// Whether we send silence.
     pub muted: bool,
+    /// Whether we play silence in place of the far end.
+    #[serde(default)]
+    pub deaf: bool,
     /// The codec in use, once agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,

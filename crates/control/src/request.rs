@@ -23,6 +23,8 @@ pub enum Request {
     Dtmf(Dtmf),
     /// Sends silence instead of the input, or the input again. Reply: [`Done`](crate::reply::Done).
     Mute(Mute),
+    /// Gives silence to the output instead of the far end, or the far end again. Reply: [`Done`](crate::reply::Done).
+    Deaf(Deaf),
     /// Refuses a ringing call. Reply: [`Done`](crate::reply::Done).
     Reject(Reject),
     /// Puts a call on hold. Reply: [`Done`](crate::reply::Done).
@@ -79,13 +81,14 @@ pub enum Request {
 }
 
 /// Every method's name, as it stands in `method` and in [`Hello::capabilities`](crate::hello::Hello::capabilities).
-pub const METHODS: [&str; 31] = [
+pub const METHODS: [&str; 32] = [
     "status",
     "call",
     "answer",
     "hangup",
     "dtmf",
     "mute",
+    "deaf",
     "reject",
     "hold",
     "resume",
@@ -156,6 +159,51 @@ pub struct Call {
     /// Use relayed candidates only, whatever the account allows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub relay_only: bool,
+    /// STUN and TURN servers of this call in place of the account's; an empty list: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ice_servers: Option<Vec<IceServer>>,
+    /// Whether candidates are told as they are found; left out: as the account has it. Refused where the server takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trickle: Option<bool>,
+}
+
+/// One STUN or TURN server: its URL by itself, or with credentials.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`ice_servers` holds URLs such as \"stun:stun.example.com\", or {url, username, password}"
+)]
+pub enum IceServer {
+    /// Such as `stun:stun.example.com`.
+    Url(String),
+    /// With a user name and a password.
+    Relay(Relay),
+}
+
+/// A TURN server with its credentials.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// Such as `turn:turn.example.com`.
+    pub url: String,
+    /// User name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Password, a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceServer").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").finish_non_exhaustive()
+    }
 }
 
 /// A dialog whose place a call takes (RFC 3891).
@@ -232,6 +280,12 @@ pub struct Answer {
     /// Whether silence is sent from the beginning; left out: as it was muted before, or as the account has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted: Option<bool>,
+    /// STUN and TURN servers of this call in place of the account's; an empty list: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ice_servers: Option<Vec<IceServer>>,
+    /// Whether candidates are told as they are found; left out: as the account has it. Refused where the server takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trickle: Option<bool>,
 }
 
 /// Parameters of `hold`, `resume`, `restart_ice` and `assistant_audio`.
@@ -477,6 +531,16 @@ pub struct Mute {
     /// The call.
     pub call: String,
     /// True: send silence. False: send the input.
+    pub on: bool,
+}
+
+/// Parameters of `deaf`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deaf {
+    /// The call.
+    pub call: String,
+    /// True: play and record silence. False: the far end.
     pub on: bool,
 }
 

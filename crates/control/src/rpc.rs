@@ -265,9 +265,9 @@ mod tests {
     use crate::notice::Event;
     use crate::reply::{CallIds, Done, Quality};
     use crate::request::{
-        Answer, Broadcast, Call, Channels, ConferenceChat, Dtmf, Follow, Fsapi, Hangup, Header,
-        Info, Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish,
-        RefuseTransfer, Reject, Token, ToolAnswer, Transfer,
+        Answer, Broadcast, Call, Channels, ConferenceChat, Deaf, Dtmf, Follow, Fsapi, Hangup,
+        Header, IceServer, Info, Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount,
+        OfCall, Publish, RefuseTransfer, Reject, Relay, Token, ToolAnswer, Transfer,
     };
 
     fn every_request() -> Vec<Request> {
@@ -280,6 +280,15 @@ mod tests {
                     name: "X-Site".into(),
                     value: "north".into(),
                 }],
+                ice_servers: Some(vec![
+                    IceServer::Url("stun:stun.example.com".into()),
+                    IceServer::Relay(Relay {
+                        url: "turn:turn.example.com".into(),
+                        username: Some("u".into()),
+                        password: Some("hunter2".into()),
+                    }),
+                ]),
+                trickle: Some(true),
                 ..Call::default()
             }),
             Request::Answer(Answer::default()),
@@ -295,6 +304,10 @@ mod tests {
             Request::Mute(Mute {
                 call: "c".into(),
                 on: true,
+            }),
+            Request::Deaf(Deaf {
+                call: "c".into(),
+                on: false,
             }),
             Request::Reject(Reject::default()),
             Request::Hold(OfCall::default()),
@@ -378,8 +391,13 @@ mod tests {
             let id = RequestId::Text("x".into());
             let line = write_request(&id, &request);
             assert!(line.contains(&format!("\"method\":\"{method}\"")), "{line}");
+            assert!(!format!("{request:?}").contains("hunter2"), "{method}");
             assert_eq!(read_request(&line).unwrap(), Incoming { id, request });
         }
+        let wrong = r#"{"jsonrpc":"2.0","id":1,"method":"call","params":{"number":"1","ice_servers":[{"url":"turn:a","password":2222}]}}"#;
+        let (_, error) = read_request(wrong).unwrap_err();
+        assert!(error.message.contains("ice_servers"), "{}", error.message);
+        assert!(!error.message.contains("2222"), "{}", error.message);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Profile {
     pub caller_number: Option<String>,
     /// Its calls begin with silence in place of the input.
     pub start_muted: bool,
+    /// Candidates are told as they are found, where the server takes them.
+    pub trickle: bool,
     /// How it logs in.
     pub login: LoginKind,
     /// Whom the token is for that it logs in with at first, by the token's own word (`sub`).
@@ -65,6 +67,19 @@ pub struct Carries {
     pub sip_status: bool,
     /// Numbers as variables.
     pub number_variables: bool,
+    /// Candidates one by one.
+    pub trickle: Trickle,
+}
+
+/// Where candidates may follow their descriptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trickle {
+    /// Nowhere.
+    Never,
+    /// In the calls of an account that says so to everybody.
+    OfAccount,
+    /// In each call that says so.
+    OfCall,
 }
 
 /// How long the stages of a connection took.

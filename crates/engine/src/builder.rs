@@ -116,6 +116,10 @@ impl Builder {
         if let Some(account) = wanted.filter(|_| !cfg!(feature = "call-reports")) {
             return Err(BuildError::NoCallReports(Arc::from(account.name.as_str())));
         }
+        let uneven = |account: &&AccountConfig| !account.report_pace.is_sound();
+        if let Some(account) = self.accounts.iter().find(uneven) {
+            return Err(BuildError::ReportPace(Arc::from(account.name.as_str())));
+        }
         start(self)
     }
 }

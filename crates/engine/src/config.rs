@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub struct AccountConfig {
     /// Report each call to the server's host, as Telnyx's own SDK does (Telnyx; needs the feature `call-reports`): its
     /// figures, both numbers, and a log without session descriptions.
     pub call_reports: bool,
+    /// How finely those reports tell a call, and how often a part of one is posted.
+    pub report_pace: ReportPace,
     /// What becomes of a far end's wish that we call somebody else (SIP).
     pub transfers: Transfers,
     /// What only a SIP account has.
@@ -131,6 +134,7 @@ impl AccountConfig {
             tools: Vec::new(),
             recover_calls: true,
             call_reports: false,
+            report_pace: ReportPace::default(),
             transfers: Transfers::default(),
             #[cfg(feature = "sip")]
             sip: SipAccount::default(),
@@ -159,6 +163,41 @@ impl AccountConfig {
             options.buffers.bytes = true;
         }
         options
+    }
+}
+
+/// The pace of call reports: the `callReportInterval` and `callReportFlushInterval` of Telnyx's SDK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportPace {
+    /// Figures stand for so much of a call each, by [`INTERVALS`](Self::INTERVALS). They are read once a second, so that a part of a second
+    /// counts as a whole one. Default 1 s, which is what the SDK does whatever its own default says.
+    pub interval: Duration,
+    /// The longest that figures wait to be posted, by [`FLUSHES`](Self::FLUSHES) and no shorter than `interval`. Default 3 minutes. The end of the
+    /// call, a lost connection and 300 figures post them earlier.
+    pub flush: Duration,
+}
+
+impl ReportPace {
+    /// What `interval` may be: a second to a minute.
+    pub const INTERVALS: RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(60);
+    /// What `flush` may be: 5 seconds, so that a gateway is not flooded, to an hour.
+    pub const FLUSHES: RangeInclusive<Duration> =
+        Duration::from_secs(5)..=Duration::from_secs(3600);
+
+    pub(crate) fn is_sound(&self) -> bool {
+        Self::INTERVALS.contains(&self.interval)
+            && Self::FLUSHES.contains(&self.flush)
+            && self.interval <= self.flush
+    }
+}
+
+impl Default for ReportPace {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(1),
+            flush: Duration::from_secs(180),
+        }
     }
 }
 

@@ -100,6 +100,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// STUN and TURN servers that a call cannot ask.
+    #[error("the servers in `ice_servers` cannot be asked: {why}")]
+    IceServers {
+        /// What is wrong with them.
+        why: String,
+    },
     /// The account's server does not carry this.
     #[error("account `{account}` cannot send {what}: a {dialect} server does not carry it")]
     NotCarried {
@@ -224,6 +230,9 @@ impl Error {
                 Some("set `server_commands = true` in the account, if you trust the users of this socket".to_owned())
             }
             Self::Unsendable { .. } => Some("leave that part out, or make it shorter".to_owned()),
+            Self::IceServers { .. } => Some(
+                "give a few, those of turn: and turns: with user name and password, or leave them out for the account's".to_owned(),
+            ),
             Self::NotCarried { instead, .. } => Some((*instead).to_owned()),
             Self::NoUuid { .. } | Self::CallExists { .. } => {
                 Some("give a fresh random UUID, or leave it out".to_owned())
@@ -248,6 +257,11 @@ pub enum BuildError {
     /// An account wants its calls reported, and this build cannot.
     #[error("account `{0}` wants its calls reported: build with the feature `call-reports`")]
     NoCallReports(Arc<str>),
+    /// An account's call reports have a pace that cannot be kept.
+    #[error(
+        "account `{0}`: the figures of its call reports have to stand for 1 s to 60 s each, and to be posted every 5 s to 1 h, no more often than that"
+    )]
+    ReportPace(Arc<str>),
     /// A SIP account cannot be what its settings say.
     #[error("account `{account}`: `{key}` is {value:?}, but {why}")]
     SipAccount {

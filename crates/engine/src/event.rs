@@ -366,6 +366,11 @@ pub enum EventKind {
         /// Whether it is.
         on: bool,
     },
+    /// What the far end says is not played, or is again.
+    Deaf {
+        /// Whether silence is played.
+        on: bool,
+    },
     /// The server is gone and the call waits for it, or it is back.
     Recovering {
         /// Whether it waits.

@@ -7,6 +7,9 @@ use offhook_media::ice::server::{IceServer, ServerProtocol};
 
 use crate::protocol::Protocol;
 
+/// Most servers of an account or of a call: more only delay it.
+pub const MOST_SERVERS: usize = 12;
+
 /// How an account's calls find their way through the network.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IceConfig {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use offhook_media::ice::server::IceServer;
 use offhook_media::program::{AudioCodec, CallKey, ProgramCommand};
 use offhook_media::session::config::Hold;
 use offhook_media::session::forks::ForkAnswer;
@@ -54,6 +55,10 @@ pub struct CallMedia {
     pub codecs: Vec<AudioCodec>,
     /// Relayed candidates only, whatever the account allows.
     pub relay_only: bool,
+    /// STUN and TURN servers in place of the account's; empty: none.
+    pub ice_servers: Option<Vec<IceServer>>,
+    /// Whether candidates follow the descriptions; `None`: as the account has it.
+    pub trickle: Option<bool>,
 }
 
 /// What a call wants of media.

@@ -3,7 +3,7 @@
 use offhook_signaling::auth::login::LoginKind;
 use offhook_signaling::verto::dialect::differences::Dialect;
 
-use crate::account::Carries;
+use crate::account::{Carries, Trickle};
 use crate::request::Dtmf;
 
 /// The protocol of an account.
@@ -95,6 +95,11 @@ impl Protocol {
                 variables: true,
                 sip_status: dialect.gateway_fields,
                 number_variables: dialect.number_variables,
+                trickle: if dialect.trickle {
+                    Trickle::OfCall
+                } else {
+                    Trickle::Never
+                },
             },
             #[cfg(feature = "sip")]
             Self::Sip => Carries {
@@ -104,6 +109,7 @@ impl Protocol {
                 variables: false,
                 sip_status: true,
                 number_variables: false,
+                trickle: Trickle::OfAccount,
             },
         }
     }

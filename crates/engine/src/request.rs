@@ -1,5 +1,6 @@
 //! What a user asks of the engine.
 
+use offhook_media::ice::server::IceServer;
 use offhook_media::program::AudioCodec;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
@@ -36,6 +37,11 @@ pub struct CallRequest {
     pub replaces: Option<ReplacesDialog>,
     /// Use relayed candidates only, whatever the account allows.
     pub relay_only: bool,
+    /// STUN and TURN servers in place of the account's; empty: none. At most [`MOST_SERVERS`](crate::ice::MOST_SERVERS).
+    pub ice_servers: Option<Vec<IceServer>>,
+    /// Whether candidates are told as they are found; `None`: as the account has it. Refused where the server takes none
+    /// (FreeSWITCH, and with SIP where the account has it off).
+    pub trickle: Option<bool>,
 }
 
 /// How a call is answered.
@@ -47,6 +53,11 @@ pub struct AnswerOptions {
     pub client_state: Option<String>,
     /// Whether silence is sent from the beginning; `None`: as it was muted before, or as the account has it.
     pub muted: Option<bool>,
+    /// STUN and TURN servers in place of the account's; empty: none. At most [`MOST_SERVERS`](crate::ice::MOST_SERVERS).
+    pub ice_servers: Option<Vec<IceServer>>,
+    /// Whether candidates are told as they are found; `None`: as the account has it. Refused where the server takes none
+    /// (FreeSWITCH, and with SIP where the account has it off).
+    pub trickle: Option<bool>,
 }
 
 /// How a call is ended, cancelled or refused.

@@ -104,6 +104,8 @@ pub struct CallStatus {
     pub age: Duration,
     /// Whether silence is sent in place of the input.
     pub muted: bool,
+    /// Whether silence is played in place of what the far end says.
+    pub deaf: bool,
     /// The codec in use, once media flows.
     pub codec: Option<&'static str>,
     /// The newest figures, once media flows.

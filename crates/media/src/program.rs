@@ -323,6 +323,8 @@ impl Outgoing {
 pub enum ProgramCommand {
     /// Send silence in place of the input, or the input again.
     Mute(bool),
+    /// Give silence to the output in place of what the far end says, or that again; counters and levels go on.
+    Deaf(bool),
     /// Send these digits (`0`-`9`, `*`, `#`, `A`-`D`) as RFC 4733 events, one after the other; others are ignored.
     Dtmf {
         /// The digits, in order.

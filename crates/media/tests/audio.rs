@@ -266,6 +266,27 @@ fn muting_sends_silence_and_unmuting_sends_sound_again() {
 }
 
 #[test]
+fn a_deaf_listener_is_given_silence_and_still_counts_what_is_said() {
+    let mut call = Call::new(AudioCodec::Opus, Source::tone(440.0));
+    let loud = |part: &[f32]| part.iter().map(|s| s * s).sum::<f32>() / part.len() as f32;
+    call.run(100, |_| Some(1_000));
+    call.listener
+        .command(ProgramCommand::Deaf(true), call.start);
+    call.run(100, |_| Some(1_000));
+    let deaf = call.statistics();
+    call.listener
+        .command(ProgramCommand::Deaf(false), call.start);
+    call.run(100, |_| Some(1_000));
+    let second =
+        |n: usize| &call.heard[(n * 100 + 40) * FRAME_SAMPLES..(n * 100 + 90) * FRAME_SAMPLES];
+    assert!(loud(second(0)) > 0.1 && loud(second(2)) > 0.1);
+    assert_eq!(loud(second(1)), 0.0, "exact silence");
+    assert!(deaf.audio_level > 0.2, "{deaf:?}");
+    assert_eq!(deaf.concealed_samples, 0, "{deaf:?}");
+    assert!(deaf.total_samples_received > 190 * FRAME_SAMPLES as u64);
+}
+
+#[test]
 fn digits_go_out_as_events_in_place_of_sound() {
     for codec in [AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcmu] {
         let mut call = Call::new(codec, Source::tone(440.0));

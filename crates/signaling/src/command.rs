@@ -110,6 +110,8 @@ pub enum Command {
         refer: Option<CallId>,
         /// A dialog elsewhere whose place the call is to take (SIP; RFC 3891).
         replaces: Option<Box<ReplacesDialog>>,
+        /// Whether candidates follow the descriptions of this call; `None`: as in all of the session (Telnyx).
+        trickle: Option<bool>,
     },
     /// Do not carry out what the far side asked for with `Referred` (SIP; RFC 3515, 2.4.2).
     RefuseRefer {
@@ -136,6 +138,8 @@ pub enum Command {
         headers: Vec<(String, String)>,
         /// Opaque state of the application in base64, where the dialect carries it.
         client_state: Option<String>,
+        /// Whether candidates follow the descriptions of this call; `None`: as in all of the session (Telnyx).
+        trickle: Option<bool>,
     },
     /// End, cancel or reject a call. `None`: the cause that fits the call's state.
     Bye {

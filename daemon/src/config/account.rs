@@ -99,6 +99,7 @@ pub(crate) fn read(
             return Err((Some(wanted.span().start), fault));
         }
     }
+    gateway::read_report_pace(raw, &mut account)?;
     account.ice = ice::read(raw, &account.name, surroundings)?;
     if let Some(media) = &raw.media {
         account.media = account_media::read(media)?;
@@ -193,6 +194,8 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         trickle_ice: _,
         media: _,
         call_reports: _,
+        call_report_interval: _,
+        call_report_flush_interval: _,
         auth_user: _,
         further_servers: _,
         routes: _,

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use offhook_engine::config::AccountConfig;
+use offhook_engine::config::{AccountConfig, ReportPace};
 use offhook_engine::ice::{Environment, IceServers};
 use offhook_engine::protocol::Protocol;
 use offhook_engine::vocabulary::{ProxyTarget, Variable};
@@ -11,6 +13,7 @@ use toml::Spanned;
 
 use crate::config::account::Blame;
 use crate::config::checked::{choice, duration, value};
+use crate::config::duration::RawDuration;
 use crate::config::error::Fault;
 use crate::config::raw::{RawAccount, RawVariables, Text};
 
@@ -93,6 +96,52 @@ pub(crate) fn read(
     account.user_variables = variables("user_variables", &raw.user_variables, protocol)?;
     account.login_params = variables("login_params", &raw.login_params, protocol)?;
     account.start_muted = raw.start_muted.unwrap_or_default();
+    Ok(())
+}
+
+/// How finely calls are reported, and how often.
+pub(crate) fn read_report_pace(raw: &RawAccount, account: &mut AccountConfig) -> Result<(), Blame> {
+    let read = |key: &'static str,
+                written: &Spanned<RawDuration>,
+                range: RangeInclusive<Duration>,
+                expected: &'static str| {
+        let (text, start) = (written.get_ref().written(), written.span().start);
+        only_gateway(key, &text, start, account.protocol)?;
+        let wanted = duration(key, written)?;
+        if range.contains(&wanted) {
+            return Ok(wanted);
+        }
+        let why = if wanted < *range.start() {
+            "it is too short"
+        } else {
+            "it is too long"
+        };
+        Err((Some(start), value(key, &text, why.to_owned(), expected)))
+    };
+    const INTERVAL: &str = "1 s to 60 s";
+    const FLUSH: &str = "5 s to 1 h";
+    let mut pace = account.report_pace;
+    if let Some(written) = &raw.call_report_interval {
+        let key = "call_report_interval";
+        pace.interval = read(key, written, ReportPace::INTERVALS, INTERVAL)?;
+    }
+    if let Some(written) = &raw.call_report_flush_interval {
+        let key = "call_report_flush_interval";
+        pace.flush = read(key, written, ReportPace::FLUSHES, FLUSH)?;
+        if pace.flush < pace.interval {
+            let fault = value(
+                key,
+                &written.get_ref().written(),
+                format!(
+                    "it is shorter than `call_report_interval` ({} s)",
+                    pace.interval.as_secs()
+                ),
+                "at least as long",
+            );
+            return Err((Some(written.span().start), fault));
+        }
+    }
+    account.report_pace = pace;
     Ok(())
 }
 

@@ -1,15 +1,12 @@
 //! Reads what an account says of STUN, TURN and candidates.
 
-use offhook_engine::ice::{IceConfig, IceServers};
+use offhook_engine::ice::{IceConfig, IceServers, MOST_SERVERS};
 use offhook_engine::vocabulary::{CandidatePolicy, IceServer};
 use toml::Spanned;
 
 use crate::config::account::{Blame, Surroundings, locate, secret_at};
 use crate::config::checked::{choice, value};
 use crate::config::raw::{RawAccount, RawIceServer};
-
-/// Most servers of an account: more only delay its calls.
-const MAX_SERVERS: usize = 12;
 
 pub(crate) fn read(
     raw: &RawAccount,
@@ -35,11 +32,11 @@ pub(crate) fn read(
     let servers = match &raw.ice_servers {
         None => IceServers::Platform,
         Some(list) => {
-            if let Some(one_too_many) = list.get(MAX_SERVERS) {
+            if let Some(one_too_many) = list.get(MOST_SERVERS) {
                 let fault = value(
                     "ice_servers",
                     "...",
-                    format!("there are more than {MAX_SERVERS}"),
+                    format!("there are more than {MOST_SERVERS}"),
                     "a few: two of each kind are plenty",
                 );
                 return Err((Some(one_too_many.span().start), fault));

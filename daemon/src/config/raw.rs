@@ -84,6 +84,8 @@ pub(crate) struct RawAccount {
     pub(crate) trickle_ice: Option<bool>,
     pub(crate) media: Option<Spanned<RawAccountMedia>>,
     pub(crate) call_reports: Option<Spanned<bool>>,
+    pub(crate) call_report_interval: Option<Spanned<RawDuration>>,
+    pub(crate) call_report_flush_interval: Option<Spanned<RawDuration>>,
     pub(crate) auth_user: Option<Text>,
     pub(crate) further_servers: Option<Vec<Text>>,
     pub(crate) routes: Option<Vec<Text>>,

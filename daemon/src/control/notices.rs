@@ -259,6 +259,7 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::Info { data } => wire::Event::Info { data: data.clone() },
         EventKind::Announcement { text } => wire::Event::Announcement { text: text.clone() },
         EventKind::Muted { on } => wire::Event::Muted { on: *on },
+        EventKind::Deaf { on } => wire::Event::Deaf { on: *on },
         EventKind::Recovering { on } => wire::Event::Recovering { on: *on },
         EventKind::Ended(told) => wire::Event::Ended(ended(told)),
         // An event that this version of the socket has no word for: its number is taken all the same.

@@ -83,6 +83,7 @@ pub(crate) fn call(call: &CallStatus) -> wire::CallStatus {
         ids: call.ids.as_deref().map(call_ids),
         age_ms: whole_ms(call.age),
         muted: call.muted,
+        deaf: call.deaf,
         codec: call.codec.map(str::to_owned),
         quality: call.quality.as_ref().map(quality),
     }

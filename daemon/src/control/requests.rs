@@ -8,7 +8,7 @@ use offhook_engine::driver::events::Events;
 use offhook_engine::error::Error;
 use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions, Message, ServerCommand};
 use offhook_engine::vocabulary::{
-    AudioCodec, CallId, Cause, InfoItem, ReplacesDialog, Secret, Variable,
+    AudioCodec, CallId, Cause, IceServer, InfoItem, ReplacesDialog, Secret, Variable,
 };
 use serde_json::Value;
 use toml::Spanned;
@@ -58,7 +58,7 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             }))
         }
         Request::Answer(answer) => {
-            let (call, options) = answering(answer)?;
+            let (call, options) = answering("answer", answer)?;
             engine
                 .answer(call, options)
                 .await
@@ -96,7 +96,7 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             engine.restart_ice(call).await.map(done).map_err(refused)
         }
         Request::Switch(wish) => {
-            let (call, options) = answering(wish)?;
+            let (call, options) = answering("switch", wish)?;
             engine
                 .switch(call, options)
                 .await
@@ -259,6 +259,11 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
             engine.mute(call.clone(), mute.on).await.map_err(refused)?;
             Ok(done(call))
         }
+        Request::Deaf(deaf) => {
+            let call = call_id(&deaf.call)?;
+            engine.deaf(call.clone(), deaf.on).await.map_err(refused)?;
+            Ok(done(call))
+        }
         Request::Calls => {
             let calls = engine.calls().await.map_err(refused)?;
             Ok(Answer::Calls(Calls {
@@ -338,6 +343,8 @@ fn call_request(call: Call) -> Result<CallRequest, RpcError> {
             early_only: dialog.early_only,
         }),
         relay_only: call.relay_only,
+        ice_servers: ice_servers("call", call.ice_servers)?,
+        trickle: call.trickle,
     })
 }
 
@@ -347,11 +354,50 @@ fn codec(name: String) -> Result<AudioCodec, RpcError> {
         .map_err(|(_, fault)| RpcError::new(Code::InvalidParams, format!("call: {fault}")))
 }
 
-fn answering(answer: request::Answer) -> Result<(Option<CallId>, AnswerOptions), RpcError> {
+/// A call's own STUN and TURN servers. Neither a password nor a URL that may hold one stands in the error.
+fn ice_servers(
+    method: &str,
+    wanted: Option<Vec<request::IceServer>>,
+) -> Result<Option<Vec<IceServer>>, RpcError> {
+    let read = |server| {
+        let (url, credentials) = match server {
+            request::IceServer::Url(url) => (url, (None, None)),
+            request::IceServer::Relay(relay) => (relay.url, (relay.username, relay.password)),
+        };
+        let fault = |why: String| {
+            let shown: String = match url.contains('@') {
+                true => "...".to_owned(),
+                false => url.chars().take(60).collect(),
+            };
+            let message = format!("{method}: `{shown}` in `ice_servers` {why}");
+            RpcError::new(Code::InvalidParams, message)
+        };
+        let server: IceServer = url
+            .parse()
+            .map_err(|error| fault(format!("names no server: {error}")))?;
+        match credentials {
+            (Some(username), Some(password)) => Ok(server.with_credentials(username, password)),
+            (None, None) => Ok(server),
+            (Some(_), None) | (None, Some(_)) => Err(fault(
+                "has only one of `username` and `password`".to_owned(),
+            )),
+        }
+    };
+    wanted
+        .map(|servers| servers.into_iter().map(read).collect())
+        .transpose()
+}
+
+fn answering(
+    method: &str,
+    answer: request::Answer,
+) -> Result<(Option<CallId>, AnswerOptions), RpcError> {
     let options = AnswerOptions {
         headers: fields(answer.headers),
         client_state: answer.client_state,
         muted: answer.muted,
+        ice_servers: ice_servers(method, answer.ice_servers)?,
+        trickle: answer.trickle,
     };
     Ok((any_call(answer.call.as_deref())?, options))
 }
@@ -430,6 +476,7 @@ fn refusal(error: &Error) -> RpcError {
         | Error::Digit(_)
         | Error::DigitCount { .. }
         | Error::NoToken(_)
+        | Error::IceServers { .. }
         | Error::Unsendable { .. }
         | Error::NoUuid { .. }
         | Error::CallExists { .. }

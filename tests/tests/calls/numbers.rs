@@ -184,6 +184,79 @@ fn a_caller_hears_the_far_end_ring_where_the_server_sends_no_tone() {
 }
 
 #[test]
+fn a_deaf_call_plays_and_records_silence_until_it_listens_again_whatever_its_socket_does() {
+    each_dialect_records("9197", |sandbox, daemon, control, call| {
+        let received = |control: &mut Control, least: u64| {
+            control.wait("figures", PATIENCE, |notice| {
+                let Event::Quality(quality) = &notice.event else {
+                    return None;
+                };
+                Some(quality.packets_received).filter(|received| *received >= least)
+            })
+        };
+        let before = received(control, 50);
+        for (state, on) in [("on", true), ("off", false)] {
+            let (code, said, complained) = daemon.cli(&["deaf", call, state]);
+            assert_eq!(code, Some(0), "{said}{complained}");
+            saw(
+                control,
+                "that it is deaf or not",
+                |event| matches!(event, Event::Deaf { on: told } if *told == on),
+            );
+            assert_eq!(control.status().calls[0].deaf, on);
+            assert!(!control.status().calls[0].muted);
+            if on {
+                // Two seconds of it, and another one over a new socket.
+                let heard = received(control, before + 100);
+                sandbox.fault_for("demo-1", "drop");
+                saw(control, "the recovery", |event| {
+                    matches!(event, Event::Recovering { on: false })
+                });
+                received(control, heard + 50);
+                assert!(control.status().calls[0].deaf);
+            }
+        }
+        let again = control.status().calls[0].quality.clone();
+        received(
+            control,
+            again.map_or(0, |quality| quality.packets_received) + 75,
+        );
+    });
+}
+
+/// Calls a number, lets something happen, and looks at what was recorded: a tone, silence for two seconds, the tone.
+fn each_dialect_records(number: &str, story: impl Fn(&mut Sandbox, &Daemon, &mut Control, &str)) {
+    for dialect in DIALECTS {
+        let mut sandbox = Sandbox::start(&[]);
+        let config = Config::new();
+        let recording = config.folder().join("heard.wav");
+        let mut daemon = config
+            .account("kiosk", dialect, &sandbox.ready.verto, "demo-1", "sandbox")
+            .audio("silence", &format!("file:{}", recording.display()))
+            .launch();
+        let mut control = daemon.ready();
+        let call = control.call(number);
+        story(&mut sandbox, &daemon, &mut control, &call);
+        control.hangup(&call);
+        control.wait_ended(&call, PATIENCE);
+        // The file is whole at the latest when the daemon has ended.
+        daemon.program.signal(Signal::SIGTERM);
+        daemon.program.wait(PATIENCE);
+        let heard = sound::read(&recording);
+        let tenth = sound::RATE as usize / 10;
+        let loud: Vec<bool> = heard
+            .chunks_exact(tenth)
+            .map(|part| part.iter().any(|sample| sample.abs() > 0.01))
+            .collect();
+        let silence = loud.chunk_by(|one, next| one == next);
+        let longest = silence.clone().filter(|part| !part[0]).map(<[bool]>::len);
+        assert!(longest.max() >= Some(20), "{dialect}: {loud:?}");
+        let spurts = silence.filter(|part| part[0] && part.len() >= 5).count();
+        assert!(spurts >= 2, "{dialect}: heard before and after: {loud:?}");
+    }
+}
+
+#[test]
 fn a_new_path_that_is_asked_for_is_found_and_the_call_goes_on() {
     each_dialect(|_, _, daemon, control| {
         let call = control.call("9196");

@@ -97,3 +97,30 @@ fn a_report_is_posted_again_until_it_is_taken_and_names_the_instance() {
     let report = report.expect("it is there");
     assert!(report.contains("instance=\"ours\""), "{report}");
 }
+
+#[test]
+fn a_long_call_is_reported_in_parts_as_often_and_as_finely_as_the_account_wants() {
+    let mut sandbox = Sandbox::start(&[]);
+    let config = Config::new();
+    let password = config.secret("password", "sandbox");
+    let login = format!(
+        "login = \"demo-1\"\npassword_file = {password:?}\ncall_reports = true\n\
+         call_report_interval = \"2s\"\ncall_report_flush_interval = \"5s\"\n"
+    );
+    let daemon = config
+        .account_with("kiosk", "telnyx", &sandbox.ready.verto, &login)
+        .launch();
+    let mut control = daemon.ready();
+    let call = control.call("9196");
+    let log = sandbox.program.wait_for_stderr("reports=2", PATIENCE);
+    let rows: Vec<usize> = log
+        .lines()
+        .filter_map(|line| line.split_once("intervals=")?.1.split(' ').next())
+        .map(|rows| rows.parse().expect("a number"))
+        .collect();
+    // Two whole ones and what was left.
+    assert!(rows.iter().all(|rows| (2..=3).contains(rows)), "{log}");
+    assert_eq!(control.status().calls.len(), 1, "it goes on");
+    control.hangup(&call);
+    control.wait_ended(&call, PATIENCE);
+}

@@ -31,10 +31,11 @@ const SERVER_FRAMES: [&str; 10] = [
     r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Authentication Required"}}"#,
 ];
 
-const LINES: [&str; 13] = [
+const LINES: [&str; 14] = [
     r#"{"jsonrpc":"2.0","id":1,"method":"status"}"#,
     r#"{"jsonrpc":"2.0","id":2,"method":"dtmf","params":{"call":"x","digits":"12#"}}"#,
     r#"{"jsonrpc":"2.0","id":3,"method":"mute","params":{"call":"x","on":true}}"#,
+    r#"{"jsonrpc":"2.0","id":3,"method":"deaf","params":{"call":"x","on":true}}"#,
     r#"{"jsonrpc":"2.0","id":"a","method":"hangup","params":{"call":"x","cause":"USER_BUSY"}}"#,
     r#"{"jsonrpc":"2.0","id":4,"method":"subscribe"}"#,
     r#"{"jsonrpc":"2.0","id":5,"method":"answer","params":{"call":"x","headers":[{"name":"X-A","value":"b"}]}}"#,

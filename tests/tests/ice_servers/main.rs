@@ -4,5 +4,6 @@
     reason = "events that are not asked for are passed over"
 )]
 
+mod of_call;
 mod relay;
 mod trickle;

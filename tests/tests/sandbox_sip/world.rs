@@ -59,6 +59,7 @@ pub(crate) fn invite(client: &SipClient, to: &str, sdp: String) -> CallId {
         user_variables: Vec::new(),
         refer: None,
         replaces: None,
+        trickle: None,
     });
     call
 }
@@ -87,6 +88,7 @@ pub(crate) fn answer(client: &mut SipClient, phone: &Phone) -> CallId {
         sdp,
         headers: Vec::new(),
         client_state: None,
+        trickle: None,
     });
     if !late {
         client.wait(SOON, |event| matches!(event, Event::Confirmed { .. }));

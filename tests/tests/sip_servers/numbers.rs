@@ -191,6 +191,7 @@ fn two_users_call_each_other_and_a_call_comes_from_the_other_side() {
         sdp: crate::world::OFFER.replace("actpass", "active"),
         headers: Vec::new(),
         client_state: None,
+        trickle: None,
     });
     bob.wait(SOON, |event| matches!(event, Event::Confirmed { .. }));
     alice.wait(SOON, |event| {

@@ -65,6 +65,7 @@ pub(crate) fn call(client: &SipClient, to: &str) -> CallId {
         user_variables: Vec::new(),
         refer: None,
         replaces: None,
+        trickle: None,
     });
     call
 }

@@ -160,6 +160,10 @@ impl Call {
         self.sound.muted
     }
 
+    pub(crate) const fn is_deaf(&self) -> bool {
+        self.sound.deaf
+    }
+
     pub(crate) const fn is_held(&self) -> bool {
         self.is_answered() && self.sound.held
     }
@@ -208,13 +212,14 @@ impl Call {
             ids: self.ids.clone(),
             age: now.saturating_duration_since(self.began),
             muted: self.sound.muted,
+            deaf: self.sound.deaf,
             codec: self.sound.codec.map(codec_name),
             quality: self.sound.quality.clone(),
         }
     }
 
     /// Takes an inbound call that rings. The caller has checked [`rings_here`](Self::rings_here).
-    pub(crate) fn answer(&mut self, options: AnswerOptions, fx: &mut Effects<'_>) {
+    pub(crate) fn answer(&mut self, mut options: AnswerOptions, fx: &mut Effects<'_>) {
         let State::Offered(offer) = &mut self.state else {
             return;
         };
@@ -227,6 +232,8 @@ impl Call {
         if let Some(muted) = options.muted {
             self.mute(muted, fx);
         }
+        self.sound.media.ice_servers = options.ice_servers.take();
+        self.sound.media.trickle = options.trickle;
         self.state = State::Answering(options);
         self.open_media(fx);
         self.media(make, fx);
@@ -278,6 +285,17 @@ impl Call {
             self.media(MediaCommand::Program(ProgramCommand::Mute(on)), fx);
         }
         self.tell(EventKind::Muted { on }, fx);
+    }
+
+    /// Nobody but our own user knows of it, so it is as it was whatever becomes of the call's media and its server.
+    pub(crate) fn deafen(&mut self, on: bool, fx: &mut Effects<'_>) {
+        if mem::replace(&mut self.sound.deaf, on) == on {
+            return;
+        }
+        if self.sound.open {
+            self.media(MediaCommand::Program(ProgramCommand::Deaf(on)), fx);
+        }
+        self.tell(EventKind::Deaf { on }, fx);
     }
 
     pub(crate) fn dtmf_by_signaling(&self, digits: &str, fx: &mut Effects<'_>) {

@@ -153,6 +153,7 @@ impl Call {
             user_variables: shown.user_variables,
             refer: shown.refer,
             replaces: shown.replaces,
+            trickle: self.sound.media.trickle,
         };
         self.signal(invite, fx);
         if let Some(reserve) = reserve {
@@ -188,6 +189,7 @@ impl Call {
                 sdp,
                 headers: options.headers,
                 client_state: options.client_state,
+                trickle: self.sound.media.trickle,
             };
             self.signal(answer, fx);
         }
@@ -475,6 +477,9 @@ impl Call {
         );
         if self.sound.muted {
             self.media(MediaCommand::Program(ProgramCommand::Mute(true)), fx);
+        }
+        if self.sound.deaf {
+            self.media(MediaCommand::Program(ProgramCommand::Deaf(true)), fx);
         }
     }
 }

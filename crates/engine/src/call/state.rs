@@ -175,6 +175,8 @@ pub(super) struct Sound {
     /// Nothing comes through, and what was tried.
     pub(super) loss: Option<Loss>,
     pub(super) muted: bool,
+    /// What the far end says is not played.
+    pub(super) deaf: bool,
     pub(super) media: CallMedia,
     pub(super) ringback: Ringback,
     /// When media was offered anew last.

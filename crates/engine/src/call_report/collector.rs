@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 use offhook_signaling::call_id::CallId;
 
 use crate::call_report::body::{self, About, Call, Entry, Interval};
+use crate::config::ReportPace;
 use crate::event::{Event, EventKind};
 use crate::status::Direction;
 
 /// Figures of so many seconds are sent without waiting for the end: the server takes 2 MB at most.
 const MOST_INTERVALS: usize = 300;
-/// As long as a part waits at most.
-const FLUSH_EVERY: Duration = Duration::from_secs(180);
+/// Figures come a little early or late.
+const UNEVEN: Duration = Duration::from_millis(500);
 /// Log lines that are sent without waiting.
 const MOST_ENTRIES: usize = 800;
 
@@ -38,23 +39,28 @@ pub(crate) struct Reports {
 #[derive(Debug)]
 struct Account {
     about: About,
+    pace: ReportPace,
     report_id: Option<String>,
 }
 
 #[derive(Debug)]
 struct Growing {
     call: Call,
+    pace: ReportPace,
     intervals: Vec<Interval>,
+    /// The figures since the last of these, until they stand for as much as is wanted.
+    begun: Option<Interval>,
     entries: Vec<Entry>,
     segment: u32,
     flushed: SystemTime,
 }
 
 impl Reports {
-    pub(crate) fn new(accounts: impl IntoIterator<Item = (Arc<str>, About)>) -> Self {
-        let accounts = accounts.into_iter().map(|(name, about)| {
+    pub(crate) fn new(accounts: impl IntoIterator<Item = (Arc<str>, About, ReportPace)>) -> Self {
+        let accounts = accounts.into_iter().map(|(name, about, pace)| {
             let account = Account {
                 about,
+                pace,
                 report_id: None,
             };
             (name, account)
@@ -79,7 +85,9 @@ impl Reports {
         let key = (Arc::clone(&event.account), call);
         let growing = self.calls.entry(key.clone()).or_insert_with(|| Growing {
             call: Call::new(key.1.as_str(), now),
+            pace: account.pace,
             intervals: Vec::new(),
+            begun: None,
             entries: Vec::new(),
             segment: 0,
             flushed: now,
@@ -110,7 +118,7 @@ impl Reports {
 impl Growing {
     fn is_due(&self, now: SystemTime) -> bool {
         let waited = now.duration_since(self.flushed).unwrap_or_default();
-        waited >= FLUSH_EVERY && !self.intervals.is_empty()
+        waited + UNEVEN > self.pace.flush && !(self.intervals.is_empty() && self.begun.is_none())
     }
 
     fn take(&mut self, event: &Event, now: SystemTime) {
@@ -118,11 +126,18 @@ impl Growing {
         match &event.kind {
             EventKind::Quality(quality) => {
                 let before = self.intervals.last().map(|interval| interval.end);
-                self.intervals.push(Interval {
-                    start: before.unwrap_or(self.flushed),
+                let start = before.unwrap_or(self.flushed);
+                let interval = Interval {
+                    start,
                     end: now,
                     statistics: quality.statistics.clone(),
-                });
+                };
+                if now.duration_since(start).unwrap_or_default() + UNEVEN >= self.pace.interval {
+                    self.intervals.push(interval);
+                    self.begun = None;
+                } else {
+                    self.begun = Some(interval);
+                }
                 return;
             }
             EventKind::Invite {
@@ -154,7 +169,8 @@ impl Growing {
     }
 
     fn flush(&mut self, about: &About, flush: body::Flush, now: SystemTime) -> Vec<u8> {
-        let intervals = std::mem::take(&mut self.intervals);
+        let mut intervals = std::mem::take(&mut self.intervals);
+        intervals.extend(self.begun.take());
         let entries = std::mem::take(&mut self.entries);
         let body = body::write(
             about,
@@ -193,6 +209,10 @@ mod tests {
 
     impl World {
         fn new() -> Self {
+            Self::at(ReportPace::default())
+        }
+
+        fn at(pace: ReportPace) -> Self {
             let about = About {
                 login: "login_token",
                 host: "rtc.telnyx.com".to_owned(),
@@ -202,7 +222,7 @@ mod tests {
                 relay_only: false,
                 trickle: true,
             };
-            let mut reports = Reports::new([("desk".into(), about)]);
+            let mut reports = Reports::new([("desk".into(), about, pace)]);
             reports.named("desk", "report-1".to_owned());
             Self {
                 reports,
@@ -306,6 +326,57 @@ mod tests {
         assert_eq!(world.sent[2]["segment"], 2);
         assert_eq!(world.sent[2].get("flushReason"), None);
         assert!(world.reports.calls.is_empty());
+    }
+
+    #[test]
+    fn figures_stand_for_as_much_of_a_call_and_wait_as_long_as_is_wanted() {
+        let mut world = World::at(ReportPace {
+            interval: Duration::from_secs(5),
+            flush: Duration::from_secs(30),
+        });
+        world.tell("desk", EventKind::Answered(Said::default()));
+        // Seconds are never quite even.
+        world.now += Duration::from_millis(40);
+        world.talk(72);
+        world.end();
+        let shown = |part: &Value| -> Vec<(u64, f64)> {
+            let stats = part["stats"].as_array().unwrap().iter();
+            let packets = |interval: &Value| interval["audio"]["outbound"]["packetsSent"].as_u64();
+            let second = |interval: &Value, end: &str| {
+                let at = interval[end].as_str().unwrap();
+                at[17..at.len() - 1].parse::<f64>().unwrap()
+            };
+            stats
+                .map(|interval| {
+                    let (start, end) = (
+                        second(interval, "intervalStartUtc"),
+                        second(interval, "intervalEndUtc"),
+                    );
+                    (packets(interval).unwrap(), (end - start).rem_euclid(60.0))
+                })
+                .collect()
+        };
+        let parts: Vec<_> = world.sent.iter().map(shown).collect();
+        let packets: Vec<Vec<u64>> = parts
+            .iter()
+            .map(|part| part.iter().map(|(packets, _)| *packets).collect())
+            .collect();
+        assert_eq!(
+            packets,
+            [
+                vec![250, 500, 750, 1000, 1250, 1500],
+                vec![1750, 2000, 2250, 2500, 2750, 3000],
+                // What is left of it at the end is told too.
+                vec![3250, 3500, 3600],
+            ]
+        );
+        let whole = parts[0].iter().chain(&parts[1]);
+        assert!(
+            whole
+                .clone()
+                .all(|(_, seconds)| (seconds - 5.0).abs() < 0.1),
+            "{parts:?}"
+        );
     }
 
     #[test]

@@ -6,9 +6,11 @@ use offhook_media::program::CallKey;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::variable::Variable;
 
-use crate::account::Carries;
+use crate::account::{Carries, Trickle};
 use crate::call::dialog::Call;
-use crate::core::check::{check_headers, check_sip_status, check_state, check_variables};
+use crate::core::check::{
+    check_headers, check_ice_servers, check_sip_status, check_state, check_variables,
+};
 use crate::core::machine::Core;
 use crate::error::Error;
 use crate::output::AccountKey;
@@ -42,6 +44,8 @@ impl Core {
         check_headers(&request.headers)?;
         check_state(request.client_state.as_deref())?;
         check_variables(&request.user_variables)?;
+        check_ice_servers(request.ice_servers.as_deref())?;
+        self.check_trickle(key, request.trickle)?;
         let number = |value: &Variable| matches!(value, Variable::Number(_));
         let carries = |carries: Carries| {
             if request.late_offer && !carries.late_offer {
@@ -69,6 +73,23 @@ impl Core {
             }
         };
         self.carried(key, carries)
+    }
+
+    /// Whether candidates may follow this call's descriptions, where that is wanted.
+    fn check_trickle(&self, key: AccountKey, wanted: Option<bool>) -> Result<(), Error> {
+        let announced = self
+            .accounts
+            .get(key.0)
+            .is_some_and(|account| account.profile.trickle);
+        self.carried(key, |carries| {
+            let refusal = match carries.trickle {
+                Trickle::OfCall => return None,
+                Trickle::OfAccount if announced => return None,
+                Trickle::OfAccount => "set `trickle_ice` in the account",
+                Trickle::Never => ALONE,
+            };
+            (wanted == Some(true)).then_some(("candidates one by one", refusal))
+        })
     }
 
     /// The refusal, if there is something that the account's server does not carry.
@@ -100,6 +121,8 @@ impl Core {
             .get(&key)
             .map(Call::account)
             .ok_or(Error::Ended)?;
+        check_ice_servers(options.ice_servers.as_deref())?;
+        self.check_trickle(account, options.trickle)?;
         self.carried(account, |carries| {
             if !options.headers.is_empty() && !carries.headers {
                 Some(("header fields with an answer", ALONE))

@@ -76,6 +76,8 @@ impl Core {
             media: CallMedia {
                 codecs: request.codecs.clone(),
                 relay_only: request.relay_only,
+                ice_servers: request.ice_servers.clone(),
+                trickle: request.trickle,
             },
             muted: request.muted.unwrap_or(account.profile.start_muted),
             ringback: Ringback {
@@ -240,7 +242,11 @@ impl Core {
         };
         self.check_answer(key, &options)?;
         let rings = self.calls.get(&key).is_some_and(Call::rings_here);
-        if !rings && (!options.headers.is_empty() || options.client_state.is_some()) {
+        let goes_along = !options.headers.is_empty()
+            || options.client_state.is_some()
+            || options.ice_servers.is_some()
+            || options.trickle.is_some();
+        if !rings && goes_along {
             return Err(Error::Unsendable {
                 what: "what is to go with the answer",
                 why: "the call is answered already".to_owned(),
@@ -455,6 +461,23 @@ impl Core {
                 return Err(wrong_state(call, "muted"));
             }
             call.mute(on, fx);
+            Ok(())
+        })
+        .unwrap_or(Err(Error::Ended))
+    }
+
+    /// Gives silence to the output in place of what the far end says, or that again. Figures, digits and texts of the far end
+    /// are told all the same.
+    ///
+    /// # Errors
+    /// When the call is unknown or ending.
+    pub fn deaf(&mut self, call: &CallId, on: bool, now: Instant) -> Result<(), Error> {
+        let key = self.find_call(Some(call), Wanted::Any)?;
+        self.with_call(key, now, |call, fx| {
+            if call.is_ending() {
+                return Err(wrong_state(call, "made deaf"));
+            }
+            call.deafen(on, fx);
             Ok(())
         })
         .unwrap_or(Err(Error::Ended))

@@ -2,7 +2,9 @@
 
 use crate::call::dialog::Call;
 use crate::error::Error;
+use crate::ice::MOST_SERVERS;
 use crate::request::Header;
+use offhook_media::ice::server::IceServer;
 use offhook_signaling::variable::Variable;
 
 /// Longest number that is sent to a server.
@@ -78,6 +80,24 @@ pub(super) fn check_variables(variables: &[(String, Variable)]) -> Result<(), Er
             return fault(format!(
                 "the value of {name} is too long or holds a control character"
             ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_ice_servers(servers: Option<&[IceServer]>) -> Result<(), Error> {
+    let fault = |why: String| Err(Error::IceServers { why });
+    let servers = servers.unwrap_or_default();
+    if servers.len() > MOST_SERVERS {
+        return fault(format!("there are more than {MOST_SERVERS}"));
+    }
+    for server in servers {
+        match (&server.credentials, server.protocol.relays()) {
+            (Some(_), true) | (None, false) => {}
+            (None, true) => return fault(format!("{server} wants a user name and a password")),
+            (Some(_), false) => {
+                return fault(format!("{server} takes no user name and no password"));
+            }
         }
     }
     Ok(())

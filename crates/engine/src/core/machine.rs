@@ -430,9 +430,9 @@ impl Core {
             .as_ref()
             .and_then(|old| self.names.get(&(account, old.clone())))
             .and_then(|key| self.calls.get(key));
-        let muted = replaced.map(Call::is_muted);
+        let senses = replaced.map(|call| (call.is_muted(), call.is_deaf()));
         // A call in another one's place is none more.
-        if self.calls.len() >= self.max_calls && muted.is_none() {
+        if self.calls.len() >= self.max_calls && senses.is_none() {
             let busy = Command::Bye {
                 call: id,
                 cause: Some(Cause::USER_BUSY),
@@ -447,12 +447,13 @@ impl Core {
             now,
         };
         let mut call = Call::inbound(identity.clone(), offered, &mut fx);
-        if muted.is_some() {
+        if let Some((muted, deaf)) = senses {
             // Our user has taken it long since: only who is at the far end changes (RFC 3891, section 3).
             let options = AnswerOptions {
-                muted,
+                muted: Some(muted),
                 ..AnswerOptions::default()
             };
+            call.deafen(deaf, &mut fx);
             call.answer(options, &mut fx);
         }
         self.enter(identity, call);

@@ -152,6 +152,16 @@ impl Engine {
             .await?
     }
 
+    /// Gives silence to the output in place of what the far end says, or that again. Figures, digits and texts of the far end
+    /// are told all the same.
+    ///
+    /// # Errors
+    /// When the call is unknown or ending.
+    pub async fn deaf(&self, call: CallId, on: bool) -> Result<(), Error> {
+        self.core(move |core, now| core.deaf(&call, on, now))
+            .await?
+    }
+
     /// Sends a text: to an assistant, into a call, or to a user.
     ///
     /// # Errors

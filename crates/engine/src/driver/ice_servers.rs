@@ -16,8 +16,10 @@ use rustls::ClientConfig;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
+use crate::account::Trickle;
 use crate::config::AccountConfig;
 use crate::ice::IceConfig;
+use crate::output::CallMedia;
 
 /// How long a call waits for the resolver.
 const LOOKUP: Duration = Duration::from_secs(1);
@@ -36,17 +38,28 @@ pub(crate) struct AccountIce {
 
 impl AccountIce {
     pub(crate) fn of(account: &AccountConfig) -> Self {
+        let mut config = account.ice.clone();
+        // Whoever takes none would never learn of them.
+        config.trickle &= account.protocol.carries().trickle != Trickle::Never;
         Self {
             servers: account.ice.servers.of(account.protocol, &account.server),
-            config: account.ice.clone(),
+            config,
             trust: account.connect.trust.clone(),
             policy: policy(account),
         }
     }
 
-    /// Whatever the account allows.
-    pub(crate) fn use_relays_only(&mut self) {
-        self.config.policy = CandidatePolicy::RelayOnly;
+    /// What a call wants in place of it.
+    pub(crate) fn of_call(&mut self, call: &CallMedia) {
+        if call.relay_only {
+            self.config.policy = CandidatePolicy::RelayOnly;
+        }
+        if let Some(servers) = &call.ice_servers {
+            self.servers.clone_from(servers);
+        }
+        if let Some(trickle) = call.trickle {
+            self.config.trickle = trickle;
+        }
     }
 }
 

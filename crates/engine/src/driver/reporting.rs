@@ -32,7 +32,7 @@ impl Reporting {
     pub(crate) fn of(accounts: &[AccountConfig]) -> Self {
         let wanted = || accounts.iter().filter(|account| account.call_reports);
         let name = |account: &AccountConfig| Arc::from(account.name.as_str());
-        let reports = wanted().map(|account| (name(account), about(account)));
+        let reports = wanted().map(|account| (name(account), about(account), account.report_pace));
         let destinations = wanted().map(|account| {
             let ca_file = account.connect.trust.ca_file().map(ToOwned::to_owned);
             (name(account), Destination::at(&account.server, ca_file))

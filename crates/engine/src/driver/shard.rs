@@ -540,8 +540,8 @@ impl Shard {
                 }
             };
             let mut ice = self.ice.get(account).cloned();
-            if let Some(ice) = ice.as_mut().filter(|_| media.relay_only) {
-                ice.use_relays_only();
+            if let Some(ice) = ice.as_mut() {
+                ice.of_call(&media);
             }
             let servers = ice.map(|ice| self.names.look_up(ice, now));
             let both = async move {

@@ -169,6 +169,7 @@ fn an_inbound_call_opens_nothing_before_it_is_answered() {
             sdp: "our answer".into(),
             client_state: None,
             headers: Vec::new(),
+            trickle: None,
         }]
     );
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Answering);
@@ -459,6 +460,66 @@ fn mute_is_told_once_and_holds_for_a_call_that_is_answered_later() {
             .contains(&MediaCommand::Program(ProgramCommand::Mute(true)))
     );
     assert_eq!(world.kinds(), ["incoming", "muted"]);
+}
+
+#[test]
+fn a_deaf_call_stays_deaf_through_hold_and_new_media_and_in_the_call_that_takes_its_place() {
+    let deaf = |on| MediaCommand::Program(ProgramCommand::Deaf(on));
+    let mut world = World::ready();
+    let call = world.incoming(Some("offer"));
+    world.core.deaf(&call, true, world.now).unwrap();
+    world.core.deaf(&call, true, world.now).unwrap();
+    assert_eq!(world.media_commands(), [], "nothing is open yet");
+    world
+        .core
+        .answer(None, AnswerOptions::default(), world.now)
+        .unwrap();
+    assert!(world.media_commands().contains(&deaf(true)));
+    assert_eq!(world.kinds(), ["incoming", "deaf"]);
+    world.media(CallEvent::LocalAnswer {
+        sdp: "answer".into(),
+    });
+    world.signal(Event::Confirmed { call: call.clone() });
+    world.core.mute(&call, true, world.now).unwrap();
+    world.media_commands();
+
+    for held in [true, false] {
+        world.signal(Event::HoldState {
+            call: call.clone(),
+            held,
+        });
+    }
+    world.signal(Event::Attach {
+        call: call.clone(),
+        sdp: "new offer".into(),
+        known: true,
+        outbound: false,
+        remote: Party::default(),
+        said: Box::default(),
+        ids: Box::default(),
+    });
+    let commands = world.media_commands();
+    assert!(!commands.contains(&deaf(false)), "{commands:?}");
+    assert!(world.core.calls(world.now)[0].deaf);
+
+    world.signal(Event::Incoming {
+        call: World::name("in its place"),
+        caller: Party::default(),
+        sdp: Some("offer".into()),
+        said: Box::default(),
+        ids: Box::default(),
+        replaces: Some(call.clone()),
+    });
+    let commands = world.media_commands();
+    assert!(commands.contains(&deaf(true)), "{commands:?}");
+    let calls = world.core.calls(world.now);
+    assert!(calls[1].deaf && calls[1].muted);
+
+    world.core.deaf(&call, false, world.now).unwrap();
+    assert_eq!(world.media_commands(), [deaf(false)]);
+    assert!(!world.core.calls(world.now)[0].deaf);
+    let unknown = world.core.deaf(&World::name("nobody"), true, world.now);
+    assert!(unknown.is_err());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use offhook_engine::error::Error;
 use offhook_engine::event::{EventKind, Said};
 use offhook_engine::output::{CallMedia, MediaCommand};
 use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions};
-use offhook_engine::vocabulary::{AudioCodec, CallId, Cause, PlatformIds, SipEnd};
+use offhook_engine::vocabulary::{AudioCodec, CallId, Cause, IceServer, PlatformIds, SipEnd};
 use offhook_media::driver::event::CallEvent;
 use offhook_media::program::ProgramCommand;
 use offhook_signaling::command::Command;
@@ -171,6 +171,7 @@ fn an_answer_takes_headers_state_and_silence_along() {
         headers: field("X-Desk", "7"),
         client_state: Some("YQ==".to_owned()),
         muted: Some(true),
+        ..AnswerOptions::default()
     };
     world.core.answer(None, options, world.now).unwrap();
     assert!(world.core.calls(world.now)[0].muted);
@@ -194,6 +195,108 @@ fn an_answer_takes_headers_state_and_silence_along() {
     };
     assert_eq!(headers, &field("X-Desk", "7"));
     assert_eq!(client_state.as_deref(), Some("YQ=="));
+}
+
+#[test]
+fn a_call_asks_servers_of_its_own_whoever_placed_it() {
+    let relay: IceServer = "turn:relay.example".parse().unwrap();
+    let servers = vec![
+        "stun:stun.example".parse().unwrap(),
+        relay.clone().with_credentials("kiosk", "hunter2"),
+    ];
+    let mut world = World::ready();
+    let request = CallRequest {
+        ice_servers: Some(servers.clone()),
+        trickle: Some(true),
+        ..CallRequest::to("9196")
+    };
+    assert!(!format!("{request:?}").contains("hunter2"));
+    world.core.call(&request, world.now).unwrap();
+    let wanted = CallMedia {
+        ice_servers: Some(servers.clone()),
+        trickle: Some(true),
+        ..CallMedia::default()
+    };
+    let commands = world.media_commands();
+    assert!(
+        matches!(&commands[..], [MediaCommand::Open(_, _, media), MediaCommand::CreateOffer] if *media == wanted),
+        "{commands:?}"
+    );
+    world.media(CallEvent::LocalOffer {
+        sdp: "offer".to_owned(),
+    });
+    assert!(matches!(
+        world.commands()[..],
+        [Command::Invite {
+            trickle: Some(true),
+            ..
+        }]
+    ));
+
+    let mut world = World::ready();
+    let call = world.incoming(Some("their offer"));
+    let options = AnswerOptions {
+        ice_servers: Some(servers),
+        trickle: Some(true),
+        ..AnswerOptions::default()
+    };
+    world.core.answer(None, options.clone(), world.now).unwrap();
+    let commands = world.media_commands();
+    assert!(
+        matches!(&commands[..], [MediaCommand::Open(_, _, media), MediaCommand::AcceptOffer(..)] if *media == wanted),
+        "{commands:?}"
+    );
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".to_owned(),
+    });
+    assert!(matches!(
+        world.commands()[..],
+        [Command::Answer {
+            trickle: Some(true),
+            ..
+        }]
+    ));
+    // Answered already, it takes none.
+    world.signal(Event::Confirmed { call: call.clone() });
+    let error = world
+        .core
+        .switch(Some(&call), options, world.now)
+        .unwrap_err();
+    assert!(error.to_string().contains("go with the answer"), "{error}");
+
+    let mut world = World::ready();
+    let many = vec!["stun:stun.example".parse().unwrap(); 13];
+    let stun: IceServer = "stun:stun.example".parse().unwrap();
+    for (servers, words) in [
+        (many, "more than 12"),
+        (vec![relay], "wants a user name"),
+        (
+            vec![stun.with_credentials("kiosk", "hunter2")],
+            "takes no user name",
+        ),
+    ] {
+        let request = CallRequest {
+            ice_servers: Some(servers),
+            ..CallRequest::to("9196")
+        };
+        let error = world.core.call(&request, world.now).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(!error.to_string().contains("hunter2") && error.remedy().is_some());
+    }
+    assert_eq!(world.media_commands(), []);
+}
+
+#[test]
+fn a_sip_user_agent_says_to_everybody_or_to_nobody_that_candidates_follow() {
+    let mut world = World::at_sip_server();
+    let wish = |trickle| CallRequest {
+        trickle: Some(trickle),
+        ..CallRequest::to("bob")
+    };
+    let error = world.core.call(&wish(true), world.now).unwrap_err();
+    assert!(error.to_string().contains("one by one"), "{error}");
+    assert!(error.remedy().unwrap().contains("trickle_ice"));
+    world.core.call(&wish(false), world.now).unwrap();
 }
 
 #[test]
@@ -261,9 +364,14 @@ fn what_a_server_does_not_carry_is_refused_and_named() {
     refused(world.core.call(&with_state, world.now), "client state");
     let with_number = CallRequest {
         user_variables: vec![("floor".to_owned(), 3.into())],
-        ..call
+        ..call.clone()
     };
     refused(world.core.call(&with_number, world.now), "number");
+    let with_trickle = CallRequest {
+        trickle: Some(true),
+        ..call
+    };
+    refused(world.core.call(&with_trickle, world.now), "one by one");
     world.incoming(Some("their offer"));
     let answer = AnswerOptions {
         headers: field("X-Site", "north"),
@@ -279,6 +387,11 @@ fn what_a_server_does_not_carry_is_refused_and_named() {
         ..AnswerOptions::default()
     };
     refused(world.core.answer(None, answer, world.now), "client state");
+    let answer = AnswerOptions {
+        trickle: Some(true),
+        ..AnswerOptions::default()
+    };
+    refused(world.core.answer(None, answer, world.now), "one by one");
     let end = EndOptions {
         sip_code: Some(486),
         ..EndOptions::default()
@@ -313,6 +426,7 @@ fn a_call_has_options_of_its_own() {
     let media = CallMedia {
         codecs: vec![AudioCodec::Pcma],
         relay_only: true,
+        ..CallMedia::default()
     };
     let commands = world.media_commands();
     assert!(
@@ -393,7 +507,7 @@ fn switching_to_a_ringing_call_answers_it_with_all_that_goes_along() {
     let options = AnswerOptions {
         headers: field("X-Desk", "7"),
         client_state: Some("YQ==".to_owned()),
-        muted: None,
+        ..AnswerOptions::default()
     };
     world.core.switch(None, options.clone(), world.now).unwrap();
     world.media(CallEvent::LocalAnswer {

@@ -28,6 +28,7 @@ fn server(change: impl FnOnce(&mut Dialect)) -> Protocol {
     dialect.headers = true;
     dialect.gateway_fields = true;
     dialect.number_variables = true;
+    dialect.trickle = true;
     dialect.answered_when_secured = false;
     change(&mut dialect);
     Protocol::Verto(dialect)
@@ -71,6 +72,7 @@ impl World {
                 dialect.headers = false;
                 dialect.gateway_fields = false;
                 dialect.number_variables = false;
+                dialect.trickle = false;
             });
         };
         let mut world = Self::with_profile(Dtmf::Info, 10, change);
@@ -189,6 +191,7 @@ impl World {
             caller_name: None,
             caller_number: None,
             start_muted: false,
+            trickle: false,
             login: LoginKind::Token,
             subject: None,
             has_token_source: true,
@@ -380,6 +383,7 @@ fn kind(kind: &EventKind) -> &'static str {
         EventKind::Early(_) => "early",
         EventKind::Answered(_) => "answered",
         EventKind::Muted { .. } => "muted",
+        EventKind::Deaf { .. } => "deaf",
         EventKind::TokenRefreshed => "token refreshed",
         EventKind::Recovering { .. } => "recovering",
         EventKind::Ended(_) => "ended",

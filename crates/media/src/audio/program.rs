@@ -33,6 +33,8 @@ pub struct AudioProgram {
     source: Source,
     sink: Sink,
     gain: Gain,
+    /// Of what the far end says, on its way to the output.
+    hearing: Gain,
     source_meter: Meter,
     format: Option<AudioFormat>,
     encoder: Option<Encoder>,
@@ -54,6 +56,7 @@ impl AudioProgram {
             source,
             sink,
             gain: Gain::new(1.0),
+            hearing: Gain::new(1.0),
             source_meter: Meter::default(),
             format: None,
             encoder: None,
@@ -159,7 +162,10 @@ impl AudioProgram {
     fn receive(&mut self, now: Instant) {
         match (&mut self.ringback, &mut self.playout) {
             (Some(ringback), _) => ringback.read(&mut self.frame),
-            (None, Some(playout)) => playout.play(&mut self.frame, now),
+            (None, Some(playout)) => {
+                playout.play(&mut self.frame, now);
+                self.hearing.process(&mut self.frame);
+            }
             (None, None) => self.frame.clear(),
         }
         self.sink.write(&self.frame);
@@ -244,6 +250,7 @@ impl Program for AudioProgram {
     fn command(&mut self, command: ProgramCommand, _now: Instant) {
         match command {
             ProgramCommand::Mute(on) => self.gain.set(if on { 0.0 } else { 1.0 }),
+            ProgramCommand::Deaf(on) => self.hearing.set(if on { 0.0 } else { 1.0 }),
             ProgramCommand::Dtmf { digits } => {
                 if let Some(sender) = &mut self.digits {
                     let mut text = [0; 4];

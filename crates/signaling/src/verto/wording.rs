@@ -24,7 +24,7 @@ pub(crate) struct Speaker<'a> {
     pub(crate) dialect: &'a Dialect,
     pub(crate) sessid: Option<&'a str>,
     pub(crate) user_agent: &'a str,
-    /// Candidates follow our descriptions.
+    /// Candidates follow our descriptions, where a call does not say otherwise.
     pub(crate) trickle: bool,
     /// Ourselves as callers that we answer are to see us.
     pub(crate) own_name: Option<&'a str>,
@@ -56,6 +56,8 @@ pub(crate) struct Sides {
     /// What goes with our offer.
     pub(crate) extras: Extras,
     pub(crate) bye: ByeExtras,
+    /// Whether candidates follow our descriptions; `None`: as the session has it.
+    pub(crate) trickle: Option<bool>,
     pub(crate) remote: Party,
 }
 
@@ -199,7 +201,7 @@ impl Speaker<'_> {
         match wish {
             Wish::Invite { sdp, extras } => (
                 Method::Invite,
-                self.with_sdp(sdp, self.full(call, sides, extras)),
+                self.with_sdp(sdp, self.full(call, sides, extras), sides),
             ),
             Wish::Answer { sdp, extras } => {
                 let shown = |text: Option<&str>| {
@@ -211,14 +213,14 @@ impl Speaker<'_> {
                     callee_id_number: shown(self.own_number),
                     ..self.full(call, sides, extras)
                 };
-                (Method::Answer, self.with_sdp(sdp, dialog_params))
+                (Method::Answer, self.with_sdp(sdp, dialog_params, sides))
             }
             Wish::Attach { sdp, extras } => {
                 let dialog_params = DialogParams {
                     attach: self.dialect.gateway_fields.then_some(true),
                     ..self.full(call, sides, extras)
                 };
-                (Method::Attach, self.with_sdp(sdp, dialog_params))
+                (Method::Attach, self.with_sdp(sdp, dialog_params, sides))
             }
             Wish::Bye { cause, extras } => {
                 let dialog_params = DialogParams {
@@ -263,7 +265,7 @@ impl Speaker<'_> {
             Wish::Message { to, body } => (Method::Info, self.message(Some(call), to, body)),
             Wish::UpdateMedia { sdp } => {
                 let sdp = Some(sdp);
-                let trickle = self.trickle.then_some(true);
+                let trickle = self.trickles(sides);
                 let modify = Modify {
                     sdp,
                     trickle,
@@ -341,7 +343,13 @@ impl Speaker<'_> {
         }
     }
 
-    fn with_sdp(&self, sdp: String, dialog_params: DialogParams) -> Value {
+    /// What is said only where it is so.
+    fn trickles(&self, sides: &Sides) -> Option<bool> {
+        let wanted = sides.trickle.unwrap_or(self.trickle);
+        (wanted && self.dialect.trickle).then_some(true)
+    }
+
+    fn with_sdp(&self, sdp: String, dialog_params: DialogParams, sides: &Sides) -> Value {
         let user_agent = self
             .dialect
             .gateway_fields
@@ -352,7 +360,7 @@ impl Speaker<'_> {
             sdp: Some(sdp),
             dialog_params,
             user_agent,
-            trickle: self.trickle.then_some(true),
+            trickle: self.trickles(sides),
         })
     }
 

@@ -146,6 +146,7 @@ fn a_header_or_name_of_the_user_cannot_become_another_header() {
             user_variables: Vec::new(),
             refer: None,
             replaces: None,
+            trickle: None,
         });
         assert!(world.requests.is_empty());
         assert!(ended(&mut world).is_some());
@@ -436,6 +437,7 @@ fn an_offer_in_the_answer_is_answered_in_the_ack() {
         user_variables: Vec::new(),
         refer: None,
         replaces: None,
+        trickle: None,
     });
     let request = world.request();
     assert!(request.body.is_empty());

@@ -277,6 +277,7 @@ pub(crate) fn invite(call: &CallId, to: &str) -> Command {
         user_variables: Vec::new(),
         refer: None,
         replaces: None,
+        trickle: None,
     }
 }
 
@@ -286,6 +287,7 @@ pub(crate) fn answer(call: &CallId) -> Command {
         sdp: ANSWER.to_owned(),
         headers: vec![("X-Seat".to_owned(), "7".to_owned())],
         client_state: None,
+        trickle: None,
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn carry(name: &CallId, call: &str) -> (Command, CallId) {
         user_variables,
         refer: Some(name.clone()),
         replaces,
+        trickle: None,
     };
     (command, call)
 }

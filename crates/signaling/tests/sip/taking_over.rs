@@ -47,6 +47,7 @@ fn pick_up(call: &CallId, replaces: ReplacesDialog) -> Command {
         user_variables,
         refer,
         replaces: Some(Box::new(replaces)),
+        trickle: None,
     }
 }
 

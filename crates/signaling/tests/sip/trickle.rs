@@ -59,6 +59,7 @@ fn talking(alice: Config, bob: Config) -> (Pair, CallId, CallId) {
             sdp: ANSWER.to_owned(),
             headers: Vec::new(),
             client_state: None,
+            trickle: None,
         },
     );
     for bob in [false, true] {

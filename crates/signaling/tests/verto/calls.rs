@@ -310,6 +310,7 @@ fn an_incoming_call_is_taken() {
         sdp: ANSWER.into(),
         client_state: None,
         headers: Vec::new(),
+        trickle: None,
     });
     let answer = story.take_sent("answer");
     assert_eq!(answer["params"]["sdp"], ANSWER);
@@ -341,6 +342,7 @@ fn an_answer_says_whom_its_caller_is_to_see_where_the_server_tells_and_nothing_e
             sdp: ANSWER.into(),
             client_state: None,
             headers: Vec::new(),
+            trickle: None,
         });
         let answer = story.take_sent("answer");
         let dialog = &answer["params"]["dialogParams"];
@@ -440,6 +442,7 @@ fn an_answer_to_a_caller_who_has_left_ends_once_in_both_orders() {
             sdp: ANSWER.into(),
             client_state: None,
             headers: Vec::new(),
+            trickle: None,
         });
         let answer = story.take_sent("answer");
         story.events.clear();
@@ -717,6 +720,7 @@ fn calls_without_a_ready_session_end_with_the_reason() {
         user_variables: Vec::new(),
         refer: None,
         replaces: None,
+        trickle: None,
     };
     story.command(invite);
     let Event::Ended {

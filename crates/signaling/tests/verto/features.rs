@@ -268,6 +268,7 @@ fn headers_state_codecs_and_variables_go_out_and_in() {
         ],
         refer: None,
         replaces: None,
+        trickle: None,
     });
     let dialog = story.take_sent("invite")["params"]["dialogParams"].clone();
     assert_eq!(dialog["clientState"], "c3RhdGU=");
@@ -405,6 +406,74 @@ fn candidates_trickle_both_ways_and_may_come_before_their_call() {
 }
 
 #[test]
+fn one_call_says_itself_whether_candidates_follow_and_keeps_to_it() {
+    for (session, wanted) in [(false, true), (true, false)] {
+        let mut story = Story::with(Config {
+            trickle: session,
+            ..config(TELNYX, password())
+        })
+        .ready();
+        let said = |wanted: bool| if wanted { json!(true) } else { json!(null) };
+        let (_, usual) = story.place("c-0");
+        assert_eq!(usual["params"]["trickle"], said(session));
+        let call = CallId::from_wire("c-1").unwrap();
+        story.command(Command::Invite {
+            call: call.clone(),
+            to: "9196".into(),
+            sdp: OFFER.into(),
+            caller_name: None,
+            caller_number: None,
+            headers: Vec::new(),
+            client_state: None,
+            codecs: Vec::new(),
+            user_variables: Vec::new(),
+            refer: None,
+            replaces: None,
+            trickle: Some(wanted),
+        });
+        let invite = story.take_sent("invite");
+        assert_eq!(invite["params"]["trickle"], said(wanted));
+        story.reply(
+            &invite,
+            json!({"message": "CALL CREATED", "callID": "c-1", "sessid": "s-1"}),
+        );
+        story.says("answer", json!({"callID": "c-1", "sdp": ANSWER}));
+        story.sent.clear();
+        // Also when its media is renewed, by us or by the server.
+        story.command(Command::UpdateMedia {
+            call: call.clone(),
+            sdp: OFFER.into(),
+        });
+        let modify = story.take_sent("modify");
+        assert_eq!(modify["params"]["trickle"], said(wanted));
+        story.reply(
+            &modify,
+            json!({"callID": "c-1", "action": "updateMedia", "sdp": ANSWER}),
+        );
+        story.says("attach", json!({"callID": "c-1", "sdp": OFFER}));
+        story.sent.clear();
+        story.command(Command::Attach {
+            call,
+            sdp: ANSWER.into(),
+        });
+        let attach = story.take_sent("attach");
+        assert_eq!(attach["params"]["trickle"], said(wanted));
+
+        story.says("invite", json!({"callID": "in-1", "sdp": OFFER}));
+        story.sent.clear();
+        story.command(Command::Answer {
+            call: CallId::from_wire("in-1").unwrap(),
+            sdp: ANSWER.into(),
+            headers: Vec::new(),
+            client_state: None,
+            trickle: Some(wanted),
+        });
+        let answer = story.take_sent("answer");
+        assert_eq!(answer["params"]["trickle"], said(wanted));
+    }
+}
+
+#[test]
 fn an_anonymous_login_calls_and_says_what_it_cannot() {
     let mut story = Story::with(config(TELNYX, anonymous()));
     story.opened();
@@ -454,6 +523,7 @@ fn an_anonymous_login_calls_and_says_what_it_cannot() {
         sdp: ANSWER.into(),
         headers: Vec::new(),
         client_state: None,
+        trickle: None,
     });
     assert_eq!(
         failed(&mut story),

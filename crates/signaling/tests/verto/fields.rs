@@ -147,6 +147,7 @@ fn what_the_dialect_cannot_carry_is_refused_and_never_dropped() {
         user_variables,
         refer: None,
         replaces: None,
+        trickle: None,
     };
     for wish in [
         invite(field(), None, Vec::new()),

@@ -132,6 +132,7 @@ fn whoever_takes_a_call_twice_before_the_server_hears_us_is_told_at_once() {
         sdp: ANSWER.into(),
         headers: Vec::new(),
         client_state: None,
+        trickle: None,
     };
     story.command(answer.clone());
     assert!(story.events.is_empty(), "{:?}", story.events);

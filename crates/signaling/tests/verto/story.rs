@@ -294,6 +294,7 @@ impl Story {
             user_variables: Vec::new(),
             refer: None,
             replaces: None,
+            trickle: None,
         });
         let invite = self.take_sent("invite");
         (call, invite)

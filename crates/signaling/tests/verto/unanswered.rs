@@ -62,6 +62,7 @@ fn answer(story: &mut Story, call: &CallId) {
         sdp: NEW_ANSWER.into(),
         headers: vec![("X-Desk".into(), "7".into())],
         client_state: None,
+        trickle: None,
     });
 }
 

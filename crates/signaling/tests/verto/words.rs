@@ -188,6 +188,7 @@ fn an_answer_that_the_server_cannot_use_is_followed_by_a_bye() {
             sdp: ANSWER.into(),
             headers: Vec::new(),
             client_state: None,
+            trickle: None,
         });
         let answer = story.take_sent("answer");
         // The server lets the caller ring on.

@@ -125,6 +125,37 @@ fn each_key_that_cannot_work_is_named() {
             &["line 7", "refused_retry_max", "600 s"],
         ),
         (
+            "call_report_interval = \"500ms\"",
+            &[
+                "line 6",
+                "call_report_interval",
+                "500ms",
+                "too short",
+                "1 s to 60 s",
+            ],
+        ),
+        (
+            "call_report_interval = 61",
+            &["line 6", "call_report_interval", "61", "too long"],
+        ),
+        (
+            "call_report_flush_interval = 2",
+            &[
+                "line 6",
+                "call_report_flush_interval",
+                "too short",
+                "5 s to 1 h",
+            ],
+        ),
+        (
+            "call_report_interval = 60\ncall_report_flush_interval = 30",
+            &[
+                "line 7",
+                "call_report_flush_interval",
+                "`call_report_interval` (60 s)",
+            ],
+        ),
+        (
             "user_variables = { a = [1] }",
             &["line 6", "user_variables", "a = ...", "no single value"],
         ),

@@ -111,6 +111,7 @@ impl World {
                 user_variables: Vec::new(),
                 refer,
                 replaces: None,
+                trickle: None,
             },
         )?;
         let invited = self.parties[side].watch.take_invited();
@@ -148,6 +149,7 @@ impl World {
                     sdp: OURS.to_owned(),
                     headers: Vec::new(),
                     client_state: None,
+                    trickle: None,
                 },
             )?;
         }

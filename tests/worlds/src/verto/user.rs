@@ -144,6 +144,7 @@ impl World {
             user_variables: Vec::new(),
             refer: None,
             replaces: None,
+            trickle: None,
         })?;
         // Some change their mind at once, and so cross whatever is on its way.
         if self.odds(10) && self.model.live().iter().any(|live| live == call.as_str()) {
@@ -166,6 +167,7 @@ impl World {
                 sdp: OFFER.into(),
                 client_state: None,
                 headers: Vec::new(),
+                trickle: None,
             };
             self.about(call, answer)?;
             // Some press the button twice, which is told as a failure and changes nothing.

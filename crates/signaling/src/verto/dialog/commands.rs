@@ -11,6 +11,11 @@ use crate::verto::requests::CallRequest;
 use crate::verto::wording::{ByeExtras, Extras, Wish};
 
 impl Dialog {
+    /// Whether candidates follow our descriptions from now on, where the user says so.
+    pub(crate) fn set_trickle(&mut self, wanted: Option<bool>) {
+        self.sides.trickle = wanted.or(self.sides.trickle);
+    }
+
     pub(crate) fn answer(&mut self, sdp: String, extras: Extras, fx: &mut Effects) {
         let Phase::Offered { anew } = self.phase else {
             return self.refuse("answer", fx);

@@ -52,6 +52,7 @@ impl Session {
                 user_variables,
                 refer: _,
                 replaces: _,
+                trickle,
             } => {
                 let remote = Party {
                     name: String::new(),
@@ -68,6 +69,7 @@ impl Session {
                     own_name: caller_name,
                     own_number: caller_number,
                     extras,
+                    trickle,
                     remote,
                     ..Sides::default()
                 };
@@ -105,6 +107,7 @@ impl Session {
                 sdp,
                 headers,
                 client_state,
+                trickle,
             } => {
                 let extras = Extras {
                     headers,
@@ -112,7 +115,8 @@ impl Session {
                     ..Extras::default()
                 };
                 self.command(&call, name, now, |dialog, fx| {
-                    dialog.answer(sdp, extras, fx)
+                    dialog.set_trickle(trickle);
+                    dialog.answer(sdp, extras, fx);
                 });
             }
             Command::UpdateMedia { call, sdp } => self.renew_media(call, sdp, now),

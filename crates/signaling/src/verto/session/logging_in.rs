@@ -41,7 +41,7 @@ impl Session {
             dialect: &self.config.dialect,
             sessid: self.memory.sessid.as_deref(),
             user_agent: &self.config.user_agent,
-            trickle: self.config.trickle && self.config.dialect.trickle,
+            trickle: self.config.trickle,
             own_name: self.config.own_name.as_deref(),
             own_number: self.config.own_number.as_deref(),
             caller: match &self.config.login {
