@@ -31,7 +31,7 @@ impl World {
             Happening::ToClient(way, text) => self.deliver(way, &text),
             Happening::ToServer(way, text) => {
                 if let Some((way, text)) = self.server.receive(way, text, self.now) {
-                    self.far.receive(way, &text, self.now);
+                    self.arrive(way, &text);
                 }
                 Ok(())
             }
@@ -64,6 +64,14 @@ impl World {
             }
             Happening::Asked(at, step) => {
                 self.far.go_on(at, step, self.now);
+                Ok(())
+            }
+            Happening::Notify(at, word) => {
+                self.notifier.go_on(at, &word, self.now);
+                Ok(())
+            }
+            Happening::Unnotified(branch) => {
+                self.notifier.silence(&branch, self.now);
                 Ok(())
             }
             Happening::SomebodyCalls(side) => {
@@ -112,7 +120,14 @@ impl World {
             socket: 0,
         };
         if let Some((way, text)) = self.server.on_own_answer(way, &answer, self.now) {
-            self.far.receive(way, &text, self.now);
+            self.arrive(way, &text);
+        }
+    }
+
+    /// Something comes out behind the server.
+    fn arrive(&mut self, way: Way, text: &str) {
+        if !self.notifier.receive(way, text, self.now) {
+            self.far.receive(way, text, self.now);
         }
     }
 

@@ -43,6 +43,9 @@ impl Watch {
             self.due.push(Due::Refusal(key.clone()));
         }
         match method {
+            "NOTIFY" if !message.get("Event").starts_with("refer") => {
+                self.listens.hears_notice(flow, &key, &name, message);
+            }
             "PRACK" => {
                 let rack: Vec<_> = message.get("RAck").split(' ').collect();
                 for served in self.servers.values_mut() {
@@ -124,6 +127,7 @@ impl Watch {
             return self.heard_accepted(&key, &name, message, now);
         }
         let (invite_name, offer) = (client.name.clone(), client.offer);
+        let event = client.event.clone();
         if status == 407 {
             self.again.insert(name.call_id.clone());
         }
@@ -146,6 +150,10 @@ impl Watch {
         }
         if method == "BYE" && status >= 300 && status != 481 {
             self.talks.bye_missed(&invite_name);
+        }
+        if method == "SUBSCRIBE" {
+            let asked = (&invite_name, event.as_str());
+            return self.listens.hears_answer(flow, asked, message, status, now);
         }
         if method == "REGISTER" {
             return self.heard_registrar(flow, message, status, now);
@@ -203,14 +211,22 @@ impl Watch {
     fn heard_registrar(&mut self, flow: u8, message: &Message<'_>, status: u16, now: Instant) {
         match status {
             200..=299 => {
-                let expires = message.all("Contact").next().unwrap_or_default();
-                let expires = param(expires, "expires");
+                let contact = message.all("Contact").next().unwrap_or_default();
+                if let Some((_, gruu)) = contact.split_once("pub-gruu=\"") {
+                    let gruu = gruu.trim_end_matches('"').to_owned();
+                    self.gruus.insert(flow, gruu);
+                }
+                let expires = param(contact, "expires");
                 let Ok(expires) = expires.parse() else {
                     self.grants.remove(&flow);
                     return;
                 };
                 if self.grants.is_empty() {
                     self.talks.sound(now);
+                    self.answers_move(now, now);
+                }
+                if !self.grants.contains_key(&flow) && !self.registered.insert(flow) {
+                    self.listens.registered_again();
                 }
                 self.grants.insert(flow, now + Duration::from_secs(expires));
                 self.refused.remove(&flow);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use offhook_signaling::call_id::CallId;
 
 use crate::sip::far::{Act, Step};
+use crate::sip::notifier::Word;
 
 /// One socket of one flow of one user agent; a new number for each attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,10 @@ pub(super) enum Happening {
     Far(usize, Act),
     /// The far end goes on with a call of ours to it.
     Asked(usize, Step),
+    /// The notifier says something about a subscription.
+    Notify(usize, Word),
+    /// A NOTIFY has had the time for its answer.
+    Unnotified(String),
     SomebodyCalls(usize),
     User(usize),
     UserDecides(usize, CallId),

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::sip::message::{Message, Text, param};
 use crate::sip::network::Way;
+use crate::sip::server::USERS;
 
 /// How a world's registrar is.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Policy {
     pub(super) least: u64,
     pub(super) outbound: bool,
     pub(super) flow_timer: Option<u32>,
+    /// It gives every user agent an address of its own (RFC 5627).
+    pub(super) gruu: bool,
 }
 
 impl Policy {
@@ -40,6 +43,7 @@ impl Policy {
             least: if rng.random_range(0..10) < 3 { 900 } else { 0 },
             outbound: rng.random_range(0..2) == 0,
             flow_timer: (rng.random_range(0..2) == 0).then_some(60),
+            gruu: rng.random_range(0..3) == 0,
         }
     }
 }
@@ -213,8 +217,12 @@ impl Registrar {
         self.bound
             .insert((side, flow), now + Duration::from_secs(granted));
         let bare = contact.split(";expires=").next().unwrap_or_default();
+        let mut line = format!("{bare};expires={granted}");
+        if self.policy.gruu {
+            line += &format!(";pub-gruu=\"sip:{}@example.com;gr=it\"", USERS[side]);
+        }
         let mut text = Text::answer(request, 200, "server")
-            .line("Contact", &format!("{bare};expires={granted}"))
+            .line("Contact", &line)
             .line_if(self.policy.outbound, "Require", "outbound");
         if let Some(timer) = self.policy.flow_timer.filter(|_| self.policy.outbound) {
             text = text.line("Flow-Timer", &timer.to_string());

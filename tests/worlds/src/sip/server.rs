@@ -119,7 +119,7 @@ impl Server {
                 Err(fault) => self.blame(fault),
             }
         }
-        if message.method() == "INVITE" && message.to_tag().is_empty() {
+        if matches!(message.method(), "INVITE" | "REFER") && message.to_tag().is_empty() {
             self.note_bridge(way, &message);
         }
         if self.bridged.contains(message.call_id()) {

@@ -112,6 +112,11 @@ impl Talks {
         self.owed.insert(name.clone(), now);
     }
 
+    /// Whether something carries what it says.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound.is_some()
+    }
+
     /// The first registration that holds.
     pub(super) fn sound(&mut self, now: Instant) {
         self.sound = Some(now);
@@ -342,6 +347,10 @@ impl Talks {
     ) {
         let taken = message.status().is_some_and(|status| status < 300);
         let method = message.method();
+        if taken && method == "INVITE" && self.unsaid.remove(name).is_some() {
+            // It was taken before the end, and could not be said: the goodbye waits for its ACK.
+            self.unheard.insert(name.clone());
+        }
         if taken && initial {
             self.begins(name, false, message, now);
         } else if taken && matches!(method, "INVITE" | "UPDATE") {

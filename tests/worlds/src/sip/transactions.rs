@@ -13,6 +13,8 @@ pub(super) type Key = (String, String);
 pub(super) struct Client {
     pub(super) cseq: u32,
     pub(super) name: Name,
+    /// Of a SUBSCRIBE.
+    pub(super) event: String,
     pub(super) offer: bool,
     pub(super) flow: u8,
     pub(super) since: Instant,

@@ -5,6 +5,7 @@ use offhook_signaling::command::Command;
 use rand::RngExt;
 
 use crate::sip::network::Happening;
+use crate::sip::notifier::CHANNELS;
 use crate::sip::server::USERS;
 use crate::sip::watch::{Verdict, check};
 use crate::sip::world::World;
@@ -18,8 +19,11 @@ impl World {
         }
         let next = self.span(500, 20_000);
         self.agenda.plan(self.now + next, Happening::User(side));
+        let wish = self.rng.random_range(0..21);
+        if wish >= 18 {
+            return self.listen(side);
+        }
         let live = self.parties[side].model.live();
-        let wish = self.rng.random_range(0..18);
         if wish < 7 && live.len() < 4 {
             return self.invite(side, None);
         }
@@ -68,6 +72,23 @@ impl World {
             17 if self.odds(10) => self.command(side, Command::Reconnect),
             _ => Ok(()),
         }
+    }
+
+    /// The user wants to hear of something, or no longer.
+    fn listen(&mut self, side: usize) -> Verdict {
+        let channel = CHANNELS[self.rng.random_range(0..CHANNELS.len())];
+        let channels = vec![channel.to_owned()];
+        let listens = &mut self.parties[side].watch.listens;
+        if !listens.is_wanted(channel) {
+            listens.wants(channel);
+            return self.command(side, Command::Subscribe { channels });
+        }
+        if self.odds(60) {
+            return Ok(());
+        }
+        let listens = &mut self.parties[side].watch.listens;
+        listens.wants_no_more(channel, self.now);
+        self.command(side, Command::Unsubscribe { channels })
     }
 
     pub(super) fn hang_up(&mut self, side: usize, call: CallId) -> Verdict {

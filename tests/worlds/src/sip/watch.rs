@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use offhook_signaling::sip::config::FlowBackoff;
 
+use crate::sip::listens::Listens;
 use crate::sip::message::Message;
 use crate::sip::name::Name;
 use crate::sip::pace::Pace;
@@ -14,6 +15,8 @@ use crate::sip::world::PATIENCE;
 
 pub(super) type Verdict = Result<(), String>;
 
+/// T2: the longest pause between two copies of an answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// 64 x T1.
 pub(super) const TRANSACTION: Duration = Duration::from_secs(32);
 
@@ -30,9 +33,14 @@ pub(super) struct Watch {
     pub(super) numbers: BTreeMap<Name, u32>,
     pub(super) branches: BTreeSet<Key>,
     pub(super) talks: Talks,
+    pub(super) listens: Listens,
     pub(super) due: Vec<Due>,
     /// When the registration of each flow ends.
     pub(super) grants: BTreeMap<u8, Instant>,
+    /// The address that each registration brought (RFC 5627).
+    pub(super) gruus: BTreeMap<u8, String>,
+    /// Flows that were registered once.
+    pub(super) registered: BTreeSet<u8>,
     /// Flows whose registrar would not renew what it granted.
     pub(super) refused: BTreeSet<u8>,
     /// How each flow's registrations fare.
@@ -55,8 +63,11 @@ impl Watch {
             numbers: BTreeMap::new(),
             branches: BTreeSet::new(),
             talks: Talks::default(),
+            listens: Listens::default(),
             due: Vec::new(),
             grants: BTreeMap::new(),
+            gruus: BTreeMap::new(),
+            registered: BTreeSet::new(),
             refused: BTreeSet::new(),
             paces: BTreeMap::new(),
             backoff,
@@ -81,12 +92,10 @@ impl Watch {
         !self.grants.is_empty()
     }
 
-    /// REGISTERs that have no answer.
-    pub(super) fn registering(&self) -> usize {
-        self.clients
-            .keys()
-            .filter(|key| key.1 == "REGISTER")
-            .count()
+    /// Requests that have no answer and come again and again in a quiet world.
+    pub(super) fn refreshing(&self) -> usize {
+        let refreshes = |key: &&Key| matches!(key.1.as_str(), "REGISTER" | "SUBSCRIBE");
+        self.clients.keys().filter(refreshes).count()
     }
 
     /// Whether an INVITE has left since this was asked last.
@@ -108,6 +117,7 @@ impl Watch {
     }
 
     fn asked(&mut self, flow: u8, message: &Message<'_>, now: Instant) -> Verdict {
+        self.expire(now);
         let method = message.method();
         let name = Name::of_sent(message);
         let key = (message.branch().to_owned(), method.to_owned());
@@ -133,8 +143,16 @@ impl Watch {
         check(self.branches.insert(key.clone()), || {
             format!("{method} with a branch that was used")
         })?;
+        if matches!(method, "INVITE" | "UPDATE" | "SUBSCRIBE" | "REFER") {
+            let gruu = self.gruus.get(&flow);
+            check(
+                gruu.is_none_or(|gruu| gruu == message.address("Contact")),
+                || format!("{method} from an address that is not {gruu:?}"),
+            )?;
+        }
         match method {
             "REGISTER" => self.registers(flow, now)?,
+            "SUBSCRIBE" => self.listens.asks(flow, &name, message, now)?,
             "PRACK" => {
                 let due = Due::Prack(name.clone(), message.get("RAck").to_owned());
                 let at = self.due.iter().position(|it| *it == due);
@@ -162,6 +180,7 @@ impl Watch {
             Client {
                 cseq: message.cseq(),
                 name,
+                event: message.get("Event").to_owned(),
                 offer: message.has_sdp(),
                 flow,
                 since: now,
@@ -319,6 +338,9 @@ impl Watch {
             // One whose number goes back is none.
             self.talks.heard_bye(&served.name);
         }
+        if method == "NOTIFY" {
+            self.listens.answers(&key, status, now)?;
+        }
         if method != "INVITE" {
             self.servers.remove(&key);
         }
@@ -328,7 +350,9 @@ impl Watch {
 
     /// A connection of it is gone, by its own knowledge.
     pub(super) fn lost(&mut self, flow: u8, now: Instant) {
+        self.expire(now);
         let held = self.grants.remove(&flow).is_some();
+        self.gruus.remove(&flow);
         let asks = |(key, it): (&Key, &Client)| key.1 == "REGISTER" && it.flow == flow;
         let asked = self.clients.iter().any(asks);
         let pace = self.paces.entry(flow).or_default();
@@ -339,18 +363,21 @@ impl Watch {
             pace.failed(&self.backoff, now);
         }
         self.refused.remove(&flow);
-        let talks = &mut self.talks;
+        let (talks, listens) = (&mut self.talks, &mut self.listens);
         self.clients.retain(|key, client| {
             let stays = client.flow != flow || client.accepted.is_some();
             if !stays {
                 talks.forget_offer(&client.name, key);
-                if key.1 == "BYE" {
-                    talks.bye_lost(&client.name, client.since);
+                match key.1.as_str() {
+                    "BYE" => talks.bye_lost(&client.name, client.since),
+                    "SUBSCRIBE" => listens.unanswered(&client.name, &client.event, true, now),
+                    _ => {}
                 }
             }
             stays
         });
-        self.answers_move(now);
+        self.listens.lost(flow);
+        self.answers_move(now, now);
         let talks = &mut self.talks;
         for (key, served) in &mut self.servers {
             if served.flow == flow {
@@ -367,10 +394,10 @@ impl Watch {
         }
     }
 
-    /// A connection carries no answers any more: it is gone, or its registration is, perhaps because it is dead. Each 2xx
-    /// without ACK has its time again over the next one.
-    fn answers_move(&mut self, now: Instant) {
-        self.talks.moved(now);
+    /// A connection carries no answers any more: it is gone, or its registration is, perhaps because it is dead; or the first one
+    /// that is registered carries them now. Each 2xx without ACK has its time again over the next one, from `anew` on.
+    pub(super) fn answers_move(&mut self, now: Instant, anew: Instant) {
+        self.talks.moved(anew);
         for served in self.servers.values_mut() {
             if matches!(served.said, Some((200..300, _, _))) {
                 served.moved = Some(now);
@@ -397,8 +424,13 @@ impl Watch {
             let stays = now <= end;
             if !stays {
                 self.talks.forget_offer(&client.name, key);
-                if key.1 == "BYE" {
-                    self.talks.bye_missed(&client.name);
+                match key.1.as_str() {
+                    "BYE" => self.talks.bye_missed(&client.name),
+                    "SUBSCRIBE" => {
+                        let (name, event) = (&client.name, &client.event);
+                        self.listens.unanswered(name, event, false, now);
+                    }
+                    _ => {}
                 }
             }
             stays
@@ -460,11 +492,14 @@ impl Watch {
                 format!("the registration of flow {flow} lapsed")
             })?;
             self.grants.remove(&flow);
-            self.answers_move(now);
+            self.gruus.remove(&flow);
+            // It is noticed with the next copy.
+            self.answers_move(now, now + LONGEST_PAUSE);
             if self.grants.is_empty() {
                 self.talks.unsound(false);
             }
         }
+        self.listens.at_rest(self.talks.is_sound(), now)?;
         self.talks.at_rest(now)
     }
 }

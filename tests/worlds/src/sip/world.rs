@@ -20,6 +20,7 @@ use crate::sip::far::{Far, Plan};
 use crate::sip::message::Message;
 use crate::sip::model::Model;
 use crate::sip::network::{Agenda, Happening, Link, Way};
+use crate::sip::notifier::Notifier;
 use crate::sip::server::{Server, USERS};
 use crate::sip::watch::{Verdict, Watch, check};
 use crate::trace::Trace;
@@ -46,6 +47,7 @@ pub(super) struct World {
     pub(super) parties: Vec<Party>,
     pub(super) server: Server,
     pub(super) far: Far,
+    pub(super) notifier: Notifier,
     pub(super) agenda: Agenda,
     pub(super) rng: StdRng,
     pub(super) trace: Trace,
@@ -112,6 +114,7 @@ impl World {
             parties,
             server: Server::new(sides, rng.random()),
             far: Far::new(rng.random()),
+            notifier: Notifier::new(rng.random()),
             agenda: Agenda::default(),
             rng,
             trace,
@@ -161,6 +164,7 @@ impl World {
             })?;
         }
         self.agree_on_calls()?;
+        self.agree_on_channels()?;
         for side in 0..self.parties.len() {
             for call in self.parties[side].model.live() {
                 let call = CallId::from_wire(&call).ok_or("a call without a name")?;
@@ -177,7 +181,7 @@ impl World {
         for party in &self.parties {
             party.model.at_end()?;
             let left = party.session.census();
-            let asks = party.watch.registering();
+            let asks = party.watch.refreshing();
             let under_way = left.served + left.calls + left.referrals;
             check(
                 under_way == 0 && left.requests == asks && left.deadlines == asks,
@@ -188,6 +192,7 @@ impl World {
         }
         for side in 0..self.parties.len() {
             self.parties[side].model.shut_down();
+            self.parties[side].watch.listens.wants_nothing(self.now);
             self.command(side, Command::Shutdown)?;
         }
         self.run_until(self.now + Duration::from_secs(5))?;
@@ -195,6 +200,20 @@ impl World {
             check(party.stopped && party.wait.is_none(), || {
                 format!("not stopped within 5 s, or waiting: {:?}", party.wait)
             })?;
+        }
+        Ok(())
+    }
+
+    /// What is wanted is heard, and as it is now.
+    fn agree_on_channels(&self) -> Verdict {
+        for (side, party) in self.parties.iter().enumerate() {
+            for (event, heard, told) in party.watch.listens.all() {
+                let there = self.notifier.tells(side, event, self.now);
+                let same = there.is_some() && there.as_deref() == heard;
+                check(same && told, || {
+                    format!("{event} is {there:?}, heard as {heard:?}, told: {told}")
+                })?;
+            }
         }
         Ok(())
     }
@@ -253,6 +272,7 @@ impl World {
             if !self.is_lively() {
                 self.server.calm = true;
                 self.far.calm = true;
+                self.notifier.calm = true;
             }
             match timer {
                 Some((at, side)) if at <= next => self.input(side, Input::Timeout)?,
@@ -272,7 +292,8 @@ impl World {
 
     /// What server and far end have planned.
     fn follow(&mut self) {
-        for plan in std::mem::take(&mut self.far.plans) {
+        let plans = std::mem::take(&mut self.far.plans).into_iter();
+        for plan in plans.chain(std::mem::take(&mut self.notifier.plans)) {
             match plan {
                 Plan::Request(side, branch, text) => {
                     self.server.pass_on(side, &branch, text, self.now);
@@ -403,6 +424,14 @@ impl World {
         )]
         match event {
             Event::Stopped => party.stopped = true,
+            Event::Channels {
+                subscribed,
+                refused,
+            } => party.watch.listens.tells(&subscribed, &refused)?,
+            Event::ChannelEvent { channel, data, .. } => {
+                let body = data["body"].as_str().unwrap_or_default();
+                party.watch.listens.hears(&channel, body)?;
+            }
             Event::Ended { by, sip, .. } => {
                 if let Some(call_id) = &sip.call_id {
                     let lost = by == EndedBy::Network;
@@ -463,6 +492,7 @@ fn config(side: usize, rng: &mut StdRng) -> Config {
     }
     config.backoff.base = Duration::from_secs(rng.random_range(1..=5));
     config.backoff.max = Duration::from_secs(20);
+    config.subscription_expires = Duration::from_secs([60, 120, 600, 3600][rng.random_range(0..4)]);
     config.timers.unanswered = PATIENCE;
     config.timers.untaken = PATIENCE;
     config.timers.detached = PATIENCE;
