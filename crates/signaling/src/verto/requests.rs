@@ -153,7 +153,7 @@ const MOST_OVERDUE: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     pending: BTreeMap<String, Pending>,
-    /// Told to have failed for want of a reply, which still counts if it comes on the same socket.
+    /// Given up for want of a reply, which still counts if it comes on the same socket.
     overdue: VecDeque<(String, Pending)>,
 }
 

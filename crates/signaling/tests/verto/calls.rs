@@ -486,6 +486,25 @@ fn an_answer_that_crosses_our_cancel_changes_nothing() {
 }
 
 #[test]
+fn a_bye_whose_late_answer_wants_a_login_is_said_again() {
+    let mut story = Story::freeswitch().ready();
+    let call = story.answered("c-1");
+    story.events.clear();
+    story.command(bye(&call));
+    let farewell = story.take_sent("bye");
+    // Nobody waits for its answer any more, and a probe is out.
+    story.next_deadline();
+    let probe = story.take_sent("ping");
+    story.refuse(&farewell, -32000, "Authentication Required");
+    let login = story.take_sent("login");
+    story.refuse(&probe, -32000, "Authentication Required");
+    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
+    let again = story.take_sent("bye");
+    assert_eq!(again["params"]["dialogParams"]["callID"], call.as_str());
+    story.reply(&again, json!({"callID": call.as_str()}));
+}
+
+#[test]
 fn a_bye_that_is_answered_late_or_never_bothers_nobody() {
     let mut story = Story::telnyx().ready();
     let call = story.answered("c-1");

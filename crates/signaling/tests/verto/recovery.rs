@@ -263,6 +263,43 @@ fn a_listed_call_that_is_offered_late_goes_on() {
     story.take_sent("attach");
 }
 
+/// A gateway that lists a call is back in touch with whoever it is for: it keeps the call for as long again when that ends.
+#[test]
+fn a_listed_call_that_is_never_offered_is_owed_its_bye_from_the_next_loss_on() {
+    for hung_up_before in [false, true] {
+        let mut story = Story::telnyx().ready();
+        let call = story.answered("c-1");
+        let hang_up = Command::Bye {
+            call,
+            cause: None,
+            sip_code: None,
+            headers: Vec::new(),
+        };
+        let connecting = |event: &Event| matches!(event, Event::Connecting { .. });
+        story.closed();
+        if hung_up_before {
+            story.command(hang_up.clone());
+        }
+        story.until(Duration::from_secs(60), connecting);
+        story.log_in();
+        story.client_ready(&["c-1"]);
+        if hung_up_before {
+            // Whether it arrives before the next loss cannot be known.
+            story.take_sent("bye");
+        }
+        story.register();
+        story.closed();
+        story.command(hang_up);
+        // The gateway is away for a minute and more.
+        story.pass(Duration::from_secs(60));
+        story.until(Duration::from_secs(60), connecting);
+        story.log_in();
+        story.client_ready(&[]);
+        let bye = story.take_sent("bye");
+        assert_eq!(bye["params"]["dialogParams"]["callID"], "c-1");
+    }
+}
+
 #[test]
 fn an_attach_that_offers_nothing_brings_no_call_back() {
     let mut story = Story::telnyx().ready();

@@ -87,8 +87,8 @@ impl Dialog {
         if let Phase::Calling(calling) = &mut self.phase {
             calling.renewal = Renewal::Settled;
         }
-        if !self.adrift {
-            self.adrift = true;
+        if !self.adrift || self.met {
+            (self.adrift, self.met) = (true, false);
             fx.push(Effect::Start(Deadline::Detached));
         }
     }
@@ -100,8 +100,10 @@ impl Dialog {
         if let Phase::Leaving(cause) = &self.phase {
             let (cause, extras) = (cause.clone(), self.sides.bye.clone());
             fx.push(Effect::Send(Wish::Bye { cause, extras }));
+            self.met = true;
         } else if self.adrift && kept.iter().any(|name| name == self.call.as_str()) {
             fx.push(Effect::Start(Deadline::Detached));
+            self.met = true;
         } else if self.adrift {
             fx.push(Effect::Start(Deadline::AttachDue));
         }

@@ -28,6 +28,8 @@ pub(crate) struct Dialog {
     pub(super) phase: Phase,
     /// The socket was lost, and the server has not shown since that it still knows the call.
     pub(super) adrift: bool,
+    /// Adrift, and yet the server has met us on the present socket: when that is lost, it keeps the call for as long again.
+    pub(super) met: bool,
     /// The server holds it, as far as it has told us.
     pub(super) held: bool,
     pub(super) digits: Digits,
@@ -94,6 +96,7 @@ impl Dialog {
             sides,
             phase: Phase::Calling(Calling::default()),
             adrift: false,
+            met: false,
             held: false,
             digits: Digits::default(),
             ids: Box::default(),
@@ -121,6 +124,7 @@ impl Dialog {
             sides,
             phase: Phase::Offered { anew: false },
             adrift: false,
+            met: false,
             held: false,
             digits: Digits::default(),
             ids: Box::default(),
@@ -151,6 +155,7 @@ impl Dialog {
             sides,
             phase: Phase::AttachOffered,
             adrift: false,
+            met: false,
             held: false,
             digits: Digits::default(),
             ids: Box::default(),
@@ -174,6 +179,7 @@ impl Dialog {
             sides,
             phase: Phase::Leaving(cause),
             adrift: false,
+            met: false,
             held: false,
             digits: Digits::default(),
             ids: Box::default(),

@@ -287,8 +287,7 @@ impl Session {
     /// A request got no reply in time.
     pub(super) fn on_no_reply(&mut self, id: String, pending: Pending, now: Instant) {
         let deadline = pending.purpose.deadline();
-        // What the server makes of these lasts as long as the socket, so a late answer still changes what we hear.
-        if let Purpose::Errand(Errand::Subscribe { .. } | Errand::Unsubscribe) = &pending.purpose {
+        if counts_late(&pending.purpose) {
             self.requests.keep_overdue(id, pending.clone());
         }
         match pending.purpose {
@@ -348,6 +347,18 @@ impl Session {
 }
 
 /// A refused call to an assistant: the gateway may look for the conversation only then.
+/// Whether an answer still means something when nobody waits for it any more.
+fn counts_late(purpose: &Purpose) -> bool {
+    match purpose {
+        // What the server sends us then lasts as long as the socket.
+        Purpose::Errand(Errand::Subscribe { .. } | Errand::Unsubscribe) => true,
+        // One that wants another login first has not ended the call there.
+        Purpose::Call(_, CallRequest::Bye) => true,
+        Purpose::Call(..) | Purpose::Errand(_) => false,
+        Purpose::Login | Purpose::LoginAgain | Purpose::GatewayState | Purpose::Probe => false,
+    }
+}
+
 fn explained(mut error: ErrorObject, server: &str) -> ErrorObject {
     let words = error.message.as_deref().unwrap_or_default();
     if is_no_conversation(error.code, words) {
