@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Show the daemon, its accounts and its calls
     Status,
     /// Place a call
-    Call(Call),
+    Call(Box<Call>),
     /// List the calls
     Calls,
     /// Follow what happens until interrupted; with --json the first line is the state at the beginning
