@@ -81,6 +81,29 @@ pub(crate) enum Command {
         #[arg(long)]
         account: Option<String>,
     },
+    /// Have a FreeSWITCH server give an object back: does it take requests of this account?
+    Echo {
+        /// The object, JSON
+        #[arg(value_parser = read_json, default_value = "{}")]
+        data: Value,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// After a push message, have a Telnyx gateway offer the calls that wait; they ring then
+    AttachCalls {
+        /// Only this call, by the name that the push message had
+        call: Option<String>,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Have a Telnyx gateway send no more push messages to the device that the account names
+    DisablePushNotification {
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
     /// Run a text command of a FreeSWITCH server
     Fsapi {
         /// Such as status
