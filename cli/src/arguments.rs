@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Show the daemon, its accounts and its calls
     Status,
     /// Place a call
-    Call(Call),
+    Call(Box<Call>),
     /// List the calls
     Calls,
     /// Follow what happens until interrupted; with --json the first line is the state at the beginning
@@ -77,6 +77,29 @@ pub(crate) enum Command {
         /// Its parameters, JSON
         #[arg(value_parser = read_json, default_value = "{}")]
         data: Value,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Have a FreeSWITCH server give an object back: does it take requests of this account?
+    Echo {
+        /// The object, JSON
+        #[arg(value_parser = read_json, default_value = "{}")]
+        data: Value,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// After a push message, have a Telnyx gateway offer the calls that wait; they ring then
+    AttachCalls {
+        /// Only this call, by the name that the push message had
+        call: Option<String>,
+        /// The account; may be left out when there is only one
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Have a Telnyx gateway send no more push messages to the device that the account names
+    DisablePushNotification {
         /// The account; may be left out when there is only one
         #[arg(long)]
         account: Option<String>,

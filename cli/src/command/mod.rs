@@ -27,6 +27,13 @@ pub(crate) fn run(command: &Command, client: &mut Client, output: &Output) -> Re
             arguments,
             account,
         } => orders::fsapi(command, arguments, account.as_deref(), client, output),
+        Command::Echo { data, account } => orders::echo(data, account.as_deref(), client, output),
+        Command::AttachCalls { call, account } => {
+            orders::attach_calls(call.as_deref(), account.as_deref(), client, output)
+        }
+        Command::DisablePushNotification { account } => {
+            orders::disable_push_notification(account.as_deref(), client, output)
+        }
         Command::Doctor { arguments } => Err(doctor::run(arguments, false)),
         Command::Order(order) => {
             let (request, words) = orders::request(order)?;

@@ -13,9 +13,9 @@ use crate::{
 use offhook_control::{
     reply::{Done, ServerAnswer},
     request::{
-        Answer, Broadcast, Channels, ConferenceChat, Deaf, Dtmf, Follow, Fsapi, Hangup, Info,
-        Jsapi, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish, RefuseTransfer,
-        Reject, Request, Token, ToolAnswer, Transfer,
+        Answer, AttachCalls, Broadcast, Channels, ConferenceChat, Deaf, Dtmf, Echo, Follow, Fsapi,
+        Hangup, Info, Jsapi, LogLevel, Message, Moderate, Mute, OfAccount, OfCall, Publish,
+        RefuseTransfer, Reject, Request, Token, ToolAnswer, Transfer,
     },
     rpc::read_result,
 };
@@ -312,6 +312,45 @@ pub(crate) fn fsapi(
         command: command.to_owned(),
         arguments: arguments.join(" "),
     });
+    ask(&request, client, output)
+}
+
+/// `offhook echo`: the same for whatever comes back as it is.
+pub(crate) fn echo(
+    data: &Value,
+    account: Option<&str>,
+    client: &mut Client,
+    output: &Output,
+) -> Result<(), Error> {
+    let request = Request::Echo(Echo {
+        account: account.map(str::to_owned),
+        data: data.clone(),
+    });
+    ask(&request, client, output)
+}
+
+/// `offhook attach-calls`: asks for the calls that wait.
+pub(crate) fn attach_calls(
+    call: Option<&str>,
+    account: Option<&str>,
+    client: &mut Client,
+    output: &Output,
+) -> Result<(), Error> {
+    let request = Request::AttachCalls(AttachCalls {
+        account: account.map(str::to_owned),
+        call: call.map(str::to_owned),
+    });
+    ask(&request, client, output)
+}
+
+/// `offhook disable-push-notification`: wants no more push messages.
+pub(crate) fn disable_push_notification(
+    account: Option<&str>,
+    client: &mut Client,
+    output: &Output,
+) -> Result<(), Error> {
+    let account = account.map(str::to_owned);
+    let request = Request::DisablePushNotification(OfAccount { account });
     ask(&request, client, output)
 }
 

@@ -66,6 +66,13 @@ pub enum Request {
     /// A text command of a FreeSWITCH server; needs `server_commands = true` in the account.
     /// Reply: [`ServerAnswer`](crate::reply::ServerAnswer).
     Fsapi(Fsapi),
+    /// Has a FreeSWITCH server give an object back. Reply: [`ServerAnswer`](crate::reply::ServerAnswer).
+    Echo(Echo),
+    /// Has a Telnyx gateway offer the calls that wait for us after a push message; they come as `incoming`. An error means that the caller
+    /// has gone. Reply: [`ServerAnswer`](crate::reply::ServerAnswer).
+    AttachCalls(AttachCalls),
+    /// Has a Telnyx gateway send no more push messages to our device. Reply: [`ServerAnswer`](crate::reply::ServerAnswer).
+    DisablePushNotification(OfAccount),
     /// A moderator's command in a conference. Reply: [`Done`](crate::reply::Done).
     Moderate(Moderate),
     /// A text to everybody in a conference. Reply: [`Done`](crate::reply::Done).
@@ -81,7 +88,7 @@ pub enum Request {
 }
 
 /// Every method's name, as it stands in `method` and in [`Hello::capabilities`](crate::hello::Hello::capabilities).
-pub const METHODS: [&str; 32] = [
+pub const METHODS: [&str; 35] = [
     "status",
     "call",
     "answer",
@@ -108,6 +115,9 @@ pub const METHODS: [&str; 32] = [
     "broadcast",
     "jsapi",
     "fsapi",
+    "echo",
+    "attach_calls",
+    "disable_push_notification",
     "moderate",
     "conference_chat",
     "info",
@@ -297,7 +307,7 @@ pub struct OfCall {
     pub call: Option<String>,
 }
 
-/// Parameters of `retry`.
+/// Parameters of `retry` and `disable_push_notification`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfAccount {
@@ -442,6 +452,30 @@ pub struct Fsapi {
     /// What stands behind it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub arguments: String,
+}
+
+/// Parameters of `echo`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Echo {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// An object that is to come back; left out, an empty one.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+}
+
+/// Parameters of `attach_calls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttachCalls {
+    /// The account; may be left out when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Only this one, by the name that the push message had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
 }
 
 /// Parameters of `moderate`.

@@ -265,9 +265,9 @@ mod tests {
     use crate::notice::Event;
     use crate::reply::{CallIds, Done, Quality};
     use crate::request::{
-        Answer, Broadcast, Call, Channels, ConferenceChat, Deaf, Dtmf, Follow, Fsapi, Hangup,
-        Header, IceServer, Info, Jsapi, Level, LogLevel, Message, Moderate, Mute, OfAccount,
-        OfCall, Publish, RefuseTransfer, Reject, Relay, Token, ToolAnswer, Transfer,
+        Answer, AttachCalls, Broadcast, Call, Channels, ConferenceChat, Deaf, Dtmf, Echo, Follow,
+        Fsapi, Hangup, Header, IceServer, Info, Jsapi, Level, LogLevel, Message, Moderate, Mute,
+        OfAccount, OfCall, Publish, RefuseTransfer, Reject, Relay, Token, ToolAnswer, Transfer,
     };
 
     fn every_request() -> Vec<Request> {
@@ -363,6 +363,15 @@ mod tests {
                 command: "status".into(),
                 ..Fsapi::default()
             }),
+            Request::Echo(Echo {
+                account: None,
+                data: serde_json::json!({ "n": 1 }),
+            }),
+            Request::AttachCalls(AttachCalls {
+                account: None,
+                call: Some("c".into()),
+            }),
+            Request::DisablePushNotification(OfAccount::default()),
             Request::Moderate(Moderate {
                 command: "mute".into(),
                 member: Some("12".into()),

@@ -69,6 +69,10 @@ pub struct Carries {
     pub number_variables: bool,
     /// Candidates one by one.
     pub trickle: Trickle,
+    /// Whatever is to come back as it is.
+    pub echo: bool,
+    /// What is to become of push messages.
+    pub push: bool,
 }
 
 /// Where candidates may follow their descriptions.

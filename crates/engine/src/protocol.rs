@@ -100,6 +100,8 @@ impl Protocol {
                 } else {
                     Trickle::Never
                 },
+                echo: dialect.commands,
+                push: dialect.gateway_fields,
             },
             #[cfg(feature = "sip")]
             Self::Sip => Carries {
@@ -110,6 +112,8 @@ impl Protocol {
                 sip_status: true,
                 number_variables: false,
                 trickle: Trickle::OfAccount,
+                echo: false,
+                push: false,
             },
         }
     }

@@ -99,23 +99,35 @@ impl CallRequest {
     }
 }
 
-/// A command for a FreeSWITCH server.
+/// What a server is asked, and answers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerCommand {
-    /// `jsapi`.
+    /// `jsapi` (FreeSWITCH).
     Json {
         /// Such as `status`.
         command: String,
         /// Its parameters.
         data: Value,
     },
-    /// `fsapi`.
+    /// `fsapi` (FreeSWITCH).
     Text {
         /// Such as `status`.
         command: String,
         /// What stands behind it.
         arguments: String,
     },
+    /// `echo`: give this object back (FreeSWITCH).
+    Echo {
+        /// An object; null: an empty one.
+        data: Value,
+    },
+    /// `attachCalls`: offer us the calls that wait after a push message (Telnyx).
+    AttachCalls {
+        /// Only this one.
+        call: Option<CallId>,
+    },
+    /// `disable_push_notification`: no more push messages to our device (Telnyx).
+    DisablePush,
 }
 
 /// How DTMF digits are sent.

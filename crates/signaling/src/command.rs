@@ -215,6 +215,26 @@ pub enum Command {
         /// What to say.
         data: Value,
     },
+    /// Have the server give this back (FreeSWITCH); the answer is `ApiReply`.
+    Echo {
+        /// The caller's own number for the answer.
+        id: u64,
+        /// An object; null: an empty one.
+        data: Value,
+    },
+    /// After a push message: offer us the calls that wait (Telnyx). They come as `Incoming`; the answer is `ApiReply`, and a
+    /// refusal means that the caller has gone.
+    AttachCalls {
+        /// The caller's own number for the answer.
+        id: u64,
+        /// Only this one, by the name that the push message had.
+        call: Option<CallId>,
+    },
+    /// Send no more push messages to the device that the login's variables name (Telnyx); the answer is `ApiReply`.
+    DisablePush {
+        /// The caller's own number for the answer.
+        id: u64,
+    },
     /// Run one of FreeSWITCH's JSON commands; the answer is `ApiReply`.
     JsApi {
         /// The caller's own number for the answer.
@@ -337,6 +357,9 @@ impl Command {
             Self::Subscribe { .. } => "subscribe",
             Self::Unsubscribe { .. } => "unsubscribe",
             Self::Broadcast { .. } => "broadcast",
+            Self::Echo { .. } => "echo",
+            Self::AttachCalls { .. } => "attach calls",
+            Self::DisablePush { .. } => "end of push messages",
             Self::JsApi { .. } => "jsapi",
             Self::FsApi { .. } => "fsapi",
             Self::Moderate { .. } => "conference control",
@@ -378,7 +401,9 @@ impl Command {
             | Self::EndOfCandidates { call } => Some(call),
             Self::Message { call, .. } | Self::Converse { call, .. } => call.as_ref(),
             Self::Subscribe { .. } | Self::Unsubscribe { .. } | Self::Broadcast { .. } => None,
-            Self::JsApi { .. } | Self::FsApi { .. } => None,
+            Self::JsApi { .. } | Self::FsApi { .. } | Self::Echo { .. } => None,
+            // It names one that is none of ours yet.
+            Self::AttachCalls { .. } | Self::DisablePush { .. } => None,
             Self::Login(_) | Self::TokenFailed { .. } | Self::Retry => None,
             Self::Publish { .. } | Self::Reconnect | Self::Shutdown => None,
         }

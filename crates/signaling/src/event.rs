@@ -550,7 +550,7 @@ pub enum Event {
         /// The words.
         words: String,
     },
-    /// The answer to `Command::JsApi` and `Command::FsApi`.
+    /// The answer to `Command::JsApi`, `FsApi`, `Echo`, `AttachCalls` and `DisablePush`.
     ApiReply {
         /// The number of the command.
         id: u64,

@@ -202,9 +202,7 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
                 data: wish.data,
             };
             let answer = engine.server_command(wish.account, command).await;
-            answer
-                .map(|answer| Answer::Server(ServerAnswer { answer }))
-                .map_err(refused)
+            answer.map(answered).map_err(refused)
         }
         Request::Fsapi(wish) => {
             let command = ServerCommand::Text {
@@ -212,9 +210,20 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
                 arguments: wish.arguments,
             };
             let answer = engine.server_command(wish.account, command).await;
-            answer
-                .map(|answer| Answer::Server(ServerAnswer { answer }))
-                .map_err(refused)
+            answer.map(answered).map_err(refused)
+        }
+        Request::Echo(wish) => {
+            let answer = engine.echo(wish.account, wish.data).await;
+            answer.map(answered).map_err(refused)
+        }
+        Request::AttachCalls(wish) => {
+            let call = any_call(wish.call.as_deref())?;
+            let answer = engine.attach_calls(wish.account, call).await;
+            answer.map(answered).map_err(refused)
+        }
+        Request::DisablePushNotification(wish) => {
+            let answer = engine.disable_push_notification(wish.account).await;
+            answer.map(answered).map_err(refused)
         }
         Request::Moderate(wish) => {
             let call = any_call(wish.call.as_deref())?;
@@ -425,6 +434,10 @@ fn fields(headers: Vec<Header>) -> Vec<(String, String)> {
         .into_iter()
         .map(|header| (header.name, header.value))
         .collect()
+}
+
+fn answered(answer: Value) -> Answer {
+    Answer::Server(ServerAnswer { answer })
 }
 
 fn done(call: CallId) -> Answer {

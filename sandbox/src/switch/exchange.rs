@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use offhook_media::program::AudioCodec;
 
 use crate::numbers::{Destination, Step};
+use crate::switch::asleep::{Asleep, Waiting};
 use crate::switch::cause::{self, cause};
 use crate::switch::leg::{
     Endpoint, EndpointId, Leg, LegEvent, LegId, LegMedia, Party, RaceId, State,
@@ -14,7 +15,7 @@ use crate::switch::media::{MediaCommand, MediaId, Sound};
 use crate::switch::timers::{Timer, Timers};
 
 /// A called client rings this long before the call fails with `NO_ANSWER`.
-const RING_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const RING_LIMIT: Duration = Duration::from_secs(60);
 /// Most calls back that may wait at the same time.
 const MAX_CALLS_BACK: usize = 1024;
 
@@ -80,6 +81,7 @@ pub(crate) struct Exchange {
     registered: BTreeMap<String, Vec<Endpoint>>,
     calls_back: BTreeMap<(Instant, u64), (String, OwnCall)>,
     pub(super) timers: Timers,
+    pub(super) asleep: Asleep,
     /// How long an answered call outlives its socket, whatever server its client sees.
     pub(super) detached_for: Option<Duration>,
     effects: VecDeque<Effect>,
@@ -139,7 +141,7 @@ impl Exchange {
         match destination {
             Destination::Script(steps) => self.run(id, steps, now),
             Destination::Unknown => self.run(id, vec![Step::HangUp(cause(unknown))], now),
-            Destination::User(user) => self.fork(id, &user, call.only),
+            Destination::User(user) => self.fork(id, &user, call.only, now),
         }
         id
     }
@@ -147,6 +149,10 @@ impl Exchange {
     /// The sandbox calls a user; says how many clients ring.
     pub(crate) fn call_user(&mut self, user: &str, call: &OwnCall, now: Instant) -> usize {
         let clients = self.clients_of(user);
+        if clients.is_empty() {
+            self.push(user, Waiting::Own(call.clone(), now + RING_LIMIT), now);
+            return 0;
+        }
         let (late, usual): (Vec<Endpoint>, Vec<Endpoint>) = clients
             .iter()
             .partition(|client| call.late && client.face.may_offer);
@@ -235,16 +241,18 @@ impl Exchange {
         }
     }
 
-    fn fork(&mut self, id: LegId, user: &str, only: Option<EndpointId>) {
+    fn fork(&mut self, id: LegId, user: &str, only: Option<EndpointId>, now: Instant) {
         let mut clients = self.clients_of(user);
         clients.retain(|client| only.is_none_or(|only| only == client.id));
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        if clients.is_empty() {
+        let waits =
+            clients.is_empty() && only.is_none() && self.push(user, Waiting::Caller(id), now);
+        if clients.is_empty() && !waits {
             self.end_by_exchange(id, cause(cause::USER_NOT_REGISTERED));
             return;
         }
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         let State::Proceeding { offer } = &mut leg.state else {
             return;
         };
@@ -254,7 +262,9 @@ impl Exchange {
         let caller = leg.caller.clone();
         let codecs = leg.codecs.clone();
         self.tell(id, LegEvent::Ringing);
-        self.ring(user, &clients, &caller, &codecs, Sound::Nothing, Some(id));
+        if !waits {
+            self.ring(user, &clients, &caller, &codecs, Sound::Nothing, Some(id));
+        }
     }
 
     pub(super) fn ring(

@@ -1,6 +1,7 @@
 //! The exchange behind the gateway: legs, scripts, bridges and registrations, without a word of any signalling
 //! protocol; sans-IO.
 
+mod asleep;
 pub(crate) mod cause;
 pub(crate) mod exchange;
 pub(crate) mod leg;

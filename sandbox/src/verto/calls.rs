@@ -81,13 +81,9 @@ impl Gateway {
             Method::Candidate | Method::EndOfCandidates if telnyx => {
                 self.on_candidate(socket, session, request, now);
             }
-            Method::AttachCalls if telnyx => self.refuse_call(socket, id, None, NO_CALL),
+            Method::AttachCalls if telnyx => self.on_attach_calls(socket, session, &request, now),
             Method::DisablePushNotification if telnyx => {
-                self.reply(
-                    socket,
-                    id,
-                    &json!({"message": "push notifications are off"}),
-                );
+                self.on_disable_push(socket, session, &request);
             }
             Method::Conversation if telnyx => self.on_conversation(socket, session, &request),
             Method::Subscribe if !telnyx => self.on_subscribe(socket, session, &request),

@@ -38,6 +38,7 @@ impl Gateway {
             self.refuse(socket, id, LOGIN_REFUSED, "Session in use");
             return self.close(socket, 1000);
         };
+        self.note_device(session, kept.clone());
         match method {
             Some(Method::Login | Method::AnonymousLogin) => self.reply_login(socket, id),
             // FreeSWITCH runs the request that brought the login with it.
@@ -62,8 +63,9 @@ impl Gateway {
         let (face, before) = (known.face, known.identity.clone());
         let mut live: Vec<String> = known.calls.keys().cloned().collect();
         let id = request.id.clone();
-        match self.read_login(face, request, method, now) {
+        match self.read_login(face, request.clone(), method, now) {
             Ok((identity, _)) if identity == before => {
+                self.note_device(session, request);
                 self.reply_login(socket, id);
                 if !live.is_empty() && self.wishes.take(before.name(), lists_none).is_some() {
                     live.clear();

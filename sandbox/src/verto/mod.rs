@@ -12,6 +12,7 @@ pub(crate) mod gateway;
 pub(crate) mod line;
 mod login;
 mod mishaps;
+mod push;
 mod reports;
 mod said;
 pub(crate) mod second_login;

@@ -113,6 +113,7 @@ fn headers_states_and_a_sip_status_travel_both_ways() {
         headers: fields("X-Agent", "7"),
         client_state: Some("YWdlbnQ=".to_owned()),
         muted: Some(true),
+        ..Answer::default()
     }));
     let answered = pair.told("the answer", &ours, |event| {
         matches!(event, Event::Answered(_))

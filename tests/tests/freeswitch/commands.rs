@@ -40,6 +40,24 @@ fn commands_run_where_configuration_and_server_allow_it() {
 }
 
 #[test]
+fn an_echo_comes_back_without_leave_unless_the_server_forbids_it() {
+    let sandbox = server();
+    let phone = Phone::new(&sandbox, "demo-1");
+    let said = phone.run(&["--json", "echo", "{\"a\":[1,{\"b\":null}]}"]);
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    let wanted = serde_json::json!({"answer": {"a": [1, {"b": null}]}});
+    assert_eq!(said, wanted);
+    assert_eq!(phone.run(&["echo"]).trim(), "{}");
+    let why = phone.refused(&["echo", "[1]"]);
+    assert!(why.contains("object"), "{why}");
+
+    let sandbox = Sandbox::start(&["--dialect", "freeswitch", "--deny", "echo"]);
+    let phone = Phone::new(&sandbox, "demo-1");
+    let why = phone.refused(&["echo"]);
+    assert!(why.contains("jsonrpc-allowed-methods"), "{why}");
+}
+
+#[test]
 fn a_method_that_the_directory_does_not_allow_names_the_servers_setting() {
     let denied = [
         "--dialect",

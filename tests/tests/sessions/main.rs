@@ -7,6 +7,7 @@
 mod beside;
 mod every_secret;
 mod passwords;
+mod push;
 mod recovery;
 mod regions;
 mod secrets;

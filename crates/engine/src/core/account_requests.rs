@@ -212,14 +212,42 @@ impl Core {
         command: ServerCommand,
     ) -> Result<(), Error> {
         let key = self.find_ready(account)?;
-        if let Some(entry) = self.accounts.get(key.0)
-            && !entry.profile.server_commands
-        {
-            return Err(Error::CommandsNotAllowed {
-                account: Arc::clone(&entry.profile.name),
+        let Some(entry) = self.accounts.get(key.0) else {
+            return Err(Error::Ended);
+        };
+        let profile = &entry.profile;
+        let missing = match &command {
+            ServerCommand::Json { .. } | ServerCommand::Text { .. } => {
+                if !profile.server_commands {
+                    return Err(Error::CommandsNotAllowed {
+                        account: Arc::clone(&profile.name),
+                    });
+                }
+                None
+            }
+            ServerCommand::Echo { .. } => (!profile.protocol.carries().echo).then_some("an echo"),
+            ServerCommand::AttachCalls { .. } | ServerCommand::DisablePush => {
+                if profile.login == LoginKind::Anonymous {
+                    return Err(Error::Anonymous {
+                        account: Arc::clone(&profile.name),
+                        what: "nobody can call it, so no push message wakes it",
+                    });
+                }
+                (!profile.protocol.carries().push).then_some("anything about push messages")
+            }
+        };
+        if let Some(what) = missing {
+            return Err(Error::NotCarried {
+                account: Arc::clone(&profile.name),
+                dialect: profile.protocol.name(),
+                what,
+                instead: "name an account whose server does",
             });
         }
         let command = match command {
+            ServerCommand::Echo { data } => Command::Echo { id, data },
+            ServerCommand::AttachCalls { call } => Command::AttachCalls { id, call },
+            ServerCommand::DisablePush => Command::DisablePush { id },
             ServerCommand::Json { command, data } => Command::JsApi { id, command, data },
             ServerCommand::Text { command, arguments } => Command::FsApi {
                 id,

@@ -239,7 +239,41 @@ impl Engine {
             .await?
     }
 
-    /// Gives a command to a FreeSWITCH server and waits for its answer.
+    /// Has a FreeSWITCH server give an object back; null stands for an empty one. That the answer comes shows that the server takes
+    /// requests of this account.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready, this is no object, or the server refuses, does not answer, or has no echo.
+    pub async fn echo(&self, account: Option<String>, data: Value) -> Result<Value, Error> {
+        self.server_command(account, ServerCommand::Echo { data })
+            .await
+    }
+
+    /// Has a Telnyx gateway offer the calls that wait for us, as after a push message, or one of them by the name that the message had.
+    /// They come as [`Incoming`](crate::event::EventKind::Incoming).
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready, or logs in anonymously, or the server refuses, which means that the caller has gone.
+    pub async fn attach_calls(
+        &self,
+        account: Option<String>,
+        call: Option<CallId>,
+    ) -> Result<Value, Error> {
+        self.server_command(account, ServerCommand::AttachCalls { call })
+            .await
+    }
+
+    /// Has a Telnyx gateway send no more push messages to the device that the account's `user_variables` name, until the next login says
+    /// otherwise.
+    ///
+    /// # Errors
+    /// When the account is unknown or not ready, logs in anonymously or names no device, or the server refuses.
+    pub async fn disable_push_notification(&self, account: Option<String>) -> Result<Value, Error> {
+        self.server_command(account, ServerCommand::DisablePush)
+            .await
+    }
+
+    /// Asks a server something, such as a command of a FreeSWITCH, and waits for its answer.
     ///
     /// # Errors
     /// When the account is unknown, not ready or may not do so, or the server refuses or does not answer.

@@ -493,6 +493,37 @@ fn server_commands_need_leave() {
     );
 }
 
+#[test]
+fn an_echo_and_push_messages_are_for_servers_that_have_them() {
+    let ask = |world: &mut World, command| world.core.server_command(None, 1, command);
+    let echo = || ServerCommand::Echo {
+        data: serde_json::Value::Null,
+    };
+    // Needs no leave: nothing is run by it.
+    let mut world = World::ready();
+    ask(&mut world, echo()).unwrap_err();
+    ask(&mut world, ServerCommand::AttachCalls { call: None }).unwrap();
+    ask(&mut world, ServerCommand::DisablePush).unwrap();
+    assert_eq!(
+        world.commands(),
+        [
+            Command::AttachCalls { id: 1, call: None },
+            Command::DisablePush { id: 1 }
+        ]
+    );
+    let mut world = World::at_bare_server();
+    ask(&mut world, echo()).unwrap();
+    assert!(matches!(world.commands()[..], [Command::Echo { .. }]));
+    let refused = ask(&mut world, ServerCommand::DisablePush).unwrap_err();
+    assert!(matches!(refused, Error::NotCarried { .. }), "{refused}");
+    let mut world = World::at_sip_server();
+    for command in [echo(), ServerCommand::AttachCalls { call: None }] {
+        let refused = ask(&mut world, command).unwrap_err();
+        assert!(matches!(refused, Error::NotCarried { .. }), "{refused}");
+    }
+    assert_eq!(world.commands(), []);
+}
+
 fn headers(headers: Vec<(String, String)>) -> AnswerOptions {
     AnswerOptions {
         headers,

@@ -29,6 +29,7 @@ fn server(change: impl FnOnce(&mut Dialect)) -> Protocol {
     dialect.gateway_fields = true;
     dialect.number_variables = true;
     dialect.trickle = true;
+    dialect.commands = false;
     dialect.answered_when_secured = false;
     change(&mut dialect);
     Protocol::Verto(dialect)
@@ -73,6 +74,7 @@ impl World {
                 dialect.gateway_fields = false;
                 dialect.number_variables = false;
                 dialect.trickle = false;
+                dialect.commands = true;
             });
         };
         let mut world = Self::with_profile(Dtmf::Info, 10, change);

@@ -104,6 +104,10 @@ pub(crate) enum Errand {
     /// The rows of a conference.
     Bootstrap(CallId),
     Api(u64),
+    /// Another question of our user's, by its number and the name of its command.
+    Question(u64, &'static str),
+    /// No more push messages; what it says names our login, and is written each time it is sent.
+    DisablePush(u64),
     Message,
     Converse(CallId),
 }
@@ -116,6 +120,8 @@ impl Errand {
             Self::Broadcast(name, _) => name,
             Self::Bootstrap(_) => "conference list",
             Self::Api(_) => "server command",
+            Self::Question(_, name) => name,
+            Self::DisablePush(_) => "end of push messages",
             Self::Message => "message",
             Self::Converse(_) => "conversation",
         }

@@ -14,9 +14,18 @@ use crate::verto::dialect::differences::Dialect;
 use crate::verto::message::both::{Candidate, Chat};
 use crate::verto::message::client::{ClientBye, ClientCall, ClientInfo, Modify};
 use crate::verto::message::dialog_params::{CodecPreference, DialogParams, Header};
-use crate::verto::message::login::{AnonymousLoginParams, LoginParams, UserAgent};
+use crate::verto::message::login::{
+    AnonymousLoginParams, AttachCalls, DisablePush, LoginParams, UserAgent,
+};
 use crate::verto::method::Method;
 use crate::verto::requests::CallRequest;
+
+/// The variables of a login that say where push messages go.
+const PUSH: [&str; 3] = [
+    "push_device_token",
+    "push_notification_provider",
+    "push_notification_environment",
+];
 
 /// What every message of a session repeats.
 #[derive(Clone, Copy, Debug)]
@@ -196,12 +205,46 @@ impl Speaker<'_> {
         (Method::Login, write(&params))
     }
 
+    /// Asks for the calls that wait for us, or for one of them.
+    pub(crate) fn attach_calls(&self, call: Option<&CallId>) -> Value {
+        write(&AttachCalls {
+            call_id: call.map(|call| call.as_str().to_owned()),
+            user_variables: variables(self.user_variables.iter()),
+            login_params: Map::new(),
+        })
+    }
+
+    /// Where push messages go.
+    pub(crate) fn device(&self) -> Option<&str> {
+        match self.user_variables.get(PUSH[0]) {
+            Some(Variable::Text(token)) if self.dialect.gateway_fields => Some(token),
+            Some(_) | None => None,
+        }
+    }
+
+    pub(crate) fn disable_push(&self, login: &Login) -> Value {
+        let mut params = DisablePush {
+            push: variables(
+                self.user_variables
+                    .iter()
+                    .filter(|(name, _)| PUSH.contains(&name.as_str())),
+            ),
+            ..DisablePush::default()
+        };
+        match login {
+            Login::Password { user, .. } => params.user = Some(user.clone()),
+            Login::Token { token } => params.login_token = Some(token.clone()),
+            Login::Anonymous { .. } => {}
+        }
+        write(&params)
+    }
+
     pub(crate) fn about_call(&self, call: &CallId, sides: &Sides, wish: Wish) -> (Method, Value) {
         let sessid = self.sessid.map(str::to_owned);
         match wish {
             Wish::Invite { sdp, extras } => (
                 Method::Invite,
-                self.with_sdp(sdp, self.full(call, sides, extras), sides),
+                write(&self.with_sdp(sdp, self.full(call, sides, extras), sides)),
             ),
             Wish::Answer { sdp, extras } => {
                 let shown = |text: Option<&str>| {
@@ -213,14 +256,21 @@ impl Speaker<'_> {
                     callee_id_number: shown(self.own_number),
                     ..self.full(call, sides, extras)
                 };
-                (Method::Answer, self.with_sdp(sdp, dialog_params, sides))
+                let answer = ClientCall {
+                    answered_device_token: self.device().map(str::to_owned),
+                    ..self.with_sdp(sdp, dialog_params, sides)
+                };
+                (Method::Answer, write(&answer))
             }
             Wish::Attach { sdp, extras } => {
                 let dialog_params = DialogParams {
                     attach: self.dialect.gateway_fields.then_some(true),
                     ..self.full(call, sides, extras)
                 };
-                (Method::Attach, self.with_sdp(sdp, dialog_params, sides))
+                (
+                    Method::Attach,
+                    write(&self.with_sdp(sdp, dialog_params, sides)),
+                )
             }
             Wish::Bye { cause, extras } => {
                 let dialog_params = DialogParams {
@@ -349,19 +399,20 @@ impl Speaker<'_> {
         (wanted && self.dialect.trickle).then_some(true)
     }
 
-    fn with_sdp(&self, sdp: String, dialog_params: DialogParams, sides: &Sides) -> Value {
+    fn with_sdp(&self, sdp: String, dialog_params: DialogParams, sides: &Sides) -> ClientCall {
         let user_agent = self
             .dialect
             .gateway_fields
             .then(|| UserAgent::Text(self.user_agent.to_owned()));
         let sessid = self.sessid.map(str::to_owned);
-        write(&ClientCall {
+        ClientCall {
             sessid,
             sdp: Some(sdp),
             dialog_params,
             user_agent,
             trickle: self.trickles(sides),
-        })
+            answered_device_token: None,
+        }
     }
 
     fn headers(&self, headers: Vec<(String, String)>) -> Option<Vec<Header>> {

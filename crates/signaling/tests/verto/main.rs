@@ -9,6 +9,7 @@ mod frames;
 mod liveness;
 mod login;
 mod named_ends;
+mod questions;
 mod recovery;
 mod refused_tokens;
 mod shutdown;

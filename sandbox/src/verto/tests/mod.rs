@@ -6,5 +6,6 @@ mod call;
 mod features;
 mod login;
 mod mishaps;
+mod push;
 mod rest;
 mod world;

@@ -40,6 +40,12 @@ pub struct ClientCall {
         skip_serializing_if = "Option::is_none"
     )]
     pub trickle: Option<bool>,
+    /// The device that answers, so that push messages to others of its user can be taken back (Telnyx).
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub answered_device_token: Option<String>,
 }
 
 /// `bye`, client to server.

@@ -67,6 +67,47 @@ pub struct LoginParams {
     pub user_agent: Option<UserAgent>,
 }
 
+/// `attachCalls`, client to server (Telnyx).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AttachCalls {
+    /// Only this call, by the name that the push message had.
+    #[serde(
+        rename = "callID",
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub call_id: Option<String>,
+    /// As the login had them.
+    #[serde(rename = "userVariables")]
+    pub user_variables: Map<String, Value>,
+    /// Empty.
+    #[serde(rename = "loginParams")]
+    pub login_params: Map<String, Value>,
+}
+
+/// `disable_push_notification`, client to server (Telnyx).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DisablePush {
+    /// Who, with a login by password.
+    #[serde(
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub user: Option<String>,
+    /// Who, with a login by token.
+    #[serde(
+        deserialize_with = "lenient::secret",
+        serialize_with = "lenient::write_secret",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub login_token: Option<Secret>,
+    /// Which device; the gateway reads it under this name.
+    #[serde(rename = "User-Agent")]
+    pub push: Map<String, Value>,
+}
+
 /// `anonymous_login`, client to server (Telnyx).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

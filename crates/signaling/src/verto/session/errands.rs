@@ -34,7 +34,14 @@ impl Session {
 
     fn fail_command(&mut self, command: &Command, name: &'static str, error: Error) {
         self.tell(match (command, command.call().cloned()) {
-            (Command::JsApi { id, .. } | Command::FsApi { id, .. }, _) => Event::ApiReply {
+            (
+                Command::JsApi { id, .. }
+                | Command::FsApi { id, .. }
+                | Command::Echo { id, .. }
+                | Command::AttachCalls { id, .. }
+                | Command::DisablePush { id },
+                _,
+            ) => Event::ApiReply {
                 id: *id,
                 result: Err(error),
             },
@@ -83,6 +90,44 @@ impl Session {
                     params,
                     now,
                 );
+            }
+            Command::Echo { id, data } => {
+                self.check_commands(name)?;
+                check_data(name, &data, 0)?;
+                let params = if data.is_null() { json!({}) } else { data };
+                if !params.is_object() {
+                    let fault = "it has to be an object, such as {\"n\": 1}";
+                    return Err(Error::Unsayable {
+                        command: name,
+                        fault,
+                    });
+                }
+                self.run(Errand::Question(id, name), Method::Echo, params, now);
+            }
+            Command::AttachCalls { id, call } => {
+                self.check_push(name)?;
+                let params = self.speaker().attach_calls(call.as_ref());
+                self.run(Errand::Question(id, name), Method::AttachCalls, params, now);
+            }
+            Command::DisablePush { id } => {
+                self.check_push(name)?;
+                if self.speaker().device().is_none() {
+                    let fault = "the login's variables name no device (`push_device_token`)";
+                    return Err(Error::Unsayable {
+                        command: name,
+                        fault,
+                    });
+                }
+                let purpose = Purpose::Errand(Errand::DisablePush(id));
+                let within = self.limit(purpose.deadline());
+                let pending = Pending {
+                    purpose,
+                    method: Method::DisablePushNotification,
+                    params: Value::Null,
+                    repeats: 0,
+                };
+                let params = self.params_of(&pending);
+                self.ask(pending, params, within, now);
             }
             Command::JsApi { id, command, data } => {
                 self.check_commands(name)?;
@@ -241,6 +286,27 @@ impl Session {
         self.check_open(command)
     }
 
+    /// Push messages are for those who have an identity at a gateway.
+    fn check_push(&self, command: &'static str) -> Result<(), Error> {
+        if !self.config.dialect.gateway_fields {
+            let dialect = self.config.dialect.name;
+            return Err(Error::NotInDialect { dialect, command });
+        }
+        if self.is_anonymous() {
+            let said = None;
+            return Err(Error::NotWithAnonymous { command, said });
+        }
+        self.check_open(command)
+    }
+
+    /// What a request says now. One that names our login is not kept, and another login may be in force since.
+    pub(super) fn params_of(&self, pending: &Pending) -> Value {
+        if matches!(pending.purpose, Purpose::Errand(Errand::DisablePush(_))) {
+            return self.speaker().disable_push(&self.config.login);
+        }
+        pending.params.clone()
+    }
+
     // ---- its answer ----
 
     pub(super) fn on_errand_done(
@@ -268,7 +334,7 @@ impl Session {
                     self.run(Errand::Unsubscribe, Method::Unsubscribe, params, now);
                 }
             }
-            Errand::Api(id) => {
+            Errand::Api(id) | Errand::Question(id, _) | Errand::DisablePush(id) => {
                 let result = self.api_result(method, result);
                 self.tell(Event::ApiReply { id, result });
             }
@@ -356,10 +422,12 @@ impl Session {
     pub(super) fn on_errand_failed(&mut self, errand: Errand, error: Error) {
         let command = errand.name();
         match errand {
-            Errand::Api(id) => self.tell(Event::ApiReply {
-                id,
-                result: Err(error),
-            }),
+            Errand::Api(id) | Errand::Question(id, _) | Errand::DisablePush(id) => {
+                self.tell(Event::ApiReply {
+                    id,
+                    result: Err(error),
+                });
+            }
             Errand::Subscribe { user: false } | Errand::Bootstrap(_) => {}
             Errand::Broadcast(_, Some(call)) | Errand::Converse(call) => {
                 if self.dialogs.get(&call).is_some_and(Dialog::is_live) {

@@ -149,7 +149,7 @@ impl Session {
                 continue;
             }
             pending.repeats += 1;
-            let params = pending.params.clone();
+            let params = self.params_of(&pending);
             let within = self.limit(pending.purpose.deadline());
             self.ask(pending, params, within, now);
         }

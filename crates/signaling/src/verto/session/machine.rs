@@ -263,6 +263,9 @@ impl Session {
                     command: command.name(),
                 },
             }),
+            Command::Echo { .. } | Command::AttachCalls { .. } | Command::DisablePush { .. } => {
+                self.on_errand(command, now);
+            }
             Command::Converse { .. }
             | Command::Moderate { .. }
             | Command::ConferenceChat { .. } => {
