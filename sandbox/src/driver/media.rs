@@ -9,6 +9,7 @@ use offhook_media::audio::playback::Playback;
 use offhook_media::driver::bind::Bind;
 use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::handle::CommandError;
+use offhook_media::driver::interfaces::InterfaceChoice;
 use offhook_media::driver::worker::{Worker, WorkerConfig};
 use offhook_media::dtls::certificate::{Certificate, CertificateError};
 use offhook_media::program::{AudioCodec, CallKey, Program, ProgramCommand};
@@ -82,7 +83,10 @@ impl MediaDesk {
             ..WorkerConfig::default()
         };
         let bind = if listen.is_unspecified() {
-            Bind::Interfaces { loopback: true }
+            Bind::Interfaces {
+                loopback: true,
+                choice: InterfaceChoice::default(),
+            }
         } else {
             Bind::Addresses(vec![listen])
         };

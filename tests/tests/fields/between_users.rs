@@ -132,7 +132,7 @@ fn headers_states_and_a_sip_status_travel_both_ways() {
     assert_eq!(calls(&ours).ids, answered.ids);
     assert_ne!(calls(&ours).ids, calls(&theirs).ids);
     // The caller's were told by a notice of their own, as soon as the gateway had them.
-    let names = answered.ids.clone().map(Event::CallIds);
+    let names = answered.ids.map(Event::CallIds);
     assert!(pair.control.events().contains(&&names.expect("names")));
 
     // New media on a healthy socket brings the state along.
