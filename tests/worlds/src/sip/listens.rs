@@ -336,10 +336,11 @@ impl Listens {
                 held.granted = granted;
             }
             401 | 407 | 423 => held.again = true,
-            _ if leaves => drop(self.held.remove(name)),
+            // What asked for more is refused: the goodbye is owed still.
+            _ if leaves && held.left => drop(self.held.remove(name)),
             404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604 => {
                 self.held.remove(name);
-                if !self.held.values().any(|held| held.listens_to(&event)) {
+                if !leaves && !self.held.values().any(|held| held.listens_to(&event)) {
                     self.gone(&event, born, now);
                 }
             }
