@@ -126,8 +126,12 @@ impl Listens {
     }
 
     /// What is wanted, with what was heard of it last, and whether the user was told to have it.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Option<&str>, bool)> {
-        self.wanted.iter().map(|(event, wanted)| {
+    pub(super) fn all(&self, now: Instant) -> impl Iterator<Item = (&str, Option<&str>, bool)> {
+        // Some are being asked for, or were ended just now.
+        let settled = move |(_, wanted): &(&String, &Wanted)| {
+            !wanted.out && !wanted.doomed && wanted.rests.is_none_or(|until| until <= now)
+        };
+        self.wanted.iter().filter(settled).map(|(event, wanted)| {
             let told = self.told.iter().any(|channel| event_of(channel) == event);
             (event.as_str(), wanted.heard.as_deref(), told)
         })
@@ -336,10 +340,11 @@ impl Listens {
                 held.granted = granted;
             }
             401 | 407 | 423 => held.again = true,
-            _ if leaves => drop(self.held.remove(name)),
+            // What asked for more is refused: the goodbye is owed still.
+            _ if leaves && held.left => drop(self.held.remove(name)),
             404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604 => {
                 self.held.remove(name);
-                if !self.held.values().any(|held| held.listens_to(&event)) {
+                if !leaves && !self.held.values().any(|held| held.listens_to(&event)) {
                     self.gone(&event, born, now);
                 }
             }

@@ -429,6 +429,11 @@ impl Talks {
                 });
             }
             401 | 407 => {}
+            200..300 => {
+                // Whatever was owed after a new connection is in it.
+                talk.glare = None;
+                talk.adrift = false;
+            }
             _ => talk.glare = None,
         }
     }

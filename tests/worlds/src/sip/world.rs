@@ -207,7 +207,7 @@ impl World {
     /// What is wanted is heard, and as it is now.
     fn agree_on_channels(&self) -> Verdict {
         for (side, party) in self.parties.iter().enumerate() {
-            for (event, heard, told) in party.watch.listens.all() {
+            for (event, heard, told) in party.watch.listens.all(self.now) {
                 let there = self.notifier.tells(side, event, self.now);
                 let same = there.is_some() && there.as_deref() == heard;
                 check(same && told, || {
