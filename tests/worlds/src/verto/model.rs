@@ -1,6 +1,6 @@
 //! The reference: what a user of a session may see, in which order, and within which time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use offhook_signaling::error::Error;
@@ -55,6 +55,10 @@ pub(crate) struct Model {
     apis: BTreeMap<u64, Instant>,
     /// Channels that the session says it hears.
     pub(crate) channels: Vec<String>,
+    /// Channels that our user wants to hear and may.
+    wanted: BTreeSet<String>,
+    /// A wish about channels was told to have failed on the present connection.
+    unsure: bool,
     /// The source of tokens was asked.
     asked: Option<Instant>,
     last_asked: Option<Instant>,
@@ -91,6 +95,8 @@ impl Model {
             readies: 0,
             apis: BTreeMap::new(),
             channels: Vec::new(),
+            wanted: BTreeSet::new(),
+            unsure: false,
             asked: None,
             last_asked: None,
             stopping: false,
@@ -150,6 +156,24 @@ impl Model {
 
     pub(crate) fn commanded(&mut self, api: u64, now: Instant) {
         self.apis.insert(api, now);
+    }
+
+    /// Our user wants to hear a channel, or no longer.
+    pub(crate) fn wants(&mut self, channel: &str, on: bool) {
+        if on {
+            self.wanted.insert(channel.to_owned());
+        } else {
+            self.wanted.remove(channel);
+        }
+    }
+
+    /// Whatever became of connections, what is wanted is heard.
+    pub(crate) fn hears_what_it_wants(&self) -> Verdict {
+        let mut wanted = self.wanted.iter();
+        let missing = wanted.find(|name| !self.unsure && !self.channels.contains(*name));
+        check(missing.is_none(), || {
+            format!("{missing:?} is wanted, heard are {:?}", self.channels)
+        })
     }
 
     /// The source of tokens has answered.
@@ -253,6 +277,7 @@ impl Model {
                 self.kept = false;
                 self.changed = now;
                 self.channels.clear();
+                self.unsure = false;
                 self.parked = retry_in.is_none();
                 self.paused = *retry_in;
                 for call in self.calls.values_mut() {
@@ -326,6 +351,13 @@ impl Model {
             }),
             Event::Channels { subscribed, .. } => {
                 self.channels.clone_from(subscribed);
+                Ok(())
+            }
+            Event::SessionCommandFailed {
+                command: "subscribe" | "unsubscribe",
+                ..
+            } => {
+                self.unsure = true;
                 Ok(())
             }
             Event::ChannelEvent {

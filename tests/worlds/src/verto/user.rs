@@ -91,12 +91,17 @@ impl World {
         const CHANNELS: [&str; 4] = ["presence", "news", "room.1", "forbidden"];
         let channel = CHANNELS[self.rng.random_range(0..CHANNELS.len())].to_owned();
         match wish {
-            13 if self.odds(60) => self.command(Command::Subscribe {
-                channels: vec![channel],
-            }),
-            13 => self.command(Command::Unsubscribe {
-                channels: vec![channel],
-            }),
+            13 => {
+                let on = self.odds(60);
+                // Nobody may hear this one, however often it is asked for.
+                self.model.wants(&channel, on && channel != "forbidden");
+                let channels = vec![channel];
+                self.command(if on {
+                    Command::Subscribe { channels }
+                } else {
+                    Command::Unsubscribe { channels }
+                })
+            }
             14 => {
                 self.apis += 1;
                 self.model.commanded(self.apis, self.now);

@@ -179,6 +179,7 @@ impl World {
         check(heard == granted, || {
             format!("channels here {heard:?}, channels there {granted:?}")
         })?;
+        self.model.hears_what_it_wants()?;
         self.model.shut_down();
         self.command(Command::Shutdown)?;
         let limit = self.now + Duration::from_secs(5);
