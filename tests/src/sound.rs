@@ -53,6 +53,29 @@ pub fn has_tone(samples: &[f32], hertz: f64) -> bool {
     })
 }
 
+/// Waits until this tone is heard from now on, by a recording that is being written.
+///
+/// # Panics
+/// When it is not heard in time.
+pub fn wait_for_tone(recording: &Path, hertz: f64, limit: Duration) {
+    let asked = Instant::now();
+    let written = std::fs::metadata(recording).map_or(0, |about| about.len());
+    let from = usize::try_from(written).map_or(WAV_HEADER, |written| written.max(WAV_HEADER) & !1);
+    while asked.elapsed() < limit {
+        let all = std::fs::read(recording).unwrap_or_default();
+        let (samples, _) = all.get(from..).unwrap_or_default().as_chunks::<2>();
+        let samples: Vec<f32> = samples
+            .iter()
+            .map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32768.0)
+            .collect();
+        if has_tone(&samples, hertz) {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    panic!("{hertz} Hz was not heard within {limit:?}");
+}
+
 /// Waits until a browser, whose microphone beeps once a second, is heard from now on. `recording` names the file that is being
 /// written.
 ///

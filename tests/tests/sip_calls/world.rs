@@ -119,6 +119,11 @@ impl Phone {
         });
     }
 
+    /// Half a second of this tone arrives, from now on.
+    pub(crate) fn hears(&self, call: &str, hertz: f64) {
+        sound::wait_for_tone(&self.recording(call), hertz, PATIENCE);
+    }
+
     pub(crate) fn hangs_up(&mut self, call: &str) {
         self.control.hangup(call);
         self.control.wait_ended(call, PATIENCE);
