@@ -494,6 +494,30 @@ fn a_refused_attach_ends_the_call() {
 }
 
 #[test]
+fn an_attach_that_waited_for_a_login_is_not_said_when_a_later_one_was_taken() {
+    let mut story = Story::telnyx().ready();
+    let call = story.answered("c-1");
+    let attach = |story: &mut Story| {
+        let id = story.says("attach", json!({"callID": "c-1", "sdp": OFFER}));
+        story.take_ack("attach", id);
+        story.command(Command::Attach {
+            call: call.clone(),
+            sdp: ANSWER.into(),
+        });
+        story.take_sent("attach")
+    };
+    let first = attach(&mut story);
+    story.refuse(&first, -32000, "Authentication Required");
+    let login = story.take_sent("login");
+    let second = attach(&mut story);
+    story.reply(&second, json!({"callID": "c-1"}));
+    story.events.clear();
+    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
+    story.nothing_sent();
+    assert!(ended_ids(&mut story).is_empty());
+}
+
+#[test]
 fn a_lost_socket_fails_what_was_under_way() {
     let mut story = Story::freeswitch().ready();
     let call = story.answered("c-1");

@@ -184,7 +184,7 @@ impl Dialog {
     }
 
     /// Whether the call cannot go on without this request.
-    fn is_awaited(&self, request: CallRequest) -> bool {
+    pub(crate) fn is_awaited(&self, request: CallRequest) -> bool {
         match (request, &self.phase) {
             (CallRequest::Invite, Phase::Calling(_)) => true,
             (CallRequest::Attach, Phase::Calling(calling)) => calling.renewal == Renewal::Attaching,

@@ -162,10 +162,18 @@ impl Session {
     }
 
     /// Whether a request that was not heard makes sense after all that happened since: of a call that has ended for our user
-    /// only the bye does. An invite said again would be a call that nobody knows of.
+    /// only the bye does. An invite said again would be a call that nobody knows of, an answer to an offer that a later one has
+    /// replaced would undo that.
     fn still_wanted(&self, pending: &Pending) -> bool {
         match &pending.purpose {
             Purpose::Call(_, CallRequest::Bye) => true,
+            Purpose::Call(
+                call,
+                request @ (CallRequest::Invite | CallRequest::Answer | CallRequest::Attach),
+            ) => {
+                let dialog = self.dialogs.get(call);
+                dialog.is_some_and(|dialog| dialog.is_awaited(*request))
+            }
             Purpose::Call(call, _) => self.dialogs.get(call).is_some_and(Dialog::is_live),
             Purpose::Login | Purpose::LoginAgain | Purpose::GatewayState => true,
             Purpose::Probe | Purpose::Errand(_) => true,
