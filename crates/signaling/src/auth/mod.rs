@@ -4,5 +4,6 @@ pub mod jwt;
 pub(crate) mod life;
 pub mod login;
 pub mod pace;
+pub(crate) mod questions;
 pub mod refresh;
 pub(crate) mod server_clock;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::auth::life;
 use crate::auth::login::Login;
+use crate::auth::questions::{Present, Question, Questions};
 use crate::error::Error;
-use crate::event::{Event, TokenWantedReason};
+use crate::event::Event;
 use crate::sip::deadline::Deadline;
 use crate::sip::flow_id::FlowId;
 use crate::sip::session::core::Core;
@@ -15,11 +16,7 @@ use crate::sip::session::owner::Owner;
 #[derive(Debug, Default)]
 pub(in crate::sip) struct Tokens {
     expires: Option<Instant>,
-    /// The source was asked and has not answered.
-    asked: bool,
-    last_asked: Option<Instant>,
-    /// Failures of the source in a row.
-    failures: u32,
+    questions: Questions,
     /// When the present credentials were made or a command brought them, where that is known.
     handed: Option<Instant>,
     /// No request has carried the present credentials yet.
@@ -159,36 +156,26 @@ impl Core {
         let Some(rule) = self.config.token_refresh.filter(|_| self.has_source()) else {
             return;
         };
-        if self.tokens.asked {
-            return;
-        }
-        let earliest = self.tokens.last_asked.map(|last| last + rule.spacing);
-        if let Some(at) = earliest.filter(|at| *at > now) {
-            self.deadlines
-                .set(Deadline::TokenRefresh, Owner::Credential, at);
-            return;
-        }
-        self.deadlines
-            .clear(Deadline::TokenRefresh, &Owner::Credential);
-        let left = self
-            .tokens
-            .expires
-            .map(|end| end.saturating_duration_since(now));
-        let reason = match left {
-            _ if self.lacks_token() => TokenWantedReason::Missing,
-            _ if self.tokens.doubted => TokenWantedReason::Refused,
-            Some(left) if left.is_zero() => TokenWantedReason::Expired,
-            Some(left) => TokenWantedReason::Refresh { left },
-            None => TokenWantedReason::Refused,
+        let present = Present {
+            missing: self.lacks_token(),
+            refused: self.tokens.doubted,
+            expires: self.tokens.expires,
         };
-        self.tokens.asked = true;
-        self.tokens.last_asked = Some(now);
-        self.deadlines.set(
-            Deadline::TokenReply,
-            Owner::Credential,
-            now + self.config.timers.token_reply,
-        );
-        self.tell(Event::TokenWanted { reason });
+        match self.tokens.questions.ask(rule, present, now) {
+            Question::Open => {}
+            Question::NotBefore(at) => {
+                self.deadlines
+                    .set(Deadline::TokenRefresh, Owner::Credential, at);
+            }
+            Question::Asked(reason) => {
+                self.deadlines
+                    .clear(Deadline::TokenRefresh, &Owner::Credential);
+                let limit = self.config.timers.token_reply;
+                self.deadlines
+                    .set(Deadline::TokenReply, Owner::Credential, now + limit);
+                self.tell(Event::TokenWanted { reason });
+            }
+        }
     }
 
     /// The source has no token: it is asked again later, and later still.
@@ -198,7 +185,7 @@ impl Core {
         retry_after: Option<Duration>,
         now: Instant,
     ) {
-        if !self.tokens.asked {
+        if !self.tokens.questions.is_open() {
             return;
         }
         let server = self.server_name(FlowId(0));
@@ -211,19 +198,17 @@ impl Core {
         let Some(rule) = self.config.token_refresh else {
             return;
         };
-        let failures = self.tokens.failures.saturating_add(1);
-        let pause = rule.pause_as_told(failures, retry_after, &mut self.rng);
+        let questions = &mut self.tokens.questions;
+        let pause = questions.failed(rule, retry_after, &mut self.rng);
         self.deadlines
             .clear(Deadline::TokenReply, &Owner::Credential);
-        self.tokens.asked = false;
-        self.tokens.failures = self.tokens.failures.saturating_add(1);
         self.deadlines
             .set(Deadline::TokenRefresh, Owner::Credential, now + pause);
     }
 
     /// A command says who we are from now on.
     pub(in crate::sip) fn take_login(&mut self, login: Login, now: Instant) -> Handed {
-        let asked = self.tokens.asked;
+        let asked = self.tokens.questions.is_open();
         if asked && login == self.config.login {
             self.on_token_failed(
                 life::same_again(&self.config.login, self.clock.server(now)),
@@ -250,12 +235,12 @@ impl Core {
         }
         self.deadlines
             .clear(Deadline::TokenReply, &Owner::Credential);
-        self.tokens.asked = false;
+        self.tokens.questions.close();
         self.tokens.handed = Some(now);
         self.tokens.fresh = true;
         self.config.login = login;
         if !asked {
-            self.tokens.failures = 0;
+            self.tokens.questions.worked();
             self.tokens.refused = None;
             self.forget_refusals();
         }
@@ -277,8 +262,8 @@ impl Core {
         let doubted = self.tokens.doubted;
         self.forget_refusals();
         self.tokens.doubted = doubted;
-        if doubted || self.tokens.failures > 0 {
-            self.tokens.last_asked = None;
+        if doubted || self.tokens.questions.is_failing() {
+            self.tokens.questions.hurry();
             self.want_token(now);
         }
         self.tokens.doubted = false;
@@ -296,7 +281,7 @@ impl Core {
         let other = sent != self.tokens.accepted;
         let first = self.tokens.accepted.is_none();
         if other {
-            self.tokens.failures = 0;
+            self.tokens.questions.worked();
             self.tokens.refused = None;
         }
         // It took a token that has ended by our clock: the clock is wrong, and the end not worth a thought.

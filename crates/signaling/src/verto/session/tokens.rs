@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::auth::life;
 use crate::auth::login::Login;
+use crate::auth::questions::{Present, Question, Questions};
 use crate::deadlines::{Deadline, Owner};
 use crate::error::Error;
-use crate::event::{Event, TokenWantedReason};
+use crate::event::Event;
 use crate::verto::session::machine::{Session, State};
 
 /// How long before its end a login without a token is renewed (FreeSWITCH's `auth-expires`).
@@ -16,11 +17,7 @@ const RENEW_BEFORE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     expires: Option<Instant>,
-    /// The source was asked and has not answered.
-    asked: bool,
-    last_asked: Option<Instant>,
-    /// Failures of the source in a row.
-    failures: u32,
+    questions: Questions,
     /// The end that the server named for the login, in seconds since 1970: a token may have none, or outlive its credential.
     auth_expires: Option<u64>,
     /// What it named for the login before.
@@ -198,36 +195,29 @@ impl Session {
         let Some(rule) = self.config.token_refresh.filter(|_| self.has_source()) else {
             return;
         };
-        if self.tokens.asked || matches!(self.state, State::Stopping | State::Stopped) {
+        if matches!(self.state, State::Stopping | State::Stopped) {
             return;
         }
-        let earliest = self.tokens.last_asked.map(|last| last + rule.spacing);
-        if let Some(at) = earliest.filter(|at| *at > now) {
-            self.deadlines
-                .set(Deadline::TokenRefresh, Owner::Credential, at);
-            return;
-        }
-        self.deadlines
-            .clear(Deadline::TokenRefresh, &Owner::Credential);
-        let left = self
-            .tokens
-            .expires
-            .map(|end| end.saturating_duration_since(now));
-        let reason = match left {
-            _ if self.lacks_token() => TokenWantedReason::Missing,
-            _ if self.tries.refused > 0 => TokenWantedReason::Refused,
-            Some(left) if left.is_zero() => TokenWantedReason::Expired,
-            Some(left) => TokenWantedReason::Refresh { left },
-            None => TokenWantedReason::Refused,
+        let present = Present {
+            missing: self.lacks_token(),
+            refused: self.tries.refused > 0,
+            expires: self.tokens.expires,
         };
-        self.tokens.asked = true;
-        self.tokens.last_asked = Some(now);
-        self.deadlines.set(
-            Deadline::TokenReply,
-            Owner::Credential,
-            now + self.config.timers.token_reply,
-        );
-        self.tell(Event::TokenWanted { reason });
+        match self.tokens.questions.ask(rule, present, now) {
+            Question::Open => {}
+            Question::NotBefore(at) => {
+                self.deadlines
+                    .set(Deadline::TokenRefresh, Owner::Credential, at);
+            }
+            Question::Asked(reason) => {
+                self.deadlines
+                    .clear(Deadline::TokenRefresh, &Owner::Credential);
+                let limit = self.config.timers.token_reply;
+                self.deadlines
+                    .set(Deadline::TokenReply, Owner::Credential, now + limit);
+                self.tell(Event::TokenWanted { reason });
+            }
+        }
     }
 
     /// The source has no token: it is asked again later, and later still.
@@ -237,24 +227,23 @@ impl Session {
         retry_after: Option<Duration>,
         now: Instant,
     ) {
-        let Some(rule) = self.config.token_refresh.filter(|_| self.tokens.asked) else {
+        if !self.tokens.questions.is_open() {
             return;
-        };
-        self.tell(Event::Failed(Error::TokenSource {
-            server: self.server.clone(),
-            reason,
-        }));
-        let failures = self.tokens.failures.saturating_add(1);
-        let pause = rule.pause_as_told(failures, retry_after, &mut self.rng);
-        self.token_later(pause, now);
+        }
+        let server = self.server.clone();
+        self.tell(Event::Failed(Error::TokenSource { server, reason }));
+        self.token_later(retry_after, now);
     }
 
     /// A token of the source did not work out.
-    pub(super) fn token_later(&mut self, pause: Duration, now: Instant) {
+    fn token_later(&mut self, retry_after: Option<Duration>, now: Instant) {
+        let Some(rule) = self.config.token_refresh else {
+            return;
+        };
+        let questions = &mut self.tokens.questions;
+        let pause = questions.failed(rule, retry_after, &mut self.rng);
         self.deadlines
             .clear(Deadline::TokenReply, &Owner::Credential);
-        self.tokens.asked = false;
-        self.tokens.failures = self.tokens.failures.saturating_add(1);
         self.deadlines
             .set(Deadline::TokenRefresh, Owner::Credential, now + pause);
     }
@@ -266,7 +255,7 @@ impl Session {
     pub(super) fn on_login_accepted(&mut self) {
         let accepted = self.tokens.sent.take();
         if accepted != self.tokens.accepted {
-            self.tokens.failures = 0;
+            self.tokens.questions.worked();
             self.tokens.refused = None;
         }
         self.tokens.accepted = accepted;
@@ -299,14 +288,13 @@ impl Session {
 
     /// A login on the live socket was refused: its source may do better in a while.
     pub(super) fn on_refresh_refused(&mut self, now: Instant) {
-        if let Some(rule) = self.config.token_refresh.filter(|_| self.has_source()) {
-            let pause = rule.pause(self.tokens.failures + 1, &mut self.rng);
-            self.token_later(pause, now);
+        if self.has_source() {
+            self.token_later(None, now);
         }
     }
 
     pub(super) fn on_new_login(&mut self, login: Login, now: Instant) {
-        let asked = self.tokens.asked;
+        let asked = self.tokens.questions.is_open();
         if asked && login == self.config.login {
             return self.on_token_failed(
                 life::same_again(&self.config.login, self.clock.server(now)),
@@ -328,7 +316,7 @@ impl Session {
         }
         self.deadlines
             .clear(Deadline::TokenReply, &Owner::Credential);
-        self.tokens.asked = false;
+        self.tokens.questions.close();
         self.tokens.handed = Some(now);
         if let Some(end) = self.tokens.auth_expires.take() {
             self.tokens.expired_before = Some(end);
@@ -337,7 +325,7 @@ impl Session {
         self.config.login = login;
         self.tries.fresh_login = true;
         if !asked {
-            self.tokens.failures = 0;
+            self.tokens.questions.worked();
             self.tokens.refused = None;
             self.forget_refusals();
         }
@@ -372,8 +360,8 @@ impl Session {
                 }
                 self.connect_paced(now);
             }
-            State::Ready | State::Doubting(_) if self.tokens.failures > 0 => {
-                self.tokens.last_asked = None;
+            State::Ready | State::Doubting(_) if self.tokens.questions.is_failing() => {
+                self.tokens.questions.hurry();
                 self.want_token(now);
             }
             State::Ready | State::Doubting(_) | State::Registering(_) => {}
