@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use offhook_signaling::auth::login::Login;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::command::{Command, ConversationItem, PreferredCodec};
+use offhook_signaling::command::{Command, PreferredCodec};
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, Event, Party, PlatformIds, Said, SipEnd};
 use offhook_signaling::remembered::Remembered;
@@ -15,23 +14,6 @@ use offhook_signaling::verto::session::Config;
 use serde_json::json;
 
 use crate::story::{ANSWER, OFFER, Story, config, password};
-
-fn anonymous() -> Login {
-    Login::Anonymous {
-        target_type: "ai_assistant".into(),
-        target_id: "a-1".into(),
-        target_version: None,
-        target_params: [("conversation_id".to_owned(), "k-1".into())].into(),
-    }
-}
-
-fn failed(story: &mut Story) -> Error {
-    let event = story.event();
-    let Event::CommandFailed { error, .. } = event else {
-        panic!("{event:?}")
-    };
-    error
-}
 
 #[test]
 fn hold_is_what_the_server_says() {
@@ -68,13 +50,13 @@ fn hold_is_what_the_server_says() {
         });
         let modify = story.take_sent("modify");
         story.reply(&modify, json!({"callID": "c-1"}));
-        assert!(matches!(failed(&mut story), Error::PeerMisbehaved { .. }));
+        assert!(matches!(story.failed(), Error::PeerMisbehaved { .. }));
         let (other, _) = story.place("c-2");
         story.command(Command::Hold {
             call: other,
             on: true,
         });
-        assert!(matches!(failed(&mut story), Error::WrongState { .. }));
+        assert!(matches!(story.failed(), Error::WrongState { .. }));
     }
 }
 
@@ -113,7 +95,7 @@ fn a_blind_transfer_says_whether_it_worked() {
     assert_eq!(modify["params"]["destination"], "1002");
     story.refuse(&modify, -32002, "call is not bridged");
     assert_eq!(
-        failed(&mut story).to_string(),
+        story.failed().to_string(),
         "gateway.example refused transfer: call is not bridged (-32002)"
     );
     story.command(Command::Transfer {
@@ -138,7 +120,7 @@ fn a_blind_transfer_says_whether_it_worked() {
         call,
         to: "1002".into(),
     });
-    assert!(matches!(failed(&mut story), Error::UnknownCall { .. }));
+    assert!(matches!(story.failed(), Error::UnknownCall { .. }));
 }
 
 #[test]
@@ -151,7 +133,7 @@ fn an_attended_transfer_joins_two_calls_of_ours_and_no_others() {
             call: one.clone(),
             with,
         });
-        assert!(matches!(failed(&mut story), Error::Unsayable { .. }));
+        assert!(matches!(story.failed(), Error::Unsayable { .. }));
         story.nothing_sent();
     }
     story.command(Command::Replace {
@@ -186,7 +168,7 @@ fn messages_go_both_ways_within_calls_and_without() {
     assert_eq!(info["params"]["msg"]["inDialog"], true);
     assert_eq!(info["params"]["dialogParams"]["callID"], "c-1");
     story.refuse(&info, -32602, "Permission Denied");
-    assert!(matches!(failed(&mut story), Error::Refused { .. }));
+    assert!(matches!(story.failed(), Error::Refused { .. }));
     story.command(Command::Message {
         call: None,
         to: String::new(),
@@ -402,7 +384,7 @@ fn candidates_trickle_both_ways_and_may_come_before_their_call() {
         call,
         candidate: line.into(),
     });
-    assert!(matches!(failed(&mut story), Error::NotInDialect { .. }));
+    assert!(matches!(story.failed(), Error::NotInDialect { .. }));
 }
 
 #[test]
@@ -471,82 +453,6 @@ fn one_call_says_itself_whether_candidates_follow_and_keeps_to_it() {
         let answer = story.take_sent("answer");
         assert_eq!(answer["params"]["trickle"], said(wanted));
     }
-}
-
-#[test]
-fn an_anonymous_login_calls_and_says_what_it_cannot() {
-    let mut story = Story::with(config(TELNYX, anonymous()));
-    story.opened();
-    let login = story.take_sent("anonymous_login");
-    assert_eq!(login["params"]["target_params"]["conversation_id"], "k-1");
-    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
-    story.client_ready(&[]);
-    story.register();
-    story.events.clear();
-    let call = story.answered("c-1");
-    story.command(Command::Hold {
-        call: call.clone(),
-        on: true,
-    });
-    let modify = story.take_sent("modify");
-    story.refuse(&modify, -32601, "Permission Denied");
-    assert_eq!(
-        failed(&mut story).to_string(),
-        "hold is not possible with an anonymous login (-32601: Permission Denied)"
-    );
-    story.command(Command::Hold {
-        call: call.clone(),
-        on: true,
-    });
-    let modify = story.take_sent("modify");
-    story.refuse(&modify, -32603, "Internal error");
-    let unwell = failed(&mut story);
-    assert!(
-        matches!(
-            unwell,
-            Error::Refused {
-                code: Some(-32603),
-                ..
-            }
-        ),
-        "{unwell:?}"
-    );
-    story.command(Command::Dtmf {
-        call: call.clone(),
-        digits: "1".into(),
-    });
-    let info = story.take_sent("info");
-    story.reply(&info, json!({}));
-    assert!(matches!(story.event(), Event::DtmfSent { .. }));
-    story.command(Command::Answer {
-        call,
-        sdp: ANSWER.into(),
-        headers: Vec::new(),
-        client_state: None,
-        trickle: None,
-    });
-    assert_eq!(
-        failed(&mut story),
-        Error::NotWithAnonymous {
-            command: "answer",
-            said: None
-        }
-    );
-}
-
-#[test]
-fn a_conversation_that_cannot_be_resumed_is_explained() {
-    let mut story = Story::with(config(TELNYX, anonymous()));
-    story.opened();
-    let login = story.take_sent("anonymous_login");
-    story.refuse(&login, 10007, "Conversation not found");
-    let event = story.until(Duration::from_secs(1), |event| {
-        matches!(event, Event::LoginFailed(_))
-    });
-    let Event::LoginFailed(error) = event else {
-        panic!()
-    };
-    assert!(error.to_string().contains("conversation_id"), "{error}");
 }
 
 #[test]
@@ -731,86 +637,4 @@ fn a_registration_that_is_lost_silently_is_found() {
         story.next_deadline();
     }
     assert!(found);
-}
-
-/// An anonymous session that is ready.
-fn assisted() -> Story {
-    let mut story = Story::with(config(TELNYX, anonymous()));
-    story.opened();
-    let login = story.take_sent("anonymous_login");
-    story.reply(&login, json!({"message": "logged in", "sessid": "s-1"}));
-    story.client_ready(&[]);
-    story.register();
-    story.events.clear();
-    story
-}
-
-#[test]
-fn a_tool_answers_whichever_of_several_calls_asked() {
-    let mut story = assisted();
-    story.answered("c-1");
-    story.answered("c-2");
-    let item = |text: &str| ConversationItem::Text {
-        text: text.into(),
-        images: Vec::new(),
-    };
-    story.command(Command::Converse {
-        call: None,
-        item: item("whom do I talk to?"),
-    });
-    story.nothing_sent();
-    assert!(matches!(
-        story.event(),
-        Event::SessionCommandFailed {
-            error: Error::Unsayable { .. },
-            ..
-        }
-    ));
-    story.command(Command::Converse {
-        call: None,
-        item: ConversationItem::ToolOutput {
-            tool_call: "t-1".into(),
-            output: "{}".into(),
-        },
-    });
-    let said = story.sent.pop_front().expect("the answer");
-    assert_eq!(said["params"]["item"]["call_id"], "t-1");
-    assert!(said.get("id").is_none(), "a notification");
-    story.nothing_told();
-}
-
-#[test]
-fn a_conversation_that_is_gone_is_explained_wherever_it_shows() {
-    let mut story = assisted();
-    let (call, invite) = story.place("c-1");
-    story.refuse(&invite, 10007, "Conversation not found");
-    let event = story.event();
-    let Event::Ended {
-        detail: Some(detail),
-        ..
-    } = event
-    else {
-        panic!("{event:?}")
-    };
-    assert!(
-        detail.contains("leave it out") && detail.contains("10007"),
-        "{detail}"
-    );
-
-    let again = story.answered("c-2");
-    assert_ne!(call, again);
-    story.command(Command::Converse {
-        call: None,
-        item: ConversationItem::Text {
-            text: "hello".into(),
-            images: Vec::new(),
-        },
-    });
-    let said = story.sent.pop_front().expect("the text");
-    story.refuse(&said, 10007, "Conversation not found");
-    let told = failed(&mut story).to_string();
-    assert!(
-        told.contains("the assistant at") && told.contains("leave it out"),
-        "{told}"
-    );
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
-use offhook_signaling::error::Error;
 use offhook_signaling::event::{EndedBy, Event, Said};
 use offhook_signaling::session::{CloseReason, Input};
 use offhook_signaling::verto::dialect::telnyx::TELNYX;
@@ -13,14 +12,6 @@ use offhook_signaling::verto::session::config::ProxyTarget;
 use serde_json::json;
 
 use crate::story::{ANSWER, OFFER, Story, config, password};
-
-fn failed(story: &mut Story) -> Error {
-    let event = story.event();
-    let Event::CommandFailed { error, .. } = event else {
-        panic!("{event:?}")
-    };
-    error
-}
 
 /// What each step of a call may say beside its purpose, and what it is told as.
 #[test]
@@ -131,7 +122,7 @@ fn what_the_dialect_cannot_carry_is_refused_and_never_dropped() {
         (Some(486), Vec::new(), "a SIP status"),
     ] {
         story.command(bye(&call, sip_code, headers));
-        let told = failed(&mut story).to_string();
+        let told = story.failed().to_string();
         assert!(told.contains("freeswitch") && told.contains(what), "{told}");
     }
     assert!(story.sent.is_empty(), "the call lives on: {:?}", story.sent);

@@ -1,7 +1,9 @@
 //! Stories of the Verto session in virtual time, told against a server that says exactly what the story wants.
 
+mod assistants;
 mod calls;
 mod channels;
+mod conferences;
 mod digits;
 mod features;
 mod fields;

@@ -7,6 +7,7 @@ use offhook_signaling::auth::login::Login;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
+use offhook_signaling::error::Error;
 use offhook_signaling::event::Event;
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::secret::Secret;
@@ -255,6 +256,15 @@ impl Story {
             self.input(Input::Timeout);
         }
         self.now = end;
+    }
+
+    /// Why a command about a call failed, which is what is told next.
+    pub(crate) fn failed(&mut self) -> Error {
+        let event = self.event();
+        let Event::CommandFailed { error, .. } = event else {
+            panic!("{event:?}")
+        };
+        error
     }
 
     /// Jumps from deadline to deadline until an event fits; forgets those before it.
