@@ -209,6 +209,39 @@ pub(super) struct Call {
     pub(super) session_answer: Option<String>,
 }
 
+impl Call {
+    /// One that has just begun, of which nothing more is known.
+    pub(super) fn begun(user: String, socket: SocketId, dialog: Dialog, far: String) -> Self {
+        Self {
+            user,
+            instance: None,
+            socket,
+            dialog,
+            far,
+            from_client: false,
+            allows_update: false,
+            invite: None,
+            ringing: None,
+            repeat: None,
+            reliable: Reliable::default(),
+            described: None,
+            late: false,
+            late_again: false,
+            theirs: None,
+            ours: None,
+            session: None,
+            up: false,
+            held: false,
+            ended: None,
+            referral: None,
+            acts: VecDeque::new(),
+            glares: 0,
+            plain: false,
+            session_answer: None,
+        }
+    }
+}
+
 /// What a request of ours was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Purpose {

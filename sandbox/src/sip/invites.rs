@@ -1,7 +1,5 @@
 //! Calls that clients make: INVITE, CANCEL, ACK, BYE as the called end.
 
-use std::collections::VecDeque;
-
 use offhook_signaling::cause::Cause;
 use offhook_signaling::sip::auth::challenge::Asker;
 use offhook_signaling::sip::message::HeaderName;
@@ -222,38 +220,20 @@ impl Server {
         let device = self.device_on(socket, user);
         let instance = device.and_then(|id| self.location.device(id)?.instance.clone());
         Some(Call {
-            user: user.to_owned(),
             instance,
-            socket,
-            dialog,
-            far,
             from_client: true,
             allows_update: request
                 .headers
                 .allows(&offhook_signaling::sip::message::Method::Update)
                 .unwrap_or(false),
             invite: Some(key.clone()),
-            ringing: None,
-            repeat: None,
             reliable: Reliable {
                 wanted: request.headers.lists(&HeaderName::Require, "100rel"),
                 rseq: 0,
                 ..Reliable::default()
             },
-            described: None,
             late: request.sdp().is_none(),
-            late_again: false,
-            theirs: None,
-            ours: None,
-            session: None,
-            up: false,
-            held: false,
-            ended: None,
-            referral: None,
-            acts: VecDeque::new(),
-            glares: 0,
-            plain: false,
-            session_answer: None,
+            ..Call::begun(user.to_owned(), socket, dialog, far)
         })
     }
 

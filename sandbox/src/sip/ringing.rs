@@ -1,6 +1,5 @@
 //! Calls to clients: INVITE as the calling end.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use offhook_signaling::cause::Cause;
@@ -8,7 +7,7 @@ use offhook_signaling::sip::message::quoted::Quoted;
 use offhook_signaling::sip::message::response::Response;
 use offhook_signaling::sip::message::{HeaderName, Method};
 
-use crate::sip::call::{Call, Purpose, Reliable, Ringing};
+use crate::sip::call::{Call, Purpose, Ringing};
 use crate::sip::dialog::Dialog;
 use crate::sip::responses::{ALLOW, SUPPORTED};
 use crate::sip::server::{Around, Server};
@@ -77,35 +76,14 @@ impl Server {
         self.dialogs.insert(name, leg);
         let branch = self.send(socket, request, Purpose::Invite(leg), around.now);
         let call = Call {
-            user,
             instance,
-            socket,
-            dialog,
-            far: caller.number.clone(),
-            from_client: false,
-            allows_update: false,
-            invite: None,
             ringing: Some(Ringing {
                 branch,
                 rseqs: std::collections::BTreeMap::new(),
                 answer: None,
             }),
-            repeat: None,
-            reliable: Reliable::default(),
-            described: None,
             late,
-            late_again: false,
-            theirs: None,
-            ours: None,
-            session: None,
-            up: false,
-            held: false,
-            ended: None,
-            referral: None,
-            acts: VecDeque::new(),
-            glares: 0,
-            plain: false,
-            session_answer: None,
+            ..Call::begun(user, socket, dialog, caller.number.clone())
         };
         let user = call.user.clone();
         self.calls.insert(leg, call);
