@@ -2,3 +2,4 @@
 
 mod openssl;
 mod peer_connection;
+mod rtpengine;
