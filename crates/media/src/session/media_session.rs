@@ -547,6 +547,11 @@ impl MediaSession {
         self.counters.send_errors += 1;
     }
 
+    /// Says that the kernel dropped this many datagrams for us, since they were not read in time.
+    pub const fn receive_dropped(&mut self, datagrams: u64) {
+        self.counters.receive_drops += datagrams;
+    }
+
     /// Ends the media: RTCP BYE and DTLS close_notify come out of [`poll`](Self::poll), then nothing more.
     pub fn close(&mut self, now: Instant) {
         self.now = now;
