@@ -45,6 +45,7 @@ if [ "$purpose" = test ]; then
 	want rtpengine-daemon have rtpengine
 	want baresip-core have baresip
 	want python3 have python3
+	want nftables sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v nft'
 	want iproute2 sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v ip'
 fi
 if [ -n "$packages" ]; then
