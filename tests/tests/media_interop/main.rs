@@ -1,4 +1,6 @@
 //! Our media transport against implementations that share no code of ours.
 
+mod aiortc;
+mod firefox;
 mod openssl;
 mod peer_connection;
