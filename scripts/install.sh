@@ -47,6 +47,7 @@ if [ "$purpose" = test ]; then
 	want baresip-core have baresip
 	want python3 have python3
 	want python3-venv python3 -c 'import ensurepip, venv'
+	want tshark have tshark
 	want iproute2 sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v ip'
 fi
 if [ -n "$packages" ]; then
