@@ -293,7 +293,7 @@ impl EventLoop {
                     let signalled = call.session.add_local_candidate(candidate, now());
                     if let Some(candidate) = signalled.filter(|_| call.gathering.trickles()) {
                         let event = CallEvent::LocalCandidate {
-                            candidate: candidate.to_string(),
+                            candidate: format!("candidate:{candidate}"),
                         };
                         self.sink.event(call.key, event);
                     }
