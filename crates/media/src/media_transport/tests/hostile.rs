@@ -58,8 +58,8 @@ proptest! {
         world.link.delay = Duration::from_millis(delay);
         world.link.jitter = Duration::from_millis(jitter);
         world.negotiate(Setup::ActPass, Setup::Active);
-        world.run_for(Duration::from_secs(30));
-        let connected = world.ends.iter().all(MediaTransport::is_connected);
+        // Once is enough: with this much loss a path may be doubted at any later moment.
+        let connected = world.run_until_connected(Duration::from_secs(30));
         // The end that gave up knows; the other may be content already, and hears of it by silence.
         let failed = [CALLER, CALLEE].iter().any(|end| world.failure(*end).is_some());
         prop_assert!(connected || failed, "{:?}", world.events);
