@@ -8,7 +8,6 @@ use crate::dtls::setup::Setup;
 use crate::media_transport::counters::Refusal;
 use crate::media_transport::event::Received;
 use crate::media_transport::tests::world::{CALLEE, CALLER, World, rtp};
-use crate::media_transport::transport::MediaTransport;
 
 #[test]
 fn replayed_and_damaged_datagrams_are_refused_and_counted() {
