@@ -17,7 +17,7 @@ use crate::ice::fingerprint;
 const PACING: Duration = Duration::from_millis(20);
 
 /// The longest wait between checks of a pair while a path is being sought, and shortly after: a lost nomination must
-/// not cost seconds. The crate's first wait, 250 ms, stays.
+/// not cost seconds; and while a path that held does not answer. The crate's first wait, 250 ms, stays.
 const SEEKING: Duration = Duration::from_millis(500);
 
 /// The same once the path has held: it is the interval of keepalives and consent then (RFC 7675 has 5 s at most).
@@ -409,7 +409,9 @@ impl Agent {
         }
         if self.running {
             if self.up && now >= *self.steady_at.get_or_insert(now + SETTLING) {
-                self.agent.set_max_stun_rto(STEADY);
+                let uneasy = self.consent.is_uneasy(now);
+                self.agent
+                    .set_max_stun_rto(if uneasy { SEEKING } else { STEADY });
             }
             self.agent.handle_timeout(now);
         }
