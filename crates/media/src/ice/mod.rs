@@ -5,8 +5,11 @@ pub mod candidate;
 mod consent;
 pub mod credentials;
 pub mod gathering;
+mod listening;
 pub mod server;
 
+#[cfg(test)]
+mod moves;
 #[cfg(test)]
 mod rfc5769;
 #[cfg(test)]

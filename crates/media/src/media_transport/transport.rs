@@ -256,7 +256,7 @@ impl MediaTransport {
     ) -> Received<'a> {
         let route = Route { local, remote };
         let result = match kind(datagram) {
-            Kind::Rtp => self.open_rtp(datagram),
+            Kind::Rtp => self.open_rtp(route, datagram, now),
             Kind::Rtcp => self.open_rtcp(datagram),
             Kind::Stun => self.handle_stun(route, datagram, now),
             Kind::Dtls => self.handle_dtls(route, datagram, now),
@@ -268,10 +268,18 @@ impl MediaTransport {
         })
     }
 
-    fn open_rtp<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Received<'a>, Refusal> {
+    fn open_rtp<'a>(
+        &mut self,
+        route: Route,
+        datagram: &'a mut [u8],
+        now: Instant,
+    ) -> Result<Received<'a>, Refusal> {
         let association = self.association.as_mut().ok_or(Refusal::Unverified)?;
         let packet = association.open_rtp(datagram)?;
         self.counters.rtp_received += 1;
+        if self.agent.hear(route.local, route.remote, now) {
+            self.settle(now);
+        }
         Ok(Received::Rtp(packet))
     }
 
