@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod figures;
 pub mod internet;
 pub mod kamailio;
+pub mod line;
 pub mod names;
 pub mod namespace;
 pub mod own_certificate;

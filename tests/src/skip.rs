@@ -19,6 +19,14 @@ pub fn have(programs: &[&str]) -> bool {
     missing.is_empty() || skip(&missing.join(", "), "`make test` installs it")
 }
 
+/// True when this device is there; as for programs otherwise.
+///
+/// # Panics
+/// With `CI` set, when it is not.
+pub fn have_device(path: &str) -> bool {
+    std::path::Path::new(path).exists() || skip(path, "the kernel's module makes it")
+}
+
 /// True when this process may make network namespaces; as for programs otherwise.
 ///
 /// # Panics

@@ -25,10 +25,10 @@ fn a_cable_is_pulled_and_an_address_replaced() {
     if !is_possible(&[]) {
         return;
     }
-    each(&mut Internet::new(), "", |user| {
+    each(&mut Internet::new(), "", |user, site| {
         for seconds in OUTAGES {
-            user.talk("link down", limit(seconds), |user| {
-                let machine = &user.site.machine;
+            user.talk("link down", limit(seconds), |_| {
+                let machine = &site.machine;
                 Outage::during(|| {
                     machine.ip(&["link", "set", CABLE, "down"]);
                     sleep(Duration::from_secs(seconds));
@@ -37,8 +37,8 @@ fn a_cable_is_pulled_and_an_address_replaced() {
                 })
             });
         }
-        user.talk("address replaced", SOON, |user| {
-            let machine = &user.site.machine;
+        user.talk("address replaced", SOON, |_| {
+            let machine = &site.machine;
             Outage::during(|| {
                 for (change, address) in [("delete", BEHIND), ("add", BEHIND_TOO)] {
                     machine.ip(&["address", change, &format!("{address}/24"), "dev", CABLE]);
@@ -54,10 +54,10 @@ fn the_way_behind_the_router_is_cut() {
     if !is_possible(&[]) {
         return;
     }
-    each(&mut Internet::new(), "", |user| {
+    each(&mut Internet::new(), "", |user, site| {
         for seconds in OUTAGES {
-            user.talk("way cut", limit(seconds), |user| {
-                let router = user.router();
+            user.talk("way cut", limit(seconds), |_| {
+                let router = site.router.as_ref().expect("a router");
                 Outage::during(|| {
                     router.nft(CUT);
                     sleep(Duration::from_secs(seconds));

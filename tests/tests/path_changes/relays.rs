@@ -31,7 +31,7 @@ fn a_relay_is_killed() {
         );
         // Nobody's relay is gone before all talk.
         let all_talk = Barrier::new(3);
-        each(&mut internet, &keys, |user| {
+        each(&mut internet, &keys, |user, _| {
             let what = format!("TURN over {transport} killed");
             user.talk(&what, SOON, |user| {
                 let ours = user.local_candidate();

@@ -6,14 +6,14 @@ use offhook_tests::namespace::{OUTSIDE, Translation};
 use crate::world::{Outage, SOON, each, is_possible};
 
 #[test]
-fn a_nat_is_rebound() {
+fn a_nat_takes_other_ports() {
     if !is_possible(&[]) {
         return;
     }
-    each(&mut Internet::new(), "", |user| {
-        user.talk("NAT rebound, other port", SOON, |user| {
-            let gateway = user.site.gateway.to_string();
-            let router = user.router();
+    each(&mut Internet::new(), "", |user, site| {
+        user.talk("NAT rebound, other port", SOON, |_| {
+            let gateway = site.gateway.to_string();
+            let router = site.router.as_ref().expect("a router");
             // New flows get ports by chance.
             router.nft(&Translation::Symmetric.rules(BEHIND));
             Outage::during(|| {
@@ -23,10 +23,19 @@ fn a_nat_is_rebound() {
                 router.default_route(&gateway);
             })
         });
-        user.talk("NAT rebound, other address", SOON, |user| {
-            let gateway = user.site.gateway.to_string();
-            let address = format!("{}/29", user.site.spare);
-            let router = user.router();
+    });
+}
+
+#[test]
+fn a_nat_takes_another_address() {
+    if !is_possible(&[]) {
+        return;
+    }
+    each(&mut Internet::new(), "", |user, site| {
+        user.talk("NAT rebound, other address", SOON, |_| {
+            let gateway = site.gateway.to_string();
+            let address = format!("{}/29", site.spare);
+            let router = site.router.as_ref().expect("a router");
             Outage::during(|| {
                 router.ip(&["address", "flush", "dev", OUTSIDE]);
                 router.ip(&["address", "add", &address, "dev", OUTSIDE]);

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use offhook_control::notice::Event;
-use offhook_control::reply::AccountState;
+use offhook_control::reply::CallPlaced;
+use offhook_control::request::{Call, Request};
 use offhook_tests::control::Control;
 use offhook_tests::daemon::{Config, Daemon};
 use offhook_tests::internet::{Internet, SERVER, Site};
@@ -28,7 +29,7 @@ pub(crate) fn is_possible(programs: &[&str]) -> bool {
 }
 
 /// Lets the same happen to a user of each protocol, all at once, since most of it is waiting. `keys` stand in each account.
-pub(crate) fn each(internet: &mut Internet, keys: &str, story: impl Fn(&mut User) + Sync) {
+pub(crate) fn each(internet: &mut Internet, keys: &str, story: impl Fn(&mut User, &Site) + Sync) {
     let sandbox = Sandbox::start_by(internet.core.command(), &format!("{SERVER}:0"), &[]);
     let dialects = ["telnyx", "freeswitch", "sip"];
     let sites = dialects.map(|dialect| (dialect, internet.site(Some(Translation::PortRestricted))));
@@ -36,17 +37,19 @@ pub(crate) fn each(internet: &mut Internet, keys: &str, story: impl Fn(&mut User
         for (number, (dialect, site)) in sites.into_iter().enumerate() {
             let (story, ready) = (&story, &sandbox.ready);
             let name = format!("demo-{}", number + 1);
-            scope.spawn(move || story(&mut User::new(dialect, &name, site, ready, keys)));
+            scope.spawn(move || {
+                let mut user = User::new(&site.machine, dialect, &name, ready, keys);
+                story(&mut user, &site);
+            });
         }
     });
 }
 
-/// A daemon and its one client; the program before its machine, so that it does not outlive it.
+/// A daemon and its one client.
 pub(crate) struct User {
     dialect: &'static str,
     pub(crate) control: Control,
     daemon: Daemon,
-    pub(crate) site: Site,
 }
 
 /// When there was no path any more, and when there was one again.
@@ -67,7 +70,14 @@ impl Outage {
 }
 
 impl User {
-    fn new(dialect: &'static str, name: &str, site: Site, ready: &Ready, keys: &str) -> Self {
+    /// Starts it on this machine; the account is ready.
+    pub(crate) fn new(
+        machine: &Namespace,
+        dialect: &'static str,
+        name: &str,
+        ready: &Ready,
+        keys: &str,
+    ) -> Self {
         let config = Config::new();
         let password = config.secret("password", "sandbox");
         let (server, login) = if dialect == "sip" {
@@ -84,19 +94,13 @@ impl User {
             .audio(&format!("tone:{TONE}"), &recordings)
             // G.711 conceals by silence, so that what was missing can be measured.
             .with("[media]\ncodecs = [\"pcmu\"]")
-            .launch_by(site.machine.command());
+            .launch_by(machine.command());
         let control = daemon.ready();
         Self {
             dialect,
             control,
             daemon,
-            site,
         }
-    }
-
-    /// The router before the machine.
-    pub(crate) fn router(&self) -> &Namespace {
-        self.site.router.as_ref().expect("a router")
     }
 
     /// Our candidate of the path that was told last.
@@ -121,11 +125,13 @@ impl User {
         limit: Duration,
         change: impl FnOnce(&mut Self) -> Outage,
     ) {
-        self.is_ready();
-        let call = self.control.call("9196");
+        let call = self.call();
         let opened = Instant::now();
         while sound::so_far(&self.recording(&call)).is_empty() {
-            assert!(opened.elapsed() < PATIENCE, "{}: no sound", self.dialect);
+            // Whatever is told is read on the way.
+            self.control.status();
+            let events = || self.control.events();
+            assert!(opened.elapsed() < PATIENCE, "no sound: {:#?}", events());
             thread::park_timeout(Duration::from_millis(20));
         }
         sound::wait_for_tone(&self.recording(&call), TONE, PATIENCE);
@@ -175,12 +181,19 @@ impl User {
         }
     }
 
-    /// Waits until the account is ready: a connection of before may have been lost with its address.
-    fn is_ready(&mut self) {
-        let asked = Instant::now();
-        while self.control.status().accounts[0].state != AccountState::Ready {
-            assert!(asked.elapsed() < PATIENCE, "{}: not ready", self.dialect);
-            thread::park_timeout(Duration::from_millis(50));
+    /// Places a call, as soon as one can be placed: the connection of before may have been lost with its path.
+    fn call(&mut self) -> String {
+        let begun = Instant::now();
+        let echo = Request::Call(Call {
+            number: "9196".to_owned(),
+            ..Call::default()
+        });
+        loop {
+            match self.control.try_ask::<CallPlaced>(&echo) {
+                Ok(placed) => return placed.call,
+                Err(refusal) => assert!(begun.elapsed() < PATIENCE, "{refusal:?}"),
+            }
+            thread::park_timeout(Duration::from_millis(100));
         }
     }
 }
