@@ -31,6 +31,7 @@ if [ "$purpose" = test ]; then
 	want openssl have openssl
 	want curl have curl
 	want chromium have chromium
+	want firefox-esr have firefox-esr
 	want nodejs have node
 	want npm have npm
 	want pulseaudio have pulseaudio
@@ -46,6 +47,8 @@ if [ "$purpose" = test ]; then
 	want baresip-core have baresip
 	want python3 have python3
 	want nftables sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v nft'
+	want python3-venv python3 -c 'import ensurepip, venv'
+	want tshark have tshark
 	want iproute2 sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v ip'
 fi
 if [ -n "$packages" ]; then
@@ -105,4 +108,16 @@ if [ -f "$browser/package-lock.json" ] && ! cmp -s "$browser/package-lock.json" 
 		exit 1
 	}
 	cp "$browser/package-lock.json" "$browser/node_modules/.installed-lock.json"
+fi
+
+# --- PyPI packages of the media tests --------------------------------------------------------------------------------
+python=$root/tests/python
+if ! cmp -s "$python/requirements.txt" "$python/venv/installed.txt"; then
+	say "pip install -r requirements.txt in tests/python/venv"
+	python3 -m venv --clear "$python/venv" &&
+		"$python/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r "$python/requirements.txt" || {
+		say "that failed. Run: cd tests/python && python3 -m venv venv && venv/bin/pip install -r requirements.txt"
+		exit 1
+	}
+	cp "$python/requirements.txt" "$python/venv/installed.txt"
 fi

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a skip must be seen")]
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -24,7 +25,17 @@ pub fn have(programs: &[&str]) -> bool {
 /// # Panics
 /// With `CI` set, when it is not.
 pub fn have_device(path: &str) -> bool {
-    std::path::Path::new(path).exists() || skip(path, "the kernel's module makes it")
+    Path::new(path).exists() || skip(path, "the kernel's module makes it")
+}
+
+/// The Python that has the packages of `python/requirements.txt`; as for programs otherwise.
+///
+/// # Panics
+/// With `CI` set, when it is missing.
+pub fn python() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/venv/bin/python");
+    let there = python.is_file() || skip("the packages of PyPI", "`make test` installs them");
+    there.then_some(python)
 }
 
 /// True when this process may make network namespaces; as for programs otherwise.
@@ -58,7 +69,7 @@ fn skip(missing: &str, remedy: &str) -> bool {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let extra = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(std::path::PathBuf::from);
+    let extra = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)
         .chain(extra)
         .any(|directory| directory.join(program).is_file())

@@ -1,4 +1,9 @@
 //! Our media transport against implementations that share no code of ours.
 
+mod aiortc;
+mod capture;
+mod firefox;
 mod openssl;
 mod peer_connection;
+mod rtpengine;
+mod wiretap;

@@ -95,6 +95,16 @@ impl MediaTransport {
         sibling
     }
 
+    /// A transport for another component of the same call: our description is the same but for these candidates.
+    pub(crate) fn companion(&self, candidates: &[LocalCandidate], now: Instant) -> Self {
+        let mut companion = Self::new(self.config.clone(), now);
+        for candidate in candidates {
+            // Signalled with the next description.
+            let _ = companion.add_local_candidate(*candidate, now);
+        }
+        companion
+    }
+
     /// Whether the far end is the one with this user name fragment.
     pub(crate) fn is_with(&self, ufrag: &str) -> bool {
         self.remote

@@ -139,9 +139,10 @@ impl HeaderExtensions {
                 format!("{id}/{direction} {what}")
             })
         };
-        // RFC 6464 section 4: our V bit means something.
-        let level = line(self.audio_level, &format!("{AUDIO_LEVEL} vad=on"));
-        [level, line(self.mid, MID)].into_iter().flatten()
+        // That our V bit means something is so where nothing is said (RFC 6464 section 4), and some far ends read no attributes.
+        [line(self.audio_level, AUDIO_LEVEL), line(self.mid, MID)]
+            .into_iter()
+            .flatten()
     }
 }
 
@@ -173,10 +174,7 @@ mod tests {
         let lines: Vec<_> = agreed.lines().collect();
         assert_eq!(
             lines,
-            [
-                format!("3/recvonly {AUDIO_LEVEL} vad=on"),
-                format!("200 {MID}")
-            ]
+            [format!("3/recvonly {AUDIO_LEVEL}"), format!("200 {MID}")]
         );
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Remote {
     clock: Option<(u32, u32, Instant)>,
     /// Reports written.
     written: u64,
+    /// Packets sent until the report before the last, and until the last.
+    sent_until: [u32; 2],
 }
 
 /// The far end ends its stream.
@@ -46,7 +48,7 @@ pub(crate) struct Due<'a> {
 }
 
 impl Remote {
-    /// Writes one packet into `buffer`: SR once we have sent, else RR; the canonical name; XR; BYE at the end of all. With reduced
+    /// Writes one packet into `buffer`: SR where we have sent since the report before the last (RFC 3550 section 6.4), else RR; the canonical name; XR; BYE at the end of all. With reduced
     /// size the names are left out of most. Leaves it empty when it does not fit, which names of sane length cannot bring about.
     pub(crate) fn write(
         &mut self,
@@ -66,7 +68,11 @@ impl Remote {
         self.written += 1;
         let report = self.extended(due, clock, now);
         let writer = Writer::new(buffer);
-        let written = match sender.sender_info(clock, now) {
+        let info = sender.sender_info(clock, now);
+        let sent = info.map_or(0, |info| info.packets);
+        let [before_last, last] = self.sent_until;
+        self.sent_until = [last, sent];
+        let written = match info.filter(|_| sent != before_last) {
             Some(info) => writer.sender_report(ssrc, &info, blocks),
             None => writer.receiver_report(ssrc, blocks),
         }

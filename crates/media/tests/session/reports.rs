@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_media::sdp::extras::{Extras, Readiness};
-use offhook_media::session::config::SessionConfig;
+use offhook_media::session::config::{Hold, SessionConfig};
 use offhook_media::session::event::MediaEvent;
 
 use crate::programs::{Mute, Talker};
@@ -69,6 +69,37 @@ fn each_end_learns_how_the_other_hears_it() {
         assert!(clocks.round_trip_time_measurements > 10, "{clocks:?}");
         assert!(measured.abs_diff(round_trip) < Duration::from_millis(1));
     }
+}
+
+#[test]
+fn who_only_listens_reports_as_a_receiver() {
+    let mut world = world(Extras::default(), Extras::default());
+    world.negotiate();
+    world.run(10 * SECOND);
+    // Reports of the callee that tell of a stream of its own, and those that tell how it hears.
+    let reports = |world: &World| {
+        let figures = world.caller.session.statistics(world.now);
+        let heard = figures.remote_inbound.unwrap();
+        let sent = figures.remote_outbound.unwrap().reports_sent;
+        (sent, heard.round_trip_time_measurements)
+    };
+    let (sent, _) = reports(&world);
+    assert!(sent > 2);
+    let now = world.now;
+    world.caller.session.hold(Hold::SendOnly, now);
+    world.negotiate();
+    // Until the second report after its last packet it counts as a sender.
+    world.run(10 * SECOND);
+    let (sent, heard) = reports(&world);
+    world.run(10 * SECOND);
+    let (still, goes_on) = reports(&world);
+    assert_eq!(still, sent);
+    assert!(goes_on > heard + 2);
+    let now = world.now;
+    world.caller.session.hold(Hold::Off, now);
+    world.negotiate();
+    world.run(10 * SECOND);
+    assert!(reports(&world).0 > sent + 2);
 }
 
 #[test]
