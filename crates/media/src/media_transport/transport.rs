@@ -345,7 +345,7 @@ impl MediaTransport {
     ) -> Received<'a> {
         let route = Route { local, remote };
         let result = match kind(datagram) {
-            Kind::Rtp => self.open_rtp(route, datagram),
+            Kind::Rtp => self.open_rtp(route, datagram, now),
             Kind::Rtcp => self.open_rtcp(route, datagram),
             Kind::Stun => self.handle_stun(route, datagram, now),
             Kind::Dtls => self.handle_dtls(route, datagram, now),
@@ -361,6 +361,7 @@ impl MediaTransport {
         &mut self,
         route: Route,
         datagram: &'a mut [u8],
+        now: Instant,
     ) -> Result<Received<'a>, Refusal> {
         if !self.is_admitted(route.remote) {
             return Err(Refusal::Unverified);
@@ -369,6 +370,9 @@ impl MediaTransport {
         let packet = association.open_rtp(datagram)?;
         self.counters.rtp_received += 1;
         self.heard_from(route);
+        if self.fixed.is_none() && self.agent.hear(route.local, route.remote, now) {
+            self.settle(now);
+        }
         Ok(Received::Rtp(packet))
     }
 
