@@ -2,6 +2,7 @@
 
 mod aiortc;
 mod capture;
+mod certificates;
 mod firefox;
 mod openssl;
 mod peer_connection;
