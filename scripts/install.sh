@@ -46,6 +46,7 @@ if [ "$purpose" = test ]; then
 	want rtpengine-daemon have rtpengine
 	want baresip-core have baresip
 	want python3 have python3
+	want nftables sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v nft'
 	want python3-venv python3 -c 'import ensurepip, venv'
 	want tshark have tshark
 	want iproute2 sh -c 'PATH=$PATH:/usr/sbin:/sbin command -v ip'

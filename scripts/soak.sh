@@ -1,6 +1,7 @@
 #!/bin/sh
-# Full counts: seeded worlds, long garbage, users of one daemon, fuzzing. Hours; prints each part's own closing lines.
-# OFFHOOK_SOAK_WORLDS, OFFHOOK_SOAK_MEDIA_WORLDS, OFFHOOK_SOAK_GARBAGE_S, OFFHOOK_SOAK_USERS and OFFHOOK_SOAK_FUZZ_S scale it.
+# Full counts: seeded worlds, long garbage, users of one daemon, calls for hours, fuzzing. Prints each part's own closing lines.
+# OFFHOOK_SOAK_WORLDS, OFFHOOK_SOAK_MEDIA_WORLDS, OFFHOOK_SOAK_GARBAGE_S, OFFHOOK_SOAK_USERS, OFFHOOK_SOAK_CALLS, OFFHOOK_SOAK_CALLS_S
+# and OFFHOOK_SOAK_FUZZ_S scale it.
 set -eu
 cd "$(dirname -- "$0")/.."
 PATH=$PATH:$HOME/.cargo/bin
@@ -14,6 +15,10 @@ OFFHOOK_GARBAGE_S=${OFFHOOK_SOAK_GARBAGE_S:-600} cargo test --quiet --locked -p 
 
 echo "== users"
 OFFHOOK_USERS=${OFFHOOK_SOAK_USERS:-1000} cargo test --quiet --locked -p offhook-tests --test credentials -- fleet --nocapture
+
+echo "== calls"
+cargo build --quiet --release --locked -p offhook-benches --bin soak
+"${CARGO_TARGET_DIR:-target}/release/soak" --calls "${OFFHOOK_SOAK_CALLS:-100}" --seconds "${OFFHOOK_SOAK_CALLS_S:-7200}"
 
 echo "== fuzz"
 if ! cargo fuzz --version >/dev/null 2>&1; then

@@ -1,4 +1,7 @@
 //! What the measuring programs share.
 
+pub mod clip;
+pub mod ends;
 pub mod figures;
 pub mod machine;
+pub mod network;

@@ -72,6 +72,7 @@ pub(crate) struct Ours {
     pub(crate) slots_late: u64,
     pub(crate) slots_skipped: u64,
     pub(crate) send_errors: u64,
+    pub(crate) receive_drops: u64,
     pub(crate) events_lost: u64,
 }
 
@@ -164,6 +165,7 @@ impl Figures {
         self.ours.slots_late += statistics.local.slots_late;
         self.ours.slots_skipped += statistics.local.slots_skipped;
         self.ours.send_errors += statistics.local.send_errors;
+        self.ours.receive_drops += statistics.local.receive_drops;
     }
 }
 

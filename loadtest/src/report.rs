@@ -123,8 +123,13 @@ impl Report<'_> {
         let ours = &figures.ours;
         let _ = writeln!(
             text,
-            "this machine: slots {} of which {} late (> 5 ms) and {} skipped, send errors {}, events lost {}",
-            ours.slots, ours.slots_late, ours.slots_skipped, ours.send_errors, ours.events_lost
+            "this machine: slots {} of which {} late (> 5 ms) and {} skipped, send errors {}, dropped unread {}, events lost {}",
+            ours.slots,
+            ours.slots_late,
+            ours.slots_skipped,
+            ours.send_errors,
+            ours.receive_drops,
+            ours.events_lost
         );
         if !figures.failures.is_empty() {
             let _ = writeln!(text, "failed:");
@@ -165,6 +170,7 @@ impl Report<'_> {
                 "slots_late": figures.ours.slots_late,
                 "slots_skipped": figures.ours.slots_skipped,
                 "send_errors": figures.ours.send_errors,
+                "receive_drops": figures.ours.receive_drops,
                 "events_lost": figures.ours.events_lost,
             },
         })

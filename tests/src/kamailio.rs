@@ -1,4 +1,4 @@
-//! Real SIP servers: Kamailio with rtpengine and scripted peers, on free ports of loopback.
+//! Real SIP servers: Kamailio with rtpengine and scripted peers, on free ports of loopback, or on a machine of their own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,6 +12,8 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::namespace::Namespace;
 
 /// Ports below this one are the servers', counted from their base; this one says that the base is taken.
 const CLAIM: u16 = 40;
@@ -39,7 +41,7 @@ impl Edge {
 pub struct Kamailio {
     folder: TempDir,
     /// Keeps the ports for this set while it starts and runs: several tests start theirs at the same moment.
-    _claim: TcpListener,
+    _claim: Option<TcpListener>,
     facts: BTreeMap<String, String>,
 }
 
@@ -68,15 +70,36 @@ impl Kamailio {
         Self::begin(&[("EDGES", OsStr::new("1"))])
     }
 
+    /// Starts them on another machine, with the WebSocket on port 443, and lets users send each other media without a relay
+    /// of the server's.
+    ///
+    /// # Panics
+    /// As [`Kamailio::start`] does.
+    pub fn start_in(machine: &Namespace, address: &str) -> Self {
+        let mut command = machine.command();
+        command.arg(script("start.sh"));
+        let options = [("IP", address), ("WS_PORT", "443"), ("DIRECT", "1")];
+        Self::run(
+            command,
+            None,
+            &options.map(|(name, value)| (name, OsStr::new(value))),
+        )
+    }
+
     fn begin(options: &[(&str, &OsStr)]) -> Self {
+        let (base, claim) = free_base();
+        let mut command = Command::new(script("start.sh"));
+        command.env("PORT_BASE", base.to_string());
+        Self::run(command, Some(claim), options)
+    }
+
+    fn run(mut command: Command, claim: Option<TcpListener>, options: &[(&str, &OsStr)]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("offhook-sip")
             .tempdir()
             .expect("a folder for the test");
-        let (base, claim) = free_base();
-        let output = Command::new(script("start.sh"))
+        let output = command
             .arg(folder.path())
-            .env("PORT_BASE", base.to_string())
             .envs(options.iter().copied())
             .stdin(Stdio::null())
             .output()

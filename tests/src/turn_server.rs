@@ -1,4 +1,4 @@
-//! A real STUN and TURN server: coturn, on free ports of loopback.
+//! A real STUN and TURN server: coturn, on free ports of loopback, or on a machine of its own.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::authority::Issued;
+use crate::namespace::Namespace;
 use crate::program::Program;
 
 /// The user whom the server lets relay.
@@ -34,13 +35,43 @@ impl TurnServer {
     /// # Panics
     /// When it does not listen in time.
     pub fn start() -> Self {
-        let issued = Issued::new("localhost", (2020, 2090));
+        let ports = (free_port(), free_port());
+        let command = Command::new(path());
+        let mut turn = Self::spawn(
+            command,
+            "localhost",
+            "127.0.0.1",
+            ports,
+            &["--allow-loopback-peers"],
+        );
+        turn.listens("127.0.0.1");
+        turn
+    }
+
+    /// Starts one at an address of another machine, on the ports that are its own: 3478, and 443 for TLS.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    pub fn start_in(machine: &Namespace, address: &str) -> Self {
+        let mut command = machine.command();
+        command.arg(path());
+        let mut turn = Self::spawn(command, address, address, (3478, 443), &[]);
+        machine.inside(|| turn.listens(address));
+        turn
+    }
+
+    fn spawn(
+        mut command: Command,
+        name: &str,
+        address: &str,
+        (port, tls_port): (u16, u16),
+        options: &[&str],
+    ) -> Self {
+        let issued = Issued::new(name, (2020, 2090));
         let folder = tempfile::Builder::new()
             .prefix("offhook-turn")
             .tempdir()
             .expect("a folder for the test");
-        let (port, tls_port) = (free_port(), free_port());
-        let mut command = Command::new(path());
         command
             .args([
                 "-n",
@@ -50,15 +81,13 @@ impl TurnServer {
                 "--simple-log",
             ])
             .args([
-                "--listening-ip=127.0.0.1",
-                "--relay-ip=127.0.0.1",
-                "--allow-loopback-peers",
-            ])
-            .args([
                 "--lt-cred-mech",
                 "--realm=offhook.test",
                 "--relay-threads=1",
             ])
+            .args(options)
+            .arg(format!("--listening-ip={address}"))
+            .arg(format!("--relay-ip={address}"))
             .arg(format!("--user={USER}:{PASSWORD}"))
             .arg(format!("--listening-port={port}"))
             .arg(format!("--tls-listening-port={tls_port}"))
@@ -66,20 +95,8 @@ impl TurnServer {
             .arg(format!("--pkey={}", issued.key_file.display()))
             .arg(format!("--pidfile={}", folder.path().join("pid").display()))
             .arg(format!("--userdb={}", folder.path().join("db").display()));
-        let mut program = Program::spawn("turnserver", command);
-        let begun = Instant::now();
-        for port in [port, tls_port] {
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                assert!(program.is_running(), "coturn ended: {}", program.stderr());
-                assert!(
-                    begun.elapsed() < Duration::from_secs(20),
-                    "coturn does not listen"
-                );
-                std::thread::park_timeout(Duration::from_millis(10));
-            }
-        }
         Self {
-            program,
+            program: Program::spawn("turnserver", command),
             port,
             tls_port,
             issued,
@@ -87,7 +104,23 @@ impl TurnServer {
         }
     }
 
-    /// The authority of its certificate, which is for `localhost`.
+    /// Waits until it does.
+    fn listens(&mut self, address: &str) {
+        let begun = Instant::now();
+        for port in [self.port, self.tls_port] {
+            while TcpStream::connect((address, port)).is_err() {
+                let alive = self.program.is_running();
+                assert!(alive, "coturn ended: {}", self.program.stderr());
+                assert!(
+                    begun.elapsed() < Duration::from_secs(20),
+                    "coturn does not listen"
+                );
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+        }
+    }
+
+    /// The authority of its certificate, which is for `localhost`, or for the address of its machine.
     pub fn ca(&self) -> PathBuf {
         self.issued.ca.clone()
     }

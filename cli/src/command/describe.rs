@@ -230,6 +230,16 @@ fn words_of_quality(quality: &Quality) -> String {
     if let Some(mos) = quality.mos {
         text.push_str(&format!(", MOS {mos:.1}"));
     }
+    // Told only where it happens: it is this machine's fault, not the network's.
+    for (count, what) in [
+        (quality.slots_late, "sent late"),
+        (quality.send_errors, "not sent"),
+        (quality.receive_drops, "not read in time"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what} by this machine"));
+        }
+    }
     text
 }
 

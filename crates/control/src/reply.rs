@@ -282,6 +282,15 @@ pub struct Quality {
     pub fec_packets_used: u64,
     /// Packets that failed authentication, were replayed, or made no sense.
     pub packets_refused: u64,
+    /// Packets of ours that went out more than 5 ms late, or not at all, because this machine was busy.
+    #[serde(default)]
+    pub slots_late: u64,
+    /// Datagrams that this machine's kernel did not take from us.
+    #[serde(default)]
+    pub send_errors: u64,
+    /// Datagrams that this machine's kernel dropped because we did not read them in time.
+    #[serde(default)]
+    pub receive_drops: u64,
     /// Listening quality by the E-model (ITU-T G.107), 1 to 4.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mos: Option<f64>,

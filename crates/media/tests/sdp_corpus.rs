@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 fn local(face: Face) -> LocalDescription {
     LocalDescription {
+        rtcp_candidates: Vec::new(),
         face,
         codecs: codec::ALL.to_vec(),
         telephone_event: true,

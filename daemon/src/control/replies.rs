@@ -147,6 +147,9 @@ pub(crate) fn quality(quality: &Quality) -> wire::Quality {
         concealed_samples: statistics.playout.concealed_samples,
         fec_packets_used: statistics.playout.fec_packets_received,
         packets_refused: statistics.transport.packets_refused,
+        slots_late: statistics.local.slots_late + statistics.local.slots_skipped,
+        send_errors: statistics.local.send_errors,
+        receive_drops: statistics.local.receive_drops,
         mos: quality.mos.map(|mos| (mos * 100.0).round() / 100.0),
     }
 }

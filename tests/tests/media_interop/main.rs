@@ -6,4 +6,5 @@ mod capture;
 mod certificates;
 mod openssl;
 mod peer_connection;
+mod rtpengine;
 mod wiretap;

@@ -1,7 +1,5 @@
 //! Carries many calls in one process over loopback, and says what one end of a call costs.
 
-mod clip;
-mod network;
 mod report;
 mod run;
 
@@ -9,8 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use offhook_benches::ends::EndsConfig;
 use offhook_benches::figures::{self, Figures};
 use offhook_benches::machine;
+use offhook_benches::network::{Lossy, Relay};
 use offhook_media::srtp::profile::SrtpProfile;
 
 /// Measures calls between ends of our own: both ends of every call are in this process, every figure is per end.
@@ -67,25 +67,27 @@ fn main() -> ExitCode {
 
 fn measured(arguments: &Arguments) -> Result<Figures, run::Failure> {
     if arguments.loss > 0 {
-        network::lose(arguments.loss)?;
+        Lossy::enter(arguments.loss)?;
     }
     // Before this process stays on one core: coturn has the others.
-    let relay = arguments.relay.then(network::Relay::start).transpose()?;
+    let relay = arguments.relay.then(Relay::start).transpose()?;
     let profiles = match (arguments.gcm, arguments.sha1) {
         (true, _) => vec![SrtpProfile::AeadAes128Gcm],
         (false, true) => vec![SrtpProfile::Aes128CmHmacSha1_80],
         (false, false) => SrtpProfile::USUAL.to_vec(),
     };
     let plan = run::Plan {
-        pairs: arguments.calls.div_ceil(2) as usize,
+        ends: EndsConfig {
+            pairs: arguments.calls.div_ceil(2) as usize,
+            inflight: arguments.inflight as usize,
+            threads: arguments.threads as usize,
+            real_time: (arguments.real_time > 0).then_some(arguments.real_time),
+            profiles,
+            gathering: relay.as_ref().map(Relay::gathering),
+        },
         span: Duration::from_secs(arguments.seconds.into()),
-        inflight: arguments.inflight as usize,
-        threads: arguments.threads as usize,
-        real_time: (arguments.real_time > 0).then_some(arguments.real_time),
-        profiles,
-        gathering: relay.as_ref().map(network::Relay::gathering),
     };
     arguments.core.map_or(Ok(()), machine::stay_on)?;
-    machine::allow_descriptors(plan.pairs * 2 + 64)?;
+    machine::allow_descriptors(plan.ends.pairs * 2 + 64)?;
     run::run(&plan)
 }

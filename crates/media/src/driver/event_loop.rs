@@ -19,6 +19,7 @@ use crate::driver::event::{CallEvent, EventSink, OpenError};
 use crate::driver::gathering::{Connection, Gathering, Pending, STREAMS, send};
 use crate::driver::handle::Command;
 use crate::driver::interfaces::Addresses;
+use crate::driver::receive::{Room, tell_drops};
 use crate::driver::timers::Timers;
 use crate::driver::worker::WorkerConfig;
 use crate::ice::candidate::LocalCandidate;
@@ -39,8 +40,6 @@ const SOCKET_BUDGET: usize = 16;
 const COMMAND_BUDGET: usize = 16;
 /// Kernel events taken at once.
 const EVENT_BUDGET: usize = 1024;
-/// Longest datagram read; one that is longer is cut, and refused by its checks.
-const DATAGRAM: usize = 4096;
 
 /// A worker's whole state; lives on its thread.
 pub(crate) struct EventLoop {
@@ -62,7 +61,7 @@ pub(crate) struct EventLoop {
     rng: StdRng,
     /// The slots of all calls are counted from here, each with its own phase.
     epoch: Instant,
-    datagram: Box<[u8]>,
+    room: Room,
     /// Packets on their way from one call to another.
     crossing: Outgoing,
     /// A packet on its way to a relay.
@@ -84,6 +83,18 @@ pub(super) struct Socket {
     call: usize,
     /// It stands in the queue of those to be read.
     queued: bool,
+    /// Datagrams that the kernel dropped, as it said last.
+    dropped: u32,
+}
+
+impl Socket {
+    /// How many were dropped since the kernel last said so.
+    const fn dropped_since(&mut self, told: Option<u32>) -> u64 {
+        let Some(told) = told else { return 0 };
+        let more = told.wrapping_sub(self.dropped);
+        self.dropped = told;
+        more as u64
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +128,7 @@ impl EventLoop {
             addresses: Addresses::default(),
             rng: StdRng::from_seed(seed()?),
             epoch: now(),
-            datagram: vec![0; DATAGRAM].into_boxed_slice(),
+            room: Room::default(),
             crossing: Outgoing::new(),
             relayed: Vec::new(),
         })
@@ -192,13 +203,15 @@ impl EventLoop {
                 return;
             };
             socket.queued = false;
-            match socket.socket.recv_from(&mut self.datagram) {
-                Ok((length, remote)) => {
+            match self.room.receive(&socket.socket) {
+                Ok(arrival) => {
+                    let dropped = socket.dropped_since(arrival.dropped);
                     let (local, call_index) = (socket.local, socket.call);
                     if let Some(call) = self.calls.get_mut(call_index)
-                        && let Some(datagram) = self.datagram.get_mut(..length)
+                        && let Some(datagram) = self.room.datagram(arrival)
                     {
-                        call.receive(local, remote, datagram, now());
+                        call.session.receive_dropped(dropped);
+                        call.receive(local, arrival.remote, datagram, now());
                         self.drain(call_index);
                     }
                 }
@@ -420,6 +433,7 @@ impl EventLoop {
         let (mut socket, local) =
             self.ports
                 .bind(address, self.config.receive_buffer, self.config.send_buffer)?;
+        tell_drops(&socket);
         let entry = self.sockets.vacant_entry();
         let index = entry.key();
         self.poll
@@ -434,6 +448,7 @@ impl EventLoop {
             local,
             call,
             queued: false,
+            dropped: 0,
         });
         Ok((index, local))
     }

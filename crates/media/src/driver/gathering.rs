@@ -106,6 +106,14 @@ impl EventLoop {
     }
 
     fn describe_now(&mut self, key: CallKey, pending: Pending) {
+        if let Pending::Answer { offer, .. } = &pending
+            && let Some(index) = self.index_of(key)
+            && let Some(call) = self.calls.get(index)
+            && !call.gathering.hides_hosts()
+            && call.session.wants_rtcp_sockets(offer)
+        {
+            self.open_rtcp_sockets(index);
+        }
         self.with_call(key, |session| {
             Some(match pending {
                 Pending::Offer => CallEvent::LocalOffer {
@@ -119,6 +127,28 @@ impl EventLoop {
                 }
             })
         });
+    }
+
+    /// A socket for RTCP beside each of the call's sockets. One that cannot be had is done without.
+    fn open_rtcp_sockets(&mut self, index: usize) {
+        let Some(call) = self.calls.get(index) else {
+            return;
+        };
+        let sockets = call.sockets.iter();
+        let locals = sockets.filter_map(|socket| Some(self.sockets.get(*socket)?.local));
+        let addresses: Vec<IpAddr> = locals.map(|local| local.ip()).collect();
+        self.open_rtcp_sockets_on(index, addresses);
+    }
+
+    fn open_rtcp_sockets_on(&mut self, index: usize, addresses: impl IntoIterator<Item = IpAddr>) {
+        for address in addresses {
+            if let Ok((socket, local)) = self.open_socket(address, index)
+                && let Some(call) = self.calls.get_mut(index)
+            {
+                call.sockets.push(socket);
+                call.session.add_rtcp_host_candidate(local, now());
+            }
+        }
     }
 
     /// Before a description on new credentials: sockets on addresses that are gone are closed, new addresses get theirs,
@@ -197,7 +227,12 @@ impl EventLoop {
                     .add_local_candidate(LocalCandidate::host(*local), now);
             }
         }
-        call.gathering.ask(&hosts, &mut call.session, now);
+        let for_media = |local: &SocketAddr| !call.session.is_rtcp_socket(*local);
+        let bases: Vec<SocketAddr> = hosts.iter().copied().filter(for_media).collect();
+        call.gathering.ask(&bases, &mut call.session, now);
+        if call.session.has_rtcp_sockets() {
+            self.open_rtcp_sockets_on(index, opened.iter().map(|(_, local)| local.ip()));
+        }
     }
 
     /// Gives allocations back, and asks nobody any more.

@@ -10,6 +10,7 @@ mod event_loop;
 mod gathering;
 pub mod handle;
 pub mod interfaces;
+mod receive;
 mod stream;
 mod timers;
 pub mod worker;

@@ -45,6 +45,9 @@ pub trait DtlsEndpoint: Send {
     fn poll_transmit(&mut self) -> Option<Vec<u8>>;
     /// The next thing that happened.
     fn poll_event(&mut self) -> Option<DtlsEvent>;
+    /// Keeps no more than a repeated last flight, an alert and `close_notify` need: media of the far end was opened a while
+    /// ago, so that its handshake is over. Before the handshake is complete, and again, it changes nothing.
+    fn rest(&mut self, now: Instant);
     /// Says goodbye (`close_notify`).
     fn close(&mut self, now: Instant);
 }

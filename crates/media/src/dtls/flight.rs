@@ -7,7 +7,7 @@ use crate::dtls::record::renumber;
 /// A repeat never waits longer than this: a call is being set up and someone listens to silence.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// Our last flight, kept until the far end's next one is complete.
+/// Our last flight, kept until the far end's next one is complete, and beyond where the far end has none to send.
 #[derive(Debug)]
 pub(crate) struct Flight {
     first_wait: Duration,
@@ -67,6 +67,11 @@ impl Flight {
 
     /// No more repeats by the clock.
     pub(crate) fn rest(&mut self) {
+        self.due = None;
+    }
+
+    /// No more repeats at all.
+    pub(crate) fn forget(&mut self) {
         self.due = None;
         self.datagrams = Vec::new();
     }

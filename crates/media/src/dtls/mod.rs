@@ -6,6 +6,7 @@ pub mod fingerprint;
 mod flight;
 pub mod key_size;
 mod record;
+mod rested;
 pub mod rtc;
 pub mod setup;
 

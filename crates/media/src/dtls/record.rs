@@ -23,6 +23,7 @@ const APPLICATION_DATA: u8 = 23;
 pub(crate) struct Contents {
     pub(crate) records: usize,
     pub(crate) handshake_records: usize,
+    pub(crate) alert_records: usize,
 }
 
 /// `None` when any record is not one that DTLS 1.2 may send.
@@ -42,6 +43,7 @@ pub(crate) fn inspect(datagram: &[u8]) -> Option<Contents> {
         }
         contents.records += 1;
         contents.handshake_records += usize::from(kind == HANDSHAKE);
+        contents.alert_records += usize::from(kind == ALERT);
         rest = after;
     }
     (contents.records > 0).then_some(contents)
@@ -138,7 +140,8 @@ mod tests {
             inspect(&datagram),
             Some(Contents {
                 records: 3,
-                handshake_records: 2
+                handshake_records: 2,
+                alert_records: 0,
             })
         );
     }

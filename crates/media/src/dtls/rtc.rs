@@ -2,7 +2,8 @@
 //!
 //! The crate forgets its retransmission timer when part of a flight, or a repeat of the far end's last one, arrives: a
 //! handshake that lost a datagram could then hang for ever. So the last flight is kept here and repeated by a clock of
-//! our own; the crate's own repeat is used while it has one, since it numbers encrypted records afresh.
+//! our own; the crate's own repeat is used while it has one, since it numbers encrypted records afresh. And it keeps the
+//! whole handshake for as long as the association lasts: once media flows, [`Rested`] takes its place.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,13 +25,14 @@ use crate::dtls::endpoint::{
     HandshakeFailure,
 };
 use crate::dtls::flight::Flight;
-use crate::dtls::record::inspect;
+use crate::dtls::record::{Contents, inspect};
+use crate::dtls::rested::Rested;
 use crate::dtls::setup::DtlsRole;
 use crate::srtp::keys::KeyPair;
 use crate::srtp::profile::SrtpProfile;
 
 /// The implementation tells associations apart by address. There is one, and ICE may move it: it gets a fixed name.
-const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+pub(crate) const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// Records taken before the handshake is done. A long chain in small fragments, repeated seven times, stays below.
 const MAX_HANDSHAKE_RECORDS: usize = 512;
@@ -46,9 +48,8 @@ const HEADER_ROOM: usize = 80;
 
 /// One association by `rtc-dtls`.
 pub struct RtcDtls {
-    endpoint: Endpoint,
-    role: DtlsRole,
-    config: Arc<HandshakeConfig>,
+    body: Body,
+    config: DtlsConfig,
     flight: Flight,
     own_repeats: usize,
     records: usize,
@@ -57,6 +58,17 @@ pub struct RtcDtls {
     over: bool,
     transmits: VecDeque<Vec<u8>>,
     events: VecDeque<DtlsEvent>,
+}
+
+/// What there is of the implementation.
+enum Body {
+    Whole {
+        endpoint: Endpoint,
+        config: Arc<HandshakeConfig>,
+    },
+    Rested(Rested),
+    /// The association is over, and said goodbye.
+    Gone,
 }
 
 impl RtcDtls {
@@ -68,9 +80,11 @@ impl RtcDtls {
         let handshake = Arc::new(handshake_config(config)?);
         let server = (config.role == DtlsRole::Server).then(|| Arc::clone(&handshake));
         Ok(Self {
-            endpoint: Endpoint::new(PEER, TransportProtocol::UDP, server),
-            role: config.role,
-            config: handshake,
+            body: Body::Whole {
+                endpoint: Endpoint::new(PEER, TransportProtocol::UDP, server),
+                config: handshake,
+            },
+            config: config.clone(),
             flight: Flight::new(config.retransmit),
             own_repeats: 0,
             records: 0,
@@ -82,21 +96,15 @@ impl RtcDtls {
         })
     }
 
-    fn drain(&mut self) -> Vec<Vec<u8>> {
-        let mut datagrams = Vec::new();
-        while let Some(transmit) = self.endpoint.poll_transmit() {
-            datagrams.push(transmit.message.to_vec());
-        }
-        datagrams
-    }
-
-    fn send_new_flight(&mut self, now: Instant) {
-        let datagrams = self.drain();
+    fn send_new_flight(&mut self, datagrams: Vec<Vec<u8>>, now: Instant) {
         if !datagrams.is_empty() {
             self.own_repeats = 0;
             self.transmits.extend(self.flight.sent(datagrams, now));
         }
-        if self.complete || self.over {
+        // The server's is the handshake's last flight: only it may be asked for again.
+        if self.over || (self.complete && self.config.role == DtlsRole::Client) {
+            self.flight.forget();
+        } else if self.complete {
             self.flight.rest();
         }
     }
@@ -120,7 +128,11 @@ impl RtcDtls {
 
     fn on_complete(&mut self) {
         self.complete = true;
-        let yielded = match self.endpoint.get_connection_state(PEER) {
+        let state = match &self.body {
+            Body::Whole { endpoint, .. } => endpoint.get_connection_state(PEER),
+            Body::Rested(_) | Body::Gone => None,
+        };
+        let yielded = match state {
             Some(state) => yield_of(state),
             None => Err(HandshakeFailure::Rejected("no association".to_owned())),
         };
@@ -149,7 +161,7 @@ impl RtcDtls {
     }
 
     /// Counts records, and says whether there may be this many.
-    fn is_within_bounds(&mut self, datagram: &[u8]) -> Result<(), DatagramRefused> {
+    fn is_within_bounds(&mut self, datagram: &[u8]) -> Result<Contents, DatagramRefused> {
         let contents = inspect(datagram).ok_or(DatagramRefused::Malformed)?;
         let (counter, limit, count) = if self.complete {
             (
@@ -164,18 +176,49 @@ impl RtcDtls {
             return Err(DatagramRefused::Exceeded);
         }
         *counter += count;
-        Ok(())
+        Ok(contents)
+    }
+
+    fn on_read(&mut self, read: Result<Vec<EndpointEvent>, Error>) {
+        match read {
+            Ok(events) => events.iter().for_each(|event| self.on_event(event)),
+            Err(Error::ErrInvalidFsmTransition) => {}
+            Err(error) => self.on_error(&error),
+        }
+    }
+
+    /// Beside media: an alert is read; a far end that repeats its last flight gets ours again, as it went out. Had it come
+    /// there, there would be no repeat: the numbers of its sealed records are new to the far end.
+    fn handle_at_rest(&mut self, contents: Contents, datagram: &[u8], now: Instant) {
+        let Body::Rested(rested) = &self.body else {
+            return;
+        };
+        if contents.alert_records > 0 {
+            // It was woken for a try when it was put to rest.
+            let Ok(mut endpoint) = rested.wake(&self.config, now) else {
+                return;
+            };
+            let read = endpoint.read(now, PEER, None, BytesMut::from(datagram));
+            self.transmits.extend(drain(&mut endpoint));
+            self.on_read(read);
+        } else if contents.handshake_records > 0 {
+            self.transmits.extend(self.flight.numbered());
+        }
     }
 }
 
 impl DtlsEndpoint for RtcDtls {
     fn start(&mut self, now: Instant) {
-        if self.role == DtlsRole::Client && !self.over {
-            let config = Arc::clone(&self.config);
-            if let Err(error) = self.endpoint.connect(now, PEER, config, None) {
+        if self.config.role != DtlsRole::Client || self.over {
+            return;
+        }
+        if let Body::Whole { endpoint, config } = &mut self.body {
+            let connected = endpoint.connect(now, PEER, Arc::clone(config), None);
+            let flight = drain(endpoint);
+            if let Err(error) = connected {
                 self.on_error(&error);
             }
-            self.send_new_flight(now);
+            self.send_new_flight(flight, now);
         }
     }
 
@@ -183,16 +226,15 @@ impl DtlsEndpoint for RtcDtls {
         if self.over {
             return Ok(());
         }
-        self.is_within_bounds(datagram)?;
-        let read = self
-            .endpoint
-            .read(now, PEER, None, BytesMut::from(datagram));
-        match read {
-            Ok(events) => events.iter().for_each(|event| self.on_event(event)),
-            Err(Error::ErrInvalidFsmTransition) => {}
-            Err(error) => self.on_error(&error),
-        }
-        self.send_new_flight(now);
+        let contents = self.is_within_bounds(datagram)?;
+        let Body::Whole { endpoint, .. } = &mut self.body else {
+            self.handle_at_rest(contents, datagram, now);
+            return Ok(());
+        };
+        let read = endpoint.read(now, PEER, None, BytesMut::from(datagram));
+        let flight = drain(endpoint);
+        self.on_read(read);
+        self.send_new_flight(flight, now);
         Ok(())
     }
 
@@ -200,18 +242,20 @@ impl DtlsEndpoint for RtcDtls {
         if self.complete || self.over || !self.flight.is_due(now) {
             return;
         }
-        let implementation_would = self
-            .endpoint
+        let Body::Whole { endpoint, .. } = &mut self.body else {
+            return;
+        };
+        let implementation_would = endpoint
             .poll_timeout(&PEER)
             .is_some_and(|timer| timer <= now);
         let mut datagrams = Vec::new();
         if implementation_would && self.own_repeats < MAX_OWN_REPEATS {
             self.own_repeats += 1;
-            if let Err(error) = self.endpoint.handle_timeout(PEER, now) {
+            if let Err(error) = endpoint.handle_timeout(PEER, now) {
                 self.on_error(&error);
                 return;
             }
-            datagrams = self.drain();
+            datagrams = drain(endpoint);
         }
         let repeat = if datagrams.is_empty() {
             self.flight.numbered()
@@ -233,30 +277,60 @@ impl DtlsEndpoint for RtcDtls {
         self.events.pop_front()
     }
 
-    fn close(&mut self, now: Instant) {
-        if !self.over {
-            self.over = true;
-            // An association that never began has nothing to say goodbye with.
-            if self.endpoint.close(now).is_ok() {
-                let goodbye = self.drain();
-                self.transmits.extend(goodbye);
+    fn rest(&mut self, now: Instant) {
+        if !self.complete || self.over {
+            return;
+        }
+        if let Body::Whole { endpoint, .. } = &mut self.body {
+            // One that could not be woken again stays whole: that costs memory and nothing else.
+            if let Ok(rested) = Rested::of(endpoint, &self.config, now) {
+                self.body = Body::Rested(rested);
+                self.transmits.shrink_to_fit();
+                self.events.shrink_to_fit();
             }
-            self.flight.rest();
         }
     }
+
+    fn close(&mut self, now: Instant) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.flight.forget();
+        match std::mem::replace(&mut self.body, Body::Gone) {
+            Body::Whole { mut endpoint, .. } => {
+                // An association that never began has nothing to say goodbye with.
+                if endpoint.close(now).is_ok() {
+                    self.transmits.extend(drain(&mut endpoint));
+                }
+            }
+            Body::Rested(rested) => self.transmits.extend(rested.into_goodbye()),
+            Body::Gone => {}
+        }
+    }
+}
+
+/// What the implementation has to send.
+pub(crate) fn drain(endpoint: &mut Endpoint) -> Vec<Vec<u8>> {
+    let mut datagrams = Vec::new();
+    while let Some(transmit) = endpoint.poll_transmit() {
+        datagrams.push(transmit.message.to_vec());
+    }
+    datagrams
 }
 
 impl fmt::Debug for RtcDtls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RtcDtls")
-            .field("role", &self.role)
+            .field("role", &self.config.role)
             .field("complete", &self.complete)
             .field("over", &self.over)
+            .field("at_rest", &matches!(self.body, Body::Rested(_)))
             .finish_non_exhaustive()
     }
 }
 
-fn handshake_config(config: &DtlsConfig) -> Result<HandshakeConfig, HandshakeFailure> {
+pub(crate) fn handshake_config(config: &DtlsConfig) -> Result<HandshakeConfig, HandshakeFailure> {
     let profiles = config.profiles.iter();
     ConfigBuilder::default()
         .with_crypto_provider(Arc::clone(config.certificate.provider()))

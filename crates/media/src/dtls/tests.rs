@@ -125,13 +125,22 @@ fn a_large_hello_that_prefers_dtls_1_3_is_answered_however_it_is_cut() {
 }
 
 /// Carries datagrams both ways until both are done; `keep` says which arrive.
-fn shake_hands(mut keep: impl FnMut(DtlsRole, usize) -> bool) -> [Option<Handshake>; 2] {
-    let mut now = start_of_time();
+fn shake_hands(keep: impl FnMut(DtlsRole, usize) -> bool) -> [Option<Handshake>; 2] {
     let mut ends = [endpoint(DtlsRole::Client), endpoint(DtlsRole::Server)];
+    carry(&mut ends, start_of_time(), 400, keep)
+}
+
+/// Carries datagrams both ways until both are done, in this many steps of 50 ms at most.
+fn carry(
+    ends: &mut [RtcDtls; 2],
+    mut now: Instant,
+    steps: u32,
+    mut keep: impl FnMut(DtlsRole, usize) -> bool,
+) -> [Option<Handshake>; 2] {
     let mut sent = [0, 0];
     let mut done = [None, None];
     ends[0].start(now);
-    for _ in 0..400 {
+    for _ in 0..steps {
         for (from, role) in [(0, DtlsRole::Client), (1, DtlsRole::Server)] {
             while let Some(datagram) = ends[from].poll_transmit() {
                 if keep(role, sent[from]) {
@@ -151,7 +160,7 @@ fn shake_hands(mut keep: impl FnMut(DtlsRole, usize) -> bool) -> [Option<Handsha
             break;
         }
         now += Duration::from_millis(50);
-        for end in &mut ends {
+        for end in ends.iter_mut() {
             end.handle_timeout(now);
         }
     }
@@ -213,4 +222,102 @@ fn garbage_is_refused_and_the_handshake_goes_on() {
         server.handle(&datagram, now).unwrap();
     }
     assert!(server.poll_transmit().is_some());
+}
+
+fn connected_ends() -> [RtcDtls; 2] {
+    let mut ends = [endpoint(DtlsRole::Client), endpoint(DtlsRole::Server)];
+    let done = carry(&mut ends, start_of_time(), 400, |_, _| true);
+    assert!(done.iter().all(Option::is_some));
+    ends
+}
+
+fn is_at_rest(end: &RtcDtls) -> bool {
+    format!("{end:?}").contains("at_rest: true")
+}
+
+/// Whoever is at rest, the other's goodbye is heard and answered, once.
+#[test]
+fn at_rest_a_goodbye_is_said_and_heard() {
+    for leaver in [0, 1] {
+        for resting in [[true, true], [true, false], [false, true]] {
+            let now = start_of_time();
+            let mut ends = connected_ends();
+            for (end, rests) in ends.iter_mut().zip(resting) {
+                if rests {
+                    end.rest(now);
+                    end.rest(now);
+                }
+                assert_eq!(is_at_rest(end), rests);
+                assert!(end.poll_transmit().is_none(), "nothing is said for it");
+            }
+            ends[leaver].close(now);
+            let goodbye = ends[leaver].poll_transmit().unwrap();
+            assert!(ends[leaver].poll_transmit().is_none());
+            let stays = &mut ends[1 - leaver];
+            stays.handle(&goodbye, now).unwrap();
+            assert!(matches!(stays.poll_event(), Some(DtlsEvent::ClosedByPeer)));
+            assert!(stays.poll_event().is_none());
+            assert!(stays.poll_transmit().is_some(), "a goodbye is answered");
+            stays.close(now);
+            assert!(stays.poll_transmit().is_none());
+        }
+    }
+}
+
+#[test]
+fn at_rest_a_forged_alert_ends_nothing() {
+    let now = start_of_time();
+    let mut ends = connected_ends();
+    ends[1].rest(now);
+    ends[0].close(now);
+    let goodbye = ends[0].poll_transmit().unwrap();
+    let plain = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+    let mut forged = goodbye.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    for datagram in [&plain[..], &forged] {
+        ends[1].handle(datagram, now).unwrap();
+        assert!(ends[1].poll_event().is_none(), "{datagram:?}");
+    }
+    ends[1].handle(&goodbye, now).unwrap();
+    assert!(matches!(
+        ends[1].poll_event(),
+        Some(DtlsEvent::ClosedByPeer)
+    ));
+}
+
+/// The server is done, its last flight was lost, and it rests already: the client's repeat is answered from what was kept.
+#[test]
+fn at_rest_a_repeated_last_flight_is_answered() {
+    let mut now = start_of_time();
+    let mut ends = [endpoint(DtlsRole::Client), endpoint(DtlsRole::Server)];
+    let mut server_done = false;
+    ends[0].start(now);
+    while !server_done {
+        while let Some(datagram) = ends[0].poll_transmit() {
+            ends[1].handle(&datagram, now).unwrap();
+        }
+        server_done = matches!(ends[1].poll_event(), Some(DtlsEvent::Complete(_)));
+        while let Some(datagram) = ends[1].poll_transmit() {
+            if !server_done {
+                ends[0].handle(&datagram, now).unwrap();
+            }
+        }
+    }
+    ends[1].rest(now);
+    assert!(is_at_rest(&ends[1]));
+    now += Duration::from_secs(1);
+    ends[0].handle_timeout(now);
+    let done = carry(&mut ends, now, 1, |_, _| true);
+    assert!(done[0].is_some());
+}
+
+#[test]
+fn no_one_rests_before_the_handshake_is_done() {
+    let now = start_of_time();
+    let mut ends = [endpoint(DtlsRole::Client), endpoint(DtlsRole::Server)];
+    for end in &mut ends {
+        end.rest(now);
+        assert!(!is_at_rest(end));
+    }
+    assert!(carry(&mut ends, now, 400, |_, _| true)[0].is_some());
 }

@@ -10,6 +10,7 @@ use is::{CandidateKind, IceAgent, IceAgentEvent, IceCreds, Protocol};
 use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType, LocalCandidate};
 use crate::ice::consent::{Consent, DOUBT, Given, Verdict};
 use crate::ice::credentials::IceCredentials;
+use crate::ice::fingerprint;
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
 /// with few candidates does no harm with 20.
@@ -321,6 +322,10 @@ impl Agent {
         now: Instant,
     ) -> Result<(), StunRefused> {
         let message = StunMessage::parse(datagram).map_err(|_| StunRefused::Malformed)?;
+        // The crate looks at the integrity alone.
+        if fingerprint::is_wrong(datagram) {
+            return Err(StunRefused::Malformed);
+        }
         let class = message.class();
         if class == Class::Indication {
             // A keepalive (RFC 8445, section 11): it has done its work on the way.

@@ -84,7 +84,12 @@ impl Candidate {
     /// Why this candidate of a peer takes no part in the checks, or `None` when it does.
     #[must_use]
     pub fn ignorable(&self) -> Option<Ignorable> {
-        if self.component != 1 {
+        self.ignorable_as(1)
+    }
+
+    /// The same for the checks of this component.
+    pub(crate) fn ignorable_as(&self, component: u16) -> Option<Ignorable> {
+        if self.component != component {
             Some(Ignorable::OtherComponent)
         } else if self.transport == CandidateTransport::Tcp {
             Some(Ignorable::Tcp)

@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub mod candidate;
 mod consent;
 pub mod credentials;
+mod fingerprint;
 pub mod gathering;
 pub mod server;
 

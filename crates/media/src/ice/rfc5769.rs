@@ -91,8 +91,9 @@ fn the_sample_request_is_answered_to_whoever_it_came_from() {
 #[test]
 fn no_bit_of_the_sample_request_may_differ() {
     let sample = message([0, 1], &REQUEST);
-    // What comes behind MESSAGE-INTEGRITY, the FINGERPRINT, helps to tell STUN from media and vouches for nothing.
-    for at in 0..100 {
+    // Under another name the FINGERPRINT would be an attribute that nobody has to know.
+    let name_of_fingerprint = 100..104;
+    for at in (0..sample.len()).filter(|at| !name_of_fingerprint.contains(at)) {
         let mut changed = sample.clone();
         changed[at] ^= 0x01;
         let (verdict, answers) = asked(PASSWORD, &changed);

@@ -1,7 +1,7 @@
 //! DTLS and the SRTP keys it yields, or keys that signalling brought: one association with one verified far end.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::dtls::endpoint::{
     DatagramRefused, DtlsConfig, DtlsEndpoint, DtlsEvent, Handshake, HandshakeFailure,
@@ -11,12 +11,16 @@ use crate::dtls::key_size::rsa_bits;
 use crate::dtls::rtc::RtcDtls;
 use crate::dtls::setup::DtlsRole;
 use crate::media_transport::config::TransportConfig;
+use crate::media_transport::counters::Refusal;
 use crate::media_transport::event::DtlsFailure;
 use crate::sdp::sdes::SdesKeys;
-use crate::srtp::inbound::Inbound;
+use crate::srtp::inbound::{Inbound, OpenError};
 use crate::srtp::keys::KeyPair;
 use crate::srtp::outbound::Outbound;
 use crate::srtp::profile::SrtpProfile;
+
+/// A repeat of the far end's last flight may be this long on its way after its first media.
+const STRAYING: Duration = Duration::from_secs(10);
 
 /// Both directions' protection, there only after the far end's certificate was verified.
 pub(crate) struct Srtp {
@@ -57,6 +61,20 @@ pub(crate) struct Association {
     minimum_rsa_bits: u16,
     started: bool,
     srtp: Option<Srtp>,
+    proof: Proof,
+}
+
+/// How far it is certain that the far end's handshake is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Nothing of it was opened yet.
+    None,
+    /// Something was opened.
+    Media,
+    /// That was noticed then.
+    Since(Instant),
+    /// Nothing of the handshake is on its way any more.
+    Rested,
 }
 
 impl Association {
@@ -82,6 +100,7 @@ impl Association {
             minimum_rsa_bits: config.minimum_rsa_bits,
             started: false,
             srtp: None,
+            proof: Proof::None,
         })
     }
 
@@ -101,6 +120,7 @@ impl Association {
                 outbound: Outbound::new(&keys.pair.local),
             }),
             source: Source::Keys(keys, Telling::ToCome),
+            proof: Proof::Rested,
         }
     }
 
@@ -160,9 +180,43 @@ impl Association {
         }
     }
 
+    /// Opens an RTP packet of the far end in place.
+    pub(crate) fn open_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
+        let srtp = self.srtp.as_mut().ok_or(Refusal::Unverified)?;
+        let opened = srtp.inbound.open_rtp(packet).map_err(as_refusal)?;
+        self.prove();
+        Ok(opened)
+    }
+
+    /// Opens an RTCP packet of the far end in place.
+    pub(crate) fn open_rtcp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
+        let srtp = self.srtp.as_mut().ok_or(Refusal::Unverified)?;
+        let opened = srtp.inbound.open_rtcp(packet).map_err(as_refusal)?;
+        self.prove();
+        Ok(opened)
+    }
+
+    /// The far end has the keys agreed on.
+    fn prove(&mut self) {
+        if self.proof == Proof::None {
+            self.proof = Proof::Media;
+        }
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if let Some(endpoint) = self.endpoint() {
-            endpoint.handle_timeout(now);
+        let proof = self.proof;
+        let Some(endpoint) = self.endpoint() else {
+            return;
+        };
+        endpoint.handle_timeout(now);
+        // No deadline of its own: ICE wakes the transport every few seconds anyhow.
+        match proof {
+            Proof::Media => self.proof = Proof::Since(now),
+            Proof::Since(since) if now >= since + STRAYING => {
+                endpoint.rest(now);
+                self.proof = Proof::Rested;
+            }
+            Proof::None | Proof::Since(_) | Proof::Rested => {}
         }
     }
 
@@ -241,6 +295,16 @@ fn check_key(certificate: &[u8], least: u16) -> Result<(), DtlsFailure> {
     }
 }
 
+fn as_refusal(error: OpenError) -> Refusal {
+    match error {
+        OpenError::Malformed => Refusal::Malformed,
+        OpenError::BadAuthentication => Refusal::BadAuthentication,
+        OpenError::Replay => Refusal::Replay,
+        OpenError::TooOld => Refusal::TooOld,
+        OpenError::TooManySources => Refusal::Exceeded,
+    }
+}
+
 fn as_failure(failure: HandshakeFailure) -> DtlsFailure {
     match failure {
         HandshakeFailure::Alert => DtlsFailure::RefusedByPeer,
@@ -254,6 +318,7 @@ impl fmt::Debug for Association {
         f.debug_struct("Association")
             .field("role", &self.role)
             .field("profile", &self.profile())
+            .field("proof", &self.proof)
             .finish_non_exhaustive()
     }
 }

@@ -17,7 +17,6 @@ use crate::media_transport::demux::{Kind, kind};
 use crate::media_transport::event::{
     DtlsFailure, Event, IceFailure, NotReady, Output, Received, Route,
 };
-use crate::srtp::inbound::OpenError;
 use crate::srtp::outbound::ProtectError;
 use crate::srtp::profile::SrtpProfile;
 
@@ -94,6 +93,16 @@ impl MediaTransport {
             let _ = sibling.add_local_candidate(candidate, now);
         }
         sibling
+    }
+
+    /// A transport for another component of the same call: our description is the same but for these candidates.
+    pub(crate) fn companion(&self, candidates: &[LocalCandidate], now: Instant) -> Self {
+        let mut companion = Self::new(self.config.clone(), now);
+        for candidate in candidates {
+            // Signalled with the next description.
+            let _ = companion.add_local_candidate(*candidate, now);
+        }
+        companion
     }
 
     /// Whether the far end is the one with this user name fragment.
@@ -270,17 +279,15 @@ impl MediaTransport {
     }
 
     fn open_rtp<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Received<'a>, Refusal> {
-        let srtp = self.association.as_mut().and_then(Association::srtp);
-        let opened = srtp.ok_or(Refusal::Unverified)?.inbound.open_rtp(datagram);
-        let packet = opened.map_err(as_refusal)?;
+        let association = self.association.as_mut().ok_or(Refusal::Unverified)?;
+        let packet = association.open_rtp(datagram)?;
         self.counters.rtp_received += 1;
         Ok(Received::Rtp(packet))
     }
 
     fn open_rtcp<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Received<'a>, Refusal> {
-        let srtp = self.association.as_mut().and_then(Association::srtp);
-        let opened = srtp.ok_or(Refusal::Unverified)?.inbound.open_rtcp(datagram);
-        let packet = opened.map_err(as_refusal)?;
+        let association = self.association.as_mut().ok_or(Refusal::Unverified)?;
+        let packet = association.open_rtcp(datagram)?;
         self.counters.rtcp_received += 1;
         Ok(Received::Rtcp(packet))
     }
@@ -615,16 +622,6 @@ fn ice_connected(pair: Pair) -> Event {
         route: Route { local, remote },
         local: local_type,
         remote: remote_type,
-    }
-}
-
-fn as_refusal(error: OpenError) -> Refusal {
-    match error {
-        OpenError::Malformed => Refusal::Malformed,
-        OpenError::BadAuthentication => Refusal::BadAuthentication,
-        OpenError::Replay => Refusal::Replay,
-        OpenError::TooOld => Refusal::TooOld,
-        OpenError::TooManySources => Refusal::Exceeded,
     }
 }
 

@@ -180,6 +180,8 @@ pub struct LocalStatistics {
     pub slots_skipped: u64,
     /// Datagrams that the kernel refused to send, buffer full included.
     pub send_errors: u64,
+    /// Datagrams that the kernel dropped because they were not read in time; they may have been anybody's. Linux tells.
+    pub receive_drops: u64,
     /// Packets that a program handed out and that could not be sent: wrong codec, too long, on hold.
     pub packets_dropped: u64,
 }

@@ -1,6 +1,7 @@
 //! Offer and answer (RFC 3264, 8829, 8842): what both sides agreed on, or why not.
 
 use crate::dtls::setup::{DtlsRole, Setup};
+use crate::ice::candidate::Candidate;
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::RemoteParameters;
 use crate::program::{AudioCodec, OpusWishes};
@@ -45,8 +46,10 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Length of packets that the far end asked for, in ms; 20 when it did not.
     pub packet_time_ms: u16,
-    /// RTCP comes on the RTP port. Without it there is no way for RTCP, and none is to be sent.
+    /// RTCP comes on the RTP port. Without it RTCP has a component of its own (RFC 5761, section 5.1.1), or no way at all.
     pub rtcp_mux: bool,
+    /// Where the far end takes RTCP when it does not come on the RTP port: its candidates of component 2.
+    pub rtcp_candidates: Vec<Candidate>,
     /// RTCP without a leading report is welcome (RFC 5506).
     pub rtcp_reduced_size: bool,
     /// Extended reports that the far end wants of us.
@@ -179,7 +182,8 @@ pub fn answer(
     let extensions = HeaderExtensions::agreed(remote.extensions(media), wanted);
     let reports = remote.extended_reports(media).map(ExtendedReports::parse);
     let reports = reports.filter(|wanted| {
-        local.extras.voip_metrics.answers() && media.rtcp_mux && !wanted.is_empty()
+        let has_a_way = media.rtcp_mux || !local.rtcp_candidates.is_empty();
+        local.extras.voip_metrics.answers() && has_a_way && !wanted.is_empty()
     });
     let reduced_size = media.rtcp_reduced_size && local.extras.reduced_size.answers();
     let section = Section {
@@ -323,6 +327,19 @@ pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiate
     )
 }
 
+/// Whether an offer wants RTCP on a port of its own: it does not multiplex, and has a second component, or its candidates
+/// are still to come.
+pub(crate) fn wants_rtcp_component(offer: &str) -> bool {
+    Description::parse(offer).is_ok_and(|remote| {
+        let open = |media: &&Media<'_>| media.kind == "audio" && media.port != 0;
+        let first = remote.media.iter().find(open);
+        first.is_some_and(|media| {
+            let to_come = media.candidates.is_empty();
+            !media.rtcp_mux && (to_come || !media.rtcp_candidates.is_empty())
+        })
+    })
+}
+
 struct Agreement {
     role: DtlsRole,
     keys: Option<SdesKeys>,
@@ -386,6 +403,11 @@ fn agreed(
         direction: agreement.direction,
         packet_time_ms: media.packet_time_ms.unwrap_or(DEFAULT_PACKET_TIME_MS),
         rtcp_mux: media.rtcp_mux,
+        rtcp_candidates: if media.rtcp_mux {
+            Vec::new()
+        } else {
+            media.rtcp_candidates.clone()
+        },
         rtcp_reduced_size: agreement.reduced_size,
         extended_reports: agreement.extended_reports,
         redundancy: agreement.redundancy,

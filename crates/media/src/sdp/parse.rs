@@ -63,6 +63,8 @@ pub struct Media<'a> {
     pub packet_time_ms: Option<u16>,
     /// Candidates of component 1 that may be paired.
     pub candidates: Vec<Candidate>,
+    /// Those of component 2, which a far end that does not multiplex RTCP takes it on.
+    pub rtcp_candidates: Vec<Candidate>,
     /// `a=crypto` (SDES) is there.
     pub sdes: bool,
     /// Such lines that can be used, in order.
@@ -311,6 +313,7 @@ impl<'a> Media<'a> {
             rtcp_reduced_size: false,
             packet_time_ms: None,
             candidates: Vec::new(),
+            rtcp_candidates: Vec::new(),
             sdes: false,
             crypto: Vec::new(),
         })
@@ -338,11 +341,17 @@ impl<'a> Media<'a> {
                     self.crypto.extend(CryptoLine::parse(value));
                 }
             }
-            // Broken, unusable and second-component lines are left aside: the others may do.
-            "candidate" if self.candidates.len() < MAX_CANDIDATES => {
-                let candidate = value.parse::<Candidate>().ok();
-                self.candidates
-                    .extend(candidate.filter(|candidate| candidate.ignorable().is_none()));
+            // Broken and unusable lines are left aside: the others may do.
+            "candidate" => {
+                if let Ok(candidate) = value.parse::<Candidate>() {
+                    let (kept, component) = match candidate.component {
+                        2 => (&mut self.rtcp_candidates, 2),
+                        _ => (&mut self.candidates, 1),
+                    };
+                    if kept.len() < MAX_CANDIDATES && candidate.ignorable_as(component).is_none() {
+                        kept.push(candidate);
+                    }
+                }
             }
             _ => return self.attributes.attribute(name, value, line),
         }

@@ -46,6 +46,8 @@ pub struct LocalDescription {
     pub credentials: IceCredentials,
     /// Our candidates of component 1.
     pub candidates: Vec<Candidate>,
+    /// Our candidates of component 2, for a far end that wants RTCP on a port of its own; mostly none.
+    pub rtcp_candidates: Vec<Candidate>,
     /// Address for `c=` and `m=`: that of the default candidate. Without one 0.0.0.0 and port 9 are written, which some
     /// gateways take for hold: gather first.
     pub default_address: Option<SocketAddr>,
@@ -232,7 +234,13 @@ impl Text {
             format_args!("{} {}{formats}", address.port(), section.protocol),
         );
         self.line("c=", &connection);
-        self.line("a=rtcp:", format_args!("{} {connection}", address.port()));
+        let rtcp = local.rtcp_candidates.first().map(|first| first.addr);
+        let rtcp = rtcp.filter(|_| !section.rtcp_mux).unwrap_or(address);
+        let port = rtcp.port();
+        self.line(
+            "a=rtcp:",
+            format_args!("{port} {}", self::connection(rtcp.ip())),
+        );
         for format in &section.formats {
             self.line(
                 "a=rtpmap:",
@@ -307,9 +315,10 @@ impl Text {
     }
 
     fn candidates(&mut self, local: &LocalDescription, component_2: bool) {
-        for candidate in &local.candidates {
+        let apart = !local.rtcp_candidates.is_empty();
+        for candidate in local.candidates.iter().chain(&local.rtcp_candidates) {
             self.line("a=candidate:", format_args!("{candidate} generation 0"));
-            if component_2 {
+            if component_2 && !apart {
                 let second = Candidate {
                     component: 2,
                     priority: candidate.priority.saturating_sub(1),

@@ -31,6 +31,7 @@ pub(crate) struct Counters {
     pub(crate) slots_late: u64,
     pub(crate) slots_skipped: u64,
     pub(crate) send_errors: u64,
+    pub(crate) receive_drops: u64,
     pub(crate) packets_dropped: u64,
 }
 
@@ -101,6 +102,7 @@ pub(crate) fn gather(parts: &Parts<'_>, now: Instant) -> Statistics {
             slots_late: counters.slots_late,
             slots_skipped: counters.slots_skipped,
             send_errors: counters.send_errors,
+            receive_drops: counters.receive_drops,
             packets_dropped: counters.packets_dropped + parts.overflowed,
         },
     }

@@ -14,6 +14,7 @@ use crate::session::error::MediaError;
 use crate::session::event::MediaEvent;
 use crate::session::media_session::{MediaSession, Stage};
 use crate::session::pacing::Pacing;
+use crate::session::reports::Parting;
 use crate::srtp::profile::SrtpProfile;
 
 /// The audio in the last block but `back` of a RED payload (RFC 2198), which names its timestamp but not its number: that of the
@@ -48,6 +49,18 @@ const fn received(kind: PayloadKind, header: Header, payload: &[u8]) -> AudioPac
 }
 
 impl MediaSession {
+    pub(super) fn on_rtcp(&mut self, report: &[u8]) {
+        let (sender, receiver) = (&mut self.sender, &mut self.receiver);
+        match self
+            .remote
+            .read(report, sender, receiver, &self.clock, self.now)
+        {
+            Ok(None) => {}
+            Ok(Some(Parting { reason })) => self.tell(MediaEvent::Goodbye { reason }),
+            Err(_) => self.counters.malformed += 1,
+        }
+    }
+
     pub(super) fn on_rtp(&mut self, bytes: &[u8]) {
         let Ok(packet) = Packet::parse(bytes) else {
             self.counters.malformed += 1;

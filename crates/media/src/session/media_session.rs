@@ -36,7 +36,8 @@ use crate::session::event::MediaEvent;
 use crate::session::figures::{self, Counters, Parts};
 use crate::session::forks::Forks;
 use crate::session::pacing::Pacing;
-use crate::session::reports::{Parting, Remote};
+use crate::session::reports::Remote;
+use crate::session::rtcp_component::RtcpComponent;
 use crate::session::silence::Silence;
 
 /// The next thing for the owner to do.
@@ -103,6 +104,8 @@ pub struct MediaSession {
     pub(super) early_candidates: Vec<Candidate>,
     pub(super) transport: Option<MediaTransport>,
     pub(super) forks: Forks,
+    /// Where the far end wants RTCP apart.
+    pub(super) rtcp: RtcpComponent,
     /// The transport has something to say, or may have.
     pub(super) transport_stirred: bool,
     pub(super) transport_wait: Option<(Instant, TransportDeadline)>,
@@ -208,6 +211,7 @@ impl MediaSession {
             early_candidates: Vec::new(),
             transport: None,
             forks: Forks::default(),
+            rtcp: RtcpComponent::default(),
             transport_stirred: false,
             transport_wait: None,
             origin: Origin::new(rng.random(), 2),
@@ -282,10 +286,37 @@ impl MediaSession {
         });
         self.forks
             .each(|fork| fork.keep_host_candidates(sockets, now));
+        self.rtcp.keep_hosts(sockets, now);
         if let Some(transport) = &mut self.transport {
             transport.keep_host_candidates(sockets, now);
             self.transport_stirred = true;
         }
+    }
+
+    /// Whether this offer wants RTCP on a port of its own, and there is no socket for it yet: add some by
+    /// [`add_rtcp_host_candidate`](Self::add_rtcp_host_candidate) before it is answered. Without, it is answered all the
+    /// same, and there are no reports in the call.
+    #[must_use]
+    pub fn wants_rtcp_sockets(&self, offer: &str) -> bool {
+        !self.rtcp.has_sockets() && negotiation::wants_rtcp_component(offer)
+    }
+
+    /// Adds a socket for RTCP alone.
+    pub fn add_rtcp_host_candidate(&mut self, socket: SocketAddr, now: Instant) {
+        self.now = now;
+        self.rtcp.add_host(LocalCandidate::host(socket), now);
+    }
+
+    /// Whether this is a socket for RTCP alone.
+    #[must_use]
+    pub fn is_rtcp_socket(&self, local: SocketAddr) -> bool {
+        self.rtcp.owns(local)
+    }
+
+    /// Whether there are sockets for RTCP alone.
+    #[must_use]
+    pub const fn has_rtcp_sockets(&self) -> bool {
+        self.rtcp.has_sockets()
     }
 
     /// The path that media takes now.
@@ -310,6 +341,7 @@ impl MediaSession {
         match &mut self.transport {
             Some(transport) if self.agreement.is_some() => {
                 transport.add_remote_candidate(&candidate, now);
+                self.rtcp.add_remote_candidate(&candidate, now);
                 self.transport_stirred = true;
             }
             Some(_) | None => {
@@ -327,6 +359,7 @@ impl MediaSession {
             Some(transport) => transport,
             None => self.new_transport(true),
         };
+        self.rtcp.follow(&transport, now);
         let local = self.describe(&transport);
         self.transport = Some(transport);
         self.offered = true;
@@ -352,6 +385,7 @@ impl MediaSession {
         if let Some(transport) = &mut self.transport {
             transport.set_remote(negotiated.remote.clone(), now)?;
         }
+        self.rtcp.set_remote(&negotiated, now);
         self.take_answer(sdp, negotiated);
         Ok(())
     }
@@ -410,6 +444,7 @@ impl MediaSession {
         self.now = now;
         self.forks.leave_others(now);
         let credentials = IceCredentials::generate(&mut self.rng);
+        self.rtcp.restart(&credentials, now);
         if let Some(transport) = &mut self.transport {
             transport.restart(credentials, now);
             self.transport_stirred = true;
@@ -467,19 +502,18 @@ impl MediaSession {
         {
             return;
         }
+        if self.rtcp.owns(local) {
+            if let Some(report) = self.rtcp.handle_datagram(local, remote, datagram, now) {
+                self.on_rtcp(report);
+            }
+            return;
+        }
         let Some(transport) = &mut self.transport else {
             return;
         };
         match transport.handle_datagram(local, remote, datagram, now) {
             Received::Rtp(bytes) => self.on_rtp(bytes),
-            Received::Rtcp(bytes) => {
-                let (sender, receiver) = (&mut self.sender, &mut self.receiver);
-                match self.remote.read(bytes, sender, receiver, &self.clock, now) {
-                    Ok(None) => {}
-                    Ok(Some(Parting { reason })) => self.tell(MediaEvent::Goodbye { reason }),
-                    Err(_) => self.counters.malformed += 1,
-                }
-            }
+            Received::Rtcp(bytes) => self.on_rtcp(bytes),
             Received::Consumed => self.transport_stirred = true,
             Received::Refused(_) => {}
         }
@@ -490,6 +524,7 @@ impl MediaSession {
         self.now = now;
         if self.stage == Stage::Open {
             self.forks.handle_timeout(now);
+            self.rtcp.handle_timeout(now);
         }
         if self.stage == Stage::Open
             && let Some(transport) = &mut self.transport
@@ -510,6 +545,11 @@ impl MediaSession {
     /// Says that a datagram could not be handed to the kernel.
     pub const fn send_failed(&mut self) {
         self.counters.send_errors += 1;
+    }
+
+    /// Says that the kernel dropped this many datagrams for us, since they were not read in time.
+    pub const fn receive_dropped(&mut self, datagrams: u64) {
+        self.counters.receive_drops += datagrams;
     }
 
     /// Ends the media: RTCP BYE and DTLS close_notify come out of [`poll`](Self::poll), then nothing more.
@@ -608,6 +648,7 @@ impl MediaSession {
                 })
                 .map(|best| best.addr),
             candidates,
+            rtcp_candidates: self.rtcp.candidates(),
             complete: !self.gathering,
             sha1_fingerprints: self.config.sha1_fingerprints,
             sdes: self.config.sdes.map(|()| self.sdes.clone()),
@@ -631,6 +672,7 @@ impl MediaSession {
         transport: &mut MediaTransport,
         sdp: &str,
     ) -> Result<(String, Negotiated), Refusal> {
+        self.rtcp.follow(transport, self.now);
         let mut local = self.describe(transport);
         let probe = negotiation::answer(sdp, &local, &mut self.origin.clone(), None)?.negotiated;
         let before = self
@@ -663,9 +705,11 @@ impl MediaSession {
         }
         let answer = negotiation::answer(sdp, &local, &mut self.origin, established)?;
         if restarted {
+            self.rtcp.restart(&local.credentials, self.now);
             transport.restart(local.credentials, self.now);
         }
         transport.set_remote(answer.negotiated.remote.clone(), self.now)?;
+        self.rtcp.set_remote(&answer.negotiated, self.now);
         Ok((answer.sdp, answer.negotiated))
     }
 
@@ -674,6 +718,7 @@ impl MediaSession {
         if let Some(transport) = &mut self.transport {
             for candidate in self.early_candidates.drain(..) {
                 transport.add_remote_candidate(&candidate, self.now);
+                self.rtcp.add_remote_candidate(&candidate, self.now);
             }
         }
         let agreement = Agreement { negotiated };

@@ -15,4 +15,5 @@ mod outgoing;
 mod pacing;
 pub mod policy;
 mod reports;
+mod rtcp_component;
 mod silence;

@@ -56,6 +56,7 @@ impl MediaSession {
             .transport_wait
             .into_iter()
             .chain(self.forks.next_deadline())
+            .chain(self.rtcp.next_deadline())
             .map(|(at, name)| (at, Deadline::Transport(name)));
         let slot = self
             .pacing
@@ -82,7 +83,8 @@ impl MediaSession {
                 }
             }
         }
-        let (route, bytes) = self.forks.next_control()?;
+        let control = self.forks.next_control();
+        let (route, bytes) = control.or_else(|| self.rtcp.next_control())?;
         self.control = bytes;
         self.count_sent(self.control.len());
         Some(Step::Control(route))
@@ -236,6 +238,9 @@ impl MediaSession {
             transport.close(self.now);
             self.transport_stirred = true;
         }
+        if goodbye {
+            self.rtcp.close(self.now);
+        }
         let step = route.map(Step::Packet);
         if step.is_some() {
             self.count_sent(self.packet.len());
@@ -251,7 +256,10 @@ impl MediaSession {
         let transport = self
             .transport
             .as_mut()
-            .filter(|transport| negotiated.rtcp_mux && transport.is_connected())?;
+            .filter(|transport| negotiated.rtcp_mux && transport.is_connected());
+        if transport.is_none() && (negotiated.rtcp_mux || !self.rtcp.is_connected()) {
+            return None;
+        }
         let report = Report {
             cname: &self.config.cname,
             mid: negotiated
@@ -271,7 +279,10 @@ impl MediaSession {
             &report,
             self.now,
         );
-        transport.protect_rtcp(&mut self.packet).ok()
+        match transport {
+            Some(transport) => transport.protect_rtcp(&mut self.packet).ok(),
+            None => self.rtcp.protect(&mut self.packet),
+        }
     }
 
     /// How we hear the far end, where it wants to know.

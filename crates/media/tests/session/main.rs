@@ -10,4 +10,5 @@ mod payloads;
 mod programs;
 mod reduced;
 mod reports;
+mod rtcp_apart;
 mod world;

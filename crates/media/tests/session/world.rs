@@ -35,6 +35,10 @@ impl Side {
 pub(crate) struct End {
     pub(crate) session: MediaSession,
     pub(crate) address: SocketAddr,
+    /// Where it takes RTCP, should that go apart.
+    pub(crate) rtcp_address: SocketAddr,
+    /// Those that it sent from the address for RTCP.
+    pub(crate) sent_apart: Vec<Vec<u8>>,
     /// What was told, and when, counted from the world's start.
     pub(crate) events: Vec<(Duration, MediaEvent)>,
     wake: Option<Instant>,
@@ -42,12 +46,20 @@ pub(crate) struct End {
     pub(crate) muzzled: bool,
 }
 
+struct Datagram {
+    due: Instant,
+    to: Side,
+    from: SocketAddr,
+    at: SocketAddr,
+    bytes: Vec<u8>,
+}
+
 pub(crate) struct World {
     pub(crate) now: Instant,
     start: Instant,
     pub(crate) caller: End,
     pub(crate) callee: End,
-    wire: Vec<(Instant, Side, Vec<u8>)>,
+    wire: Vec<Datagram>,
     /// Every n-th datagram of media is lost; 0: none.
     pub(crate) lose_every: u64,
     carried: u64,
@@ -96,11 +108,13 @@ impl World {
         callee: Box<dyn Program>,
     ) -> Self {
         let end = |config, program, seed, address: &str| {
-            let address = address.parse().unwrap();
+            let address: SocketAddr = address.parse().unwrap();
             let mut session = MediaSession::new(config, program, [seed; 32], now);
             session.add_local_candidate(LocalCandidate::host(address), now);
             End {
                 session,
+                rtcp_address: SocketAddr::new(address.ip(), address.port() + 1),
+                sent_apart: Vec::new(),
                 address,
                 events: Vec::new(),
                 wake: None,
@@ -147,11 +161,10 @@ impl World {
 
     fn drain(&mut self, side: Side) {
         let (now, start) = (self.now, self.start);
-        let other = self.end(side.other()).address;
         loop {
-            let end = match side {
-                Side::Caller => &mut self.caller,
-                Side::Callee => &mut self.callee,
+            let (end, other) = match side {
+                Side::Caller => (&mut self.caller, &self.callee),
+                Side::Callee => (&mut self.callee, &self.caller),
             };
             match end.session.poll() {
                 Output::Transmit {
@@ -159,15 +172,24 @@ impl World {
                     remote,
                     bytes,
                 } => {
-                    assert_eq!((local, remote), (end.address, other));
+                    let apart = (local, remote) == (end.rtcp_address, other.rtcp_address);
+                    assert!(apart || (local, remote) == (end.address, other.address));
+                    if apart {
+                        end.sent_apart.push(bytes.to_vec());
+                    }
                     let media = bytes[0] & 0xC0 == 0x80;
                     self.carried += u64::from(media);
                     let lost = media
                         && self.lose_every != 0
                         && self.carried.is_multiple_of(self.lose_every);
                     if !end.muzzled && !lost {
-                        self.wire
-                            .push((now + LATENCY, side.other(), bytes.to_vec()));
+                        self.wire.push(Datagram {
+                            due: now + LATENCY,
+                            to: side.other(),
+                            from: local,
+                            at: remote,
+                            bytes: bytes.to_vec(),
+                        });
                     }
                 }
                 Output::Forward { to, .. } => {
@@ -187,15 +209,22 @@ impl World {
     pub(crate) fn run(&mut self, span: Duration) {
         let end = self.now + span;
         loop {
-            let arrivals = self.wire.iter().map(|(at, _, _)| *at);
+            let arrivals = self.wire.iter().map(|datagram| datagram.due);
             let wakes = [self.caller.wake, self.callee.wake].into_iter().flatten();
             let Some(next) = arrivals.chain(wakes).min().filter(|next| *next <= end) else {
                 break;
             };
             self.now = next.max(self.now);
-            while let Some(index) = self.wire.iter().position(|(at, _, _)| *at <= self.now) {
-                let (_, side, mut bytes) = self.wire.remove(index);
-                self.deliver(side, &mut bytes);
+            while let Some(index) = self.wire.iter().position(|it| it.due <= self.now) {
+                let mut datagram = self.wire.remove(index);
+                let (at, from) = (datagram.at, datagram.from);
+                let end = match datagram.to {
+                    Side::Caller => &mut self.caller,
+                    Side::Callee => &mut self.callee,
+                };
+                let bytes = &mut datagram.bytes;
+                end.session.handle_datagram(at, from, bytes, self.now);
+                self.drain(datagram.to);
             }
             for side in [Side::Caller, Side::Callee] {
                 let now = self.now;

@@ -151,3 +151,28 @@ fn a_repeated_description_changes_nothing() {
     assert_eq!(world.events.each_ref().map(Vec::len), before);
     world.assert_media_flows(1);
 }
+
+/// Beside media that flows little is kept of the handshake; the end is heard all the same.
+#[test]
+fn a_long_call_keeps_little_of_its_handshake_and_hears_the_goodbye() {
+    let mut world = World::new(21);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    let is_rested = |world: &World, end: usize| format!("{:?}", world.ends[end]).contains("Rested");
+    world.run_for(Duration::from_secs(20));
+    assert!(
+        !is_rested(&world, CALLER),
+        "nothing proves that the far end is done"
+    );
+    world.assert_media_flows(1);
+    world.run_for(Duration::from_secs(9));
+    assert!(!is_rested(&world, CALLER) && !is_rested(&world, CALLEE));
+    world.run_for(Duration::from_secs(9));
+    assert!(is_rested(&world, CALLER) && is_rested(&world, CALLEE));
+    world.assert_media_flows(2);
+    let now = world.now;
+    world.ends[CALLER].close(now);
+    world.run_for(Duration::from_secs(1));
+    let is_told = |(_, event): &(Duration, Event)| *event == Event::ClosedByPeer;
+    assert!(world.events[CALLEE].iter().any(is_told));
+}

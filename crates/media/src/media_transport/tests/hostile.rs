@@ -8,7 +8,6 @@ use crate::dtls::setup::Setup;
 use crate::media_transport::counters::Refusal;
 use crate::media_transport::event::Received;
 use crate::media_transport::tests::world::{CALLEE, CALLER, World, rtp};
-use crate::media_transport::transport::MediaTransport;
 
 #[test]
 fn replayed_and_damaged_datagrams_are_refused_and_counted() {
@@ -58,8 +57,8 @@ proptest! {
         world.link.delay = Duration::from_millis(delay);
         world.link.jitter = Duration::from_millis(jitter);
         world.negotiate(Setup::ActPass, Setup::Active);
-        world.run_for(Duration::from_secs(30));
-        let connected = world.ends.iter().all(MediaTransport::is_connected);
+        // Once is enough: with this much loss a path may be doubted at any later moment.
+        let connected = world.run_until_connected(Duration::from_secs(30));
         // The end that gave up knows; the other may be content already, and hears of it by silence.
         let failed = [CALLER, CALLEE].iter().any(|end| world.failure(*end).is_some());
         prop_assert!(connected || failed, "{:?}", world.events);

@@ -16,38 +16,74 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no such network.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error("cannot make a network of our own ({0}): --loss needs root")]
+pub enum Failure {
+    /// The kernel makes no network for us.
+    #[error("cannot make a network of our own ({0}): a network that loses needs root")]
     Namespace(nix::Error),
+    /// A program is not there.
     #[error("cannot run {program} ({source}): install {package}")]
     Program {
+        /// Which.
         program: &'static str,
+        /// Debian's name of what has it.
         package: &'static str,
+        /// What the system says.
         source: std::io::Error,
     },
+    /// A program did not do as it was told.
     #[error("{program} says: {words}")]
     Refused {
+        /// Which.
         program: &'static str,
+        /// Its complaint.
         words: String,
     },
+    /// No file or port for coturn.
     #[error("cannot write coturn's configuration: {0}")]
     Configuration(#[from] std::io::Error),
+    /// coturn was started and cannot be reached.
     #[error("coturn does not listen")]
     Deaf,
+    /// The relay's address is none.
     #[error(transparent)]
     Url(#[from] ServerUrlError),
 }
 
-/// Moves this process, which has one thread as yet, to a network of its own, whose loopback loses this share of all UDP
-/// datagrams.
-pub(crate) fn lose(percent: u32) -> Result<(), Failure> {
-    unshare(CloneFlags::CLONE_NEWNET).map_err(Failure::Namespace)?;
-    run("ip", "iproute2", &["link", "set", "lo", "up"])?;
-    let rule = format!(
-        "table inet bench {{ chain in {{ type filter hook input priority 0; \
-         meta l4proto udp numgen random mod 100 < {percent} drop; }} }}"
-    );
-    run("nft", "nftables", &[&rule])
+/// A network of this process's own, whose loopback loses a share of all UDP datagrams.
+#[derive(Debug)]
+pub struct Lossy(());
+
+impl Lossy {
+    /// Moves this process, which has one thread as yet, there.
+    ///
+    /// # Errors
+    /// [`Failure`], where such a network is not allowed or its tools are missing.
+    pub fn enter(percent: u32) -> Result<Self, Failure> {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(Failure::Namespace)?;
+        run("ip", "iproute2", &["link", "set", "lo", "up"])?;
+        run(
+            "nft",
+            "nftables",
+            &[
+                "add table inet bench; add chain inet bench in { type filter hook input priority 0; }",
+            ],
+        )?;
+        let lossy = Self(());
+        lossy.lose(percent)?;
+        Ok(lossy)
+    }
+
+    /// Loses this share from now on, in percent.
+    ///
+    /// # Errors
+    /// [`Failure`]; the share of before stays.
+    pub fn lose(&self, percent: u32) -> Result<(), Failure> {
+        let rules = format!(
+            "flush chain inet bench in; \
+             add rule inet bench in meta l4proto udp numgen random mod 100 < {percent} drop"
+        );
+        run("nft", "nftables", &[&rules])
+    }
 }
 
 fn run(program: &'static str, package: &'static str, arguments: &[&str]) -> Result<(), Failure> {
@@ -66,7 +102,7 @@ fn run(program: &'static str, package: &'static str, arguments: &[&str]) -> Resu
 
 /// A running coturn that every packet goes through.
 #[derive(Debug)]
-pub(crate) struct Relay {
+pub struct Relay {
     child: Child,
     gathering: GatheringConfig,
     _folder: TempDir,
@@ -74,7 +110,10 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Starts it on loopback, with a user that nobody else knows.
-    pub(crate) fn start() -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure`], where it cannot be started.
+    pub fn start() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let password = password()?;
@@ -121,7 +160,8 @@ impl Relay {
     }
 
     /// What each end is told about it.
-    pub(crate) fn gathering(&self) -> GatheringConfig {
+    #[must_use]
+    pub fn gathering(&self) -> GatheringConfig {
         self.gathering.clone()
     }
 }

@@ -13,22 +13,24 @@ const PAYLOAD: usize = 80;
 
 /// What all clips of a run share.
 #[derive(Debug, Default)]
-pub(crate) struct Shared {
+pub struct Shared {
     /// Packets handed out so far.
-    pub(crate) frames: AtomicU64,
+    pub frames: AtomicU64,
     /// Hand out no more.
-    pub(crate) quiet: AtomicBool,
+    pub quiet: AtomicBool,
 }
 
 /// Sends one payload in each slot.
 #[derive(Debug)]
-pub(crate) struct Clip {
+pub struct Clip {
     shared: Arc<Shared>,
     format: Option<AudioFormat>,
 }
 
 impl Clip {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    /// One of those that share this.
+    #[must_use]
+    pub const fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             format: None,
