@@ -6,5 +6,6 @@ mod capture;
 mod certificates;
 mod openssl;
 mod peer_connection;
+mod relay;
 mod rtpengine;
 mod wiretap;
