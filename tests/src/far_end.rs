@@ -1,4 +1,4 @@
-//! The far end of a call by another implementation of WebRTC, driven by JSON lines: `python/aiortc_end.py`, `browser/firefox.mjs`.
+//! The far end of a call by another implementation of WebRTC, driven by JSON lines: `python/aiortc_end.py`, `browser/far_end.mjs`.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "events that are not asked for are passed over"
@@ -69,10 +69,21 @@ impl FarEnd {
 
     /// One by headless Firefox, which works on sound only where there is a sound system.
     pub fn firefox(audio: &AudioServer) -> Self {
-        let mut command = Command::new("node");
+        let mut command = Self::browser("firefox");
         command.envs(audio.variables());
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/firefox.mjs"));
         Self::spawn("Firefox", command)
+    }
+
+    /// One by headless Chromium.
+    pub fn chromium() -> Self {
+        Self::spawn("Chromium", Self::browser("chromium"))
+    }
+
+    fn browser(name: &str) -> Command {
+        let mut command = Command::new("node");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/far_end.mjs"));
+        command.arg(name);
+        command
     }
 
     fn spawn(name: &str, command: Command) -> Self {

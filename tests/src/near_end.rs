@@ -21,8 +21,10 @@ use offhook_media::driver::worker::{Worker, WorkerConfig};
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::graph::source::Source;
 use offhook_media::ice::candidate::CandidateType;
+use offhook_media::ice::gathering::failure::ServerFailure;
 use offhook_media::program::CallKey;
 use offhook_media::session::config::SessionConfig;
+use offhook_media::session::error::MediaError;
 use offhook_media::session::event::MediaEvent;
 use offhook_media::session::media_session::Renewal;
 
@@ -48,6 +50,8 @@ pub struct NearEnd {
     pub path: Option<(CandidateType, CandidateType)>,
     /// Our candidates that the far end has to be told of, one by one.
     pub candidates: Vec<String>,
+    /// Why servers gave no candidate.
+    pub server_failures: Vec<ServerFailure>,
     goodbye: bool,
 }
 
@@ -82,6 +86,7 @@ impl NearEnd {
             paths: 0,
             path: None,
             candidates: Vec::new(),
+            server_failures: Vec::new(),
             goodbye: false,
         }
     }
@@ -97,6 +102,15 @@ impl NearEnd {
     pub fn offer(&mut self) -> String {
         self.handle().create_offer(CALL).expect("the worker runs");
         self.description()
+    }
+
+    /// Why there is no offer: the call has ended by that.
+    pub fn fails_to_offer(&mut self) -> MediaError {
+        self.handle().create_offer(CALL).expect("the worker runs");
+        self.wait("failure", |event| match event {
+            CallEvent::Closed { error, .. } => error.clone(),
+            _ => None,
+        })
     }
 
     /// An offer with new ICE credentials.
@@ -162,7 +176,10 @@ impl NearEnd {
             CallEvent::Refused(refusal) => panic!("the far end's description: {refusal}"),
             CallEvent::OpenFailed(error) => panic!("{error}"),
             CallEvent::Media(MediaEvent::Failed(error)) => panic!("the media failed: {error}"),
-            CallEvent::IceServerFailed { server, failure } => panic!("{server}: {failure}"),
+            CallEvent::Media(MediaEvent::PathLost { .. }) => self.path = None,
+            CallEvent::IceServerFailed { failure, .. } => {
+                self.server_failures.push(failure.clone());
+            }
             _ => {}
         }
     }
@@ -188,6 +205,13 @@ impl NearEnd {
     /// Waits until this tone is heard, from now on.
     pub fn hears(&self, hertz: f64) {
         sound::wait_for_tone(&self.recording, hertz, PATIENCE);
+    }
+
+    /// Waits until it is told that the path is lost.
+    pub fn loses_path(&mut self) {
+        self.wait("loss of the path", |event| {
+            matches!(event, CallEvent::Media(MediaEvent::PathLost { .. })).then_some(())
+        });
     }
 
     /// Waits until the far end has told by RTCP how it hears us, and what it has sent.

@@ -16,6 +16,24 @@ pub const USER: &str = "kiosk";
 /// The user's password.
 pub const PASSWORD: &str = "relay-s3cret";
 
+/// What credentials that end are made with.
+const SECRET: &str = "auth-s3cret";
+
+/// User name and password that end at this time, in seconds since 1970.
+///
+/// # Panics
+/// When `openssl` does not make them.
+pub fn ending_at(seconds: u64) -> (String, String) {
+    let user = format!("{seconds}:{USER}");
+    let mut hash = Command::new("sh");
+    hash.arg("-c").arg(format!(
+        "printf %s {user} | openssl dgst -sha1 -hmac {SECRET} -binary | openssl base64"
+    ));
+    let output = hash.output().expect("a shell");
+    let password = String::from_utf8(output.stdout).expect("text");
+    (user, password.trim().to_owned())
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct TurnServer {
@@ -30,20 +48,30 @@ pub struct TurnServer {
 }
 
 impl TurnServer {
-    /// Starts one that relays between addresses of loopback.
+    /// Starts one that relays between addresses of loopback for [`USER`].
     ///
     /// # Panics
     /// When it does not listen in time.
     pub fn start() -> Self {
+        Self::with(&[&format!("--user={USER}:{PASSWORD}")])
+    }
+
+    /// Starts one whose users have credentials that end, made with [`SECRET`].
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    pub fn start_with_secret() -> Self {
+        Self::with(&[
+            "--use-auth-secret",
+            &format!("--static-auth-secret={SECRET}"),
+        ])
+    }
+
+    fn with(users: &[&str]) -> Self {
         let ports = (free_port(), free_port());
         let command = Command::new(path());
-        let mut turn = Self::spawn(
-            command,
-            "localhost",
-            "127.0.0.1",
-            ports,
-            &["--allow-loopback-peers"],
-        );
+        let options = [users, &["--allow-loopback-peers"]].concat();
+        let mut turn = Self::spawn(command, "localhost", "127.0.0.1", ports, &options);
         turn.listens("127.0.0.1");
         turn
     }
@@ -55,7 +83,8 @@ impl TurnServer {
     pub fn start_in(machine: &Namespace, address: &str) -> Self {
         let mut command = machine.command();
         command.arg(path());
-        let mut turn = Self::spawn(command, address, address, (3478, 443), &[]);
+        let user = format!("--user={USER}:{PASSWORD}");
+        let mut turn = Self::spawn(command, address, address, (3478, 443), &[&user]);
         machine.inside(|| turn.listens(address));
         turn
     }
@@ -88,7 +117,6 @@ impl TurnServer {
             .args(options)
             .arg(format!("--listening-ip={address}"))
             .arg(format!("--relay-ip={address}"))
-            .arg(format!("--user={USER}:{PASSWORD}"))
             .arg(format!("--listening-port={port}"))
             .arg(format!("--tls-listening-port={tls_port}"))
             .arg(format!("--cert={}", issued.certificate_file.display()))

@@ -1,9 +1,11 @@
 //! Our media transport against implementations that share no code of ours.
 
 mod aiortc;
+mod browsers;
 mod capture;
-mod firefox;
+mod certificates;
 mod openssl;
 mod peer_connection;
+mod relay;
 mod rtpengine;
 mod wiretap;

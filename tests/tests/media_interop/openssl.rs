@@ -23,12 +23,26 @@ use offhook_tests::skip;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A key and certificate made by OpenSSL, as files and loaded.
-struct Identity {
+/// A key and certificate made by OpenSSL.
+pub(crate) struct Identity {
     key: PathBuf,
     certificate: PathBuf,
-    fingerprint: Fingerprint,
-    loaded: Arc<Certificate>,
+    /// Of whoever signed it.
+    chain: Option<PathBuf>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Identity {
+    /// For our end.
+    fn as_ours(&self) -> Arc<Certificate> {
+        let der = run(Command::new("openssl")
+            .args(["x509", "-outform", "DER", "-in"])
+            .arg(&self.certificate));
+        let pkcs8 = run(Command::new("openssl")
+            .args(["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in"])
+            .arg(&self.key));
+        Arc::new(Certificate::from_der(der, &pkcs8).unwrap())
+    }
 }
 
 struct Identities {
@@ -50,52 +64,86 @@ static IDENTITIES: LazyLock<Identities> = LazyLock::new(|| {
     }
 });
 
-fn identity(folder: &Path, name: &str, new_key: &[&str]) -> Identity {
+/// Self-signed, serial number 0.
+pub(crate) fn identity(folder: &Path, name: &str, new_key: &[&str]) -> Identity {
     let key = folder.join(format!("{name}.key"));
     let certificate = folder.join(format!("{name}.pem"));
-    let openssl = |configure: &dyn Fn(&mut Command)| {
-        let mut command = Command::new("openssl");
-        configure(&mut command);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        output.stdout
-    };
-    openssl(&|command| {
-        command
-            .args(["req", "-x509", "-nodes", "-set_serial", "0"])
-            .args(["-days", "36500", "-subj", "/CN=FreeSWITCH", "-newkey"])
-            .args(new_key)
+    run(Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-set_serial", "0"])
+        .args(["-days", "36500", "-subj", "/CN=FreeSWITCH", "-newkey"])
+        .args(new_key)
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate));
+    load(key, certificate)
+}
+
+/// Signed by an authority between it and a root, both shown with it.
+fn chained(folder: &Path) -> Identity {
+    let path = |name: &str| folder.join(name);
+    let signed = |name: &str, issuer: Option<&str>, extension: &str| {
+        let extensions = path("extensions");
+        std::fs::write(&extensions, extension).unwrap();
+        let (key, request) = (path(&format!("{name}.key")), path("request"));
+        run(Command::new("openssl")
+            .args(["req", "-new", "-nodes", "-newkey", "rsa:2048", "-subj"])
+            .arg(format!("/CN={name}"))
             .arg("-keyout")
             .arg(&key)
             .arg("-out")
-            .arg(&certificate);
-    });
-    let der = openssl(&|command| {
-        command
-            .args(["x509", "-outform", "DER", "-in"])
-            .arg(&certificate);
-    });
-    let pkcs8 = openssl(&|command| {
-        command
-            .args(["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in"])
-            .arg(&key);
-    });
-    let printed = openssl(&|command| {
-        command
-            .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
-            .arg(&certificate);
-    });
+            .arg(&request));
+        let mut sign = Command::new("openssl");
+        sign.args(["x509", "-req", "-days", "36500", "-in"])
+            .arg(&request)
+            .arg("-extfile")
+            .arg(&extensions)
+            .arg("-out")
+            .arg(path(&format!("{name}.pem")));
+        match issuer {
+            Some(issuer) => sign
+                .args(["-CAcreateserial", "-CA"])
+                .arg(path(&format!("{issuer}.pem")))
+                .arg("-CAkey")
+                .arg(path(&format!("{issuer}.key"))),
+            None => sign.arg("-signkey").arg(&key),
+        };
+        run(&mut sign);
+    };
+    signed("root", None, "basicConstraints=CA:TRUE");
+    signed("between", Some("root"), "basicConstraints=CA:TRUE");
+    signed("chained", Some("between"), "basicConstraints=CA:FALSE");
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    let chain = read("between.pem") + &read("root.pem");
+    std::fs::write(path("chain.pem"), chain).unwrap();
+    Identity {
+        chain: Some(path("chain.pem")),
+        ..load(path("chained.key"), path("chained.pem"))
+    }
+}
+
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    output.stdout
+}
+
+fn load(key: PathBuf, certificate: PathBuf) -> Identity {
+    let printed = run(Command::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+        .arg(&certificate));
     let printed = String::from_utf8(printed).unwrap();
     let (_, digest) = printed.trim().split_once('=').unwrap();
     Identity {
         fingerprint: format!("sha-256 {digest}").parse().unwrap(),
-        loaded: Arc::new(Certificate::from_der(der, &pkcs8).unwrap()),
         key,
         certificate,
+        chain: None,
     }
 }
 
-fn openssl(
+/// `s_server` or `s_client` with this identity.
+pub(crate) fn openssl(
     mode: &str,
     address_option: &str,
     address: &str,
@@ -117,7 +165,12 @@ fn openssl(
         .arg("-cert")
         .arg(&theirs.certificate)
         .arg("-key")
-        .arg(&theirs.key);
+        .arg(&theirs.key)
+        // Short keys too.
+        .args(["-cipher", "DEFAULT:@SECLEVEL=0"]);
+    if let Some(chain) = &theirs.chain {
+        command.arg("-cert_chain").arg(chain);
+    }
     if mode == "s_server" {
         // Asks for our certificate, whoever signed it.
         command.args(["-Verify", "1"]);
@@ -288,12 +341,33 @@ fn as_client_and_as_server_with_ecdsa_certificates() {
 #[test]
 fn with_an_rsa_4096_certificate_of_our_own() {
     if skip::have(&["openssl"]) {
-        let ours = &IDENTITIES.rsa_4096_serial_0.loaded;
-        as_client(ours, &IDENTITIES.ecdsa, SrtpProfile::Aes128CmHmacSha1_80);
+        let ours = IDENTITIES.rsa_4096_serial_0.as_ours();
+        as_client(&ours, &IDENTITIES.ecdsa, SrtpProfile::Aes128CmHmacSha1_80);
         as_server(
-            ours,
+            &ours,
             &IDENTITIES.rsa_4096_serial_0,
             SrtpProfile::Aes128CmHmacSha1_80,
         );
+    }
+}
+
+#[test]
+fn with_certificates_of_every_kind_that_media_servers_have() {
+    if !skip::have(&["openssl"]) {
+        return;
+    }
+    let ours = Arc::new(Certificate::generate().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let of_kind = |name: &str, new_key: &[&str]| identity(folder.path(), name, new_key);
+    let p_384 = ["ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"];
+    for theirs in [
+        of_kind("rsa-1024", &["rsa:1024"]),
+        of_kind("rsa-2048", &["rsa:2048"]),
+        of_kind("rsa-3072", &["rsa:3072"]),
+        of_kind("p-384", &p_384),
+        chained(folder.path()),
+    ] {
+        as_client(&ours, &theirs, SrtpProfile::AeadAes128Gcm);
+        as_server(&ours, &theirs, SrtpProfile::AeadAes128Gcm);
     }
 }

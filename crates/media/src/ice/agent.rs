@@ -36,6 +36,9 @@ const MAX_ANSWERED: usize = 64;
 /// Answers remembered, so that none counts twice: more than a pair has checks under way.
 const MAX_TRANSACTIONS: usize = 64;
 
+/// Checks of which it is remembered where they went: more than are under way, but for a far end of very many addresses.
+const MAX_ASKED: usize = 64;
+
 /// Early checks that are answered when the far end's credentials come.
 const MAX_EARLY: usize = 64;
 
@@ -67,6 +70,16 @@ pub(crate) enum AgentEvent {
     Vouched(SocketAddr),
 }
 
+/// How a check begins (RFC 8489, section 5).
+const BINDING_REQUEST: [u8; 2] = [0, 1];
+
+/// Names a check and its answer.
+type Transaction = [u8; 12];
+
+fn transaction_of(datagram: &[u8]) -> Option<Transaction> {
+    datagram.get(8..)?.first_chunk().copied()
+}
+
 /// A working pair of addresses and how they became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pair {
@@ -96,7 +109,9 @@ pub(crate) struct Agent {
     /// When a check of ours was answered last, by local and remote address.
     answered: Vec<(SocketAddr, SocketAddr, Instant)>,
     /// Transactions of the answers taken last.
-    transactions: VecDeque<[u8; 12]>,
+    transactions: VecDeque<Transaction>,
+    /// Where the checks went that are not answered yet.
+    asked: VecDeque<(Transaction, SocketAddr)>,
     /// The crate's choice, from among pairs that worked once, which has not answered lately: it has to first.
     unproven: Option<Pair>,
     /// What consent has to say.
@@ -123,6 +138,7 @@ impl Agent {
             listening: None,
             answered: Vec::new(),
             transactions: VecDeque::new(),
+            asked: VecDeque::new(),
             unproven: None,
             news: None,
         }
@@ -322,6 +338,9 @@ impl Agent {
         if !self.vouches_for(remote) && self.vouched.len() >= MAX_VOUCHED {
             return Err(StunRefused::Exceeded);
         }
+        if class == Class::Success && !self.is_from_whom_we_asked(remote, datagram) {
+            return Err(StunRefused::Stray);
+        }
         let packet = StunPacket {
             proto: Protocol::Udp,
             source: remote,
@@ -353,18 +372,33 @@ impl Agent {
         Ok(())
     }
 
+    /// What comes from elsewhere shows nothing of the address that was asked (RFC 8445, section 7.2.5.2.1): the crate would take it for
+    /// an answer by that one, as from a far end with several addresses and one socket for all of them.
+    fn is_from_whom_we_asked(&mut self, remote: SocketAddr, datagram: &[u8]) -> bool {
+        let transaction = transaction_of(datagram);
+        let is_it = |(asked, _): &(Transaction, SocketAddr)| Some(*asked) == transaction;
+        let Some(place) = self.asked.iter().position(is_it) else {
+            return true;
+        };
+        let (_, whom) = self.asked[place];
+        if whom == remote {
+            self.asked.remove(place);
+        }
+        whom == remote
+    }
+
     /// An answer that is sent again, by whoever recorded it, renews no consent.
     fn is_first_answer(&mut self, datagram: &[u8]) -> bool {
-        let Some(transaction) = datagram.get(8..).and_then(<[u8]>::first_chunk) else {
+        let Some(transaction) = transaction_of(datagram) else {
             return false;
         };
-        if self.transactions.contains(transaction) {
+        if self.transactions.contains(&transaction) {
             return false;
         }
         if self.transactions.len() >= MAX_TRANSACTIONS {
             self.transactions.pop_front();
         }
-        self.transactions.push_back(*transaction);
+        self.transactions.push_back(transaction);
         true
     }
 
@@ -510,6 +544,15 @@ impl Agent {
     /// The next datagram to send: from, to, bytes.
     pub(crate) fn poll_transmit(&mut self) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
         let transmit = self.agent.poll_transmit()?;
+        if let (true, Some(transaction)) = (
+            transmit.contents.starts_with(&BINDING_REQUEST),
+            transaction_of(&transmit.contents),
+        ) {
+            if self.asked.len() >= MAX_ASKED {
+                self.asked.pop_front();
+            }
+            self.asked.push_back((transaction, transmit.destination));
+        }
         Some((
             transmit.source,
             transmit.destination,

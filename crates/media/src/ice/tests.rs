@@ -129,6 +129,48 @@ fn checks_that_come_before_the_answer_do_not_put_ours_to_sleep() {
     }
 }
 
+/// A far end with several addresses and one socket for all of them: whichever of them is asked, it answers from another than it told of.
+#[test]
+fn an_answer_from_elsewhere_does_not_make_a_path_of_the_address_that_was_asked() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time needs a first instant"
+    )]
+    let start = Instant::now();
+    for controlling in [true, false] {
+        let mut rng = StdRng::seed_from_u64(11);
+        let (mut ours, our_credentials) = agent(&mut rng, 4000, controlling, start);
+        let (mut theirs, their_credentials) = agent(&mut rng, 5000, !controlling, start);
+        let told = SocketAddr::from(([127, 0, 0, 1], 5000));
+        let used = SocketAddr::from(([127, 0, 0, 2], 5000));
+        ours.start(&their_credentials, start);
+        ours.add_remote(&theirs.local_candidates()[0], start);
+        let mut selected = Vec::new();
+        for tick in 0..500 {
+            let now = start + tick * Duration::from_millis(10);
+            if tick == 20 {
+                theirs.start(&our_credentials, now);
+                theirs.add_remote(&ours.local_candidates()[0], now);
+            }
+            while let Some(event) = ours.poll_event(now) {
+                if let AgentEvent::Selected(pair) = event {
+                    selected.push(pair.remote);
+                }
+            }
+            while theirs.poll_event(now).is_some() {}
+            while let Some((from, _, datagram)) = ours.poll_transmit() {
+                let _ = theirs.handle_stun(told, from, &datagram, now);
+            }
+            while let Some((_, to, datagram)) = theirs.poll_transmit() {
+                let _ = ours.handle_stun(to, used, &datagram, now);
+            }
+            ours.handle_timeout(now);
+            theirs.handle_timeout(now);
+        }
+        assert_eq!(selected, [used], "controlling: {controlling}");
+    }
+}
+
 /// A NAT was rebound and a check showed our new address; after a restart a server shows it too.
 #[test]
 fn an_address_that_a_check_showed_may_be_gathered_after_a_restart() {

@@ -10,3 +10,5 @@ pub mod profile;
 mod replay;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -1,5 +1,6 @@
-// An end of a call by headless Firefox, without any client: its own connection, told what to do by JSON lines on standard input, which answers
-// by JSON lines on standard output (see tests/src/far_end.rs). Nothing drives the browser: its page asks this program what to do.
+// An end of a call by a headless browser, without any client: its own connection, told what to do by JSON lines on standard input, which
+// answers by JSON lines on standard output (see tests/src/far_end.rs). Usage: node far_end.mjs chromium|firefox
+// Nothing drives the browser: its page asks this program what to do.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,7 +13,7 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const say = (event) => process.stdout.write(JSON.stringify(event) + "\n");
 
-const pages = { "/": ["firefox.html", "text/html"], "/firefox.js": ["firefox.js", "text/javascript"], "/levels.js": ["levels.js", "text/javascript"] };
+const pages = { "/": ["far_end.html", "text/html"], "/far_end.js": ["far_end.js", "text/javascript"], "/levels.js": ["levels.js", "text/javascript"] };
 /// Where commands go: the page's stream of events, once it is there.
 let page;
 const waiting = [];
@@ -38,7 +39,7 @@ const server = createServer(async (request, response) => {
 });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
-/// The near end is on loopback, where packets to this machine's other addresses arrive too; sound comes without a click; nothing is
+/// Of Firefox. The near end is on loopback, where packets to this machine's other addresses arrive too; sound comes without a click; nothing is
 /// asked of the Internet.
 const preferences = {
   "media.peerconnection.ice.loopback": true,
@@ -81,15 +82,27 @@ const preferences = {
   "network.proxy.ssl": "127.0.0.1",
   "network.proxy.ssl_port": 9,
 };
-const profile = await mkdtemp(join(tmpdir(), "offhook-firefox-"));
+const profile = await mkdtemp(join(tmpdir(), "offhook-browser-"));
 const lines = Object.entries(preferences).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`);
 await writeFile(join(profile, "user.js"), lines.join(""));
-const firefox = spawn(
-  process.env.OFFHOOK_FIREFOX ?? "/usr/bin/firefox-esr",
-  ["--headless", "--no-remote", "--profile", profile, `http://127.0.0.1:${server.address().port}/`],
+const url = `http://127.0.0.1:${server.address().port}/`;
+const [program, options] = {
+  firefox: [process.env.OFFHOOK_FIREFOX ?? "/usr/bin/firefox-esr", ["--headless", "--no-remote", "--profile", profile]],
+  chromium: [
+    process.env.OFFHOOK_CHROMIUM ?? "/usr/bin/chromium",
+    [
+      "--headless=new", `--user-data-dir=${profile}`, "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+      "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", "--password-store=basic",
+      "--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns",
+    ],
+  ],
+}[process.argv[2]];
+const browser = spawn(program, [...options, url], {
+  stdio: ["ignore", 2, 2],
   // A home of its own: what it would write beside its profile goes with it.
-  { stdio: ["ignore", 2, 2], env: { ...process.env, HOME: profile } },
-);
+  env: { ...process.env, HOME: profile },
+});
 
 let closing = false;
 async function close(code) {
@@ -97,10 +110,10 @@ async function close(code) {
   closing = true;
   server.closeAllConnections();
   server.close();
-  if (firefox.exitCode === null && firefox.signalCode === null) {
-    const ended = new Promise((resolve) => firefox.once("exit", resolve));
-    firefox.kill("SIGTERM");
-    const overdue = setTimeout(() => firefox.kill("SIGKILL"), 5000);
+  if (browser.exitCode === null && browser.signalCode === null) {
+    const ended = new Promise((resolve) => browser.once("exit", resolve));
+    browser.kill("SIGTERM");
+    const overdue = setTimeout(() => browser.kill("SIGKILL"), 5000);
     await ended;
     clearTimeout(overdue);
   }
@@ -113,8 +126,8 @@ const failed = (reason) => {
   if (!closing) say({ event: "failed", reason });
   close(1);
 };
-firefox.once("error", (error) => failed(String(error)));
-firefox.once("exit", (code, signal) => failed(`Firefox ended: ${code ?? signal}`));
+browser.once("error", (error) => failed(String(error)));
+browser.once("exit", (code, signal) => failed(`the browser ended: ${code ?? signal}`));
 setTimeout(() => failed("time limit"), 300_000).unref();
 
 createInterface({ input: process.stdin })

@@ -1,4 +1,4 @@
-//! Whole calls with headless Firefox: either side offers, with candidates in the description or one by one, over a new path after an ICE
+//! Whole calls with headless Firefox and Chromium: either side offers, with candidates in the description or one by one, over a new path after an ICE
 //! restart, and by relays only; each hears the other's tone.
 
 use std::net::Ipv4Addr;
@@ -8,6 +8,7 @@ use offhook_media::ice::candidate::CandidateType;
 use offhook_media::ice::gathering::config::CandidatePolicy;
 use offhook_media::ice::server::IceServer;
 use offhook_media::program::AudioCodec;
+use offhook_media::sdp::extras::Readiness;
 use offhook_media::session::config::SessionConfig;
 use offhook_tests::audio_server::AudioServer;
 use offhook_tests::far_end::{FarEnd, Plan};
@@ -94,12 +95,24 @@ fn both_hear(near: &NearEnd, far: &mut FarEnd) {
     near.hears(THEIRS);
 }
 
-/// Firefox, ended before its sound system.
-fn firefox() -> Option<(FarEnd, AudioServer)> {
+/// Firefox; the fields are dropped in order, so that it ends before its sound system.
+struct Firefox {
+    far: FarEnd,
+    _audio: AudioServer,
+}
+
+fn firefox() -> Option<Firefox> {
     skip::have(&["node", "firefox-esr", "pulseaudio", "pactl"]).then(|| {
         let audio = AudioServer::start();
-        (FarEnd::firefox(&audio), audio)
+        Firefox {
+            far: FarEnd::firefox(&audio),
+            _audio: audio,
+        }
     })
+}
+
+fn chromium() -> Option<FarEnd> {
+    skip::have(&["node", "chromium"]).then(FarEnd::chromium)
 }
 
 fn ufrag(sdp: &str) -> &str {
@@ -108,50 +121,46 @@ fn ufrag(sdp: &str) -> &str {
     found.expect("a name for ICE")
 }
 
-#[test]
-fn either_side_offers_and_both_hear_with_opus_and_pcmu() {
-    let Some((mut far, _audio)) = firefox() else {
-        return;
-    };
+fn either_side_offers_and_both_hear_with_opus_and_pcmu(far: &mut FarEnd) {
     for codec in [AudioCodec::Opus, AudioCodec::Pcmu] {
         for offerer in [Offerer::Near, Offerer::Far] {
-            let mut near = NearEnd::open(OURS, |config| config.codecs = vec![codec]);
+            let mut near = NearEnd::open(OURS, |config| {
+                config.codecs = vec![codec];
+                // With it Chromium takes a tone for the noise of a pause.
+                config.extras.comfort_noise = Readiness::Never;
+            });
             far.open(&PLAN);
-            agree(&mut near, &mut far, offerer);
-            both_hear(&near, &mut far);
+            agree(&mut near, far, offerer);
+            both_hear(&near, far);
             near.gets_reports();
             near.close_with_nothing_forged();
         }
     }
 }
 
-#[test]
-fn candidates_come_one_by_one_and_either_side_restarts_ice() {
-    let Some((mut far, _audio)) = firefox() else {
-        return;
-    };
+fn candidates_come_one_by_one_and_either_side_restarts_ice(far: &mut FarEnd) {
     for offerer in [Offerer::Near, Offerer::Far] {
         let mut near = NearEnd::open(OURS, |config| config.gathering.trickle = true);
         far.open(&Plan {
             trickle: true,
             ..PLAN
         });
-        let before = agree(&mut near, &mut far, offerer);
+        let before = agree(&mut near, far, offerer);
         assert!(
             !before[1].contains("a=candidate"),
             "it waited: {}",
             before[1]
         );
-        trickle(&mut near, &mut far, 0);
-        both_hear(&near, &mut far);
+        trickle(&mut near, far, 0);
+        both_hear(&near, far);
 
         let paths = near.paths();
-        let after = agree_anew(&mut near, &mut far, offerer);
+        let after = agree_anew(&mut near, far, offerer);
         for (before, after) in before.iter().zip(&after) {
             assert_ne!(ufrag(before), ufrag(after), "ICE was not restarted");
         }
-        trickle(&mut near, &mut far, paths);
-        both_hear(&near, &mut far);
+        trickle(&mut near, far, paths);
+        both_hear(&near, far);
     }
 }
 
@@ -163,14 +172,10 @@ fn by_relay_only(config: &mut SessionConfig, url: &str) {
     config.gathering.policy = CandidatePolicy::RelayOnly;
 }
 
-#[test]
-fn both_hear_by_relays_only() {
+fn both_hear_by_relays_only(far: &mut FarEnd) {
     if !skip::have(&["turnserver"]) {
         return;
     }
-    let Some((mut far, _audio)) = firefox() else {
-        return;
-    };
     let turn = TurnServer::start();
     let url = format!("turn:127.0.0.1:{}?transport=udp", turn.port);
     for (offerer, one_by_one) in [(Offerer::Near, false), (Offerer::Far, true)] {
@@ -183,10 +188,52 @@ fn both_hear_by_relays_only() {
             trickle: one_by_one,
             ..PLAN
         });
-        agree(&mut near, &mut far, offerer);
-        trickle(&mut near, &mut far, 0);
+        agree(&mut near, far, offerer);
+        trickle(&mut near, far, 0);
         let relayed = CandidateType::Relay;
         assert_eq!(near.path, Some((relayed, relayed)));
-        both_hear(&near, &mut far);
+        both_hear(&near, far);
+    }
+}
+
+#[test]
+fn with_firefox_either_side_offers_and_both_hear_with_opus_and_pcmu() {
+    if let Some(mut firefox) = firefox() {
+        either_side_offers_and_both_hear_with_opus_and_pcmu(&mut firefox.far);
+    }
+}
+
+#[test]
+fn with_chromium_either_side_offers_and_both_hear_with_opus_and_pcmu() {
+    if let Some(mut far) = chromium() {
+        either_side_offers_and_both_hear_with_opus_and_pcmu(&mut far);
+    }
+}
+
+#[test]
+fn with_firefox_candidates_come_one_by_one_and_either_side_restarts_ice() {
+    if let Some(mut firefox) = firefox() {
+        candidates_come_one_by_one_and_either_side_restarts_ice(&mut firefox.far);
+    }
+}
+
+#[test]
+fn with_chromium_candidates_come_one_by_one_and_either_side_restarts_ice() {
+    if let Some(mut far) = chromium() {
+        candidates_come_one_by_one_and_either_side_restarts_ice(&mut far);
+    }
+}
+
+#[test]
+fn with_firefox_both_hear_by_relays_only() {
+    if let Some(mut firefox) = firefox() {
+        both_hear_by_relays_only(&mut firefox.far);
+    }
+}
+
+#[test]
+fn with_chromium_both_hear_by_relays_only() {
+    if let Some(mut far) = chromium() {
+        both_hear_by_relays_only(&mut far);
     }
 }

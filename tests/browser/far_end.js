@@ -1,4 +1,4 @@
-// The page of firefox.mjs: a connection that says a tone, as it is told.
+// The page of far_end.mjs: a connection that says a tone, as it is told.
 
 /// One after the other: a description comes before the candidates that belong to it.
 let said = Promise.resolve();

@@ -1,0 +1,75 @@
+//! Two ends of ours with coturn between them: credentials that end, and a relay that dies in mid-call.
+
+use std::net::Ipv4Addr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::Signal;
+use offhook_media::ice::candidate::CandidateType;
+use offhook_media::ice::gathering::config::CandidatePolicy;
+use offhook_media::ice::gathering::failure::ServerFailure;
+use offhook_media::ice::server::IceServer;
+use offhook_media::session::error::MediaError;
+use offhook_tests::near_end::NearEnd;
+use offhook_tests::skip;
+use offhook_tests::turn_server::{PASSWORD, TurnServer, USER, ending_at};
+
+/// What each says.
+const ONE: f64 = 440.0;
+const OTHER: f64 = 660.0;
+
+/// By this server and no other way.
+fn by_relay_only(turn: &TurnServer, user: &str, password: &str) -> NearEnd {
+    let url = format!("turn:127.0.0.1:{}", turn.port);
+    let server: IceServer = url.parse().expect("a URL");
+    let server = server.with_credentials(user, password);
+    NearEnd::open(ONE, |config| {
+        config.gathering.servers = vec![server.at(Ipv4Addr::LOCALHOST.into())];
+        config.gathering.policy = CandidatePolicy::RelayOnly;
+    })
+}
+
+/// The other end, which both hear once this returns.
+fn call(one: &mut NearEnd) -> NearEnd {
+    let mut other = NearEnd::open(OTHER, |_| {});
+    let answer = other.answer(one.offer());
+    one.accept(answer);
+    one.hears(OTHER);
+    other.hears(ONE);
+    one.catch_up();
+    assert_eq!(one.path.map(|(ours, _)| ours), Some(CandidateType::Relay));
+    other
+}
+
+#[test]
+fn a_credential_relays_until_its_time_has_come() {
+    if !skip::have(&["turnserver", "openssl"]) {
+        return;
+    }
+    let turn = TurnServer::start_with_secret();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.expect("a clock that is set").as_secs();
+    let (user, password) = ending_at(now + 3600);
+    let mut valid = by_relay_only(&turn, &user, &password);
+    call(&mut valid);
+
+    let (user, password) = ending_at(now - 60);
+    let mut expired = by_relay_only(&turn, &user, &password);
+    assert_eq!(expired.fails_to_offer(), MediaError::NoRelay);
+    assert_eq!(expired.server_failures, [ServerFailure::Unauthorized]);
+}
+
+#[test]
+fn a_relay_that_dies_in_mid_call_is_told_of() {
+    if !skip::have(&["turnserver"]) {
+        return;
+    }
+    let turn = TurnServer::start();
+    let mut one = by_relay_only(&turn, USER, PASSWORD);
+    let mut other = call(&mut one);
+    turn.program.signal(Signal::SIGKILL);
+    one.loses_path();
+    other.loses_path();
+    // The call is signalling's to end, and may be.
+    one.close_with_nothing_forged();
+    other.close_with_nothing_forged();
+}
