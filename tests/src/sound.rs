@@ -78,6 +78,27 @@ pub fn longest_silence(samples: &[f32]) -> Option<Duration> {
     Some(Duration::from_millis(10) * u32::try_from(longest).ok()?)
 }
 
+/// Waits until this tone is heard again without a gap, and returns all of a recording then: half a second of tone is at its end, and all
+/// that there was when it was asked has been written, which lags behind.
+///
+/// # Panics
+/// When it is not heard in time.
+pub fn wait_for_whole_tone(recording: &Path, hertz: f64, limit: Duration) -> Vec<f32> {
+    let half = RATE as usize / 2;
+    let asked = Instant::now();
+    let wanted = so_far(recording).len() + 3 * half;
+    while asked.elapsed() < limit {
+        let samples = so_far(recording);
+        let tail = &samples[samples.len().saturating_sub(half)..];
+        let is_whole = longest_silence(tail) == Some(Duration::ZERO);
+        if samples.len() >= wanted && is_whole && has_tone(tail, hertz) {
+            return samples;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    panic!("{hertz} Hz was not heard again within {limit:?}");
+}
+
 /// Waits until this tone is heard from now on, by a recording that is being written.
 ///
 /// # Panics

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::authority::Issued;
+use crate::daemon::Config;
 use crate::namespace::Namespace;
 use crate::program::Program;
 
@@ -146,6 +147,23 @@ impl TurnServer {
                 std::thread::park_timeout(Duration::from_millis(10));
             }
         }
+    }
+
+    /// Keys of an account that asks it by every way there is: STUN, and TURN over UDP, TCP and TLS. `address` is its own, and the password
+    /// a file of this configuration's.
+    pub fn keys(&self, config: &Config, address: &str) -> String {
+        let file = config.secret("turn.password", PASSWORD);
+        let relay = |url: String| {
+            format!("{{ url = {url:?}, username = {USER:?}, password_file = {file:?} }}")
+        };
+        let (port, tls_port) = (self.port, self.tls_port);
+        format!(
+            "ca_file = {:?}\nice_servers = [\"stun:{address}:{port}\", {}, {}, {}]\n",
+            self.ca(),
+            relay(format!("turn:{address}:{port}")),
+            relay(format!("turn:{address}:{port}?transport=tcp")),
+            relay(format!("turns:{address}:{tls_port}")),
+        )
     }
 
     /// The authority of its certificate, which is for `localhost`, or for the address of its machine.

@@ -13,24 +13,10 @@ use offhook_tests::internet::{Internet, SECOND, SERVER};
 use offhook_tests::kamailio::Kamailio;
 use offhook_tests::phone::{Path, Phone};
 use offhook_tests::skip;
-use offhook_tests::turn_server::{PASSWORD, TurnServer, USER};
+use offhook_tests::turn_server::TurnServer;
 
 use crate::cell::{Cell, call};
 use crate::theory::{ANSWERERS, Access, CALLERS};
-
-/// What every account has: no user configures a kiosk by the NAT that it happens to be behind.
-fn ice_servers(config: &Config, turn: &TurnServer) -> String {
-    let file = config.secret("turn.password", PASSWORD);
-    let relay =
-        |url: String| format!("{{ url = {url:?}, username = {USER:?}, password_file = {file:?} }}");
-    format!(
-        "ca_file = {:?}\nice_servers = [\"stun:{SECOND}\", {}, {}, {}]\n",
-        turn.ca(),
-        relay(format!("turn:{SECOND}")),
-        relay(format!("turn:{SECOND}?transport=tcp")),
-        relay(format!("turns:{SECOND}:443")),
-    )
-}
 
 #[test]
 fn every_pair_of_nats_finds_the_way_that_theory_says() {
@@ -56,7 +42,8 @@ fn every_pair_of_nats_finds_the_way_that_theory_says() {
         .enumerate()
         .map(|(place, site)| {
             let config = Config::new();
-            let keys = ice_servers(&config, &turn);
+            // No user configures a kiosk by the NAT that it happens to be behind.
+            let keys = turn.keys(&config, SECOND);
             Phone::start(&site.machine, config, &servers, who(place), &keys)
         })
         .collect();

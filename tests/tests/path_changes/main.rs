@@ -1,6 +1,7 @@
-//! What networks do to a call that is going on, between namespaces and with real programs: how soon the echo is heard again once
-//! there is a path.
+//! What networks do to a call that is going on, between namespaces and with real programs: how soon the echo, or
+//! the other user, is heard again once there is a path.
 
+mod between_users;
 mod lines;
 mod links;
 mod relays;

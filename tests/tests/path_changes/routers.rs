@@ -1,9 +1,22 @@
 //! The router forgets what it translated: the call goes on from another port or address outside, and nobody here is told.
 
-use offhook_tests::internet::{BEHIND, Internet};
+use offhook_tests::internet::{BEHIND, Internet, Site};
 use offhook_tests::namespace::{OUTSIDE, Translation};
 
 use crate::world::{Outage, SOON, each, is_possible};
+
+/// The site's router forgets what it translated, and gives new flows ports by chance.
+pub(crate) fn other_ports(site: &Site) -> Outage {
+    let gateway = site.gateway.to_string();
+    let router = site.router.as_ref().expect("a router");
+    router.nft(&Translation::Symmetric.rules(BEHIND));
+    Outage::during(|| {
+        // What was masqueraded by a link that went down is forgotten.
+        router.ip(&["link", "set", OUTSIDE, "down"]);
+        router.ip(&["link", "set", OUTSIDE, "up"]);
+        router.default_route(&gateway);
+    })
+}
 
 #[test]
 fn a_nat_takes_other_ports() {
@@ -11,18 +24,7 @@ fn a_nat_takes_other_ports() {
         return;
     }
     each(&mut Internet::new(), "", |user, site| {
-        user.talk("NAT rebound, other port", SOON, |_| {
-            let gateway = site.gateway.to_string();
-            let router = site.router.as_ref().expect("a router");
-            // New flows get ports by chance.
-            router.nft(&Translation::Symmetric.rules(BEHIND));
-            Outage::during(|| {
-                // What was masqueraded by a link that went down is forgotten.
-                router.ip(&["link", "set", OUTSIDE, "down"]);
-                router.ip(&["link", "set", OUTSIDE, "up"]);
-                router.default_route(&gateway);
-            })
-        });
+        user.talk("NAT rebound, other port", SOON, |_| other_ports(site));
     });
 }
 

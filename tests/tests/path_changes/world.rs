@@ -15,7 +15,7 @@ use offhook_tests::sandbox::{Ready, Sandbox};
 use offhook_tests::{figures, skip, sound};
 
 /// Nothing that is waited for takes longer, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Both are heard again so soon after there is a path; twice that is allowed for, and a second for a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
@@ -67,6 +67,29 @@ impl Outage {
             until: Instant::now(),
         }
     }
+
+    /// Shows how long nothing was heard, and fails when that is more than `limit` and its margin beyond the time without a path.
+    pub(crate) fn judge(
+        &self,
+        what: &str,
+        heard: &[f32],
+        limit: Duration,
+        told: impl FnOnce() -> String,
+    ) {
+        let silence = sound::longest_silence(heard).expect("sound before and after");
+        let without = self.until - self.from;
+        // What was on its way when the path broke is heard a moment longer, and concealed.
+        let after = silence.saturating_sub(without);
+        let text = format!(
+            "{what}: no path for {} ms, nothing heard for {} ms, back {} ms after the path",
+            without.as_millis(),
+            silence.as_millis(),
+            after.as_millis()
+        );
+        figures::show(&text);
+        let most = 2 * limit + Duration::from_secs(1);
+        assert!(after <= most, "{text}: {}", told());
+    }
 }
 
 impl User {
@@ -117,8 +140,7 @@ impl User {
         paths.next().expect("a path")
     }
 
-    /// A call to the echo whose path changes in the middle of it. Shows how long nothing was heard, and fails when that is more than
-    /// `limit` and its margin beyond the time without a path.
+    /// A call to the echo whose path changes in the middle of it.
     pub(crate) fn talk(
         &mut self,
         what: &str,
@@ -136,49 +158,19 @@ impl User {
         }
         sound::wait_for_tone(&self.recording(&call), TONE, PATIENCE);
         let outage = change(self);
-        let samples = self.hears_again(&call);
+        let samples = sound::wait_for_whole_tone(&self.recording(&call), TONE, PATIENCE);
         self.control.hangup(&call);
         let ended = self.control.wait_ended(&call, PATIENCE);
         assert_eq!(ended.cause, "NORMAL_CLEARING", "{ended:?}");
-        let silence = sound::longest_silence(&samples).expect("sound before and after");
-        let without = outage.until - outage.from;
-        // What was on its way when the path broke is heard a moment longer, and concealed.
-        let after = silence.saturating_sub(without);
-        let text = format!(
-            "{what}, {}: no path for {} ms, nothing heard for {} ms, back {} ms after the path",
-            self.dialect,
-            without.as_millis(),
-            silence.as_millis(),
-            after.as_millis()
-        );
-        figures::show(&text);
-        let most = 2 * limit + Duration::from_secs(1);
-        assert!(after <= most, "{text}: {:#?}", self.control.events());
+        let dialect = self.dialect;
+        outage.judge(&format!("{what}, {dialect}"), &samples, limit, || {
+            format!("{:#?}", self.control.events())
+        });
     }
 
     fn recording(&self, call: &str) -> PathBuf {
         let folder = self.daemon.config.folder();
         folder.join(format!("heard-{call}.wav"))
-    }
-
-    /// What was heard in a call, once half a second of tone is at its end and all that came before was written: what is written
-    /// lags behind.
-    fn hears_again(&self, call: &str) -> Vec<f32> {
-        let recording = self.recording(call);
-        let half = sound::RATE as usize / 2;
-        let begun = Instant::now();
-        let wanted = sound::so_far(&recording).len() + 3 * half;
-        loop {
-            let samples = sound::so_far(&recording);
-            let tail = &samples[samples.len().saturating_sub(half)..];
-            let is_whole = sound::longest_silence(tail) == Some(Duration::ZERO);
-            if samples.len() >= wanted && is_whole && sound::has_tone(tail, TONE) {
-                return samples;
-            }
-            let dialect = self.dialect;
-            assert!(begun.elapsed() < PATIENCE, "{dialect}: not heard again");
-            thread::park_timeout(Duration::from_millis(50));
-        }
     }
 
     /// Places a call, as soon as one can be placed: the connection of before may have been lost with its path.
