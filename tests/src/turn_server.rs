@@ -57,7 +57,7 @@ impl TurnServer {
         Self::with(&[&format!("--user={USER}:{PASSWORD}")])
     }
 
-    /// Starts one whose users have credentials that end, made with [`SECRET`].
+    /// Starts one whose users have credentials that end: those of [`ending_at`].
     ///
     /// # Panics
     /// When it does not listen in time.
