@@ -74,6 +74,7 @@ impl Ends {
                 certificate: Arc::clone(certificate),
                 profiles: SrtpProfile::USUAL.to_vec(),
                 minimum_rsa_bits: 1024,
+                latching: false,
                 limits: TransportLimits::default(),
             };
             let mut transport = MediaTransport::new(config, now);
@@ -91,9 +92,11 @@ impl Ends {
         for end in 0..2 {
             let other = 1 - end;
             let remote = RemoteParameters {
-                credentials: credentials(other),
+                credentials: Some(credentials(other)),
+                address: None,
                 candidates: ends.transports[other].local_candidates(),
                 keys: None,
+                unencrypted: false,
                 fingerprints: vec![certificate.fingerprint(FingerprintHash::Sha256)],
                 setup: if end == 0 {
                     Setup::Active

@@ -3,6 +3,7 @@
 use offhook_media::dtls::fingerprint::{Fingerprint, FingerprintHash};
 use offhook_media::ice::credentials::IceCredentials;
 use offhook_media::sdp::codec;
+use offhook_media::sdp::concessions::Concessions;
 use offhook_media::sdp::direction::Direction;
 use offhook_media::sdp::extras::Extras;
 use offhook_media::sdp::face::Face;
@@ -38,7 +39,18 @@ pub fn run(data: &[u8]) {
 }
 
 fn local(face: Face) -> LocalDescription {
+    // One of the two takes whatever comes.
+    let everything = Concessions {
+        no_ice: true,
+        no_encryption: true,
+    };
     LocalDescription {
+        concessions: if face == Face::FREESWITCH {
+            everything
+        } else {
+            Concessions::default()
+        },
+        lacks: Concessions::default(),
         face,
         codecs: codec::ALL.to_vec(),
         telephone_event: true,
@@ -49,6 +61,8 @@ fn local(face: Face) -> LocalDescription {
             pwd: "ours-has-22-characters".into(),
         },
         candidates: Vec::new(),
+        rtcp_candidates: Vec::new(),
+        direct_address: Some(SocketAddr::from(([127, 0, 0, 1], 4000))),
         default_address: Some(SocketAddr::from(([127, 0, 0, 1], 4000))),
         complete: true,
         fingerprint: Fingerprint::of(b"any", FingerprintHash::Sha256),

@@ -38,6 +38,7 @@ pub fn run(mut data: &[u8]) {
             certificate,
             profiles: SrtpProfile::ALL.to_vec(),
             minimum_rsa_bits: 1024,
+            latching: false,
             limits: TransportLimits::default(),
         },
         now,
@@ -45,15 +46,17 @@ pub fn run(mut data: &[u8]) {
     let _ = transport.add_local_candidate(LocalCandidate::host(local), now);
     let _ = transport.set_remote(
         RemoteParameters {
-            credentials: IceCredentials {
+            credentials: Some(IceCredentials {
                 ufrag: "peer".into(),
                 pwd: "peer-has-22-characters".into(),
-            },
+            }),
+            address: None,
             candidates: "1 1 udp 2130706431 127.0.0.1 5000 typ host"
                 .parse()
                 .into_iter()
                 .collect(),
             keys: None,
+            unencrypted: false,
             fingerprints: vec![Fingerprint::of(b"somebody", FingerprintHash::Sha256)],
             setup: if data.len().is_multiple_of(3) {
                 Setup::Active

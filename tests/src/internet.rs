@@ -13,8 +13,10 @@ pub const THIRD: &str = "203.0.113.3";
 
 /// Address of a machine behind a router; nobody else is there.
 pub const BEHIND: &str = "192.168.7.2";
+/// Another address that it could have.
+pub const BEHIND_TOO: &str = "192.168.7.3";
 /// The router's address inside.
-const ROUTER: &str = "192.168.7.1";
+pub const ROUTER: &str = "192.168.7.1";
 
 /// The machine's cable, whatever it leads to.
 pub const CABLE: &str = "cable";
@@ -34,8 +36,12 @@ pub struct Site {
     pub machine: Namespace,
     /// Its router, where it has one.
     pub router: Option<Namespace>,
+    /// Where everybody else begins.
+    pub gateway: Ipv4Addr,
     /// By which address others see it.
     pub outside: Ipv4Addr,
+    /// Another one that it could have.
+    pub spare: Ipv4Addr,
 }
 
 impl Internet {
@@ -65,28 +71,28 @@ impl Internet {
     /// # Panics
     /// When the kernel refuses.
     pub fn site(&mut self, translation: Option<Translation>) -> Site {
-        // A network of four addresses for each: its own, the two ends of its cable, everybody's.
-        let base = 4 * self.sites;
+        // A network of eight addresses for each.
+        let base = 8 * self.sites;
         self.sites += 1;
-        let (ours, theirs) = (
-            Ipv4Addr::new(198, 51, 100, base + 1),
-            Ipv4Addr::new(198, 51, 100, base + 2),
-        );
+        let [gateway, outside, spare] =
+            [1, 2, 3].map(|end| Ipv4Addr::new(198, 51, 100, base + end));
         let port = format!("site{}", self.sites);
-        let (near, far) = (format!("{ours}/30"), format!("{theirs}/30"));
+        let (near, far) = (format!("{gateway}/29"), format!("{outside}/29"));
         let machine = Namespace::new("machine");
         let Some(translation) = translation else {
             self.core.cable((&port, &near), &machine, (CABLE, &far));
-            machine.default_route(&ours.to_string());
+            machine.default_route(&gateway.to_string());
             return Site {
                 machine,
                 router: None,
-                outside: theirs,
+                gateway,
+                outside,
+                spare,
             };
         };
         let router = Namespace::new("router");
         self.core.cable((&port, &near), &router, (OUTSIDE, &far));
-        router.default_route(&ours.to_string());
+        router.default_route(&gateway.to_string());
         let ends = [ROUTER, BEHIND].map(|address| format!("{address}/24"));
         router.cable((INSIDE, &ends[0]), &machine, (CABLE, &ends[1]));
         machine.default_route(ROUTER);
@@ -95,7 +101,9 @@ impl Internet {
         Site {
             machine,
             router: Some(router),
-            outside: theirs,
+            gateway,
+            outside,
+            spare,
         }
     }
 }

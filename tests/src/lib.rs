@@ -12,6 +12,7 @@ pub mod far_end;
 pub mod figures;
 pub mod internet;
 pub mod kamailio;
+pub mod line;
 pub mod names;
 pub mod namespace;
 pub mod near_end;

@@ -20,6 +20,14 @@ pub fn have(programs: &[&str]) -> bool {
     missing.is_empty() || skip(&missing.join(", "), "`make test` installs it")
 }
 
+/// True when this device is there; as for programs otherwise.
+///
+/// # Panics
+/// With `CI` set, when it is not.
+pub fn have_device(path: &str) -> bool {
+    Path::new(path).exists() || skip(path, "the kernel's module makes it")
+}
+
 /// The Python that has the packages of `python/requirements.txt`; as for programs otherwise.
 ///
 /// # Panics

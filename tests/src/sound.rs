@@ -11,6 +11,9 @@ const WAV_HEADER: usize = 44;
 /// Loudest sample of the beeps that Chromium has for a microphone, out of 32768, at least.
 const BEEP: u16 = 1000;
 
+/// Loudest sample of what nobody hears, out of 1.
+const AUDIBLE: f32 = 0.02;
+
 /// Samples per second of what [`read`] returns.
 pub const RATE: u32 = 48_000;
 
@@ -51,6 +54,28 @@ pub fn has_tone(samples: &[f32], hertz: f64) -> bool {
         tone::measure(part, RATE, hertz)
             .is_some_and(|tone| (tone.frequency - hertz).abs() < 2.0 && tone.snr_db > 20.0)
     })
+}
+
+/// What there is of a recording that is still being written, as 48 kHz mono.
+pub fn so_far(recording: &Path) -> Vec<f32> {
+    let all = std::fs::read(recording).unwrap_or_default();
+    let (samples, _) = all.get(WAV_HEADER..).unwrap_or_default().as_chunks::<2>();
+    let value = |sample: &[u8; 2]| f32::from(i16::from_le_bytes(*sample)) / 32768.0;
+    samples.iter().map(value).collect()
+}
+
+/// How long the longest silence between two sounds of a recording lasts; none: there is no second sound.
+pub fn longest_silence(samples: &[f32]) -> Option<Duration> {
+    // A hundredth of a second each.
+    let part = RATE as usize / 100;
+    let is_loud = |part: &[f32]| part.iter().any(|sample| sample.abs() > AUDIBLE);
+    let loud = samples.chunks(part).enumerate();
+    let loud: Vec<usize> = loud
+        .filter(|(_, part)| is_loud(part))
+        .map(|(place, _)| place)
+        .collect();
+    let longest = loud.windows(2).map(|pair| pair[1] - pair[0] - 1).max()?;
+    Some(Duration::from_millis(10) * u32::try_from(longest).ok()?)
 }
 
 /// Waits until this tone is heard from now on, by a recording that is being written.

@@ -57,6 +57,7 @@ fn words(event: &Event) -> String {
         Event::Attached(said) => with("offered anew", said),
         Event::Ice { local, remote } => format!("ICE connected {local} to {remote}"),
         Event::Dtls { profile } => format!("DTLS connected, {profile}"),
+        Event::Unencrypted => "media goes in the clear".to_owned(),
         Event::FirstRtpSent => "first audio packet sent".to_owned(),
         Event::FirstRtpReceived => "first audio packet received".to_owned(),
         Event::NoMedia { silent_ms } => {

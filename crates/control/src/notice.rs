@@ -146,6 +146,8 @@ pub enum Event {
         /// SRTP profile, as in RFC 5764 and 7714.
         profile: String,
     },
+    /// Media goes in the clear: the far end wants it so, and the account allows it.
+    Unencrypted,
     /// The first audio packet went out.
     FirstRtpSent,
     /// The first audio packet came in and was authentic.

@@ -149,6 +149,8 @@ pub enum EventKind {
         /// How media is protected.
         profile: SrtpProfile,
     },
+    /// Media goes in the clear: the far end wants it so, and the account allows it.
+    Unencrypted,
     /// The first audio packet went out.
     FirstRtpSent,
     /// The first authentic audio packet came in.

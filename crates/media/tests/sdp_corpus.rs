@@ -5,6 +5,7 @@ use offhook_media::dtls::setup::{DtlsRole, Setup};
 use offhook_media::ice::credentials::IceCredentials;
 use offhook_media::program::AudioCodec;
 use offhook_media::sdp::codec;
+use offhook_media::sdp::concessions::Concessions;
 use offhook_media::sdp::direction::Direction;
 use offhook_media::sdp::extras::Extras;
 use offhook_media::sdp::face::Face;
@@ -18,6 +19,9 @@ use std::path::{Path, PathBuf};
 
 fn local(face: Face) -> LocalDescription {
     LocalDescription {
+        direct_address: None,
+        concessions: Concessions::default(),
+        lacks: Concessions::default(),
         rtcp_candidates: Vec::new(),
         face,
         codecs: codec::ALL.to_vec(),
@@ -197,7 +201,7 @@ fn the_far_ends_wishes_are_passed_on() {
         (minimal.role, minimal.codec.codec),
         (DtlsRole::Server, AudioCodec::Pcmu)
     );
-    assert_eq!(minimal.remote.credentials.ufrag, "sess");
+    assert_eq!(minimal.remote.credentials.unwrap().ufrag, "sess");
     let (sdp, no_mux) = answered("offer-no-rtcp-mux.sdp").unwrap();
     assert!(!no_mux.rtcp_mux && !sdp.contains("rtcp-mux"));
 }
@@ -334,7 +338,7 @@ fn every_face_understands_every_other() {
                 (DtlsRole::Server, DtlsRole::Client)
             );
             assert_eq!(agreed.remote.fingerprints, [local(theirs).fingerprint]);
-            assert_eq!(agreed.remote.credentials, local(theirs).credentials);
+            assert_eq!(agreed.remote.credentials, Some(local(theirs).credentials));
             assert_eq!(agreed.remote.candidates, local(theirs).candidates);
             assert_eq!(answer.negotiated.remote.candidates, local(ours).candidates);
             assert!(agreed.rtcp_mux);

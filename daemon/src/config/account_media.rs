@@ -51,6 +51,9 @@ pub(crate) fn read(raw: &Spanned<RawAccountMedia>) -> Result<MediaPolicy, Blame>
     if raw.sdes.unwrap_or_default() {
         policy.sdes = Ok(());
     }
+    policy.concessions.no_ice = raw.without_ice.unwrap_or_default();
+    policy.concessions.no_encryption = raw.unencrypted.unwrap_or_default();
+    policy.latching = raw.latching.unwrap_or_default();
     Ok(policy)
 }
 

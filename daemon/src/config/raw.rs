@@ -122,6 +122,9 @@ pub(crate) struct RawAccountMedia {
     pub(crate) minimum_rsa_bits: Option<Spanned<i64>>,
     pub(crate) certificate: Option<Text>,
     pub(crate) sdes: Option<bool>,
+    pub(crate) without_ice: Option<bool>,
+    pub(crate) unencrypted: Option<bool>,
+    pub(crate) latching: Option<bool>,
 }
 
 /// `push = {..}`: push parameters of a SIP account's Contact.

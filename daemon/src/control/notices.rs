@@ -123,6 +123,7 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::Dtls { profile } => wire::Event::Dtls {
             profile: profile.to_string(),
         },
+        EventKind::Unencrypted => wire::Event::Unencrypted,
         EventKind::FirstRtpSent => wire::Event::FirstRtpSent,
         EventKind::FirstRtpReceived => wire::Event::FirstRtpReceived,
         EventKind::NoMedia { silent } => wire::Event::NoMedia {

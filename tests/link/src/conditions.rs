@@ -1,5 +1,6 @@
 //! What a line does to what is sent over it, one way.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 /// One direction of a line. The default is a perfect one: no delay, no limit, nothing lost.
@@ -21,6 +22,61 @@ pub struct Conditions {
     pub rate: Option<Rate>,
     /// The longest packet that passes, headers included; longer ones are lost without a word.
     pub mtu: usize,
+}
+
+/// The text is none of [`Conditions`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoConditions(String);
+
+impl std::fmt::Display for NoConditions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoConditions {}
+
+/// Words such as `delay=60 loss=0.05 burst=3`, in any order; what is not said is as on a perfect line. Times are in milliseconds
+/// (`delay`, `jitter`, `detour`), shares between 0 and 1 (`loss`, `reordering`, `duplication`), `burst` in packets, `rate` in bytes a
+/// second, `queue` and `mtu` in bytes.
+impl FromStr for Conditions {
+    type Err = NoConditions;
+
+    fn from_str(text: &str) -> Result<Self, NoConditions> {
+        let mut conditions = Self::default();
+        let (mut loss, mut burst, mut queue) = (0.0, 1.0, 16_000);
+        let mut rate = None;
+        for word in text.split_whitespace() {
+            let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            let number = value.parse::<f64>().ok();
+            let number = number.filter(|number| (0.0..=1e9).contains(number));
+            let number = number.ok_or_else(|| NoConditions(format!("no number in {word:?}")))?;
+            let time = Duration::from_secs_f64(number / 1000.0);
+            match name {
+                "delay" => conditions.delay = time,
+                "jitter" => conditions.jitter = time,
+                "detour" => conditions.detour = time,
+                "loss" => loss = number,
+                "burst" => burst = number,
+                "reordering" => conditions.reordering = number,
+                "duplication" => conditions.duplication = number,
+                "rate" => rate = Some(number as u64),
+                "queue" => queue = number as usize,
+                "mtu" => conditions.mtu = number as usize,
+                _ => return Err(NoConditions(format!("a line has no {name:?}"))),
+            }
+        }
+        conditions.loss = if burst > 1.0 {
+            Loss::in_bursts(loss, burst)
+        } else {
+            Loss::Random(loss)
+        };
+        conditions.rate = rate.map(|bytes_per_second| Rate {
+            bytes_per_second,
+            queue,
+        });
+        Ok(conditions)
+    }
 }
 
 /// How much passes in a second, and what waits before a slower line.
@@ -110,5 +166,25 @@ impl Conditions {
             Duration::from_secs_f64(bytes as f64 / rate.bytes_per_second.max(1) as f64)
         });
         self.delay + self.jitter * 2 + self.detour + queued + Duration::from_millis(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_from_words() {
+        let read = "delay=60 jitter=20.5 loss=0.05 burst=3 rate=16000 queue=3000 mtu=1280";
+        let read: Conditions = read.parse().unwrap();
+        assert_eq!(read.delay, Duration::from_millis(60));
+        assert_eq!(read.jitter, Duration::from_micros(20_500));
+        assert_eq!(read.loss, Loss::in_bursts(0.05, 3.0));
+        assert_eq!(read.rate.map(|rate| rate.queue), Some(3_000));
+        assert_eq!(read.mtu, 1280);
+        assert_eq!("".parse(), Ok(Conditions::default()));
+        for wrong in ["delay", "delay=", "delay=-1", "delay=NaN", "speed=1"] {
+            assert!(wrong.parse::<Conditions>().is_err(), "{wrong}");
+        }
     }
 }

@@ -234,6 +234,7 @@ impl Ours {
             certificate: Arc::clone(&certificate),
             profiles: SrtpProfile::ALL.to_vec(),
             minimum_rsa_bits: 1024,
+            latching: false,
             limits: TransportLimits::default(),
         };
         let mut transport = MediaTransport::new(config, Instant::now());
@@ -288,15 +289,17 @@ impl Ours {
         };
         let candidates = values("candidate");
         let remote = RemoteParameters {
-            credentials: IceCredentials {
+            credentials: Some(IceCredentials {
                 ufrag: values("ice-ufrag")[0].clone(),
                 pwd: values("ice-pwd")[0].clone(),
-            },
+            }),
+            address: None,
             candidates: candidates
                 .iter()
                 .map(|line| line.parse().unwrap())
                 .collect(),
             keys: None,
+            unencrypted: false,
             fingerprints: vec![values("fingerprint")[0].parse().unwrap()],
             setup: values("setup")[0].parse().unwrap(),
             tls_id: None,

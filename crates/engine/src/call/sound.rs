@@ -241,11 +241,9 @@ impl Call {
                 self.tell(EventKind::Ice { local, remote }, fx);
             }
             MediaEvent::DtlsConnected { profile } => {
-                self.sound.secured = true;
-                self.sound.securing = false;
-                self.tell(EventKind::Dtls { profile }, fx);
-                self.send_digits(fx);
+                self.media_stands(EventKind::Dtls { profile }, fx);
             }
+            MediaEvent::Unencrypted => self.media_stands(EventKind::Unencrypted, fx),
             MediaEvent::FirstRtpSent => self.tell(EventKind::FirstRtpSent, fx),
             MediaEvent::FirstRtpReceived => self.tell(EventKind::FirstRtpReceived, fx),
             MediaEvent::NoMedia { silent_for } => {
@@ -281,6 +279,13 @@ impl Call {
             // The end of a call is signalling's to tell.
             MediaEvent::ClosedByPeer | _ => {}
         }
+    }
+
+    fn media_stands(&mut self, told: EventKind, fx: &mut Effects<'_>) {
+        self.sound.secured = true;
+        self.sound.securing = false;
+        self.tell(told, fx);
+        self.send_digits(fx);
     }
 
     fn on_program_event(&mut self, event: ProgramEvent, fx: &mut Effects<'_>) {

@@ -90,6 +90,7 @@ pub(crate) fn entry(kind: &EventKind, at: SystemTime) -> Option<Entry> {
             "info",
             format!("ice pair: {} to {}", local.kind, remote.kind),
         ),
+        EventKind::Unencrypted => ("warn", "media goes in the clear".to_owned()),
         EventKind::Dtls { profile } => ("info", format!("dtls: {profile}")),
         EventKind::FirstRtpSent => ("info", "first RTP packet sent".to_owned()),
         EventKind::FirstRtpReceived => ("info", "first RTP packet received".to_owned()),

@@ -11,13 +11,14 @@ use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType, LocalC
 use crate::ice::consent::{Consent, DOUBT, Given, Verdict};
 use crate::ice::credentials::IceCredentials;
 use crate::ice::fingerprint;
+use crate::ice::listening::{ASKING, Listening, Need};
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
 /// with few candidates does no harm with 20.
 const PACING: Duration = Duration::from_millis(20);
 
 /// The longest wait between checks of a pair while a path is being sought, and shortly after: a lost nomination must
-/// not cost seconds. The crate's first wait, 250 ms, stays.
+/// not cost seconds; and while a path that held does not answer. The crate's first wait, 250 ms, stays.
 const SEEKING: Duration = Duration::from_millis(500);
 
 /// The same once the path has held: it is the interval of keepalives and consent then (RFC 7675 has 5 s at most).
@@ -103,6 +104,8 @@ pub(crate) struct Agent {
     /// When checks may become rare.
     steady_at: Option<Instant>,
     consent: Consent,
+    /// Of the selected pair.
+    listening: Option<Listening>,
     /// When a check of ours was answered last, by local and remote address.
     answered: Vec<(SocketAddr, SocketAddr, Instant)>,
     /// Transactions of the answers taken last.
@@ -132,6 +135,7 @@ impl Agent {
             restarted: false,
             steady_at: None,
             consent: Consent::default(),
+            listening: None,
             answered: Vec::new(),
             transactions: VecDeque::new(),
             asked: VecDeque::new(),
@@ -350,6 +354,12 @@ impl Agent {
                 StunRefused::Stray
             });
         }
+        if self.is_selected(local, remote) {
+            let was_asked = self.listening.as_mut().is_some_and(Listening::sign_of_life);
+            if was_asked {
+                self.seek();
+            }
+        }
         if class == Class::Success && self.is_first_answer(datagram) {
             self.on_answer(local, remote, now);
         }
@@ -403,29 +413,73 @@ impl Agent {
         self.answered.push((local, remote, now));
         if let Some(pair) = self.unproven.filter(by) {
             self.unproven = None;
-            self.select(pair, now);
+            self.select(pair, now, now);
             self.news = Some(AgentEvent::Selected(pair));
         } else if self.selected().is_some_and(|pair| by(&pair))
             && self.consent.give(now) == Given::Again
         {
             self.news = self.selected.map(AgentEvent::Selected);
+        } else if self.listening.as_ref().is_some_and(Listening::is_silent) {
+            self.move_to(local, remote, now);
+        }
+    }
+
+    fn is_selected(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.selected()
+            .is_some_and(|pair| (pair.local, pair.remote) == (local, remote))
+    }
+
+    /// Verified media came by this pair; `true` when there is something to send or to tell. What comes by another one than the
+    /// selected one may have moved there, as when a NAT before the far end has forgotten it; nothing but checks is sent there before
+    /// one is answered.
+    pub(crate) fn hear(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) -> bool {
+        let is_selected = self.is_selected(local, remote);
+        let Some(listening) = self.listening.as_mut().filter(|_| self.up && self.running) else {
+            return false;
+        };
+        if is_selected {
+            return listening.media(now);
+        }
+        let (asks, moved) = (listening.media_elsewhere(now), listening.has_moved(now));
+        if asks {
+            self.ask();
+        }
+        if !self.has_remote(remote) && self.remote_candidates() < MAX_VOUCHED {
+            self.add_remote(&found(remote), now);
+        }
+        // The pair is the controlling side's to choose, and it has chosen.
+        if moved && !self.is_controlling() {
+            self.move_to(local, remote, now);
+        }
+        true
+    }
+
+    /// Sends by another pair from now on, one that has answered.
+    fn move_to(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        if let Some(answered) = self.last_answer(local, remote, now) {
+            let pair = self.describe(local, remote);
+            self.unproven = None;
+            self.select(pair, answered, now);
+            self.seek();
+            self.news = Some(AgentEvent::Selected(pair));
         }
     }
 
     /// When a check of ours was answered by this pair last, if that is not long ago.
-    fn answered_lately(&self, pair: Pair, now: Instant) -> Option<Instant> {
+    fn last_answer(&self, local: SocketAddr, remote: SocketAddr, now: Instant) -> Option<Instant> {
         self.answered
             .iter()
-            .find(|(local, remote, _)| (*local, *remote) == (pair.local, pair.remote))
+            .find(|(ours, theirs, _)| (*ours, *theirs) == (local, remote))
             .map(|(_, _, at)| *at)
             .filter(|at| now < *at + DOUBT)
     }
 
     /// Sends by this pair from now on, with the consent that its last answer gave.
-    fn select(&mut self, pair: Pair, answered: Instant) {
+    fn select(&mut self, pair: Pair, answered: Instant, now: Instant) {
         self.restarted = false;
         self.selected = Some(pair);
         self.up = true;
+        self.listening = Some(Listening::new(now));
         self.consent = Consent::default();
         let _ = self.consent.give(answered);
     }
@@ -441,12 +495,37 @@ impl Agent {
                 }
             }
         }
+        if self.up && self.running {
+            let need = self.listening.as_mut().and_then(|it| it.look(now));
+            match need {
+                Some(Need::Ask) => self.ask(),
+                Some(Need::Replace(since)) => self.replace(since, now),
+                Some(Need::Seek) => self.seek(),
+                None => {}
+            }
+        }
         if self.running {
             if self.up && now >= *self.steady_at.get_or_insert(now + SETTLING) {
-                self.agent.set_max_stun_rto(STEADY);
+                let uneasy = self.consent.is_uneasy(now);
+                self.agent
+                    .set_max_stun_rto(if uneasy { SEEKING } else { STEADY });
             }
             self.agent.handle_timeout(now);
         }
+    }
+
+    /// The pair that has answered last of all that have since then takes over.
+    fn replace(&mut self, since: Instant, now: Instant) {
+        let since = self.answered.iter().filter(|(_, _, at)| *at >= since);
+        if let Some((local, remote, _)) = since.max_by_key(|(_, _, at)| *at).copied() {
+            self.move_to(local, remote, now);
+        }
+    }
+
+    /// Every pair is to be checked soon.
+    fn ask(&mut self) {
+        self.steady_at = None;
+        self.agent.set_max_stun_rto(ASKING);
     }
 
     fn seek(&mut self) {
@@ -457,7 +536,9 @@ impl Agent {
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
         let check = self.agent.poll_timeout().filter(|_| self.running);
         let consent = self.consent.deadline().filter(|_| self.up);
-        check.into_iter().chain(consent).min()
+        let silence = self.listening.as_ref().and_then(Listening::deadline);
+        let silence = silence.filter(|_| self.up && self.running);
+        check.into_iter().chain(consent).chain(silence).min()
     }
 
     /// The next datagram to send: from, to, bytes.
@@ -493,9 +574,9 @@ impl Agent {
                     let pair = self.describe(source, destination);
                     let is_news = !self.up || self.restarted || self.selected != Some(pair);
                     self.unproven = None;
-                    let answered = self.answered_lately(pair, now);
+                    let answered = self.last_answer(pair.local, pair.remote, now);
                     if let (true, Some(answered)) = (is_news, answered) {
-                        self.select(pair, answered);
+                        self.select(pair, answered, now);
                         return Some(AgentEvent::Selected(pair));
                     }
                     // Worked once: that is no consent to be sent media now.
@@ -552,6 +633,20 @@ pub(crate) fn asking_ufrag(datagram: &[u8]) -> Option<String> {
     let asks = message.class() == Class::Request;
     let (_, theirs) = message.split_username().filter(|_| asks)?;
     Some(theirs.to_owned())
+}
+
+/// Where the far end turned out to be, before a check of its own comes from there.
+fn found(address: SocketAddr) -> Candidate {
+    Candidate {
+        foundation: "found".to_owned(),
+        component: 1,
+        transport: CandidateTransport::Udp,
+        // RFC 8445, section 5.1.2: the type preference of a peer-reflexive one.
+        priority: (110 << 24) | (0xffff << 8) | 255,
+        addr: address,
+        typ: CandidateType::PeerReflexive,
+        raddr: None,
+    }
 }
 
 /// The related address that tells nothing (RFC 8839, section 5.1).

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 /// After the last answer nothing more may be sent (RFC 7675, section 5.1).
 const EXPIRY: Duration = Duration::from_secs(30);
 
-/// After so long without an answer it is told: by then five checks of the steady path went unanswered.
+/// After so long without an answer the far end is asked more often than a steady path needs: loss alone must not cost a call.
+const UNEASE: Duration = Duration::from_secs(5);
+
+/// After so long without an answer it is told: by then twenty checks went unanswered.
 pub(crate) const DOUBT: Duration = Duration::from_secs(15);
 
 /// The far end's consent to receive from us by the selected pair.
@@ -58,6 +61,11 @@ impl Consent {
             }
             _ => Verdict::Fresh,
         }
+    }
+
+    /// Whether an answer is overdue.
+    pub(crate) fn is_uneasy(&self, now: Instant) -> bool {
+        self.given.is_some_and(|given| now >= given + UNEASE)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

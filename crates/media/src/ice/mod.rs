@@ -6,8 +6,11 @@ mod consent;
 pub mod credentials;
 mod fingerprint;
 pub mod gathering;
+mod listening;
 pub mod server;
 
+#[cfg(test)]
+mod moves;
 #[cfg(test)]
 mod rfc5769;
 #[cfg(test)]

@@ -12,11 +12,11 @@ use crate::dtls::rtc::RtcDtls;
 use crate::dtls::setup::DtlsRole;
 use crate::media_transport::config::TransportConfig;
 use crate::media_transport::counters::Refusal;
-use crate::media_transport::event::DtlsFailure;
+use crate::media_transport::event::{DtlsFailure, NotReady};
 use crate::sdp::sdes::SdesKeys;
 use crate::srtp::inbound::{Inbound, OpenError};
 use crate::srtp::keys::KeyPair;
-use crate::srtp::outbound::Outbound;
+use crate::srtp::outbound::{Outbound, ProtectError};
 use crate::srtp::profile::SrtpProfile;
 
 /// A repeat of the far end's last flight may be this long on its way after its first media.
@@ -33,6 +33,7 @@ pub(crate) struct Srtp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AssociationEvent {
     Connected(SrtpProfile),
+    Unencrypted,
     Failed(DtlsFailure),
     ClosedByPeer,
 }
@@ -42,6 +43,8 @@ enum Source {
     Dtls(Box<dyn DtlsEndpoint>),
     /// From the descriptions. That they are in place is told once, with the first path.
     Keys(SdesKeys, Telling),
+    /// There are none: media goes in the clear. That is told once, too.
+    None(Telling),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,30 @@ impl Association {
         }
     }
 
+    /// Without keys: whoever sends from the far end's address is taken for it.
+    pub(crate) fn in_the_clear(config: &TransportConfig) -> Self {
+        Self {
+            source: Source::None(Telling::ToCome),
+            role: DtlsRole::Client,
+            fingerprints: Vec::new(),
+            tls_id: None,
+            max_sources: config.limits.sources,
+            minimum_rsa_bits: config.minimum_rsa_bits,
+            started: false,
+            srtp: None,
+            proof: Proof::Rested,
+        }
+    }
+
+    pub(crate) fn is_in_the_clear(&self) -> bool {
+        matches!(self.source, Source::None(_))
+    }
+
+    /// Whether media may be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_in_the_clear() || self.srtp.is_some()
+    }
+
     /// Whether this is still the association of these keys.
     pub(crate) fn is_by(&self, keys: &SdesKeys) -> bool {
         matches!(&self.source, Source::Keys(known, _) if known.same_remote(keys))
@@ -132,7 +159,7 @@ impl Association {
     fn endpoint(&mut self) -> Option<&mut Box<dyn DtlsEndpoint>> {
         match &mut self.source {
             Source::Dtls(endpoint) => Some(endpoint),
-            Source::Keys(..) => None,
+            Source::Keys(..) | Source::None(_) => None,
         }
     }
 
@@ -154,10 +181,6 @@ impl Association {
         by_dtls && self.role == role && self.fingerprints == fingerprints && !other
     }
 
-    pub(crate) fn srtp(&mut self) -> Option<&mut Srtp> {
-        self.srtp.as_mut()
-    }
-
     pub(crate) fn profile(&self) -> Option<SrtpProfile> {
         self.srtp.as_ref().map(|srtp| srtp.profile)
     }
@@ -168,7 +191,7 @@ impl Association {
             self.started = true;
             match &mut self.source {
                 Source::Dtls(endpoint) => endpoint.start(now),
-                Source::Keys(_, telling) => *telling = Telling::Due,
+                Source::Keys(_, telling) | Source::None(telling) => *telling = Telling::Due,
             }
         }
     }
@@ -182,6 +205,9 @@ impl Association {
 
     /// Opens an RTP packet of the far end in place.
     pub(crate) fn open_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
+        if self.is_in_the_clear() {
+            return Ok(packet);
+        }
         let srtp = self.srtp.as_mut().ok_or(Refusal::Unverified)?;
         let opened = srtp.inbound.open_rtp(packet).map_err(as_refusal)?;
         self.prove();
@@ -190,10 +216,31 @@ impl Association {
 
     /// Opens an RTCP packet of the far end in place.
     pub(crate) fn open_rtcp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
+        if self.is_in_the_clear() {
+            return Ok(packet);
+        }
         let srtp = self.srtp.as_mut().ok_or(Refusal::Unverified)?;
         let opened = srtp.inbound.open_rtcp(packet).map_err(as_refusal)?;
         self.prove();
         Ok(opened)
+    }
+
+    /// Protects an RTP packet in place.
+    pub(crate) fn protect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), NotReady> {
+        if self.is_in_the_clear() {
+            return Ok(());
+        }
+        let srtp = self.srtp.as_mut().ok_or(NotReady::NotConnected)?;
+        srtp.outbound.protect_rtp(packet).map_err(as_not_ready)
+    }
+
+    /// Protects an RTCP packet in place.
+    pub(crate) fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), NotReady> {
+        if self.is_in_the_clear() {
+            return Ok(());
+        }
+        let srtp = self.srtp.as_mut().ok_or(NotReady::NotConnected)?;
+        srtp.outbound.protect_rtcp(packet).map_err(as_not_ready)
     }
 
     /// The far end has the keys agreed on.
@@ -223,7 +270,7 @@ impl Association {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.source {
             Source::Dtls(endpoint) => endpoint.deadline(),
-            Source::Keys(..) => None,
+            Source::Keys(..) | Source::None(_) => None,
         }
     }
 
@@ -239,12 +286,19 @@ impl Association {
     }
 
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<AssociationEvent> {
-        if let Source::Keys(keys, telling) = &mut self.source {
+        let told = match &mut self.source {
+            Source::Dtls(_) => None,
+            Source::Keys(keys, telling) => {
+                Some((telling, AssociationEvent::Connected(keys.profile)))
+            }
+            Source::None(telling) => Some((telling, AssociationEvent::Unencrypted)),
+        };
+        if let Some((telling, event)) = told {
             if *telling != Telling::Due {
                 return None;
             }
             *telling = Telling::Told;
-            return Some(AssociationEvent::Connected(keys.profile));
+            return Some(event);
         }
         match self.endpoint()?.poll_event()? {
             DtlsEvent::Complete(handshake) => Some(match self.accept(&handshake) {
@@ -302,6 +356,15 @@ fn as_refusal(error: OpenError) -> Refusal {
         OpenError::Replay => Refusal::Replay,
         OpenError::TooOld => Refusal::TooOld,
         OpenError::TooManySources => Refusal::Exceeded,
+    }
+}
+
+fn as_not_ready(error: ProtectError) -> NotReady {
+    match error {
+        ProtectError::Malformed => NotReady::Malformed,
+        ProtectError::SequenceReused => NotReady::SequenceReused,
+        ProtectError::KeyExhausted => NotReady::KeyExhausted,
+        ProtectError::TooManySources => NotReady::TooManySources,
     }
 }
 

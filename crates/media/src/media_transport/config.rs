@@ -1,5 +1,6 @@
 //! What a transport is made with, and what it learns about the far end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct TransportConfig {
     pub profiles: Vec<SrtpProfile>,
     /// Smallest RSA key of the far end's certificate, in bits.
     pub minimum_rsa_bits: u16,
+    /// Send to where the first packet of a far end without ICE comes from.
+    pub latching: bool,
     /// Bounds of time and memory.
     pub limits: TransportLimits,
 }
@@ -63,14 +66,19 @@ impl Default for TransportLimits {
 /// What the far end's session description says about its transport.
 #[derive(Debug, Clone)]
 pub struct RemoteParameters {
-    /// Its `a=ice-ufrag` and `a=ice-pwd`.
-    pub credentials: IceCredentials,
+    /// Its `a=ice-ufrag` and `a=ice-pwd`; `None`: it has no ICE, and media goes to `address`.
+    pub credentials: Option<IceCredentials>,
+    /// The address of its description. Looked at only where there is no ICE; without any the path stays as it is.
+    pub address: Option<SocketAddr>,
     /// Its candidates known so far; more may follow by `add_remote_candidate`.
     pub candidates: Vec<Candidate>,
-    /// Its certificate's fingerprints; one match is enough (RFC 8122, section 5). At least one, unless there are `keys`.
+    /// Its certificate's fingerprints; one match is enough (RFC 8122, section 5). At least one, unless there are `keys`,
+    /// or nothing is encrypted.
     pub fingerprints: Vec<Fingerprint>,
     /// Keys that stood in the descriptions (SDES, RFC 4568), in the place of a DTLS handshake.
     pub keys: Option<SdesKeys>,
+    /// Media goes in the clear.
+    pub unencrypted: bool,
     /// The role the *far end* takes once offer and answer are done. `ActPass` lets us be the client.
     pub setup: Setup,
     /// Its `a=tls-id`, which names the DTLS association (RFC 8842, section 4).

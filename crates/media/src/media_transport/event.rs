@@ -93,6 +93,8 @@ pub enum Event {
         /// Our role.
         role: DtlsRole,
     },
+    /// Media flows in the clear, as both ends agreed.
+    Unencrypted,
     /// The handshake failed. The transport is over.
     DtlsFailed(DtlsFailure),
     /// The far end closed the DTLS association in order (`close_notify`). The transport is over.

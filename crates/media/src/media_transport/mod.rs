@@ -13,6 +13,7 @@ pub mod counters;
 pub mod deadline;
 mod demux;
 pub mod event;
+mod fixed_path;
 pub mod transport;
 
 #[cfg(test)]

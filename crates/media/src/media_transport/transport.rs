@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::dtls::endpoint::DatagramRefused;
 use crate::dtls::setup::{DtlsRole, Setup};
 use crate::ice::agent::{Agent, AgentEvent, Pair, StunRefused};
-use crate::ice::candidate::{Candidate, LocalCandidate};
+use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::association::{Association, AssociationEvent};
 use crate::media_transport::config::{RemoteParameters, RemoteRefused, TransportConfig};
@@ -17,7 +17,7 @@ use crate::media_transport::demux::{Kind, kind};
 use crate::media_transport::event::{
     DtlsFailure, Event, IceFailure, NotReady, Output, Received, Route,
 };
-use crate::srtp::outbound::ProtectError;
+use crate::media_transport::fixed_path::FixedPath;
 use crate::srtp::profile::SrtpProfile;
 
 /// DTLS datagrams kept while they cannot be judged: the far end's answer, or a check from its address, is under way.
@@ -40,6 +40,8 @@ pub struct MediaTransport {
     association: Option<Association>,
     early: VecDeque<Early>,
     selected: Option<Route>,
+    /// The way to a far end that has no ICE.
+    fixed: Option<FixedPath>,
     /// Where the far end's last DTLS datagram came from: the way back before a pair is selected.
     dtls_path: Option<Route>,
     ice_give_up: Option<Instant>,
@@ -70,6 +72,7 @@ impl MediaTransport {
             association: None,
             early: VecDeque::new(),
             selected: None,
+            fixed: None,
             dtls_path: None,
             ice_give_up: None,
             dtls_give_up: None,
@@ -170,21 +173,25 @@ impl MediaTransport {
         remote: RemoteParameters,
         now: Instant,
     ) -> Result<(), RemoteRefused> {
-        if remote.fingerprints.is_empty() && remote.keys.is_none() {
+        if remote.fingerprints.is_empty() && remote.keys.is_none() && !remote.unencrypted {
             return Err(RemoteRefused::NoFingerprint);
         }
         let RemoteParameters {
             credentials,
+            address,
             candidates,
             fingerprints,
             keys,
+            unencrypted,
             setup,
             tls_id,
             ice_lite,
         } = remote;
-        if !(4..=256).contains(&credentials.ufrag.len())
-            || !(22..=256).contains(&credentials.pwd.len())
-        {
+        let fits = |credentials: &IceCredentials| {
+            (4..=256).contains(&credentials.ufrag.len())
+                && (22..=256).contains(&credentials.pwd.len())
+        };
+        if !credentials.as_ref().is_none_or(fits) {
             return Err(RemoteRefused::BadCredentials);
         }
         if self.closed {
@@ -194,11 +201,16 @@ impl MediaTransport {
         if ice_lite {
             self.agent.set_controlling();
         }
-        if self.remote.as_ref() != Some(&credentials) {
-            self.remote_candidates = 0;
-            self.agent.start(&credentials, now);
-            self.remote = Some(credentials);
-            self.ice_give_up = Some(now + self.config.limits.ice);
+        match credentials {
+            None => self.go_to(address, now),
+            Some(credentials) if self.remote.as_ref() != Some(&credentials) => {
+                self.fixed = None;
+                self.remote_candidates = 0;
+                self.agent.start(&credentials, now);
+                self.remote = Some(credentials);
+                self.ice_give_up = Some(now + self.config.limits.ice);
+            }
+            Some(_) => {}
         }
         for candidate in &candidates {
             self.add_candidate(candidate, now);
@@ -208,6 +220,14 @@ impl MediaTransport {
             (Setup::ActPass, Some(association)) => association.role(),
             (setup, _) => setup.our_role(),
         };
+        if unencrypted {
+            let is_same = Association::is_in_the_clear;
+            if !self.association.as_ref().is_some_and(is_same) {
+                self.associate(Association::in_the_clear(&self.config), now);
+            }
+            self.settle(now);
+            return Ok(());
+        }
         if let Some(keys) = keys {
             let is_same = |association: &Association| association.is_by(&keys);
             if !self.association.as_ref().is_some_and(is_same) {
@@ -226,6 +246,65 @@ impl MediaTransport {
         }
         self.settle(now);
         Ok(())
+    }
+
+    /// Sends to this address from now on, without asking whether anybody is there.
+    fn go_to(&mut self, address: Option<SocketAddr>, now: Instant) {
+        let Some(told) = address.filter(|told| !self.fixed.is_some_and(|it| it.is_to(*told)))
+        else {
+            return;
+        };
+        let of_a_kind = |own: &LocalCandidate| {
+            own.typ == CandidateType::Host && own.base.is_ipv4() == told.is_ipv4()
+        };
+        self.agent.stop();
+        self.remote = None;
+        self.ice_give_up = None;
+        let Some(own) = self.agent.own_candidates().find(of_a_kind) else {
+            return self.tell(Event::IceFailed(IceFailure::NeverConnected {
+                candidates: 0,
+            }));
+        };
+        let fixed = FixedPath::new(own.base, told, self.config.latching);
+        self.fixed = Some(fixed);
+        self.take_fixed(fixed.route);
+        if self.association.is_some() {
+            self.start_dtls(now);
+        }
+    }
+
+    fn take_fixed(&mut self, route: Route) {
+        self.selected = Some(route);
+        self.tell(Event::IceConnected {
+            route,
+            local: CandidateType::Host,
+            remote: CandidateType::Host,
+        });
+    }
+
+    /// Whether this address is the far end's: a check came from it, or the description has it.
+    fn vouches_for(&self, remote: SocketAddr) -> bool {
+        match self.fixed {
+            Some(fixed) => fixed.admits(remote),
+            None => self.agent.vouches_for(remote),
+        }
+    }
+
+    /// Keys tell the far end from others wherever it sends from; without keys its address has to.
+    fn is_admitted(&self, remote: SocketAddr) -> bool {
+        let in_the_clear = Association::is_in_the_clear;
+        !self.association.as_ref().is_some_and(in_the_clear) || self.vouches_for(remote)
+    }
+
+    /// A packet of the far end came this way.
+    fn heard_from(&mut self, route: Route) {
+        let moved = self
+            .fixed
+            .as_mut()
+            .and_then(|fixed| fixed.heard_from(route));
+        if let Some(route) = moved {
+            self.take_fixed(route);
+        }
     }
 
     /// Adds one more candidate of the far end (trickle, RFC 8838). Those of no use are left aside.
@@ -266,8 +345,8 @@ impl MediaTransport {
     ) -> Received<'a> {
         let route = Route { local, remote };
         let result = match kind(datagram) {
-            Kind::Rtp => self.open_rtp(datagram),
-            Kind::Rtcp => self.open_rtcp(datagram),
+            Kind::Rtp => self.open_rtp(route, datagram, now),
+            Kind::Rtcp => self.open_rtcp(route, datagram),
             Kind::Stun => self.handle_stun(route, datagram, now),
             Kind::Dtls => self.handle_dtls(route, datagram, now),
             Kind::Unknown => Err(Refusal::Unknown),
@@ -278,17 +357,37 @@ impl MediaTransport {
         })
     }
 
-    fn open_rtp<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Received<'a>, Refusal> {
+    fn open_rtp<'a>(
+        &mut self,
+        route: Route,
+        datagram: &'a mut [u8],
+        now: Instant,
+    ) -> Result<Received<'a>, Refusal> {
+        if !self.is_admitted(route.remote) {
+            return Err(Refusal::Unverified);
+        }
         let association = self.association.as_mut().ok_or(Refusal::Unverified)?;
         let packet = association.open_rtp(datagram)?;
         self.counters.rtp_received += 1;
+        self.heard_from(route);
+        if self.fixed.is_none() && self.agent.hear(route.local, route.remote, now) {
+            self.settle(now);
+        }
         Ok(Received::Rtp(packet))
     }
 
-    fn open_rtcp<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Received<'a>, Refusal> {
+    fn open_rtcp<'a>(
+        &mut self,
+        route: Route,
+        datagram: &'a mut [u8],
+    ) -> Result<Received<'a>, Refusal> {
+        if !self.is_admitted(route.remote) {
+            return Err(Refusal::Unverified);
+        }
         let association = self.association.as_mut().ok_or(Refusal::Unverified)?;
         let packet = association.open_rtcp(datagram)?;
         self.counters.rtcp_received += 1;
+        self.heard_from(route);
         Ok(Received::Rtcp(packet))
     }
 
@@ -298,7 +397,7 @@ impl MediaTransport {
         datagram: &[u8],
         now: Instant,
     ) -> Result<Received<'a>, Refusal> {
-        if self.closed {
+        if self.closed || self.fixed.is_some() {
             return Err(Refusal::Unknown);
         }
         self.agent
@@ -323,7 +422,7 @@ impl MediaTransport {
         if self.closed {
             return Err(Refusal::Unknown);
         }
-        let is_vouched = self.agent.vouches_for(route.remote);
+        let is_vouched = self.vouches_for(route.remote);
         let Some(association) = self.association.as_mut().filter(|_| is_vouched) else {
             return self.keep_for_later(route, datagram, now);
         };
@@ -357,9 +456,13 @@ impl MediaTransport {
         Ok(Received::Consumed)
     }
 
+    fn has_path(&self) -> bool {
+        self.fixed.is_some() || self.agent.is_up()
+    }
+
     /// Where media may be sent now: nowhere once the far end answers no more (RFC 7675).
     fn path(&self) -> Option<Route> {
-        self.selected.filter(|_| self.agent.is_up())
+        self.selected.filter(|_| self.has_path())
     }
 
     /// Protects an RTP packet in place and says where to send it. Does not allocate when `packet` has
@@ -369,9 +472,8 @@ impl MediaTransport {
     /// [`NotReady`]; the packet is then left as it was.
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<Route, NotReady> {
         let route = self.path().ok_or(NotReady::NotConnected)?;
-        let srtp = self.association.as_mut().and_then(Association::srtp);
-        let srtp = srtp.ok_or(NotReady::NotConnected)?;
-        srtp.outbound.protect_rtp(packet).map_err(as_not_ready)?;
+        let association = self.association.as_mut().ok_or(NotReady::NotConnected)?;
+        association.protect_rtp(packet)?;
         self.counters.rtp_sent += 1;
         Ok(route)
     }
@@ -383,9 +485,8 @@ impl MediaTransport {
     /// [`NotReady`]; the packet is then left as it was.
     pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<Route, NotReady> {
         let route = self.path().ok_or(NotReady::NotConnected)?;
-        let srtp = self.association.as_mut().and_then(Association::srtp);
-        let srtp = srtp.ok_or(NotReady::NotConnected)?;
-        srtp.outbound.protect_rtcp(packet).map_err(as_not_ready)?;
+        let association = self.association.as_mut().ok_or(NotReady::NotConnected)?;
+        association.protect_rtcp(packet)?;
         self.counters.rtcp_sent += 1;
         Ok(route)
     }
@@ -434,7 +535,7 @@ impl MediaTransport {
     /// Whether media can be sent now: a pair works and keys are in place.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.agent.is_up() && self.profile().is_some()
+        self.has_path() && self.association.as_ref().is_some_and(Association::is_ready)
     }
 
     /// The path media takes now.
@@ -478,7 +579,7 @@ impl MediaTransport {
     fn associate(&mut self, association: Association, now: Instant) {
         self.association = Some(association);
         self.dtls_give_up = None;
-        if self.agent.is_up() {
+        if self.has_path() {
             self.start_dtls(now);
         }
         self.take_early(now);
@@ -489,22 +590,22 @@ impl MediaTransport {
             return;
         };
         association.start(now);
-        if association.profile().is_none() && self.dtls_give_up.is_none() {
+        if !association.is_ready() && self.dtls_give_up.is_none() {
             self.dtls_give_up = Some(now + self.config.limits.dtls);
         }
     }
 
     /// Takes up kept datagrams that a check vouches for by now.
     fn take_early(&mut self, now: Instant) {
-        let Some(association) = &mut self.association else {
-            return;
-        };
         self.early.retain(|early| now < early.came + EARLY_FOR);
         let mut kept = VecDeque::new();
         while let Some(early) = self.early.pop_front() {
-            if !self.agent.vouches_for(early.route.remote) {
+            let is_vouched = self.vouches_for(early.route.remote);
+            let Some(association) = self.association.as_mut().filter(|_| is_vouched) else {
                 kept.push_back(early);
-            } else if association.handle(&early.datagram, now).is_ok() {
+                continue;
+            };
+            if association.handle(&early.datagram, now).is_ok() {
                 self.counters.dtls_received += 1;
                 self.dtls_path = Some(early.route);
             } else {
@@ -592,6 +693,7 @@ impl MediaTransport {
                     self.tell(Event::DtlsConnected { profile, role });
                 }
             }
+            AssociationEvent::Unencrypted => self.tell(Event::Unencrypted),
             AssociationEvent::Failed(failure) => self.tell(Event::DtlsFailed(failure)),
             AssociationEvent::ClosedByPeer => self.tell(Event::ClosedByPeer),
         }
@@ -622,14 +724,5 @@ fn ice_connected(pair: Pair) -> Event {
         route: Route { local, remote },
         local: local_type,
         remote: remote_type,
-    }
-}
-
-fn as_not_ready(error: ProtectError) -> NotReady {
-    match error {
-        ProtectError::Malformed => NotReady::Malformed,
-        ProtectError::SequenceReused => NotReady::SequenceReused,
-        ProtectError::KeyExhausted => NotReady::KeyExhausted,
-        ProtectError::TooManySources => NotReady::TooManySources,
     }
 }

@@ -1,6 +1,7 @@
 //! SDP as telephony writes it (RFC 8866, 3264, 8839, 8842, 9143): read, written, and negotiated by offer and answer.
 
 pub mod codec;
+pub mod concessions;
 pub mod direction;
 pub mod extmap;
 pub mod extras;

@@ -6,6 +6,7 @@ use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::RemoteParameters;
 use crate::program::{AudioCodec, OpusWishes};
 use crate::sdp::codec;
+use crate::sdp::concessions::Concessions;
 use crate::sdp::direction::Direction;
 use crate::sdp::extmap::{HeaderExtensions, Wanted};
 use crate::sdp::extras::{ExtendedReports, Redundancy};
@@ -34,6 +35,10 @@ pub struct Negotiated {
     pub end_of_candidates: bool,
     /// Default address of the far end (`c=` and `m=`), where it is a literal one.
     pub default_address: Option<SocketAddr>,
+    /// Where a far end without ICE takes RTCP: as `a=rtcp` has it, or one port further (RFC 3605).
+    pub rtcp_address: Option<SocketAddr>,
+    /// What it lacks of WebRTC.
+    pub concessions: Concessions,
     /// The codec to send.
     pub codec: NegotiatedCodec,
     /// All codecs in common, `codec` first: the far end may switch between them at any time.
@@ -124,10 +129,13 @@ pub fn answer(
     let remote = Description::parse(offer)?;
     let (index, media) =
         choose_audio(&remote, |media| media.port != 0 || media.bundle_only, local)?;
+    let lacks = lacks(&remote, media);
     let keys = sdes(&remote, media, local, |_| true)?;
-    let role = match keys {
-        None => answering_role(&remote, media, established)?,
-        Some(_) => DtlsRole::Client,
+    let by_dtls = keys.is_none() && !lacks.no_encryption;
+    let role = if by_dtls {
+        answering_role(&remote, media, established)?
+    } else {
+        DtlsRole::Client
     };
     let mut codecs: Vec<NegotiatedCodec> = Vec::new();
     for (payload_type, codec) in codecs_of(media) {
@@ -190,15 +198,16 @@ pub fn answer(
         protocol: media.protocol,
         formats,
         mid,
-        setup: match (&keys, role) {
-            (Some(_), _) => None,
-            (None, DtlsRole::Client) => Some(Setup::Active),
-            (None, DtlsRole::Server) => Some(Setup::Passive),
+        ice: !lacks.no_ice,
+        setup: match role {
+            _ if !by_dtls => None,
+            DtlsRole::Client => Some(Setup::Active),
+            DtlsRole::Server => Some(Setup::Passive),
         },
         crypto: keys.as_ref().map(|(line, _)| line.clone()),
         tls_id: remote
             .tls_id(media)
-            .filter(|_| keys.is_none())
+            .filter(|_| by_dtls)
             .map(|_| local.tls_id.as_str()),
         direction,
         rtcp_mux: media.rtcp_mux,
@@ -254,8 +263,9 @@ pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiate
     let keys = sdes(&remote, media, local, |line| {
         line.tag == OFFERED_TAG && line.profile == OFFERED
     })?;
+    let in_the_clear = lacks(&remote, media).no_encryption;
     let role = match remote.setup(media).map(|line| (line.setup, line.value)) {
-        _ if keys.is_some() => DtlsRole::Client,
+        _ if keys.is_some() || in_the_clear => DtlsRole::Client,
         Some((Some(Setup::Active), _)) => DtlsRole::Server,
         // An answer without a role, or with the offer's actpass, comes from old gateways; they wait for our ClientHello.
         Some((Some(Setup::Passive | Setup::ActPass), _)) | None => DtlsRole::Client,
@@ -361,7 +371,7 @@ fn agreed(
     media: &Media<'_>,
     agreement: Agreement,
 ) -> Result<Negotiated, Refusal> {
-    let (ufrag, pwd) = remote.credentials(media).ok_or(Refusal::NoIce)?;
+    let lacks = lacks(remote, media);
     let own = &media.attributes;
     // Those of sha-1 count only where choose_audio let a section without any other pass.
     let fingerprints = [
@@ -375,17 +385,22 @@ fn agreed(
     let fingerprints = match (fingerprints, &agreement.keys) {
         (Some(fingerprints), _) => fingerprints.clone(),
         (None, Some(_)) => Vec::new(),
+        (None, None) if lacks.no_encryption => Vec::new(),
         (None, None) => return Err(Refusal::NoFingerprint),
     };
     Ok(Negotiated {
         remote: RemoteParameters {
-            credentials: IceCredentials {
-                ufrag: ufrag.to_owned(),
-                pwd: pwd.to_owned(),
-            },
+            credentials: remote
+                .credentials(media)
+                .map(|(ufrag, pwd)| IceCredentials {
+                    ufrag: ufrag.to_owned(),
+                    pwd: pwd.to_owned(),
+                }),
+            address: remote.default_address(media),
             candidates: media.candidates.clone(),
             fingerprints,
             keys: agreement.keys,
+            unencrypted: lacks.no_encryption,
             setup: match agreement.role {
                 DtlsRole::Client => Setup::Passive,
                 DtlsRole::Server => Setup::Active,
@@ -396,6 +411,8 @@ fn agreed(
         role: agreement.role,
         end_of_candidates: own.end_of_candidates || remote.session.end_of_candidates,
         default_address: remote.default_address(media),
+        rtcp_address: remote.rtcp_address(media),
+        concessions: lacks,
         codec: agreement.codec,
         codecs: agreement.codecs,
         telephone_event: agreement.telephone_event,
@@ -447,7 +464,7 @@ fn choose_audio<'d, 'a>(
     }))
 }
 
-/// Whether a section is DTLS-SRTP over ICE, as WebRTC requires.
+/// Whether a section is DTLS-SRTP over ICE, as WebRTC requires, but for what may be missing.
 fn secured(
     remote: &Description<'_>,
     media: &Media<'_>,
@@ -458,14 +475,25 @@ fn secured(
         attributes.fingerprints.len() + if local.sha1_fingerprints { weak } else { 0 }
     };
     let fingerprints = usable(&media.attributes) + usable(&remote.session);
+    let lacks = lacks(remote, media);
     let protocol = media.protocol.to_ascii_uppercase();
     match protocol.as_str() {
         "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP" | "RTP/SAVPF" | "RTP/SAVP" => {}
+        _ if lacks.no_encryption && local.concessions.no_encryption => {}
         _ => {
             return Err(Refusal::NotEncrypted {
                 protocol: shown(media.protocol),
             });
         }
+    }
+    if lacks.no_ice && !local.concessions.no_ice {
+        // What is missing beside it is said first, as it weighs more.
+        if fingerprints > 0 || lacks.no_encryption || (media.sdes && local.sdes.is_ok()) {
+            return Err(Refusal::NoIce);
+        }
+    }
+    if lacks.no_encryption {
+        return Ok(());
     }
     let by_keys = fingerprints == 0 && media.sdes && local.sdes.is_ok();
     if fingerprints == 0 && !by_keys {
@@ -484,7 +512,17 @@ fn secured(
             Refusal::NoFingerprint
         });
     }
-    remote.credentials(media).map(|_| ()).ok_or(Refusal::NoIce)
+    Ok(())
+}
+
+/// What a section lacks of WebRTC.
+fn lacks(remote: &Description<'_>, media: &Media<'_>) -> Concessions {
+    let protocol = media.protocol;
+    Concessions {
+        no_ice: remote.credentials(media).is_none(),
+        no_encryption: protocol.eq_ignore_ascii_case("RTP/AVP")
+            || protocol.eq_ignore_ascii_case("RTP/AVPF"),
+    }
 }
 
 /// Keys by the first `a=crypto` line that `fits`, and our own line for it; `None` where there is a fingerprint, since DTLS is better.
@@ -498,6 +536,9 @@ fn sdes(
     let Ok(ours) = &local.sdes else {
         return Ok(None);
     };
+    if lacks(remote, media).no_encryption {
+        return Ok(None);
+    }
     let attributes = [&media.attributes, &remote.session];
     let by_dtls = attributes.into_iter().any(|attributes| {
         let weak = local.sha1_fingerprints && !attributes.sha1_fingerprints.is_empty();

@@ -63,6 +63,8 @@ pub struct Media<'a> {
     pub packet_time_ms: Option<u16>,
     /// Candidates of component 1 that may be paired.
     pub candidates: Vec<Candidate>,
+    /// `a=rtcp`: port and, where it has one, address (RFC 3605).
+    pub rtcp: Option<(u16, Option<IpAddr>)>,
     /// Those of component 2, which a far end that does not multiplex RTCP takes it on.
     pub rtcp_candidates: Vec<Candidate>,
     /// `a=crypto` (SDES) is there.
@@ -281,6 +283,24 @@ impl<'a> Description<'a> {
         let ip = media.attributes.connection.or(self.session.connection)?;
         (!ip.is_unspecified() && media.port != 0).then(|| SocketAddr::new(ip, media.port))
     }
+
+    /// Where RTCP of a section goes without ICE: as `a=rtcp` has it, else one port further than RTP (RFC 3550 section 11).
+    #[must_use]
+    pub fn rtcp_address(&self, media: &Media<'a>) -> Option<SocketAddr> {
+        let rtp = self.default_address(media)?;
+        match media.rtcp {
+            Some((port, ip)) => Some(SocketAddr::new(ip.unwrap_or_else(|| rtp.ip()), port)),
+            None => Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)),
+        }
+        .filter(|address| address.port() != 0 && !address.ip().is_unspecified())
+    }
+}
+
+/// Value of `a=rtcp` (RFC 3605): a port, and maybe network type, address type and address.
+fn rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
+    let mut words = value.split_ascii_whitespace();
+    let port = words.next()?.parse().ok()?;
+    Some((port, words.nth(2).and_then(|address| address.parse().ok())))
 }
 
 impl<'a> Media<'a> {
@@ -313,6 +333,7 @@ impl<'a> Media<'a> {
             rtcp_reduced_size: false,
             packet_time_ms: None,
             candidates: Vec::new(),
+            rtcp: None,
             rtcp_candidates: Vec::new(),
             sdes: false,
             crypto: Vec::new(),
@@ -333,6 +354,7 @@ impl<'a> Media<'a> {
             "mid" => self.mid = Some(value).filter(|mid| !mid.is_empty() && !mid.contains(' ')),
             "bundle-only" => self.bundle_only = true,
             "rtcp-mux" => self.rtcp_mux = true,
+            "rtcp" => self.rtcp = rtcp(value),
             "rtcp-rsize" => self.rtcp_reduced_size = true,
             "ptime" => self.packet_time_ms = value.parse().ok().filter(|ms| (1..=200).contains(ms)),
             "crypto" => {

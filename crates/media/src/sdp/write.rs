@@ -6,6 +6,7 @@ use crate::ice::candidate::Candidate;
 use crate::ice::credentials::IceCredentials;
 use crate::program::AudioCodec;
 use crate::sdp::codec;
+use crate::sdp::concessions::Concessions;
 use crate::sdp::direction::Direction;
 use crate::sdp::extmap::{HeaderExtensions, Wanted};
 use crate::sdp::extras::{ExtendedReports, Extras};
@@ -51,6 +52,12 @@ pub struct LocalDescription {
     /// Address for `c=` and `m=`: that of the default candidate. Without one 0.0.0.0 and port 9 are written, which some
     /// gateways take for hold: gather first.
     pub default_address: Option<SocketAddr>,
+    /// The same for a far end without ICE: one that needs no relay.
+    pub direct_address: Option<SocketAddr>,
+    /// What a far end may lack of WebRTC.
+    pub concessions: Concessions,
+    /// What it lacks, as agreed before: later offers are made for it.
+    pub lacks: Concessions,
     /// No more candidates follow; otherwise trickle is announced.
     pub complete: bool,
     /// Of our certificate.
@@ -174,7 +181,9 @@ pub(crate) struct Section<'a> {
     pub(crate) protocol: &'a str,
     pub(crate) formats: Vec<Format>,
     pub(crate) mid: Option<&'a str>,
-    /// `None`: keys stand in the description, and there is no DTLS.
+    /// ICE's lines stand in it.
+    pub(crate) ice: bool,
+    /// `None`: keys stand in the description, or there are none, and there is no DTLS.
     pub(crate) setup: Option<Setup>,
     /// Value of `a=crypto`.
     pub(crate) crypto: Option<Zeroizing<String>>,
@@ -220,9 +229,12 @@ impl Text {
     }
 
     pub(crate) fn section(&mut self, local: &LocalDescription, section: &Section<'_>) {
-        let address = local
-            .default_address
-            .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 9)));
+        let address = if section.ice {
+            local.default_address
+        } else {
+            local.direct_address
+        };
+        let address = address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 9)));
         let connection = connection(address.ip());
         let mut formats = String::new();
         for format in &section.formats {
@@ -261,10 +273,12 @@ impl Text {
         if let Some(mid) = section.mid {
             self.line("a=mid:", mid);
         }
-        self.line("a=ice-ufrag:", &local.credentials.ufrag);
-        self.line("a=ice-pwd:", &local.credentials.pwd);
-        if !local.complete {
-            self.line("a=ice-options:", "trickle");
+        if section.ice {
+            self.line("a=ice-ufrag:", &local.credentials.ufrag);
+            self.line("a=ice-pwd:", &local.credentials.pwd);
+            if !local.complete {
+                self.line("a=ice-options:", "trickle");
+            }
         }
         if let Some(setup) = section.setup {
             self.line("a=fingerprint:", &local.fingerprint);
@@ -292,7 +306,9 @@ impl Text {
             self.line("a=extmap-allow-mixed", "");
         }
         self.source(local);
-        self.candidates(local, section.component_2);
+        if section.ice {
+            self.candidates(local, section.component_2);
+        }
     }
 
     fn source(&mut self, local: &LocalDescription) {
@@ -389,16 +405,22 @@ pub(crate) fn offered_section(local: &LocalDescription) -> Section<'_> {
             .telephone_events()
             .map(|(kind, clock_rate)| Format::telephone_event(kind, clock_rate)),
     );
-    let crypto = local.sdes.as_ref().ok();
+    let encrypted = !local.lacks.no_encryption;
+    let crypto = local.sdes.as_ref().ok().filter(|_| encrypted);
     Section {
-        // Who has no DTLS does not know the name of its protocol.
-        protocol: crypto.map_or(local.face.protocol, |_| "RTP/SAVPF"),
+        protocol: match crypto {
+            _ if !encrypted => "RTP/AVP",
+            // Who has no DTLS does not know the name of its protocol.
+            Some(_) => "RTP/SAVPF",
+            None => local.face.protocol,
+        },
+        ice: !local.lacks.no_ice,
         formats,
         mid: local
             .face
             .mid
             .then(|| local.mid.as_deref().unwrap_or(DEFAULT_MID)),
-        setup: Some(Setup::ActPass),
+        setup: encrypted.then_some(Setup::ActPass),
         crypto: crypto.map(|material| material.line(OFFERED_TAG, OFFERED)),
         // Servers of old do not know it, and without it every change says the same.
         tls_id: None,

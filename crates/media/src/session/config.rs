@@ -8,6 +8,7 @@ use crate::ice::gathering::config::GatheringConfig;
 use crate::media_transport::config::TransportLimits;
 use crate::program::AudioCodec;
 use crate::sdp::codec;
+use crate::sdp::concessions::Concessions;
 use crate::sdp::extras::Extras;
 use crate::sdp::face::Face;
 use crate::sdp::refusal::SdesRefused;
@@ -42,6 +43,10 @@ pub struct SessionConfig {
     pub minimum_rsa_bits: u16,
     /// Accept keys inside of the description (SDES), or why not.
     pub sdes: Result<(), SdesRefused>,
+    /// What a far end may lack of WebRTC.
+    pub concessions: Concessions,
+    /// Send to where the first packet of a far end without ICE comes from, whatever its description says.
+    pub latching: bool,
     /// RTCP canonical name (RFC 3550 section 6.5.1); says nothing of person or machine. Empty: drawn from the seed.
     pub cname: String,
     /// Bounds of ICE and DTLS, in time and memory.
@@ -72,6 +77,8 @@ impl SessionConfig {
             sha1_fingerprints: false,
             minimum_rsa_bits: MINIMUM_RSA_BITS,
             sdes: Err(SdesRefused::NotAllowed),
+            concessions: Concessions::default(),
+            latching: false,
             cname: String::new(),
             limits: TransportLimits::default(),
             no_media_after: NO_MEDIA_AFTER,

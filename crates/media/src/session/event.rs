@@ -31,6 +31,8 @@ pub enum MediaEvent {
         /// The SRTP protection profile agreed on; shown by its registered name.
         profile: SrtpProfile,
     },
+    /// Media goes in the clear, as the account allows and the far end wants.
+    Unencrypted,
     /// The first RTP packet was sent.
     FirstRtpSent,
     /// The first valid RTP packet arrived.

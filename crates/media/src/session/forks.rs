@@ -218,7 +218,11 @@ impl MediaSession {
             return Err(Refusal::NoOffer);
         };
         let negotiated = negotiation::accept_answer(sdp, &self.describe(before))?;
-        if before.is_with(&negotiated.remote.credentials.ufrag) {
+        let credentials = &negotiated.remote.credentials;
+        if credentials
+            .as_ref()
+            .is_some_and(|it| before.is_with(&it.ufrag))
+        {
             // A server between us has changed the name: it is the far end that we hear.
             return self.accept_answer(sdp, now);
         }

@@ -173,6 +173,10 @@ impl MediaSession {
             }
             TransportEvent::IceFailed(failure) => self.transport_failed(failure.into()),
             TransportEvent::DtlsConnected { profile, .. } => self.on_connected(profile),
+            TransportEvent::Unencrypted => {
+                self.tell(MediaEvent::Unencrypted);
+                self.on_ready();
+            }
             TransportEvent::DtlsFailed(failure) => self.transport_failed(failure.into()),
             TransportEvent::ClosedByPeer => self.tell(MediaEvent::ClosedByPeer),
         }
@@ -190,6 +194,10 @@ impl MediaSession {
 
     pub(super) fn on_connected(&mut self, profile: SrtpProfile) {
         self.tell(MediaEvent::DtlsConnected { profile });
+        self.on_ready();
+    }
+
+    fn on_ready(&mut self) {
         if self.pacing.is_none() {
             self.pacing = Some(Pacing::starting(self.phase, self.now));
         }

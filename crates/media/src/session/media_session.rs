@@ -617,6 +617,7 @@ impl MediaSession {
             certificate: self.config.certificate.clone(),
             profiles: self.config.profiles.clone(),
             minimum_rsa_bits: self.config.minimum_rsa_bits,
+            latching: self.config.latching,
             limits: self.config.limits.clone(),
         };
         self.tls_id = tls_id(&mut self.rng);
@@ -631,6 +632,10 @@ impl MediaSession {
 
     pub(super) fn describe(&self, transport: &MediaTransport) -> LocalDescription {
         let candidates = transport.local_candidates();
+        let agreed = self
+            .agreement
+            .as_ref()
+            .map(|agreement| &agreement.negotiated);
         LocalDescription {
             face: self.config.face,
             codecs: self.config.codecs.clone(),
@@ -638,15 +643,12 @@ impl MediaSession {
             extras: self.config.extras,
             direction: Direction::new(self.hold.sends(), self.hold.receives()),
             credentials: transport.credentials().clone(),
-            // The one most likely to work without ICE: relayed, else reflexive, else our own (RFC 8445, section 5.1.4); of
-            // IPv4 where there is one, since a relay without IPv6 takes its own view of the call from here.
-            default_address: candidates
-                .iter()
-                .max_by_key(|candidate| {
-                    let kind = u32::MAX - candidate.typ.preference();
-                    (kind, candidate.addr.is_ipv4(), candidate.priority)
-                })
-                .map(|best| best.addr),
+            // The one most likely to work without ICE: relayed, else reflexive, else our own (RFC 8445, section 5.1.4).
+            default_address: most_reachable(&candidates, |_| true),
+            // A relay lets nobody in whom it was not told of.
+            direct_address: most_reachable(&candidates, |typ| typ != CandidateType::Relay),
+            concessions: self.config.concessions,
+            lacks: agreed.map(|agreed| agreed.concessions).unwrap_or_default(),
             candidates,
             rtcp_candidates: self.rtcp.candidates(),
             complete: !self.gathering,
@@ -658,10 +660,7 @@ impl MediaSession {
             ssrc: self.sender.ssrc(),
             cname: self.config.cname.clone(),
             msid: self.msid.clone(),
-            mid: self
-                .agreement
-                .as_ref()
-                .and_then(|agreement| agreement.negotiated.mid.clone()),
+            mid: agreed.and_then(|agreed| agreed.mid.clone()),
         }
     }
 
@@ -741,6 +740,20 @@ impl MediaSession {
         self.take_program_events();
         self.expect_media();
     }
+}
+
+/// The candidate that most far ends reach; of IPv4 where there is one, since a relay without IPv6 takes its own view of the
+/// call from here.
+fn most_reachable(
+    candidates: &[Candidate],
+    usable: impl Fn(CandidateType) -> bool,
+) -> Option<SocketAddr> {
+    let usable = candidates.iter().filter(|candidate| usable(candidate.typ));
+    let best = usable.max_by_key(|candidate| {
+        let kind = u32::MAX - candidate.typ.preference();
+        (kind, candidate.addr.is_ipv4(), candidate.priority)
+    });
+    best.map(|best| best.addr)
 }
 
 /// Whether these name two associations; a name that is left out names none.

@@ -1,5 +1,6 @@
 //! What an account allows its calls' media beyond, or short of, what is usual.
 
+use crate::sdp::concessions::Concessions;
 use crate::sdp::extras::Extras;
 use crate::sdp::refusal::SdesRefused;
 use crate::session::config::SessionConfig;
@@ -33,6 +34,10 @@ pub struct MediaPolicy {
     pub certificates: Certificates,
     /// Take keys that stand in the description itself (SDES, RFC 4568), or why not.
     pub sdes: Result<(), SdesRefused>,
+    /// What a far end may lack of WebRTC.
+    pub concessions: Concessions,
+    /// Send to where the first packet of a far end without ICE comes from, whatever its description says.
+    pub latching: bool,
 }
 
 impl Default for MediaPolicy {
@@ -44,6 +49,8 @@ impl Default for MediaPolicy {
             minimum_rsa_bits: MINIMUM_RSA_BITS,
             certificates: Certificates::default(),
             sdes: Err(SdesRefused::NotAllowed),
+            concessions: Concessions::default(),
+            latching: false,
         }
     }
 }
@@ -55,6 +62,8 @@ impl MediaPolicy {
         config.sha1_fingerprints = self.sha1_fingerprints;
         config.minimum_rsa_bits = self.minimum_rsa_bits;
         config.sdes = self.sdes;
+        config.concessions = self.concessions;
+        config.latching = self.latching;
         let short = SrtpProfile::Aes128CmHmacSha1_32;
         if self.short_tags && !config.profiles.contains(&short) {
             config.profiles.push(short);

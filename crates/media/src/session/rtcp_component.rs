@@ -86,6 +86,7 @@ impl RtcpComponent {
         let candidates = negotiated.rtcp_candidates.iter().filter_map(of_component);
         let remote = RemoteParameters {
             candidates: candidates.collect(),
+            address: negotiated.rtcp_address,
             ..negotiated.remote.clone()
         };
         // The transport for RTP takes the same parameters, and says what is wrong with them.
@@ -150,6 +151,7 @@ impl RtcpComponent {
             };
             match transport.poll() {
                 Output::Transmit { route, bytes } => return Some((route, bytes)),
+                // Whoever is gone is gone for RTP, too.
                 Output::Event(Event::IceFailed(_) | Event::DtlsFailed(_) | Event::ClosedByPeer) => {
                     self.transport = None;
                     self.wait = None;

@@ -7,6 +7,7 @@ mod forks;
 mod headers;
 mod keys;
 mod payloads;
+mod plain;
 mod programs;
 mod reduced;
 mod reports;

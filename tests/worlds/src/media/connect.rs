@@ -70,6 +70,7 @@ fn transport(end: usize, controlling: bool, rng: &mut StdRng, now: Instant) -> M
         certificate: Arc::clone(&CERTIFICATES[end]),
         profiles: SrtpProfile::ALL.to_vec(),
         minimum_rsa_bits: MINIMUM_RSA_BITS,
+        latching: false,
         limits: TransportLimits::default(),
     };
     MediaTransport::new(config, now)
@@ -144,10 +145,12 @@ impl World {
 
     fn parameters(&self, end: usize, setup: Setup) -> RemoteParameters {
         RemoteParameters {
-            credentials: self.ends[end].credentials().clone(),
+            credentials: Some(self.ends[end].credentials().clone()),
+            address: None,
             candidates: self.ends[end].local_candidates(),
             fingerprints: vec![CERTIFICATES[end].fingerprint(FingerprintHash::Sha256)],
             keys: None,
+            unencrypted: false,
             setup,
             tls_id: None,
             ice_lite: false,

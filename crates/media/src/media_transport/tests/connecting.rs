@@ -135,7 +135,7 @@ fn a_description_that_cannot_be_trusted_is_refused() {
     let refused = world.ends[CALLEE].set_remote(bare, world.now);
     assert_eq!(refused, Err(RemoteRefused::NoFingerprint));
     let mut weak = world.parameters(CALLER, Setup::ActPass);
-    weak.credentials.pwd = "short".into();
+    weak.credentials.as_mut().unwrap().pwd = "short".into();
     let refused = world.ends[CALLEE].set_remote(weak, world.now);
     assert_eq!(refused, Err(RemoteRefused::BadCredentials));
 }

@@ -138,3 +138,20 @@ fn an_idle_connection_costs_a_check_each_few_seconds() {
     assert!(world.recorded.len() < 120, "{}", world.recorded.len());
     assert!(world.recorded.len() >= 60, "{}", world.recorded.len());
 }
+
+/// Three of ten datagrams lost each way, for half an hour: half of all checks go unanswered, and the path holds.
+#[test]
+fn loss_alone_takes_no_consent_away() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.negotiate(Setup::ActPass, Setup::Active);
+        assert!(world.run_until_connected(Duration::from_secs(5)));
+        world.link.loss = 30;
+        let before = [CALLER, CALLEE].map(|end| world.events[end].len());
+        world.run_for(Duration::from_secs(1800));
+        for end in [CALLER, CALLEE] {
+            let since = &world.events[end][before[end]..];
+            assert!(since.is_empty(), "{seed}: {since:?}");
+        }
+    }
+}

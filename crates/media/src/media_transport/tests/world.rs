@@ -62,6 +62,7 @@ pub(super) fn config(end: usize, rng: &mut StdRng) -> TransportConfig {
         certificate: Arc::clone(&CERTIFICATES[end]),
         profiles: SrtpProfile::ALL.to_vec(),
         minimum_rsa_bits: 1024,
+        latching: false,
         limits: TransportLimits::default(),
     }
 }
@@ -117,7 +118,9 @@ impl World {
     pub(super) fn parameters(&self, end: usize, setup: Setup) -> RemoteParameters {
         let hash = [FingerprintHash::Sha256, FingerprintHash::Sha512][end];
         RemoteParameters {
-            credentials: self.ends[end].credentials().clone(),
+            credentials: Some(self.ends[end].credentials().clone()),
+            address: None,
+            unencrypted: false,
             candidates: self.ends[end].local_candidates(),
             keys: None,
             fingerprints: vec![CERTIFICATES[end].fingerprint(hash)],

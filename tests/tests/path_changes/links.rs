@@ -1,0 +1,69 @@
+//! The machine's link fails for a while, or the way behind it does, or its address is replaced.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use offhook_tests::internet::{BEHIND, BEHIND_TOO, CABLE, Internet, ROUTER};
+
+use crate::world::{Outage, SOON, each, is_possible};
+
+/// Seconds without a path.
+const OUTAGES: [u64; 3] = [1, 5, 20];
+
+/// After a while checks are given up, and a new path is asked for: that needs the server, whose connection has to be made anew first.
+const BY_THE_SERVER: Duration = Duration::from_secs(5);
+
+const fn limit(seconds: u64) -> Duration {
+    if seconds > 15 { BY_THE_SERVER } else { SOON }
+}
+
+/// Everything that the router would pass on is lost.
+const CUT: &str = "table ip cut {\n chain passing {\n type filter hook forward priority -5\n policy drop\n }\n }\n";
+
+#[test]
+fn a_cable_is_pulled_and_an_address_replaced() {
+    if !is_possible(&[]) {
+        return;
+    }
+    each(&mut Internet::new(), "", |user, site| {
+        for seconds in OUTAGES {
+            user.talk("link down", limit(seconds), |_| {
+                let machine = &site.machine;
+                Outage::during(|| {
+                    machine.ip(&["link", "set", CABLE, "down"]);
+                    sleep(Duration::from_secs(seconds));
+                    machine.ip(&["link", "set", CABLE, "up"]);
+                    machine.default_route(ROUTER);
+                })
+            });
+        }
+        user.talk("address replaced", SOON, |_| {
+            let machine = &site.machine;
+            Outage::during(|| {
+                for (change, address) in [("delete", BEHIND), ("add", BEHIND_TOO)] {
+                    machine.ip(&["address", change, &format!("{address}/24"), "dev", CABLE]);
+                }
+                machine.default_route(ROUTER);
+            })
+        });
+    });
+}
+
+#[test]
+fn the_way_behind_the_router_is_cut() {
+    if !is_possible(&[]) {
+        return;
+    }
+    each(&mut Internet::new(), "", |user, site| {
+        for seconds in OUTAGES {
+            user.talk("way cut", limit(seconds), |_| {
+                let router = site.router.as_ref().expect("a router");
+                Outage::during(|| {
+                    router.nft(CUT);
+                    sleep(Duration::from_secs(seconds));
+                    router.nft("delete table ip cut\n");
+                })
+            });
+        }
+    });
+}
