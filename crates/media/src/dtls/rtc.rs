@@ -3,7 +3,7 @@
 //! The crate forgets its retransmission timer when part of a flight, or a repeat of the far end's last one, arrives: a
 //! handshake that lost a datagram could then hang for ever. So the last flight is kept here and repeated by a clock of
 //! our own; the crate's own repeat is used while it has one, since it numbers encrypted records afresh. And it keeps the
-//! whole handshake for as long as the association lasts: once media flows, [`Rested`] takes its place.
+//! whole handshake for as long as the association lasts: once media flows, a `Rested` takes its place.
 
 use std::collections::VecDeque;
 use std::fmt;
