@@ -37,6 +37,7 @@ fn transport(number: u8, minimum_rsa_bits: u16) -> (MediaTransport, SocketAddr) 
         certificate: Arc::new(Certificate::generate().unwrap()),
         profiles: vec![PROFILE],
         minimum_rsa_bits,
+        latching: false,
         limits: TransportLimits::default(),
     };
     let mut transport = MediaTransport::new(config, Instant::now());
@@ -73,9 +74,11 @@ fn outcome(
         }
     };
     let remote = |of: &MediaTransport, setup| RemoteParameters {
-        credentials: of.credentials().clone(),
+        credentials: Some(of.credentials().clone()),
+        address: None,
         candidates: of.local_candidates(),
         keys: None,
+        unencrypted: false,
         fingerprints: vec![signalled.clone()],
         setup,
         tls_id: None,
