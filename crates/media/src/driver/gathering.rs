@@ -62,11 +62,15 @@ impl Gathering {
 
     /// Asks the servers, from these sockets.
     fn ask(&mut self, bases: &[SocketAddr], session: &mut MediaSession, now: Instant) {
-        if !self.config.servers.is_empty() {
+        if self.has_servers() {
             session.set_gathering(self.trickles());
             let gatherer = Gatherer::new(self.config.clone(), bases, now);
             self.gatherer = Some(Box::new(gatherer));
         }
+    }
+
+    fn has_servers(&self) -> bool {
+        !self.config.servers.is_empty()
     }
 
     pub(super) fn hides_hosts(&self) -> bool {
@@ -74,7 +78,7 @@ impl Gathering {
     }
 
     fn trickles(&self) -> bool {
-        self.config.trickle && !self.config.servers.is_empty()
+        self.config.trickle && self.has_servers()
     }
 
     /// Whether there is no candidate, and none to come.
@@ -152,7 +156,8 @@ impl EventLoop {
     }
 
     /// Before a description on new credentials: sockets on addresses that are gone are closed, new addresses get theirs,
-    /// and the servers are asked again. Where nothing has changed, nothing happens.
+    /// and the servers are asked again. Where no address has changed, they are asked only when the path is lost: a NAT before
+    /// us may have another address now, and a relay may be gone.
     pub(super) fn rebind(&mut self, key: CallKey) {
         let now = now();
         let Some(index) = self.index_of(key) else {
@@ -180,7 +185,8 @@ impl EventLoop {
             .into_iter()
             .filter(|ip| !bound.iter().any(|(_, local)| local.ip() == *ip))
             .collect();
-        if gone.is_empty() && fresh.is_empty() {
+        let asks_again = call.gathering.has_servers() && !call.session.has_good_path();
+        if gone.is_empty() && fresh.is_empty() && !asks_again {
             return;
         }
         let opened: Vec<(usize, SocketAddr)> = fresh
@@ -233,6 +239,8 @@ impl EventLoop {
         if call.session.has_rtcp_sockets() {
             self.open_rtcp_sockets_on(index, opened.iter().map(|(_, local)| local.ip()));
         }
+        // A call without media has nothing else to make it ask.
+        self.drain(index);
     }
 
     /// Gives allocations back, and asks nobody any more.

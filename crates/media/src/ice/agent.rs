@@ -149,6 +149,11 @@ impl Agent {
         self.up
     }
 
+    /// Whether a pair works now, and nothing was said against it.
+    pub(crate) fn is_well(&self) -> bool {
+        self.up && !self.consent.is_doubted()
+    }
+
     pub(crate) fn is_controlling(&self) -> bool {
         self.agent.controlling()
     }

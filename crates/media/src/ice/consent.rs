@@ -63,6 +63,11 @@ impl Consent {
         }
     }
 
+    /// Whether it was said that nobody answers.
+    pub(crate) const fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
     /// Whether an answer is overdue.
     pub(crate) fn is_uneasy(&self, now: Instant) -> bool {
         self.given.is_some_and(|given| now >= given + UNEASE)

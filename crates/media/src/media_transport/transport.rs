@@ -456,6 +456,11 @@ impl MediaTransport {
         Ok(Received::Consumed)
     }
 
+    /// Whether media has a path, and nothing was told against it.
+    pub(crate) fn has_good_path(&self) -> bool {
+        self.fixed.is_some() || self.agent.is_well()
+    }
+
     fn has_path(&self) -> bool {
         self.fixed.is_some() || self.agent.is_up()
     }

@@ -325,6 +325,13 @@ impl MediaSession {
         self.transport.as_ref().and_then(MediaTransport::route)
     }
 
+    /// Whether media has a path, and nothing was told against it.
+    #[must_use]
+    pub fn has_good_path(&self) -> bool {
+        let transport = self.transport.as_ref();
+        transport.is_some_and(MediaTransport::has_good_path)
+    }
+
     /// Whether there is any candidate of ours.
     pub const fn has_candidates(&self) -> bool {
         !self.candidates.is_empty()
