@@ -53,7 +53,15 @@ pub(crate) fn read(raw: &Spanned<RawAccountMedia>) -> Result<MediaPolicy, Blame>
     }
     policy.concessions.no_ice = raw.without_ice.unwrap_or_default();
     policy.concessions.no_encryption = raw.unencrypted.unwrap_or_default();
-    policy.latching = raw.latching.unwrap_or_default();
+    if let Some(latching) = &raw.latching {
+        if *latching.get_ref() && !policy.concessions.no_ice {
+            let why = "a far end with ICE proves where it is".to_owned();
+            let expected = "`without_ice = true` beside it";
+            let problem = value("latching", "true", why, expected);
+            return Err((Some(latching.span().start), problem));
+        }
+        policy.latching = *latching.get_ref();
+    }
     Ok(policy)
 }
 

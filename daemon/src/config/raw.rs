@@ -124,7 +124,7 @@ pub(crate) struct RawAccountMedia {
     pub(crate) sdes: Option<bool>,
     pub(crate) without_ice: Option<bool>,
     pub(crate) unencrypted: Option<bool>,
-    pub(crate) latching: Option<bool>,
+    pub(crate) latching: Option<Spanned<bool>>,
 }
 
 /// `push = {..}`: push parameters of a SIP account's Contact.

@@ -679,6 +679,10 @@ fn an_account_says_what_its_media_may_do() {
         .load(&format!("{ACCOUNT}media = {{ sdes = true }}\n"))
         .unwrap();
     assert_eq!(sdes.accounts[0].media.sdes, Ok(()));
+    let plain = "media = { without_ice = true, unencrypted = true, latching = true }";
+    let plain = folder.load(&format!("{ACCOUNT}{plain}\n")).unwrap();
+    let plain = plain.accounts[0].media;
+    assert!(plain.concessions.no_ice && plain.concessions.no_encryption && plain.latching);
     let usual = folder.load(ACCOUNT).unwrap();
     assert_eq!(usual.accounts[0].media, MediaPolicy::default());
     for (keys, parts) in [
@@ -686,6 +690,7 @@ fn an_account_says_what_its_media_may_do() {
             r#"redundancy = "offer""#,
             &["redundancy", "did you mean \"offered\""][..],
         ),
+        ("latching = true", &["latching", "without_ice = true"]),
         (
             "minimum_rsa_bits = 512",
             &["minimum_rsa_bits", "512", "1024 to 4096"],
