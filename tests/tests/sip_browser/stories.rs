@@ -115,9 +115,10 @@ fn hold_and_digits(server: &Server, browser: &mut Browser, kiosk: &mut Kiosk) {
 fn each_sends_the_other_elsewhere(server: &Server, browser: &mut Browser, kiosk: &mut Kiosk) {
     let [_, theirs] = server.numbers();
     let (number, tone) = server.tone();
-    // The page sends us.
+    // The page sends us, once both are in the call.
     let call = kiosk.control.call(theirs);
     browser.active();
+    kiosk.saw("the answer", |event| matches!(event, Event::Answered(_)));
     browser.command(&json!({ "do": "transfer", "number": number }));
     let there = kiosk.goes_to(server, &call);
     if !server.passes_offers_on() {

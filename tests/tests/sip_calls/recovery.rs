@@ -43,9 +43,10 @@ fn a_relay_that_starts_anew_gets_a_new_offer() {
     });
     phone
         .control
-        .wait("sound again or the end", PATIENCE * 2, |notice| {
-            matches!(notice.event, Event::MediaResumed | Event::Ended(_)).then_some(())
+        .wait("a new path or the end", PATIENCE * 2, |notice| {
+            matches!(notice.event, Event::Dtls { .. } | Event::Ended(_)).then_some(())
         });
+    phone.hears_on();
     let calls = phone.control.status().calls;
     assert!(calls.iter().any(|status| status.call == call), "{calls:?}");
 }
