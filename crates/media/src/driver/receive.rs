@@ -59,8 +59,9 @@ impl Room {
                 Some(&mut self.control),
                 MsgFlags::empty(),
             )?;
+            // What is said with it may be unreadable; the datagram is not lost for that.
             let mut dropped = None;
-            for message in received.cmsgs()? {
+            for message in received.cmsgs().into_iter().flatten() {
                 if let ControlMessageOwned::RxqOvfl(count) = message {
                     dropped = Some(count);
                 }

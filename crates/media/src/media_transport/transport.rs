@@ -433,6 +433,8 @@ impl MediaTransport {
         })?;
         self.counters.dtls_received += 1;
         self.dtls_path = Some(route);
+        // The answer has to go where the far end is, and its media comes after the handshake only.
+        self.heard_from(route);
         self.settle(now);
         Ok(Received::Consumed)
     }

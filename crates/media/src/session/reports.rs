@@ -48,8 +48,9 @@ pub(crate) struct Due<'a> {
 }
 
 impl Remote {
-    /// Writes one packet into `buffer`: SR where we have sent since the report before the last (RFC 3550 section 6.4), else RR; the canonical name; XR; BYE at the end of all. With reduced
-    /// size the names are left out of most. Leaves it empty when it does not fit, which names of sane length cannot bring about.
+    /// Writes one packet into `buffer`: SR where we have sent since the report before the last (RFC 3550 section 6.4), else RR;
+    /// the canonical name; XR; BYE at the end of all. With reduced size the names are left out of most. Leaves it empty when it
+    /// does not fit, which names of sane length cannot bring about.
     pub(crate) fn write(
         &mut self,
         buffer: &mut Vec<u8>,

@@ -151,7 +151,7 @@ impl RtcpComponent {
             };
             match transport.poll() {
                 Output::Transmit { route, bytes } => return Some((route, bytes)),
-                // Whoever is gone is gone for RTP, too.
+                // The call goes on without reports.
                 Output::Event(Event::IceFailed(_) | Event::DtlsFailed(_) | Event::ClosedByPeer) => {
                     self.transport = None;
                     self.wait = None;

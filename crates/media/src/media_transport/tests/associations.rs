@@ -152,6 +152,34 @@ fn a_repeated_description_changes_nothing() {
     world.assert_media_flows(1);
 }
 
+/// Without ICE, and behind a NAT that its description knows nothing of: its handshake shows where it is.
+#[test]
+fn a_handshake_without_ice_goes_where_it_comes_from() {
+    for (latching, connects) in [(true, true), (false, false)] {
+        let mut world = World::with(22, |_, config| config.latching = latching);
+        let [here, there] = world.addresses;
+        let inside_its_nat = SocketAddr::from(([10, 0, 0, 7], 4000));
+        let now = world.now;
+        for (end, of, setup, address) in [
+            (CALLEE, CALLER, Setup::Active, inside_its_nat),
+            (CALLER, CALLEE, Setup::Passive, there),
+        ] {
+            let mut parameters = world.parameters(of, setup);
+            parameters.credentials = None;
+            parameters.candidates = Vec::new();
+            parameters.address = Some(address);
+            world.ends[end].set_remote(parameters, now).unwrap();
+        }
+        world.run_for(Duration::from_secs(3));
+        let connected = world.ends[CALLEE].is_connected();
+        assert_eq!(connected, connects, "latching: {latching}");
+        if connects {
+            assert_eq!(world.ends[CALLEE].route().unwrap().remote, here);
+            world.assert_media_flows(1);
+        }
+    }
+}
+
 /// Beside media that flows little is kept of the handshake; the end is heard all the same.
 #[test]
 fn a_long_call_keeps_little_of_its_handshake_and_hears_the_goodbye() {
