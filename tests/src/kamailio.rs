@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::daemon::Config;
 use crate::namespace::Namespace;
 
 /// Ports below this one are the servers', counted from their base; this one says that the base is taken.
@@ -169,6 +170,26 @@ impl Kamailio {
     /// Its domain.
     pub fn realm(&self) -> &str {
         self.fact("REALM")
+    }
+
+    /// An account `desk` for this user, who says this tone in Hz and records what is heard, by way of this WebSocket; with these
+    /// keys too.
+    pub fn account(
+        &self,
+        config: Config,
+        server: &str,
+        (user, tone): (u16, f64),
+        keys: &str,
+    ) -> Config {
+        let password = config.secret("password", &format!("pw{user}"));
+        let recordings = format!("file:{}/heard-{{call}}.wav", config.folder().display());
+        let keys = format!(
+            "login = \"{user}@{}\"\npassword_file = {password:?}\nbackoff_base = \"1s\"\nbackoff_max = \"2s\"\n{keys}",
+            self.realm()
+        );
+        config
+            .account_with("desk", "sip", server, &keys)
+            .audio(&format!("tone:{tone}"), &recordings)
     }
 
     /// Runs the scripted peer of the far side, `call` or `send` with its arguments; gives back what it printed.

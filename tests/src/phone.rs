@@ -63,15 +63,8 @@ impl Phone {
         (user, tone): (u16, f64),
         keys: &str,
     ) -> Daemon {
-        let password = config.secret("password", &format!("pw{user}"));
-        let recordings = format!("file:{}/heard-{{call}}.wav", config.folder().display());
-        let keys = format!(
-            "login = \"{user}@{}\"\npassword_file = {password:?}\nbackoff_base = \"1s\"\nbackoff_max = \"2s\"\n{keys}",
-            servers.realm()
-        );
-        config
-            .account_with("desk", "sip", servers.ws_url(), &keys)
-            .audio(&format!("tone:{tone}"), &recordings)
+        servers
+            .account(config, servers.ws_url(), (user, tone), keys)
             .launch_by(machine.command())
     }
 

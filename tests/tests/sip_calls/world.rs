@@ -33,16 +33,8 @@ pub(crate) fn config_at(
     tone: f64,
     keys: &str,
 ) -> Config {
-    let config = Config::new();
-    let password = config.secret("password", &format!("pw{user}"));
-    let recordings = format!("file:{}/heard-{{call}}.wav", config.folder().display());
-    let keys = format!(
-        "login = \"{user}@{}\"\npassword_file = {password:?}\nbackoff_base = \"1s\"\nbackoff_max = \"2s\"\n{keys}",
-        servers.realm()
-    );
-    config
-        .account_with("desk", "sip", server, &keys)
-        .audio(&format!("tone:{tone}"), &recordings)
+    servers
+        .account(Config::new(), server, (user, tone), keys)
         .remembering()
 }
 
