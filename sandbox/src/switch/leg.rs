@@ -152,6 +152,8 @@ pub(super) struct Leg {
     pub(super) late: bool,
     /// It rings because the client of that leg sends its far end here.
     pub(super) referrer: Option<LegId>,
+    /// Where its client sends its far end as soon as that is in the call as well.
+    pub(super) sends_far_end: Option<FarEndGoes>,
     pub(super) state: State,
     /// The other leg of a bridge; for a client that rings, the leg that called it.
     pub(super) partner: Option<LegId>,
@@ -200,6 +202,15 @@ pub(super) enum State {
     Reoffered,
     /// Its client came back and answered.
     Reaccepting,
+}
+
+/// Where a client sends the far end of its call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FarEndGoes {
+    /// To a number.
+    To(String),
+    /// To the far end of another call.
+    Join(LegId),
 }
 
 /// What an answer to the client's offer is for.
@@ -266,6 +277,7 @@ impl Leg {
             reoffering: false,
             late: false,
             referrer: None,
+            sends_far_end: None,
             state,
             partner: None,
             race: None,

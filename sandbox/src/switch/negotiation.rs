@@ -172,6 +172,7 @@ impl Exchange {
                     self.play(id);
                     self.play(partner);
                 }
+                self.catch_up(id, now);
             }
         }
         self.advance(id, now);
@@ -212,7 +213,7 @@ impl Exchange {
                     self.play(id);
                     return self.play(caller);
                 }
-                self.answer_caller(caller);
+                self.answer_caller(caller, now);
             }
             State::Reaccepting => {
                 let unanswered = std::mem::take(&mut leg.unanswered);
@@ -229,9 +230,9 @@ impl Exchange {
                     self.play(partner);
                 }
                 match unanswered {
-                    Unanswered::No => {}
+                    Unanswered::No => self.catch_up(id, now),
                     Unanswered::Still => self.advance(id, now),
-                    Unanswered::NoMore => self.answer_caller(id),
+                    Unanswered::NoMore => self.answer_caller(id, now),
                 }
             }
             State::Proceeding { .. }
@@ -248,7 +249,7 @@ impl Exchange {
     }
 
     /// Somebody answered: the caller hears of it, once it has media.
-    fn answer_caller(&mut self, id: LegId) {
+    fn answer_caller(&mut self, id: LegId, now: Instant) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -258,6 +259,7 @@ impl Exchange {
             self.describe(id, Sound::Nothing, Then::Answer);
         } else if let Some(partner) = self.legs.get(&id).and_then(|leg| leg.partner) {
             self.play(partner);
+            self.catch_up(id, now);
         }
     }
 

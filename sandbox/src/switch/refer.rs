@@ -8,7 +8,7 @@ use offhook_signaling::cause::Cause;
 use crate::numbers::{Destination, Step};
 use crate::switch::cause::{self, cause};
 use crate::switch::exchange::Exchange;
-use crate::switch::leg::{Leg, LegEvent, LegId, Party, State};
+use crate::switch::leg::{FarEndGoes, Leg, LegEvent, LegId, Party, State};
 use crate::switch::media::Sound;
 use crate::switch::transfer::NotTransferred;
 
@@ -22,6 +22,10 @@ impl Exchange {
     ) -> Result<(), NotTransferred> {
         let leg = self.legs.get(&id).filter(|leg| leg.state == State::Active);
         let leg = leg.ok_or(NotTransferred::InvalidLeg)?;
+        if self.is_ahead(id) {
+            self.postpone(id, FarEndGoes::To(dialled.to_owned()));
+            return Ok(());
+        }
         let unknown = leg.endpoint.face.unknown_number;
         let partner = self.bridged(id);
         match self.destination(dialled) {
@@ -44,6 +48,11 @@ impl Exchange {
 
     /// Joins the far ends of two legs, those that are scripted too, and lets both legs go.
     pub(crate) fn join(&mut self, id: LegId, other: LegId) -> Result<(), NotTransferred> {
+        if let Some(ahead) = [id, other].into_iter().find(|leg| self.is_ahead(*leg)) {
+            let with = if ahead == id { other } else { id };
+            self.postpone(ahead, FarEndGoes::Join(with));
+            return Ok(());
+        }
         let sound = |exchange: &Self, id| exchange.legs.get(&id).map(|leg: &Leg| leg.sound);
         let (one, two) = (self.bridged(id), self.bridged(other));
         let left = match (one, two) {
@@ -63,6 +72,36 @@ impl Exchange {
             self.end_by_exchange(leg, Cause::NORMAL_CLEARING);
         }
         Ok(())
+    }
+
+    /// A leg is in the call now: what the client of its far end wanted of it meanwhile is done.
+    pub(super) fn catch_up(&mut self, id: LegId, now: Instant) {
+        let partner = self.legs.get(&id).and_then(|leg| leg.partner);
+        let ahead = partner.and_then(|partner| Some((partner, self.legs.get_mut(&partner)?)));
+        let Some((ahead, leg)) = ahead else {
+            return;
+        };
+        let done = match leg.sends_far_end.take() {
+            Some(FarEndGoes::To(number)) => self.refer(ahead, &number, now),
+            Some(FarEndGoes::Join(other)) => self.join(ahead, other),
+            None => return,
+        };
+        if done.is_err() {
+            tracing::warn!(leg = ahead.0, "a transfer that waited cannot be done");
+        }
+    }
+
+    /// A leg is in a call whose other end is not yet: a caller's answer is still being made, or a client is away.
+    fn is_ahead(&self, id: LegId) -> bool {
+        let leg = self.legs.get(&id).filter(|leg| leg.state == State::Active);
+        let far = leg.and_then(|leg| self.legs.get(&leg.partner?));
+        far.is_some_and(|far| far.partner == Some(id) && far.state != State::Active)
+    }
+
+    fn postpone(&mut self, id: LegId, goes: FarEndGoes) {
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.sends_far_end = Some(goes);
+        }
     }
 
     fn refer_to_user(&mut self, id: LegId, partner: Option<LegId>, user: &str) {

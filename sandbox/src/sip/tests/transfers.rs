@@ -125,6 +125,34 @@ fn a_blind_transfer_to_a_number_and_a_referrer_that_leaves_at_once() {
 }
 
 #[test]
+fn a_far_end_that_is_not_in_the_call_yet_is_sent_on_once_it_is() {
+    let (mut world, one, two, three) = three();
+    let mut call = two.invite(&mut world, "demo-1", &USUAL);
+    let invite = world.request(one.socket, "INVITE");
+    world.media_takes_time();
+    let mut dialog = one.respond(&mut world, &invite, 200, "", Some("v=0\r\n"));
+    world.request(one.socket, "ACK");
+    let to = "Refer-To: <sip:demo-3@sandbox.example>\r\n";
+    assert_eq!(
+        one.ask(&mut world, &mut dialog, "REFER", to, None).status,
+        200
+    );
+    assert_eq!(progress(&mut world, &one), told("100", false));
+    assert!(world.text(three.socket).is_none());
+    world.media_is_through();
+    assert_eq!(two.answered(&mut world, &mut call).status, 200);
+    let invite = world.request(three.socket, "INVITE");
+    three.respond(&mut world, &invite, 200, "", Some("v=0\r\n"));
+    assert_eq!(progress(&mut world, &one), told("200", true));
+    world.request(one.socket, "BYE");
+    let bridged = world
+        .playing
+        .values()
+        .filter(|sound| matches!(sound, Sound::Bridge(_)));
+    assert_eq!(bridged.count(), 2, "{:?}", world.playing);
+}
+
+#[test]
 fn an_attended_transfer_joins_the_far_ends() {
     let (mut world, one, two, three) = three();
     let (mut first, _) = one.bridge(&mut world, &two);

@@ -49,6 +49,8 @@ pub(super) struct World {
     codecs: BTreeMap<MediaId, Vec<AudioCodec>>,
     /// Everything that the media side was asked for.
     pub(super) asked: Vec<MediaCommand>,
+    /// What the media side has to say, while it takes its time.
+    kept_back: Option<Vec<(MediaId, MediaNotice)>>,
 }
 
 impl World {
@@ -80,6 +82,19 @@ impl World {
             playing: BTreeMap::new(),
             codecs: BTreeMap::new(),
             asked: Vec::new(),
+            kept_back: None,
+        }
+    }
+
+    /// From now on answers to offers of clients take until [`media_is_through`](Self::media_is_through).
+    pub(super) fn media_takes_time(&mut self) {
+        self.kept_back = Some(Vec::new());
+    }
+
+    /// Those answers are there.
+    pub(super) fn media_is_through(&mut self) {
+        for (media, notice) in self.kept_back.take().unwrap_or_default() {
+            self.input(Input::Media(media, notice));
         }
     }
 
@@ -241,6 +256,7 @@ impl World {
         let media = command.media();
         self.asked.push(command.clone());
         let mut notices = Vec::new();
+        let answers = matches!(command, MediaCommand::AcceptOffer(..));
         match command {
             MediaCommand::Open { sound, codecs, .. } => {
                 self.playing.insert(media, sound);
@@ -269,7 +285,10 @@ impl World {
             MediaCommand::Hold(..) | MediaCommand::Digits(..) => {}
         }
         for notice in notices {
-            self.gateway.handle(Input::Media(media, notice), self.now);
+            match &mut self.kept_back {
+                Some(kept_back) if answers => kept_back.push((media, notice)),
+                _ => self.gateway.handle(Input::Media(media, notice), self.now),
+            }
         }
     }
 }
