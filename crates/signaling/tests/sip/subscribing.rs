@@ -349,6 +349,31 @@ fn a_lost_connection_renews_what_is_listened_to_and_nothing_else() {
 }
 
 #[test]
+fn what_a_lost_connection_may_have_taken_is_asked_for_soon_even_when_it_is_refused_first() {
+    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+    world.pass(seconds(60), pong);
+    world.close(FLOW);
+    world.command(Command::Reconnect);
+    world.open(FLOW);
+    let register = world.request();
+    world.grant(&register, 1_000_000, &[]);
+    let refused = world.request();
+    world.answer(&refused, 500, &[]);
+    // The pauses of RFC 5626, 4.5: 15 to 30 s, then up to 60 s; one that the server names is kept.
+    let refused = request_between(&mut world, 15, 31);
+    assert_eq!(refused.ids.call_id, first.ids.call_id);
+    world.answer(&refused, 503, &[(HeaderName::RetryAfter, "100")]);
+    let refused = request_between(&mut world, 100, 101);
+    world.answer(&refused, 500, &[]);
+    let taken = request_between(&mut world, 60, 121);
+    world.answer(&taken, 200, &[(HeaderName::Expires, "3600")]);
+    // What is known to be as it was waits for its time.
+    let refused = request_between(&mut world, 2_800, 3_300);
+    world.answer(&refused, 500, &[]);
+    request_between(&mut world, 150, 400);
+}
+
+#[test]
 fn the_reason_of_an_end_says_what_may_be_done() {
     // Reason, then: anew at once, after so many seconds at least, or never; refused.
     for (reason, at_once, least, refused) in [

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::sip::deadline::Deadline;
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
+use crate::sip::registration::schedule;
 use crate::sip::session::core::identity;
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
@@ -78,8 +79,10 @@ impl Session {
         }
         if response.is_success() {
             leg.raised = false;
+            leg.failures = 0;
             leg.dialog.refresh_target(&response.headers);
             let again = std::mem::take(&mut leg.again);
+            leg.misses &= again;
             let asked = self.subs.wanted.get(&name).map(|wanted| wanted.expires);
             let granted = granted(response, asked.unwrap_or_default());
             if granted.is_zero() {
@@ -109,11 +112,20 @@ impl Session {
         }
         // Any other refusal leaves it until it ends; it is asked for once more before.
         let left = leg.ends.saturating_duration_since(now);
-        let pause = response.headers.retry_after().unwrap_or(left / 2);
+        let named = response.headers.retry_after();
+        let core = &mut self.core;
+        let pause = if leg.misses {
+            // What is shown may be long past: as soon as the server can bear it.
+            let backoff = &core.config.backoff;
+            let pause = schedule::back_off(backoff, leg.failures, false, &mut core.rng);
+            leg.failures = leg.failures.saturating_add(1);
+            pause.min(left / 2).max(named.unwrap_or_default())
+        } else {
+            named.unwrap_or(left / 2).max(left / 4)
+        };
         let owner = Owner::Leg(id);
-        self.core
-            .deadlines
-            .set(Deadline::SubscribeRefresh, owner, now + pause.max(left / 4));
+        core.deadlines
+            .set(Deadline::SubscribeRefresh, owner, now + pause);
     }
 
     pub(super) fn on_no_refresh_answer(&mut self, id: LegId, lost: bool, now: Instant) {

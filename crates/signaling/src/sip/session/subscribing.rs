@@ -264,6 +264,8 @@ impl Session {
             notified: false,
             leaving: false,
             stale: false,
+            misses: false,
+            failures: 0,
             busy: false,
             again: false,
             raised: false,
@@ -362,6 +364,7 @@ impl Session {
         for (id, leg) in &mut self.subs.legs {
             if leg.flow == flow {
                 leg.stale = true;
+                leg.misses = true;
                 ids.push(*id);
             }
         }
@@ -385,8 +388,13 @@ impl Session {
             let elsewhere = leg.flow != flow && hangs_on_edge(&leg.dialog.routes);
             leg.stale || (again && !leg.busy && !elsewhere)
         };
-        let lacking = self.subs.legs.iter().filter(|(_, leg)| lacks(leg));
-        let ids: Vec<_> = lacking.map(|(id, _)| *id).collect();
+        let mut ids = Vec::new();
+        for (id, leg) in &mut self.subs.legs {
+            if lacks(leg) {
+                leg.misses = true;
+                ids.push(*id);
+            }
+        }
         for id in ids {
             self.refresh_subscription(id, now);
         }

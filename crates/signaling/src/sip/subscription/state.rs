@@ -76,6 +76,10 @@ pub(in crate::sip) struct Leg {
     pub(in crate::sip) leaving: bool,
     /// Its connection was lost: the notifier does not reach us.
     pub(in crate::sip) stale: bool,
+    /// What it told meanwhile may be missing: the next refresh brings it, and is owed soon.
+    pub(in crate::sip) misses: bool,
+    /// Refusals of such refreshes.
+    pub(in crate::sip) failures: u32,
     /// A refresh is out.
     pub(in crate::sip) busy: bool,
     /// Another one is to follow.
