@@ -576,6 +576,7 @@ fn a_failed_connection_is_told_and_tried_again() {
         stage: "DNS".into(),
         text: "no address for gateway.example".into(),
         remedy: None,
+        retry_after: None,
     };
     story.input(Input::Failed(failure.clone()));
     let Event::Disconnected {

@@ -46,7 +46,9 @@ impl Call {
         let first = !calling.amended.contains(&response.status);
         match response.status {
             // What it describes is not for them: the least of it may be, once. 606 says so for all targets (21.6.4).
-            415 | 488 | 606 if self.reserve.is_some() && headers::reads_sdp(&response.headers) => {
+            413 | 415 | 488 | 606
+                if self.reserve.is_some() && headers::reads_sdp(&response.headers) =>
+            {
                 let sdp = self.reserve.take()?;
                 draft.content.remove(&HeaderName::ContentType);
                 draft.content.set_body("application/sdp", sdp);

@@ -21,6 +21,8 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) connection: u32,
     /// Calls could be made over it before, over this connection or an earlier one.
     pub(in crate::sip) was_ready: bool,
+    /// Since when they can be, over this one.
+    pub(in crate::sip) ready_since: Option<Instant>,
     pub(in crate::sip) registration: Registration,
     /// Failures since the last registration that held.
     pub(in crate::sip) failures: u32,
@@ -60,6 +62,7 @@ impl Flow {
             link: Link::Down,
             connection: 0,
             was_ready: false,
+            ready_since: None,
             registration: Registration::new(id, config, rng),
             failures: 0,
             refusals: 0,

@@ -322,11 +322,11 @@ impl Session {
         };
         wanted.attempt = None;
         self.subs.changed |= std::mem::take(&mut wanted.held);
-        let pause = schedule::back_off(&core.config.backoff, wanted.failures, false, &mut core.rng);
-        let first = wanted.failures == 0;
         wanted.failures = wanted.failures.saturating_add(1);
+        let pause = schedule::back_off(&core.config.backoff, wanted.failures, false, &mut core.rng);
+        let first = wanted.failures == 1;
         let owner = Owner::Channel(name.to_owned());
-        let pause = pause.max(least.unwrap_or_default());
+        let pause = pause.max(least.unwrap_or_default().min(schedule::LONGEST_WAIT));
         core.deadlines
             .set(Deadline::SubscribeAgain, owner, now + pause);
         if let Some(response) = response.filter(|response| first && !response.is_success()) {
@@ -442,10 +442,11 @@ impl Session {
     }
 }
 
-/// How long an answer grants: never more than was asked for (RFC 6665, 4.2.1.1).
+/// How long an answer grants: never more than was asked for (RFC 6665, 4.2.1.1), and a day at most.
 pub(super) fn granted(response: &Response, asked: Duration) -> Duration {
     let said = response.headers.number(&HeaderName::Expires);
-    said.map_or(asked, |said| Duration::from_secs(said.into()).min(asked))
+    let granted = said.map_or(asked, |said| Duration::from_secs(said.into()).min(asked));
+    granted.min(schedule::LONGEST_WAIT)
 }
 
 pub(super) fn content(channel: &Channel, expires: Duration, flow: FlowId, core: &Core) -> Content {
