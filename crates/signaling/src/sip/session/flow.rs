@@ -34,6 +34,8 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) logins: LoginPace,
     /// Methods that its server wants none of for now (503 with Retry-After), and until when.
     avoided: Vec<(Method, Instant)>,
+    /// What its registrar said last of other devices, and of push.
+    pub(in crate::sip) told: (Vec<String>, bool),
     /// Unanswered keep-alives of the present round.
     pub(in crate::sip) pings: u8,
 }
@@ -69,6 +71,7 @@ impl Flow {
             sent_login: None,
             logins: LoginPace::default(),
             avoided: Vec::new(),
+            told: (Vec::new(), false),
             pings: 0,
         }
     }

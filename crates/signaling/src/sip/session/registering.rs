@@ -19,6 +19,9 @@ use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::transaction::draft::Draft;
 
+/// Most devices beside us that are told of.
+const MOST_OTHERS: usize = 16;
+
 /// A registrar that asks to be left alone for longer is asked all the same: it is no reason to be out of reach for days.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -214,7 +217,32 @@ impl Session {
                 sessid: self.core.config.instance.clone(),
             });
         }
+        self.tell_registered(id);
         self.catch_up(id, now);
+    }
+
+    /// Tells of other devices and of push, where that is news.
+    fn tell_registered(&mut self, id: FlowId) {
+        let Some(flow) = self.core.flow_mut(id) else {
+            return;
+        };
+        let Some(granted) = &flow.registration.granted else {
+            return;
+        };
+        let others = granted.others.iter().take(MOST_OTHERS);
+        let others: Vec<_> = others.map(|other| other.uri.to_string()).collect();
+        let told = (others, granted.push);
+        if flow.told == told {
+            return;
+        }
+        flow.told = told.clone();
+        let server = flow.url.clone();
+        let (others, push) = told;
+        self.core.tell(Event::Registered {
+            server,
+            others,
+            push,
+        });
     }
 
     /// Credentials came while a REGISTER with others was out.
