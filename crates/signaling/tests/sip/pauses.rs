@@ -7,7 +7,8 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::Event;
 use offhook_signaling::session::{CloseReason, ConnectFailure};
-use offhook_signaling::sip::config::Config;
+use offhook_signaling::sip::config::{Config, Push};
+use offhook_signaling::sip::flow_id::FlowId;
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
 use offhook_signaling::sip::session::contract::Input;
@@ -215,11 +216,8 @@ fn a_server_that_is_full_at_the_upgrade_is_left_alone_as_long_as_it_asks() {
         world.doings.clear();
         world.handle(Input::Failed(FLOW, full(300)));
         let told = world.take_events();
-        let named = told.iter().find_map(|event| match event {
-            Event::Disconnected { retry_in, .. } => *retry_in,
-            _ => None,
-        });
-        assert_eq!(named, Some(seconds(300)));
+        let named = |event: &Event| matches!(event, Event::Disconnected { retry_in: Some(pause), .. } if *pause == seconds(300));
+        assert!(told.iter().any(named), "{told:?}");
         let waited = wait_to_connect(&mut world, 400);
         assert!((299.9..=300.2).contains(&waited), "{waited}");
         // What is less than the back-off does not shorten it, and what is out of all measure is an hour.
@@ -289,7 +287,7 @@ fn refreshing() -> World {
         ..config()
     };
     let mut world = World::registered(short, 1, 1_000_000);
-    let call = CallId::from_wire("a-call").unwrap();
+    let call = CallId::from_wire("a-call").expect("a name");
     world.command(invite(&call, "bob"));
     let request = world.request();
     let lines = [
@@ -457,6 +455,164 @@ fn keep_alives_by_configuration_need_no_registration() {
     world.open(FLOW);
     world.pass(seconds(400), |world| world.handle(Input::Pong(FLOW)));
     assert!(world.texts.is_empty(), "{:?}", world.texts);
+}
+
+/// Two edges, registered at both.
+fn two_flows() -> World {
+    let mut two = config();
+    two.servers.push("wss://second.example.com/sip".to_owned());
+    let mut world = World::new(two, 1);
+    for flow in [FLOW, FlowId(1)] {
+        world.open(flow);
+        let register = world.request();
+        world.grant_on(flow, &register, 7200, &[]);
+    }
+    world.take_events();
+    world
+}
+
+fn text(to: &str) -> Command {
+    Command::Message {
+        call: None,
+        to: to.to_owned(),
+        body: "hello".to_owned(),
+    }
+}
+
+#[test]
+fn a_text_that_one_edge_does_not_take_goes_by_the_other_once() {
+    let failed = |event: &Event| matches!(event, Event::SessionCommandFailed { .. });
+    for (status, lines) in [
+        (503, Some((HeaderName::RetryAfter, "60"))),
+        (408, None),
+        (504, None),
+    ] {
+        let mut world = two_flows();
+        world.command(text("bob"));
+        let (flow, first) = world.requests.remove(0);
+        assert_eq!((flow, &first.method), (FLOW, &Method::Message));
+        world.say(flow, &answer(&first, status, lines.as_slice()).to_text());
+        let (flow, second) = world.requests.remove(0);
+        assert_eq!(flow, FlowId(1), "{status}");
+        assert_eq!(second.ids.call_id, first.ids.call_id);
+        assert_eq!(second.ids.cseq, first.ids.cseq + 1);
+        assert_eq!(second.ids.from_tag(), first.ids.from_tag());
+        assert!(!world.take_events().iter().any(failed));
+        // No third one.
+        world.say(flow, &answer(&second, status, lines.as_slice()).to_text());
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+        assert!(world.take_events().iter().any(failed), "{status}");
+    }
+    // While the first edge wants none, the next text does not ask it; without another, the refusal stands.
+    let mut world = two_flows();
+    world.command(text("bob"));
+    let (_, first) = world.requests.remove(0);
+    let busy = [(HeaderName::RetryAfter, "60")];
+    world.say(FLOW, &answer(&first, 503, &busy).to_text());
+    world.requests.clear();
+    world.command(text("carol"));
+    assert_eq!(world.requests.remove(0).0, FlowId(1));
+    let mut world = World::registered(config(), 1, 7200);
+    world.command(text("bob"));
+    let first = world.request();
+    world.answer(&first, 503, &busy);
+    assert!(world.requests.is_empty() && world.take_events().iter().any(failed));
+}
+
+#[test]
+fn a_text_or_subscription_is_redirected_once() {
+    let there = (
+        HeaderName::Contact,
+        "<mailto:bob@example.com>, <sip:b2@example.com>;q=0.5, <sip:b1@example.com?Subject=x>;q=0.9",
+    );
+    for subscribes in [true, false] {
+        let mut world = World::registered(config(), 1, 7200);
+        let first = if subscribes {
+            ask(&mut world, "presence:bob")
+        } else {
+            world.command(text("bob"));
+            world.request()
+        };
+        world.answer(&first, 302, &[there.clone()]);
+        let second = world.request();
+        assert_eq!(second.method, first.method);
+        assert_eq!(second.uri.to_string(), "sip:b1@example.com");
+        assert_eq!(second.ids.to.uri.to_string(), first.ids.to.uri.to_string());
+        assert_eq!(second.ids.cseq, first.ids.cseq + 1);
+        world.answer(&second, 302, &[there.clone()]);
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+        // An address that is none of SIP is not followed.
+        let mut world = World::registered(config(), 1, 7200);
+        let first = if subscribes {
+            ask(&mut world, "presence:bob")
+        } else {
+            world.command(text("bob"));
+            world.request()
+        };
+        world.answer(&first, 302, &[(HeaderName::Contact, "<mailto:b@x>")]);
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+    }
+}
+
+#[test]
+fn other_devices_and_push_are_told_when_they_change() {
+    let with_push = Config {
+        push: Some(Push {
+            provider: "fcm".to_owned(),
+            prid: "device".to_owned(),
+            param: None,
+        }),
+        feature_tags: vec![("+sip.pnsreg".to_owned(), None)],
+        ..config()
+    };
+    let mut world = World::new(with_push, 1);
+    world.open(FLOW);
+    let mut told = Vec::new();
+    let phone = "<sip:alice@192.0.2.8>;expires=9";
+    let desk = "<sip:alice@192.0.2.9>;expires=9";
+    let push = "*;+sip.pns=\"fcm\"";
+    for (others, push) in [
+        ("", None),
+        (phone, Some(push)),
+        (phone, Some(push)),
+        (&format!("{phone}, {desk}"), Some(push)),
+        ("", None),
+    ] {
+        let register = world.request();
+        let contact = register.headers.get(&HeaderName::Contact).unwrap();
+        assert!(contact.contains(";+sip.pnsreg"), "{contact}");
+        let caps = push.map(|push| (HeaderName::FeatureCaps, push));
+        let mut response = answer(&register, 200, caps.as_slice());
+        if !others.is_empty() {
+            response.content.push(&HeaderName::Contact, others);
+        }
+        response.content.push(&HeaderName::Contact, contact);
+        response.content.push(&HeaderName::Expires, "60");
+        world.say(
+            FLOW,
+            &response.to_text().replace("expires=600", "expires=60"),
+        );
+        for event in world.take_events() {
+            if let Event::Registered {
+                server,
+                others,
+                push,
+            } = event
+            {
+                assert_eq!(server, "wss://edge.example.com/sip");
+                told.push((others.join(" "), push));
+            }
+        }
+        world.pass(seconds(30), alive);
+    }
+    assert_eq!(
+        told,
+        [
+            ("sip:alice@192.0.2.8".to_owned(), true),
+            ("sip:alice@192.0.2.8 sip:alice@192.0.2.9".to_owned(), true),
+            (String::new(), false),
+        ]
+    );
 }
 
 #[test]

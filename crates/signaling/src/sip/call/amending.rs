@@ -131,7 +131,7 @@ impl Call {
 }
 
 /// `q` in thousandths; 1 when there is none.
-fn quality(contact: &NameAddr) -> u32 {
+pub(in crate::sip) fn quality(contact: &NameAddr) -> u32 {
     let q = contact.params.get("q").and_then(|q| q.parse::<f32>().ok());
     // Between 0 and 1000: no sign, no loss that matters.
     q.map_or(1000, |q| (q.clamp(0.0, 1.0) * 1000.0) as u32)

@@ -20,6 +20,7 @@ use crate::sip::registration::schedule;
 use crate::sip::session::core::{Core, identity};
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
+use crate::sip::session::texts::redirection;
 use crate::sip::subscription::channel::Channel;
 use crate::sip::subscription::dialog_info::DialogInfo;
 use crate::sip::subscription::state::{Attempt, Leg, LegId, MOST_CHANNELS, Wanted, may_pass};
@@ -113,6 +114,7 @@ impl Session {
             call_id: random::token(&mut core.rng),
             tag: random::token(&mut core.rng),
             cseq: 1,
+            redirected: false,
         };
         let draft = Draft {
             method: Method::Subscribe,
@@ -196,6 +198,14 @@ impl Session {
             draft.content.remove(&HeaderName::Expires);
             let seconds = wanted.expires.as_secs().to_string();
             draft.content.push(&HeaderName::Expires, seconds);
+            return self.subscribe_again(name, draft, flow, now);
+        }
+        if let Some(target) = redirection(response).filter(|_| !attempt.redirected) {
+            if let Some(attempt) = &mut wanted.attempt {
+                attempt.redirected = true;
+            }
+            let mut draft = transaction.draft.clone();
+            draft.uri = target;
             return self.subscribe_again(name, draft, flow, now);
         }
         let retry_after = response.headers.retry_after();
