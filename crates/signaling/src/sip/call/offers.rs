@@ -27,6 +27,12 @@ const MOST_GLARES: u8 = 5;
 /// RFC 3261, 14.2 knows up to 10 s; who names more than this is not waited for so long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 
+/// What a description must be to be read (RFC 3261, 8.2.3).
+pub(in crate::sip) const READABLE: [(HeaderName, &str); 2] = [
+    (HeaderName::Accept, "application/sdp"),
+    (HeaderName::AcceptEncoding, "identity"),
+];
+
 /// How often a far side is asked after that cannot reach us.
 const ASK_AFTER: Duration = Duration::from_secs(30);
 
@@ -81,10 +87,7 @@ impl Call {
             return;
         };
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow);
-        if self.hides {
-            headers::hide(&mut content, core, flow);
-        }
+        headers::push_request(&mut content, core, flow, self.hides);
         if let Some(session) = &up.session {
             session.write_request(least, &mut content);
         }
