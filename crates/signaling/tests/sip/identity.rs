@@ -289,7 +289,7 @@ fn says_nothing(world: &mut World, script: &Script, status: u16) {
 
 /// Whatever the far side asks in that call of ours, and whatever we ask, shows no more of us than its INVITE did.
 fn hides_within(world: &mut World, invite: &Request) {
-    let call = CallId::from_wire("a-call").unwrap();
+    let call = CallId::from_wire("a-call").expect("a name");
     let theirs = |method, cseq: u32| {
         let mut script = Script {
             from: "sip:bob@example.com",
@@ -317,7 +317,10 @@ fn hides_within(world: &mut World, invite: &Request) {
         });
         let accepted = crate::called::responses(world).remove(0);
         let contact = accepted.headers.address(&HeaderName::Contact);
-        assert_eq!(contact.unwrap().uri.to_string(), "sip:t1@example.com;gr");
+        assert_eq!(
+            contact.expect("a Contact").uri.to_string(),
+            "sip:t1@example.com;gr"
+        );
     }
     world.say(FLOW, &theirs("ACK", 12).text());
     world.take_events();
@@ -346,7 +349,10 @@ fn hides_within(world: &mut World, invite: &Request) {
     let refer = world.request();
     assert_eq!(refer.method, Method::Refer);
     tells_nothing(&refer, "alice");
-    let by = refer.headers.address(&HeaderName::ReferredBy).unwrap();
+    let by = refer
+        .headers
+        .address(&HeaderName::ReferredBy)
+        .expect("a word of whom");
     assert_eq!(by.uri.to_string(), "sip:anonymous@anonymous.invalid");
     world.answer(&refer, 603, &[]);
 }
