@@ -30,6 +30,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 /// The least pause before a session's refresh that was refused is tried again.
 const REFRESH_AGAIN: Duration = Duration::from_secs(10);
 
+/// What a description must be to be read (RFC 3261, 8.2.3).
+pub(in crate::sip) const READABLE: [(HeaderName, &str); 2] = [
+    (HeaderName::Accept, "application/sdp"),
+    (HeaderName::AcceptEncoding, "identity"),
+];
+
 /// How often a far side is asked after that cannot reach us.
 const ASK_AFTER: Duration = Duration::from_secs(30);
 
@@ -84,10 +90,7 @@ impl Call {
             return;
         };
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow);
-        if self.hides {
-            headers::hide(&mut content, core, flow);
-        }
+        headers::push_request(&mut content, core, flow, self.hides);
         if let Some(session) = &up.session {
             session.write_request(least, &mut content);
         }
