@@ -58,6 +58,8 @@ pub struct Plan<'a> {
     pub trickle: bool,
     /// URL, user and password of the TURN server by which alone it may be reached.
     pub relay: Option<[&'a str; 3]>,
+    /// A browser's offers have a picture before the sound, and a channel of data behind it.
+    pub more_than_sound: bool,
 }
 
 impl FarEnd {
@@ -103,6 +105,7 @@ impl FarEnd {
     pub fn open(&mut self, plan: &Plan<'_>) {
         self.command(&json!({
             "do": "open", "hertz": plan.hertz, "trickle": plan.trickle, "relay": plan.relay,
+            "more_than_sound": plan.more_than_sound,
         }));
         self.told("connection", &FarEvent::Ready);
         self.candidates.clear();

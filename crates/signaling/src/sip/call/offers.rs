@@ -97,6 +97,12 @@ impl Call {
         let bare_refresh = kind == Wish::Refresh
             && !up.dialog.peer.said_nothing()
             && up.dialog.peer.allows(&Method::Update);
+        if kind == Wish::Refresh && !bare_refresh && up.local_sdp.as_deref().is_some_and(is_answer)
+        {
+            return core.tell(Event::OfferWanted {
+                call: self.id.clone(),
+            });
+        }
         let sdp = match &kind {
             Wish::Offer(sdp) => Some(sdp.clone()),
             // RFC 4028, 7.4: the same description again changes nothing.
@@ -457,6 +463,12 @@ impl Up {
             }
         }
     }
+}
+
+/// Whether a description fixes the DTLS role, as answers do; an offer leaves the choice (RFC 8842, section 5.5).
+fn is_answer(sdp: &str) -> bool {
+    sdp.lines()
+        .any(|line| matches!(line.trim_end(), "a=setup:active" | "a=setup:passive"))
 }
 
 /// Refusals of a re-INVITE or UPDATE that end the call, though not what else the dialog carries (RFC 5057, 5.1).
