@@ -12,6 +12,7 @@ const PLAN: Plan<'static> = Plan {
     hertz: OURS,
     trickle: false,
     relay: None,
+    more_than_sound: false,
 };
 
 #[test]
