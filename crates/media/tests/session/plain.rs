@@ -254,9 +254,12 @@ fn who_names_no_address_is_sent_nothing_until_it_names_one() {
     );
     ours.drain();
     let formats = |ours: &Ours| {
-        let told = ours.events.iter().filter_map(|event| match event {
-            MediaEvent::Negotiated(format) => Some((format.send, format.receive)),
-            _ => None,
+        let told = ours.events.iter().filter_map(|event| {
+            if let MediaEvent::Negotiated(format) = event {
+                Some((format.send, format.receive))
+            } else {
+                None
+            }
         });
         told.collect::<Vec<_>>()
     };
