@@ -133,7 +133,7 @@ impl Session {
         for (to, body) in std::mem::take(&mut self.texts.waiting) {
             let busy = self.texts.out.iter().any(|text| text.to.is_same(&to));
             let flow = self.core.flow_beside(&[], &Method::Message, now);
-            match flow.or(self.core.ready_flow()).filter(|_| !busy) {
+            match flow.or_else(|| self.core.ready_flow()).filter(|_| !busy) {
                 Some(flow) => self.send_message(to, body, flow, now),
                 None if busy => self.texts.waiting.push_back((to, body)),
                 None => self.tell_lost_text(),
