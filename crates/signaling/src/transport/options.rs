@@ -120,7 +120,8 @@ pub struct Buffers {
     pub read: usize,
     /// How many bytes of small messages are gathered before they are written.
     pub write: usize,
-    /// How many messages may wait to be written.
+    /// How many bytes of messages may wait to be written. A client of a thousand calls says so much at once after a lost
+    /// connection.
     pub outbox: usize,
     /// How long the server may take to answer our close, and to end TCP after the closes of both sides.
     pub close_limit: Duration,
@@ -135,7 +136,7 @@ impl Default for Buffers {
             max_message: 1024 * 1024,
             read: 2 * 1024,
             write: 4 * 1024,
-            outbox: 64,
+            outbox: 4 * 1024 * 1024,
             close_limit: Duration::from_secs(2),
             bytes: false,
         }

@@ -4,7 +4,7 @@ use futures_util::task::AtomicWaker;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -15,13 +15,16 @@ use tokio::sync::mpsc;
 /// What goes to a connection that has ended goes nowhere: its last item says that it ended.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    texts: mpsc::Sender<String>,
+    texts: mpsc::UnboundedSender<String>,
     wishes: Arc<Wishes>,
+    limit: usize,
 }
 
-/// What has no place in the queue, because a full queue must not stop it.
+/// What stands beside the queue: how full it is, and what a full queue must not stop.
 #[derive(Debug, Default)]
 struct Wishes {
+    /// Bytes of the messages that wait.
+    waiting: AtomicUsize,
     ping: AtomicBool,
     close: AtomicBool,
     waker: AtomicWaker,
@@ -29,24 +32,27 @@ struct Wishes {
 
 /// The queue is full: the server does not read. The message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{waiting} messages wait for the server to read and no more fit; close the connection")]
+#[error("{waiting} bytes wait for the server to read and no more fit; close the connection")]
 pub struct OutboxFull {
-    /// How many messages wait.
+    /// How many bytes wait.
     pub waiting: usize,
 }
 
 impl Outbox {
-    /// Queues a text message.
+    /// Queues a text message. One fits into an empty queue however long it is.
     ///
     /// # Errors
     /// The queue is full.
     pub fn send(&self, text: String) -> Result<(), OutboxFull> {
-        match self.texts.try_send(text) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(OutboxFull {
-                waiting: self.texts.max_capacity(),
-            }),
+        let length = text.len();
+        let waiting = self.wishes.waiting.fetch_add(length, Ordering::AcqRel);
+        if waiting > 0 && waiting.saturating_add(length) > self.limit {
+            self.wishes.waiting.fetch_sub(length, Ordering::AcqRel);
+            return Err(OutboxFull { waiting });
         }
+        // One that has ended takes no more, and is not full either.
+        let _ = self.texts.send(text);
+        Ok(())
     }
 
     /// Asks for a WebSocket ping with empty payload. FreeSWITCH takes a payload for a message, so there never is one.
@@ -65,7 +71,7 @@ impl Outbox {
 /// The reading end, within the connection.
 #[derive(Debug)]
 pub(super) struct Queued {
-    texts: mpsc::Receiver<String>,
+    texts: mpsc::UnboundedReceiver<String>,
     wishes: Arc<Wishes>,
 }
 
@@ -77,14 +83,15 @@ pub(super) enum Outgoing {
     Close,
 }
 
-/// A queue for `capacity` messages (at least one).
-pub(super) fn outbox(capacity: usize) -> (Outbox, Queued) {
-    let (sender, receiver) = mpsc::channel(capacity.max(1));
+/// A queue for messages of so many bytes in all.
+pub(super) fn outbox(limit: usize) -> (Outbox, Queued) {
+    let (sender, receiver) = mpsc::unbounded_channel();
     let wishes = Arc::new(Wishes::default());
     (
         Outbox {
             texts: sender,
             wishes: Arc::clone(&wishes),
+            limit,
         },
         Queued {
             texts: receiver,
@@ -103,7 +110,10 @@ impl Queued {
         // Read before the queue: what was queued before the close is then surely seen first.
         let close = self.wishes.close.load(Ordering::Acquire);
         match self.texts.poll_recv(cx) {
-            Poll::Ready(Some(text)) => Poll::Ready(Outgoing::Text(text)),
+            Poll::Ready(Some(text)) => {
+                self.wishes.waiting.fetch_sub(text.len(), Ordering::AcqRel);
+                Poll::Ready(Outgoing::Text(text))
+            }
             Poll::Ready(None) => Poll::Ready(Outgoing::Close),
             Poll::Pending if close && self.texts.is_empty() => {
                 self.wishes.close.store(false, Ordering::Release);

@@ -224,7 +224,7 @@ async fn a_server_that_does_not_read_fills_the_outbox_and_a_late_reader_gets_eve
     })
     .await;
     let mut options = ConnectOptions::default();
-    options.buffers.outbox = 4;
+    options.buffers.outbox = 1024 * 1024;
     let mut connection = open_with(address, &options).await;
     let mut sent = 0;
     let full = loop {
@@ -241,7 +241,7 @@ async fn a_server_that_does_not_read_fills_the_outbox_and_a_late_reader_gets_eve
     };
     assert_eq!(
         full.to_string(),
-        "4 messages wait for the server to read and no more fit; close the connection"
+        "1048576 bytes wait for the server to read and no more fit; close the connection"
     );
     // A full outbox stops neither a ping nor a close, and the close comes after all messages.
     connection.ping();

@@ -192,6 +192,10 @@ impl World {
     fn cut(&mut self, side: usize, flow: usize) {
         let way = self.parties[side].links[flow].way;
         let (here, there) = (self.span(0, 300), self.span(0, 300));
+        if !self.parties[side].links[flow].is_open(way) {
+            // Nobody has it yet: there is nothing to cut.
+            return;
+        }
         self.agenda
             .plan(self.now + here, Happening::ClientSeesEnd(way));
         self.agenda

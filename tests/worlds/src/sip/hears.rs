@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::sip::message::{Message, param};
 use crate::sip::name::Name;
 use crate::sip::transactions::{Due, Key, Served};
-use crate::sip::watch::Watch;
+use crate::sip::watch::{TRANSACTION, Watch};
 
 impl Watch {
     pub(super) fn heard(&mut self, flow: u8, text: &str, now: Instant) {
@@ -173,9 +173,13 @@ impl Watch {
         }
         let within = !client.name.far.is_empty();
         let first = client.accepted.is_none();
-        client.accepted.get_or_insert(now);
+        let accepted = *client.accepted.get_or_insert(now);
         if self.talks.is_owed(name) {
             // Its ACK waits for our user.
+            return;
+        }
+        if now >= accepted + TRANSACTION {
+            // Timer M fires at this very instant.
             return;
         }
         self.due.push(Due::Ack(name.clone(), client.cseq));

@@ -8,6 +8,9 @@ use crate::sip::name::Name;
 use crate::sip::transactions::Key;
 use crate::sip::watch::{TRANSACTION, Verdict, check};
 
+/// How long an offer waits for the user.
+const UNTAKEN: Duration = Duration::from_secs(10);
+
 /// An agreed session timer.
 #[derive(Clone, Copy, Debug)]
 struct Timer {
@@ -447,12 +450,15 @@ impl Talks {
         }
     }
 
-    /// Its answer may have gone nowhere.
-    pub(super) fn forget_theirs(&mut self, name: &Name, key: &Key) {
+    /// Its answer may have gone nowhere. It refreshes the session all the same, and the user may have given it only now.
+    pub(super) fn forget_theirs(&mut self, name: &Name, key: &Key, now: Instant) {
         if let Some(talk) = self.talks.get_mut(name)
             && talk.theirs.as_ref() == Some(key)
         {
             talk.theirs = None;
+            if let Some(timer) = &mut talk.timer {
+                timer.since = now + UNTAKEN;
+            }
         }
     }
 

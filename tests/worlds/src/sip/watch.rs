@@ -382,7 +382,7 @@ impl Watch {
         for (key, served) in &mut self.servers {
             if served.flow == flow {
                 served.blind = true;
-                talks.forget_theirs(&served.name, key);
+                talks.forget_theirs(&served.name, key, now);
             }
             if served.initial && served.blind {
                 // Its 2xx may have gone nowhere, and the goodbye after it is the first word of that dialog.
