@@ -279,6 +279,15 @@ pub enum Event {
         /// When the next try comes.
         retry_in: Option<Duration>,
     },
+    /// What a registrar says beside its yes; told when it says something else than before, which is nothing at first (SIP).
+    Registered {
+        /// URL of the edge proxy that it was asked over.
+        server: String,
+        /// Contacts of other devices that are registered for the same user, sixteen at most.
+        others: Vec<String>,
+        /// It took our push parameters (RFC 8599, 4.1).
+        push: bool,
+    },
     /// The login cannot succeed as it is.
     LoginFailed(Error),
     /// Something else went wrong with the session.
@@ -376,6 +385,13 @@ pub enum Event {
         call: CallId,
         /// Its offer; `None`: it wants one of ours, and `MediaUpdated` brings the answer.
         sdp: Option<String>,
+    },
+    /// The session has to be refreshed by an offer (SIP, RFC 4028). What was agreed last is an answer of ours, which cannot be offered
+    /// as it stands: its DTLS role is fixed, and an offer leaves the choice (RFC 8842, section 5.5). Make one by
+    /// `Command::UpdateMedia`.
+    OfferWanted {
+        /// The call.
+        call: CallId,
     },
     /// The far side pressed a key, told by signalling (SIP).
     Digit {

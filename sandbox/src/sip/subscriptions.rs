@@ -14,7 +14,7 @@ use crate::sip::server::{Around, Due, Server};
 use crate::verto::socket::SocketId;
 
 /// Most subscriptions of one user, and of all.
-const MAX_OF_USER: usize = 64;
+const MAX_OF_USER: usize = 256;
 const MAX_OF_ALL: usize = 64 * 1024;
 /// Lengths in seconds.
 const MAX_EXPIRES: u32 = 3600;

@@ -8,6 +8,7 @@
 mod calls;
 mod daemon;
 mod features;
+mod kiosk;
 mod phone;
 mod recovery;
 mod registrations;

@@ -11,5 +11,6 @@ mod edges;
 mod identity;
 mod numbers;
 mod recovery;
+mod trunk;
 mod users;
 mod world;

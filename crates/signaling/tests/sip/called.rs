@@ -6,13 +6,13 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{EndedBy, Event};
-use offhook_signaling::sip::message::HeaderName;
 use offhook_signaling::sip::message::read::{self, Incoming};
 use offhook_signaling::sip::message::response::Response;
+use offhook_signaling::sip::message::{HeaderName, Method};
 use offhook_signaling::sip::session::contract::Input;
 
 use crate::pair::{ANSWER, OFFER, answer, bye};
-use crate::world::{FLOW, World, config};
+use crate::world::{self, FLOW, World, config};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -336,6 +336,55 @@ fn a_refresh_by_update_keeps_its_refresher_and_says_so() {
     assert!(ends(&mut world).is_empty());
     world.pass(seconds(2), |world| world.handle(Input::Pong(FLOW)));
     assert_eq!(ends(&mut world)[0].0, EndedBy::Timeout);
+}
+
+/// What an answer says of DTLS cannot be offered (RFC 8842, section 5.5): where only a re-INVITE refreshes, a new offer is asked for.
+#[test]
+fn a_session_that_an_answer_of_ours_began_is_refreshed_by_an_offer() {
+    let script = Script::invite()
+        .header("Supported: timer")
+        .header("Session-Expires: 600;refresher=uas")
+        .header("Allow: INVITE, ACK, BYE");
+    let (mut world, call, _) = ringing(&script);
+    let sdp = format!("{ANSWER}a=setup:active\r\n");
+    world.command(Command::Answer {
+        call: call.clone(),
+        sdp: sdp.clone(),
+        headers: Vec::new(),
+        client_state: None,
+        trickle: None,
+    });
+    let answered = responses(&mut world);
+    let tag = answered.last().unwrap().ids.to_tag().to_owned();
+    let ack = Script::new("ACK").within(&tag, 1);
+    world.say(FLOW, &ack.text());
+    world.take_events();
+    let pong = |world: &mut World| world.handle(Input::Pong(FLOW));
+    world.pass(seconds(301), pong);
+    assert!(world.requests.is_empty(), "the answer is not sent again");
+    let wanted = Event::OfferWanted { call: call.clone() };
+    assert_eq!(world.take_events(), [wanted]);
+    let offer = sdp.replace("active", "actpass");
+    world.command(Command::UpdateMedia {
+        call,
+        sdp: offer.clone(),
+    });
+    let accept = |world: &mut World| {
+        let refresh = world.request();
+        assert_eq!(refresh.method, Method::Invite);
+        assert_eq!(refresh.sdp().as_deref(), Some(offer.as_str()));
+        let lines = [(HeaderName::SessionExpires, "600;refresher=uac")];
+        let mut response = world::answer(&refresh, 200, &lines);
+        response.content.set_body("application/sdp", sdp.clone());
+        world.say(FLOW, &response.to_text());
+        assert_eq!(world.request().method, Method::Ack);
+    };
+    accept(&mut world);
+    world.take_events();
+    // That is an offer, and changes nothing when it is sent again.
+    world.pass(seconds(301), pong);
+    accept(&mut world);
+    assert!(world.take_events().is_empty());
 }
 
 #[test]
