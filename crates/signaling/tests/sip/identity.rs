@@ -245,8 +245,10 @@ fn a_call_that_hides_shows_itself_to_its_own_server_alone() {
     assert_eq!(own.unwrap().uri.to_string(), "sip:alice@example.com");
     tells_nothing(&request, "alice");
     tells_nothing(&request, "Alice");
-    // So does what follows in that call, and the next one shows us again.
+    // So does what follows in that call, also before its answer, and the next one shows us again.
     let contact = (HeaderName::Contact, "<sip:bob@192.0.2.9>");
+    world.answer(&request, 180, std::slice::from_ref(&contact));
+    says_nothing(&mut world, &theirs(&request, "UPDATE", 9), 200);
     let mut response = answer(&request, 200, &[contact]);
     response
         .content
@@ -287,22 +289,21 @@ fn says_nothing(world: &mut World, script: &Script, status: u16) {
     }
 }
 
+/// What bob says in that call of ours.
+fn theirs(invite: &Request, method: &'static str, cseq: u32) -> Script {
+    Script {
+        from: "sip:bob@example.com",
+        to: "sip:anonymous@anonymous.invalid",
+        call_id: Box::leak(invite.ids.call_id.clone().into_boxed_str()),
+        from_tag: "server-tag",
+        ..Script::new(method).within(invite.ids.from_tag(), cseq)
+    }
+}
+
 /// Whatever the far side asks in that call of ours, and whatever we ask, shows no more of us than its INVITE did.
 fn hides_within(world: &mut World, invite: &Request) {
     let call = CallId::from_wire("a-call").expect("a name");
-    let theirs = |method, cseq: u32| {
-        let mut script = Script {
-            from: "sip:bob@example.com",
-            to: "sip:anonymous@anonymous.invalid",
-            call_id: Box::leak(invite.ids.call_id.clone().into_boxed_str()),
-            from_tag: "server-tag",
-            ..Script::new(method).within(invite.ids.from_tag(), cseq)
-        };
-        if method == "REFER" {
-            script = script.header("Refer-To: <sip:dave@example.com>");
-        }
-        script
-    };
+    let theirs = |method, cseq| theirs(invite, method, cseq);
     let with_sdp = |script| Script {
         body: Some(("application/sdp", "v=0 theirs")),
         ..script
@@ -326,7 +327,8 @@ fn hides_within(world: &mut World, invite: &Request) {
     world.take_events();
     world.requests.clear();
     // A referral: its answer, its NOTIFY, and the call that follows it.
-    says_nothing(world, &theirs("REFER", 13), 200);
+    let refer = theirs("REFER", 13).header("Refer-To: <sip:dave@example.com>");
+    says_nothing(world, &refer, 200);
     let notice = world.request();
     assert_eq!(notice.method, Method::Notify);
     tells_nothing(&notice, "alice");

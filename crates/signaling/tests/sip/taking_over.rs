@@ -165,6 +165,36 @@ fn a_call_of_ours_that_rings_is_answered_by_who_picks_it_up() {
 }
 
 #[test]
+fn what_was_answered_meanwhile_is_not_picked_up_any_more() {
+    let (mut world, call, out) = calling();
+    let names = format!(
+        "Replaces: {};to-tag={};from-tag=server-tag",
+        out.ids.call_id,
+        out.ids.from_tag()
+    );
+    world.say(FLOW, &Script::invite().header(&names).text());
+    let events = world.take_events();
+    let [Event::Incoming { call: new, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    let contact = (HeaderName::Contact, "<sip:bob@192.0.2.9;transport=ws>");
+    let mut accepted = crate::world::answer(&out, 200, &[contact]);
+    accepted
+        .content
+        .set_body("application/sdp", crate::pair::ANSWER.to_owned());
+    world.say(FLOW, &accepted.to_text());
+    assert_eq!(world.request().method, Method::Ack);
+    world.texts.clear();
+    world.command(answer(new));
+    assert_eq!(responses(&mut world)[0].status, 200);
+    assert!(world.requests.is_empty(), "bob is still there");
+    let ended = |event: &Event| matches!(event, Event::Ended { .. });
+    assert!(!world.take_events().iter().any(ended));
+    world.command(crate::pair::bye(&call));
+    assert_eq!(world.request().method, Method::Bye);
+}
+
+#[test]
 fn what_cannot_be_taken_over_is_refused() {
     let (mut world, _, tag) = talking();
     let line = format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols");

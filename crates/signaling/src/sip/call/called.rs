@@ -61,7 +61,7 @@ impl Call {
             last_rseq: core.rng.random_range(1..=0x3fff_ffff),
             unacked: None,
             refusal: None,
-            replaces: replaces.map(|replaced| replaced.call),
+            replaces,
         };
         let mut call = Self {
             id: id.clone(),
@@ -232,7 +232,7 @@ impl Call {
         users: &[(String, String)],
         core: &mut Core,
         now: Instant,
-    ) -> Option<CallId> {
+    ) -> Option<Replaced> {
         let flow = self.flow;
         let called = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Called(called) => *called,

@@ -113,7 +113,7 @@ pub(in crate::sip) struct Called {
     /// Status that the user refuses it with.
     pub(in crate::sip) refusal: Option<u16>,
     /// The call that this one is to replace (RFC 3891).
-    pub(in crate::sip) replaces: Option<CallId>,
+    pub(in crate::sip) replaces: Option<Replaced>,
 }
 
 /// The call that an INVITE names as the one to replace (RFC 3891, 3).

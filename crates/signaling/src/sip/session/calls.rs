@@ -129,8 +129,12 @@ impl Session {
                 let replaced = self
                     .with_call(id, |call, core| call.answer(sdp, &headers, core, now))
                     .flatten();
+                let replaced = replaced.filter(|it| {
+                    // Whoever picked up what rang has no right to what was answered since.
+                    it.unasked || self.calls.get(&it.call).is_some_and(Call::is_calling)
+                });
                 if let Some(replaced) = replaced {
-                    self.with_call(&replaced, |call, core| {
+                    self.with_call(&replaced.call, |call, core| {
                         let detail = Some("replaced by another call".to_owned());
                         let cause = Cause::NORMAL_CLEARING;
                         call.close(EndedBy::Remote, cause, detail, &[], core, now);
