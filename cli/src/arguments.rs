@@ -218,7 +218,7 @@ pub(crate) enum Order {
         #[arg(long)]
         account: Option<String>,
     },
-    /// Watch event channels of a FreeSWITCH server
+    /// Watch event channels of a FreeSWITCH server, or with SIP presence:WHO, dialog:WHO, message-summary
     Watch(Channels),
     /// No longer watch event channels
     Unwatch(Channels),

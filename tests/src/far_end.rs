@@ -1,4 +1,5 @@
-//! The far end of a call by another implementation of WebRTC, driven by JSON lines: `python/aiortc_end.py`, `browser/far_end.mjs`.
+//! The far end of a call by another implementation of WebRTC, driven by JSON lines: `python/aiortc_end.py`, `browser/far_end.mjs`,
+//! `benches/peers/str0m`.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "events that are not asked for are passed over"
@@ -67,6 +68,11 @@ impl FarEnd {
         let mut command = Command::new(python);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/aiortc_end.py"));
         Self::spawn("aiortc", command)
+    }
+
+    /// One by str0m, which says what it hears; with the program of [`skip::str0m_end`](crate::skip::str0m_end).
+    pub fn str0m(program: &Path) -> Self {
+        Self::spawn("str0m", Command::new(program))
     }
 
     /// One by headless Firefox, which works on sound only where there is a sound system.

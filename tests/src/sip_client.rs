@@ -99,6 +99,7 @@ async fn run(
                                 stage: error.stage.name().to_owned(),
                                 text: error.to_string(),
                                 remedy: None,
+                                retry_after: None,
                             };
                             session.handle(Input::Failed(flow, failure), Instant::now());
                         }

@@ -176,6 +176,8 @@ pub(crate) fn status() -> Status {
         retry_in_ms: None,
         steps: None,
         flows: Vec::new(),
+        other_devices: Vec::new(),
+        push: false,
     };
     let lost = AccountStatus {
         name: "shop".to_owned(),

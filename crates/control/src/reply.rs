@@ -82,6 +82,12 @@ pub struct AccountStatus {
     /// Its connections, where it keeps one to each of several edge proxies (SIP).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<FlowStatus>,
+    /// Contacts of other devices that are registered for the same user (SIP).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_devices: Vec<String>,
+    /// A registrar of it took our push parameters (SIP, RFC 8599).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub push: bool,
 }
 
 /// One of several connections of an account (SIP).

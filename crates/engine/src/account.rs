@@ -115,6 +115,8 @@ pub(crate) struct Account {
     steps: Option<ConnectSteps>,
     /// Its connections, where there are several.
     flows: Vec<Flow>,
+    /// What the registrar behind each server told of others, and of push.
+    registrars: BTreeMap<String, (Vec<String>, bool)>,
 }
 
 /// One of several connections, as it was told of last.
@@ -166,6 +168,7 @@ impl Account {
             began: now,
             steps: None,
             flows: Vec::new(),
+            registrars: BTreeMap::new(),
         }
     }
 
@@ -416,6 +419,20 @@ impl Account {
             retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
             steps: self.steps,
             flows: self.flows.iter().map(|flow| flow.status(now)).collect(),
+            other_devices: self.other_devices(),
+            push: self.registrars.values().any(|(_, push)| *push),
         }
+    }
+
+    /// Registrars of one domain tell of the same devices.
+    fn other_devices(&self) -> Vec<String> {
+        let told = self.registrars.values().flat_map(|(others, _)| others);
+        let distinct: BTreeSet<&String> = told.collect();
+        distinct.into_iter().cloned().collect()
+    }
+
+    /// What a registrar says beside its yes.
+    pub(crate) fn registrar_told(&mut self, server: String, others: Vec<String>, push: bool) {
+        self.registrars.insert(server, (others, push));
     }
 }

@@ -45,6 +45,8 @@ pub struct SipAccount {
     pub dtmf_info: DtmfInfo,
     /// INFO packages that are taken and told (RFC 6086).
     pub info_packages: Vec<String>,
+    /// Further feature tags of the registered Contact, each with or without a value (RFC 3840, section 9).
+    pub feature_tags: Vec<(String, Option<String>)>,
     /// A wish to call somebody that comes outside of any call is told as well (RFC 3515); else it is refused. Nobody follows it
     /// unasked.
     pub refer_out_of_dialog: bool,
@@ -71,6 +73,7 @@ impl Default for SipAccount {
             socket_token: None,
             dtmf_info: DtmfInfo::default(),
             info_packages: Vec::new(),
+            feature_tags: Vec::new(),
             refer_out_of_dialog: false,
         }
     }

@@ -279,6 +279,15 @@ pub enum Event {
         /// When the next try comes.
         retry_in: Option<Duration>,
     },
+    /// What a registrar says beside its yes; told when it says something else than before, which is nothing at first (SIP).
+    Registered {
+        /// URL of the edge proxy that it was asked over.
+        server: String,
+        /// Contacts of other devices that are registered for the same user, sixteen at most.
+        others: Vec<String>,
+        /// It took our push parameters (RFC 8599, 4.1).
+        push: bool,
+    },
     /// The login cannot succeed as it is.
     LoginFailed(Error),
     /// Something else went wrong with the session.

@@ -1,11 +1,12 @@
 //! The contract of every session machine: what goes in, what comes out.
 
 use std::fmt;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::command::Command;
 use crate::deadlines::Deadline;
 use crate::event::Event;
+use crate::secret::Secret;
 
 /// Why no socket came to be; made by the transport, told to the user as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +17,23 @@ pub struct ConnectFailure {
     pub text: String,
     /// What a person can do about it, when anything.
     pub remedy: Option<String>,
+    /// How long the server asks to be left alone, where it does (HTTP 429 and 503 with `Retry-After`).
+    pub retry_after: Option<Duration>,
 }
 
 impl fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// Who opens a socket, for a server that asks at the upgrade (HTTP 401). Shown to that server alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketLogin {
+    /// User name.
+    pub user: String,
+    /// Password; with Basic it goes over the wire as it is, which happens over TLS and within this machine alone.
+    pub password: Secret,
 }
 
 /// How an open socket came to its end.

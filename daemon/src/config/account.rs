@@ -213,6 +213,7 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         socket_token: _,
         dtmf_info: _,
         info_packages: _,
+        feature_tags: _,
         refer_out_of_dialog: _,
         socket_headers: _,
     } = raw;

@@ -103,6 +103,7 @@ pub(crate) struct RawAccount {
     pub(crate) socket_token: Option<Text>,
     pub(crate) dtmf_info: Option<Text>,
     pub(crate) info_packages: Option<Vec<Text>>,
+    pub(crate) feature_tags: Option<Vec<Text>>,
     pub(crate) refer_out_of_dialog: Option<Spanned<bool>>,
     #[serde(default)]
     pub(crate) socket_headers: BTreeMap<String, Spanned<RawHeader>>,

@@ -49,6 +49,7 @@ fn own_keys(raw: &RawAccount) -> impl Iterator<Item = (&'static str, usize)> {
         text("socket_token", &raw.socket_token),
         text("dtmf_info", &raw.dtmf_info),
         list("info_packages", &raw.info_packages),
+        list("feature_tags", &raw.feature_tags),
         flag("refer_out_of_dialog", &raw.refer_out_of_dialog),
     ]
     .into_iter()
@@ -161,6 +162,8 @@ pub(crate) fn read(raw: &RawAccount, account: &mut AccountConfig) -> Result<(), 
     }
     let packages = raw.info_packages.iter().flatten();
     account.sip.info_packages = packages.map(|name| name.get_ref().clone()).collect();
+    let tags = raw.feature_tags.iter().flatten();
+    account.sip.feature_tags = tags.map(feature_tag).collect::<Result<_, _>>()?;
     account.sip.refer_out_of_dialog = flag(&raw.refer_out_of_dialog).unwrap_or_default();
     account.sip.push = raw
         .push
@@ -236,6 +239,35 @@ fn socket_token(written: &Text) -> Result<SocketToken, Blame> {
     let why = "it names no place for a token".to_owned();
     let expected = "such as \"query:access_token\" or \"header:Authorization\"";
     let fault = value("socket_token", written.get_ref(), why, expected);
+    Err((Some(written.span().start), fault))
+}
+
+/// `NAME` or `NAME=VALUE` of the registered Contact (RFC 3840, section 9).
+fn feature_tag(written: &Text) -> Result<(String, Option<String>), Blame> {
+    /// What offhook itself says there.
+    const OWN: [&str; 5] = ["+sip.instance", "reg-id", "expires", "q", "tag"];
+    let (name, said) = match written.get_ref().split_once('=') {
+        Some((name, said)) => (name, Some(said.to_owned())),
+        None => (written.get_ref().as_str(), None),
+    };
+    let bare = name.strip_prefix('+').unwrap_or(name);
+    let letter = |c: char| c.is_ascii_alphanumeric() || "-_.!%'".contains(c);
+    let fault = if bare.is_empty() || !bare.chars().all(letter) {
+        "its name is none"
+    } else if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        "offhook says that itself"
+    } else if said.iter().any(|said| said.chars().any(char::is_control)) {
+        "a control character stands in it"
+    } else {
+        return Ok((name.to_owned(), said));
+    };
+    let expected = "such as \"+sip.pnsreg\" or \"methods=INVITE,BYE\"";
+    let fault = value(
+        "feature_tags",
+        written.get_ref(),
+        fault.to_owned(),
+        expected,
+    );
     Err((Some(written.span().start), fault))
 }
 

@@ -3,6 +3,7 @@
 mod anonymous;
 mod gateway;
 mod identity;
+mod sip;
 mod trust;
 
 use std::fs;

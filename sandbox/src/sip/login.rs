@@ -7,6 +7,7 @@ use offhook_signaling::sip::auth::digest::{self, Subject};
 use offhook_signaling::sip::message::HeaderName;
 use offhook_signaling::sip::message::quoted::{self, Quoted};
 use offhook_signaling::sip::message::request::Request;
+use offhook_signaling::sip::message::uri::Uri;
 
 use crate::fault::gateway::GatewayFault;
 use crate::sip::nonces::Judgement;
@@ -203,6 +204,10 @@ impl Server {
         let told = get("response").ok_or(Doubt::Wrong)?;
         let method = request.method.to_string();
         let uri = get("uri").ok_or(Doubt::Wrong)?;
+        // RFC 7616, 3.4.6: else an answer would serve for any request. Nobody rewrites a Request-URI on the way here.
+        if !Uri::parse(uri).is_ok_and(|uri| uri.is_same(&request.uri)) {
+            return Err(Doubt::Wrong);
+        }
         let count = count.map_err(|_| Doubt::Wrong)?;
         let cnonce = get("cnonce").unwrap_or_default();
         let sum = |password: &str, method: &str| {

@@ -24,17 +24,24 @@ impl Core {
     /// When account or call are unknown, the text is too long, or images would go to a user, whom none reaches.
     pub fn message(&mut self, message: Message) -> Result<(), Error> {
         check_text(&message.text)?;
-        if message.to.is_some() && !message.images.is_empty() {
+        let account = match &message.call {
+            Some(id) => self.account_of(id)?,
+            None => self.find_ready(message.account.as_deref())?,
+        };
+        // With SIP the call says to whom, and there are no assistants.
+        let into_call = message.call.is_some()
+            && self
+                .accounts
+                .get(account.0)
+                .is_some_and(|entry| entry.profile.protocol.is_sip());
+        let to = message.to.or_else(|| into_call.then(String::new));
+        if to.is_some() && !message.images.is_empty() {
             return Err(Error::Unsendable {
                 what: "an image",
                 why: "a text to a user carries none, only an assistant sees them".to_owned(),
             });
         }
-        let account = match &message.call {
-            Some(id) => self.account_of(id)?,
-            None => self.find_ready(message.account.as_deref())?,
-        };
-        let command = match message.to {
+        let command = match to {
             Some(to) => Command::Message {
                 call: message.call,
                 to,

@@ -241,6 +241,14 @@ impl Core {
                 cause,
                 retry_in,
             } => vec![entry.flow(&server, cause.as_ref(), retry_in, now)],
+            SignalingEvent::Registered {
+                server,
+                others,
+                push,
+            } => {
+                entry.registrar_told(server, others, push);
+                return;
+            }
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
             SignalingEvent::Unregistered(error) => vec![entry.unregistered(&error, now)],
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],

@@ -194,6 +194,7 @@ pub(crate) fn failure(error: &ConnectError) -> ConnectFailure {
             error.server, error.fault, error.stage
         ),
         remedy: Some(error.remedy()),
+        retry_after: error.retry_after(),
     }
 }
 

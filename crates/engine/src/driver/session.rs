@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use offhook_signaling::command::Command;
 use offhook_signaling::event::Event;
 use offhook_signaling::secret::Secret;
-use offhook_signaling::session::{self as verto, CloseReason, ConnectFailure};
+use offhook_signaling::session::{self as verto, CloseReason, ConnectFailure, SocketLogin};
 #[cfg(feature = "sip")]
 use offhook_signaling::sip::flow_id::FlowId;
 #[cfg(feature = "sip")]
@@ -47,8 +47,9 @@ pub(crate) enum Input<'a> {
 
 /// What a session tells its line.
 pub(crate) enum Output {
-    /// Open a socket to this URL, with these further headers. Either may hold a token.
-    Connect(Flow, String, Vec<(String, Secret)>),
+    /// Open a socket to this URL, with these further headers. Either may hold a token. With the login for a server that asks
+    /// before it opens one.
+    Connect(Flow, String, Vec<(String, Secret)>, Option<SocketLogin>),
     Send(Flow, String),
     #[cfg(feature = "sip")]
     Ping(Flow),
@@ -112,7 +113,7 @@ fn to_verto(session: &mut VertoSession, input: Input<'_>, now: Instant) {
 fn from_verto(session: &mut VertoSession) -> Output {
     loop {
         return match session.poll() {
-            verto::Output::Connect { url } => Output::Connect(0, url, Vec::new()),
+            verto::Output::Connect { url } => Output::Connect(0, url, Vec::new(), None),
             verto::Output::Send(text) => Output::Send(0, text),
             verto::Output::Disconnect => Output::Disconnect(0),
             verto::Output::Event(event) => Output::Event(event),
@@ -150,7 +151,12 @@ fn to_sip(session: &mut sip::Session, input: Input<'_>, now: Instant) {
 fn from_sip(session: &mut sip::Session) -> Output {
     loop {
         return match session.poll() {
-            sip::Output::Connect { flow, url, headers } => Output::Connect(flow.0, url, headers),
+            sip::Output::Connect {
+                flow,
+                url,
+                headers,
+                login,
+            } => Output::Connect(flow.0, url, headers, login),
             sip::Output::Send { flow, text } => Output::Send(flow.0, text),
             sip::Output::Ping(flow) => Output::Ping(flow.0),
             sip::Output::Disconnect(flow) => Output::Disconnect(flow.0),

@@ -448,7 +448,7 @@ impl Shard {
         };
         let wait = loop {
             match line.session.poll() {
-                SessionOutput::Connect(flow, url, headers) => {
+                SessionOutput::Connect(flow, url, headers, login) => {
                     #[cfg(feature = "call-reports")]
                     if let Some(name) = self.core.name_of(account) {
                         self.reporting.connects(&name, &url);
@@ -456,6 +456,7 @@ impl Shard {
                     let (handle, registration) = AbortHandle::new_pair();
                     let key = line.connecting(account, flow, handle);
                     let mut options = line.options.clone();
+                    options.login = login;
                     for (name, value) in headers {
                         options.headers.push((name, value.expose().to_owned()));
                     }

@@ -70,6 +70,7 @@ pub(super) fn config(
     config.socket_token = sip.socket_token.clone();
     config.dtmf_info = sip.dtmf_info;
     config.info_packages = sip.info_packages.clone();
+    config.feature_tags = sip.feature_tags.clone();
     config.refer_out_of_dialog = sip.refer_out_of_dialog;
     config.trickle = account.ice.trickle;
     config.wall_clock = Some(clock::time_of_day());

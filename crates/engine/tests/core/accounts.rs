@@ -183,3 +183,27 @@ fn two_accounts_whose_tokens_are_for_one_subject_are_told_of_each_other() {
         "{told:?}"
     );
 }
+
+#[test]
+fn what_a_registrar_says_of_others_and_of_push_stands_in_the_status() {
+    let mut world = World::ready();
+    let mut told = |server: &str, others: &[&str], push| {
+        world.signal(Event::Registered {
+            server: server.to_owned(),
+            others: others.iter().map(|other| (*other).to_owned()).collect(),
+            push,
+        });
+        let account = world.core.status(world.now).accounts.remove(0);
+        (account.other_devices.join(" "), account.push)
+    };
+    assert_eq!(
+        told("wss://a", &["sip:b@2", "sip:b@1"], true),
+        ("sip:b@1 sip:b@2".to_owned(), true)
+    );
+    // Another edge of the same registrar tells of the same.
+    assert_eq!(
+        told("wss://b", &["sip:b@1"], false),
+        ("sip:b@1 sip:b@2".to_owned(), true)
+    );
+    assert_eq!(told("wss://a", &[], false), ("sip:b@1".to_owned(), false));
+}

@@ -490,6 +490,31 @@ fn texts_go_to_a_user_or_to_an_assistant() {
 }
 
 #[test]
+fn a_text_into_a_sip_call_needs_no_name_beside_it() {
+    let mut world = World::at_sip_server();
+    world.make_ready();
+    let call = world.answered();
+    world.commands();
+    let text = Message {
+        call: Some(call.clone()),
+        text: "hello".into(),
+        ..Message::default()
+    };
+    world.core.message(text.clone()).unwrap();
+    let said = Command::Message {
+        call: Some(call),
+        to: String::new(),
+        body: "hello".into(),
+    };
+    assert_eq!(world.commands(), [said]);
+    let seen = Message {
+        images: vec!["https://x.example/a.png".into()],
+        ..text
+    };
+    assert!(world.core.message(seen).is_err());
+}
+
+#[test]
 fn a_token_is_looked_at_before_it_is_used() {
     let mut world = World::ready();
     let token = Secret::new("e30.e30.x");

@@ -6,7 +6,8 @@ use crate::auth::login::Login;
 use crate::auth::refresh::TokenRefresh;
 use crate::sip::message::uri::Uri;
 
-/// Back-off of RFC 5626, 4.5: before try n a flow waits 50 to 100 % of `min(max, base x 2^n)`.
+/// Back-off of RFC 5626, 4.5: after n failures in a row a flow waits 50 to 100 % of `min(max, base x 2^n)`, so 30 to 60 s after the
+/// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowBackoff {
     /// Default 30 s: what the RFC has when no flow is left. With another flow alive it is three times as long (90 s).

@@ -3,17 +3,20 @@
 use crate::transport::{
     error::{ConnectError, Fault, Stage},
     fingerprint::CertificateFingerprint,
+    http::Head,
+    login,
     options::ConnectOptions,
     proxy::{Proxy, tunnel},
     socket::Socket,
     target::Target,
     tcp::{dial, lookup},
     tls::{Failed, handshake, own_certificate},
-    upgrade::{check_headers, upgrade},
+    upgrade::{Denied, check_headers, upgrade},
     websocket::Connection,
 };
 use std::{pin::pin, time::Duration};
 use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 /// How long each stage of a successful attempt took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,8 @@ impl ConnectTimings {
     }
 }
 
-/// Opens a WebSocket to `url` (`ws://` or `wss://`). Dropping the future gives the attempt up.
+/// Opens a WebSocket to `url` (`ws://` or `wss://`). A server that asks who we are (401) is answered once, if the options hold a
+/// login. Dropping the future gives the attempt up.
 ///
 /// # Errors
 /// Names the server, the stage, what happened there and what to do about it.
@@ -61,15 +65,51 @@ pub async fn connect(
         .proxy
         .as_ref()
         .filter(|proxy| proxy.applies_to(&target.authority));
-    walk(&target, proxy, options)
-        .await
-        .map_err(|failure| ConnectError {
-            stage: failure.stage,
-            server: target.authority.to_string(),
-            proxy: proxy.map(|proxy| proxy.authority().to_string()),
-            certificate: failure.certificate,
-            fault: failure.fault,
-        })
+    let outcome = match walk(&target, proxy, options).await {
+        Err(failure) => match with_login(&failure, &target, proxy.is_some(), options) {
+            // It may close a connection that it refused something on.
+            Some(options) => Box::pin(walk(&target, proxy, &options)).await,
+            None => Err(failure),
+        },
+        opened => opened,
+    };
+    outcome.map_err(|failure| ConnectError {
+        stage: failure.stage,
+        server: target.authority.to_string(),
+        proxy: proxy.map(|proxy| proxy.authority().to_string()),
+        certificate: failure.certificate,
+        fault: failure.fault,
+    })
+}
+
+/// The same options, with an answer to the server that asks who we are. `None`: it does not ask, or cannot be answered.
+fn with_login(
+    failure: &Failure,
+    target: &Target,
+    through_proxy: bool,
+    options: &ConnectOptions,
+) -> Option<ConnectOptions> {
+    let (head, who) = (failure.asks.as_ref()?, options.login.as_ref()?);
+    let own = |name: &str| {
+        let is = |(known, _): &(String, String)| known.eq_ignore_ascii_case(name);
+        options.headers.iter().position(is)
+    };
+    // The caller's own word for it was refused.
+    if own("Authorization").is_some() {
+        return None;
+    }
+    let mut again = options.clone();
+    for (name, value) in login::answer(head, target, through_proxy, who, &generate_key())? {
+        match own(&name).and_then(|at| again.headers.get_mut(at)) {
+            // A request has one line of cookies (RFC 6265, section 5.4).
+            Some((_, cookies)) => {
+                cookies.push_str("; ");
+                cookies.push_str(&value);
+            }
+            None => again.headers.push((name, value)),
+        }
+    }
+    Some(again)
 }
 
 /// A stage that failed.
@@ -77,6 +117,8 @@ struct Failure {
     stage: Stage,
     fault: Fault,
     certificate: Option<CertificateFingerprint>,
+    /// The answer of a server that wants to know who asks.
+    asks: Option<Box<Head>>,
 }
 
 async fn walk(
@@ -89,6 +131,7 @@ async fn walk(
             stage,
             fault,
             certificate: None,
+            asks: None,
         }
     };
     let limits = &options.limits;
@@ -150,6 +193,7 @@ async fn walk(
                         stage: Stage::Tls,
                         fault,
                         certificate,
+                        asks: None,
                     })?;
             (Socket::Tls(Box::new(stream)), Some(took))
         }
@@ -158,13 +202,16 @@ async fn walk(
 
     let (upgraded, upgrade) = timed(limits.upgrade, upgrade(&mut socket, target, options))
         .await
-        .map_err(|fault| {
+        .map_err(|Denied { fault, asks }| {
             if let Fault::Broken(error) = &fault
                 && let Some(own) = own_certificate(error, &options.trust)
             {
                 return at(Stage::Tls)(own);
             }
-            at(Stage::Upgrade)(fault)
+            Failure {
+                asks: asks.map(Box::new),
+                ..at(Stage::Upgrade)(fault)
+            }
         })?;
     let connection = Connection::new(socket, upgraded, &options.buffers)
         .await

@@ -62,6 +62,19 @@ impl ConnectError {
     pub fn remedy(&self) -> String {
         self.fault.remedy(self.stage)
     }
+
+    /// How long the server asks to be left alone, where it does.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "no other fault has room for it"
+        )]
+        match &self.fault {
+            Fault::Busy { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {

@@ -80,6 +80,14 @@ impl Head {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every line of a header, as it came.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers
+            .iter()
+            .filter(move |(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
     /// Whether a comma-separated header holds `token`, in any of its lines.
     pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
         self.headers

@@ -17,6 +17,7 @@ pub mod happy_eyeballs;
 mod http;
 mod http_date;
 pub mod identity;
+mod login;
 pub mod no_proxy;
 pub mod options;
 pub mod outbox;

@@ -1,5 +1,6 @@
 //! What a caller may choose about a connection.
 
+use crate::session::SocketLogin;
 use crate::transport::{proxy::Proxy, tls::Trust};
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -24,6 +25,9 @@ pub struct ConnectOptions {
     pub origin: Option<String>,
     /// Further headers of the upgrade request. The values are never shown.
     pub headers: Vec<(String, String)>,
+    /// Who we are, where the server asks before it opens a WebSocket (HTTP 401 with Basic or Digest; RFC 7118, section 7): answered
+    /// once. Basic shows the password itself, so only over TLS or within this machine.
+    pub login: Option<SocketLogin>,
     /// Buffers and limits of the connection that comes out.
     pub buffers: Buffers,
 }
@@ -40,6 +44,7 @@ impl Default for ConnectOptions {
             user_agent: Some(concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned()),
             origin: None,
             headers: Vec::new(),
+            login: None,
             buffers: Buffers::default(),
         }
     }
@@ -57,6 +62,7 @@ impl fmt::Debug for ConnectOptions {
             user_agent,
             origin,
             headers,
+            login,
             buffers,
         } = self;
         // A header may be an authorisation, so only the names are shown.
@@ -71,6 +77,7 @@ impl fmt::Debug for ConnectOptions {
             .field("user_agent", user_agent)
             .field("origin", origin)
             .field("headers", &names)
+            .field("login", login)
             .field("buffers", buffers)
             .finish()
     }
@@ -116,7 +123,7 @@ pub struct Buffers {
     /// How many bytes of messages may wait to be written. A client of a thousand calls says so much at once after a lost
     /// connection.
     pub outbox: usize,
-    /// How long the server may take to answer our close.
+    /// How long the server may take to answer our close, and to end TCP after the closes of both sides.
     pub close_limit: Duration,
     /// Whether a binary message that is no text is handed on as it is (SIP, whose bodies may be anything); otherwise it
     /// ends the connection.
@@ -130,7 +137,7 @@ impl Default for Buffers {
             read: 2 * 1024,
             write: 4 * 1024,
             outbox: 4 * 1024 * 1024,
-            close_limit: Duration::from_secs(5),
+            close_limit: Duration::from_secs(2),
             bytes: false,
         }
     }

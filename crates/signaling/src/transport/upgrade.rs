@@ -45,20 +45,33 @@ pub(super) struct Upgraded {
     pub(super) date: Option<SystemTime>,
 }
 
+/// Why there is no WebSocket.
+pub(super) struct Denied {
+    pub(super) fault: Fault,
+    /// The answer of a server that first wants to know who asks (401).
+    pub(super) asks: Option<Head>,
+}
+
+impl From<Fault> for Denied {
+    fn from(fault: Fault) -> Self {
+        Self { fault, asks: None }
+    }
+}
+
 /// Asks for the upgrade.
 pub(super) async fn upgrade(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     target: &Target,
     options: &ConnectOptions,
-) -> Result<Upgraded, Fault> {
+) -> Result<Upgraded, Denied> {
     let key = generate_key();
     let request = write_request(target, options, &key);
     if let Err(error) = write(stream, request.as_bytes()).await {
         // A server that ends the connection may have said why before, in an alert of TLS.
-        return Err(match Head::read(stream).await {
+        return Err(Denied::from(match Head::read(stream).await {
             Err(HeadFault::Broken(why)) => Fault::Broken(why),
             Ok(_) | Err(HeadFault::ClosedEarly | HeadFault::NotHttp) => Fault::Broken(error),
-        });
+        }));
     }
     let head = Head::read(stream).await.map_err(|fault| match fault {
         HeadFault::Broken(error) => Fault::Broken(error),
@@ -66,7 +79,10 @@ pub(super) async fn upgrade(
         HeadFault::NotHttp => Fault::NotHttp,
     })?;
     if head.status.code != 101 {
-        return Err(refusal(&head, target));
+        return Err(Denied {
+            fault: refusal(&head, target),
+            asks: (head.status.code == 401).then_some(head),
+        });
     }
     check_answer(&head, &key, options.sub_protocol.as_deref()).map_err(Fault::BadUpgrade)?;
     let date = head.header("Date").and_then(http_date::read);
@@ -124,10 +140,14 @@ fn refusal(head: &Head, target: &Target) -> Fault {
         }
         (401 | 403, _) => Fault::Refused { status },
         (429 | 503, _) => {
-            let retry_after = head
-                .header("Retry-After")
-                .and_then(|value| value.parse().ok())
-                .map(Duration::from_secs);
+            let retry_after = head.header("Retry-After").and_then(|value| {
+                let seconds = value.parse().ok().map(Duration::from_secs);
+                // A date is one of the server's clock, which may be another than ours.
+                seconds.or_else(|| {
+                    let date = head.header("Date").and_then(http_date::read)?;
+                    http_date::read(value)?.duration_since(date).ok()
+                })
+            });
             Fault::Busy {
                 status,
                 retry_after,

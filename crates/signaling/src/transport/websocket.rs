@@ -9,7 +9,7 @@ use crate::transport::{
 };
 use futures_util::{Sink as _, Stream};
 use std::{
-    fmt, io,
+    fmt, io, mem,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
@@ -83,7 +83,8 @@ pub enum Closed {
     },
 }
 
-/// An open WebSocket. A stream of [`Incoming`] that must be polled for anything to be read *or written*; after [`Incoming::Closed`] it ends.
+/// An open WebSocket. A stream of [`Incoming`] that must be polled for anything to be read *or written*; after [`Incoming::Closed`]
+/// nothing more comes, and it ends as soon as the server has ended TCP.
 ///
 /// It takes no task and, unless it is closing, no timer: any number of them fit into one task.
 #[derive(Debug)]
@@ -106,6 +107,8 @@ enum State {
     Open,
     /// Our close is on its way; the server has until then to answer.
     Closing(Pin<Box<Sleep>>),
+    /// Both have said goodbye. It is for the server to end TCP (RFC 6455, section 7.1.1); it has until then.
+    Lingering(Pin<Box<Sleep>>),
     Ended,
 }
 
@@ -267,20 +270,25 @@ impl Connection {
                     }
                 },
                 Message::Close(frame) => {
-                    // The answer to their close was queued by the library; one flush is all it gets.
+                    // The answer to their close was queued by the library.
                     self.unflushed = true;
                     let _ = self.flush(cx);
-                    return Poll::Ready(self.end(match (&self.state, frame) {
-                        (State::Closing(_), _) => Closed::ByUs { answered: true },
-                        (State::Open | State::Ended, Some(frame)) => Closed::ByServer {
-                            code: Some(frame.code.into()),
-                            reason: clean(&frame.reason),
-                        },
-                        (State::Open | State::Ended, None) => Closed::ByServer {
-                            code: None,
-                            reason: String::new(),
-                        },
-                    }));
+                    let limit = || Box::pin(sleep(self.close_limit));
+                    let (closed, limit) = match (mem::replace(&mut self.state, State::Ended), frame)
+                    {
+                        (State::Closing(limit), _) => (Closed::ByUs { answered: true }, limit),
+                        (State::Open | State::Lingering(_) | State::Ended, Some(frame)) => {
+                            let code = Some(frame.code.into());
+                            let reason = clean(&frame.reason);
+                            (Closed::ByServer { code, reason }, limit())
+                        }
+                        (State::Open | State::Lingering(_) | State::Ended, None) => {
+                            let (code, reason) = (None, String::new());
+                            (Closed::ByServer { code, reason }, limit())
+                        }
+                    };
+                    self.state = State::Lingering(limit);
+                    return Poll::Ready(Incoming::Closed(closed));
                 }
                 // The library has queued the pong; the next turn of this loop writes it.
                 Message::Ping(_) | Message::Frame(_) => {}
@@ -292,6 +300,23 @@ impl Connection {
     /// Whether this turn began to close: then the timer of the close has not been polled yet.
     fn close_began(&self, was_open: bool) -> bool {
         was_open && matches!(self.state, State::Closing(_))
+    }
+
+    /// Waits for the server to end TCP, within its limit. What it says meanwhile counts no more.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let over = match &mut self.state {
+            State::Lingering(limit) => limit.as_mut().poll(cx).is_ready(),
+            State::Open | State::Closing(_) | State::Ended => true,
+        };
+        while !over && self.flush(cx).is_ok() {
+            match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.state = State::Ended;
+        Poll::Ready(())
     }
 
     fn end(&mut self, closed: Closed) -> Incoming {
@@ -355,10 +380,11 @@ impl Stream for Connection {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         let connection = self.get_mut();
-        if matches!(connection.state, State::Ended) {
-            return Poll::Ready(None);
+        match connection.state {
+            State::Ended => Poll::Ready(None),
+            State::Lingering(_) => connection.poll_end(cx).map(|()| None),
+            State::Open | State::Closing(_) => connection.poll_incoming(cx).map(Some),
         }
-        connection.poll_incoming(cx).map(Some)
     }
 }
 

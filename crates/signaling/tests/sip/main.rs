@@ -2,20 +2,24 @@
 
 mod answers;
 mod astray;
+mod bodies;
 mod called;
 mod calling;
 mod calls;
 mod day;
+mod digests;
 mod early;
 mod early_media;
 mod floods;
 mod flows;
+mod forks;
 mod grants;
 mod hostile;
 mod identity;
 mod lasting;
 mod notices;
 mod pair;
+mod pauses;
 mod publishing;
 mod reader;
 mod recovery;

@@ -101,6 +101,10 @@ fn a_day_of_listening_costs_no_message_too_many() {
         pong(world);
         while !world.requests.is_empty() {
             let request = world.request();
+            if request.method == Method::Register {
+                world.grant(&request, 1_000_000, &[]);
+                continue;
+            }
             assert_eq!(request.method, Method::Subscribe);
             count += 1;
             world.answer(&request, 200, &[(HeaderName::Expires, "3600")]);

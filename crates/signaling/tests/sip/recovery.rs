@@ -33,6 +33,7 @@ fn refused() -> ConnectFailure {
         stage: "TCP".to_owned(),
         text: "refused".to_owned(),
         remedy: None,
+        retry_after: None,
     }
 }
 
@@ -173,7 +174,7 @@ fn a_server_that_restarts_has_us_back_and_the_call_goes_on() {
         }
         world.answer(&register, 503, &[]);
     }
-    assert!(world.seconds() < 45.0, "{}", world.seconds());
+    assert!(world.seconds() < 70.0, "{}", world.seconds());
     assert!(world.take_events().contains(&Event::Ready));
     // It knows nothing of the old flow, whose token stood in the route: it would look for that connection (as Kamailio does),
     // so it is asked without. What it refuses all the same is this request, not the call.
@@ -202,8 +203,8 @@ fn a_registrar_in_trouble_is_asked_for_ever_and_ever_less() {
     refuse(&mut world);
     world.pass(seconds(86_400), refuse);
     let pauses: Vec<f64> = at.windows(2).map(|two| two[1] - two[0]).collect();
-    // RFC 5626, 4.5: 50 to 100 % of min(1800, 30 * 2^n).
-    for (failures, pause) in pauses.iter().enumerate() {
+    // RFC 5626, 4.5: 50 to 100 % of min(1800, 30 * 2^n) after the nth failure, so 30 to 60 s after the first.
+    for (failures, pause) in (1..).zip(&pauses) {
         let window = f64::from(30_u32 << failures.min(6)).min(1800.0);
         assert!(
             (window / 2.0 - 0.01..=window + 0.01).contains(pause),
@@ -228,7 +229,7 @@ fn a_storm_of_503_is_not_answered_with_a_storm() {
     refuse(&mut world);
     world.pass(seconds(3600), refuse);
     // Once at once, as asked; then the back-off counts, whatever is asked.
-    assert!((6..=12).contains(&registers), "{registers}");
+    assert!((6..=9).contains(&registers), "{registers}");
 }
 
 #[test]
@@ -389,9 +390,9 @@ fn a_thousand_clients_that_lost_their_server_come_back_evenly_spread() {
     let waves = pauses(FlowBackoff::default(), 8);
     // RFC 6455, 7.2.3: the first within five seconds.
     is_even(&waves[0], 0, 5000);
-    // RFC 5626, 4.5: then 50 to 100 % of min(1800, 30 * 2^n).
+    // RFC 5626, 4.5: then 50 to 100 % of min(1800, 30 * 2^n), so 30 to 60 s after the first attempt that fails.
     for (failures, wave) in waves[1..].iter().enumerate() {
-        let window = (30_000_u128 << failures).min(1_800_000);
+        let window = (60_000_u128 << failures).min(1_800_000);
         is_even(wave, window / 2, window);
     }
     // Where the configuration is in more of a hurry, that counts.
@@ -401,7 +402,7 @@ fn a_thousand_clients_that_lost_their_server_come_back_evenly_spread() {
     };
     let waves = pauses(quick, 3);
     is_even(&waves[0], 0, 1000);
-    is_even(&waves[1], 500, 1000);
+    is_even(&waves[1], 1000, 2000);
     is_even(&waves[3], 1000, 2000);
 }
 

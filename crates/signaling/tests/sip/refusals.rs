@@ -29,49 +29,49 @@ enum Fate {
 
 #[rustfmt::skip] // one row a line
 const REGISTER: &[(u16, Lines, Fate)] = &[
-    (300, &[(HeaderName::Contact, "<sip:other.example>")], Fate::Later(30)),
-    (302, &[(HeaderName::Contact, "<sip:other.example>")], Fate::Later(30)),
-    (380, &[], Fate::Later(30)),
+    (300, &[(HeaderName::Contact, "<sip:other.example>")], Fate::Later(60)),
+    (302, &[(HeaderName::Contact, "<sip:other.example>")], Fate::Later(60)),
+    (380, &[], Fate::Later(60)),
     (400, &[], Fate::Refused),
     (403, &[], Fate::Refused),
     (404, &[], Fate::Refused),
-    (404, &[(HeaderName::RetryAfter, "50")], Fate::Later(50)),
+    (404, &[(HeaderName::RetryAfter, "70")], Fate::Later(70)),
     (405, &[], Fate::Refused),
     (406, &[], Fate::Refused),
     (408, &[], Fate::NewFlow),
     (410, &[], Fate::Refused),
-    (413, &[(HeaderName::RetryAfter, "50")], Fate::Later(50)),
+    (413, &[(HeaderName::RetryAfter, "70")], Fate::Later(70)),
     (414, &[], Fate::Refused),
     (415, &[], Fate::Refused),
     (423, &[], Fate::Refused),
     (430, &[], Fate::Refused),
-    (480, &[(HeaderName::RetryAfter, "50")], Fate::Later(50)),
+    (480, &[(HeaderName::RetryAfter, "70")], Fate::Later(70)),
     (482, &[], Fate::Refused),
     (483, &[], Fate::Refused),
     (484, &[], Fate::Refused),
     (485, &[], Fate::Refused),
-    (486, &[], Fate::Later(30)),
+    (486, &[], Fate::Later(60)),
     (488, &[], Fate::Refused),
     (489, &[], Fate::Refused),
-    (491, &[], Fate::Later(30)),
+    (491, &[], Fate::Later(60)),
     (493, &[], Fate::Refused),
     (494, &[], Fate::Refused),
     (499, &[], Fate::Refused),
-    (500, &[], Fate::Later(30)),
-    (500, &[(HeaderName::RetryAfter, "50")], Fate::Later(50)),
-    (501, &[], Fate::Later(30)),
-    (503, &[], Fate::Later(30)),
-    (503, &[(HeaderName::RetryAfter, "50")], Fate::Later(50)),
+    (500, &[], Fate::Later(60)),
+    (500, &[(HeaderName::RetryAfter, "70")], Fate::Later(70)),
+    (501, &[], Fate::Later(60)),
+    (503, &[], Fate::Later(60)),
+    (503, &[(HeaderName::RetryAfter, "70")], Fate::Later(70)),
     (504, &[], Fate::NewFlow),
-    (513, &[], Fate::Later(30)),
-    (555, &[], Fate::Later(30)),
-    (580, &[], Fate::Later(30)),
-    (600, &[(HeaderName::RetryAfter, "50")], Fate::Later(50)),
-    (603, &[(HeaderName::RetryAfter, "50")], Fate::Later(50)),
+    (513, &[], Fate::Later(60)),
+    (555, &[], Fate::Later(60)),
+    (580, &[], Fate::Later(60)),
+    (600, &[(HeaderName::RetryAfter, "70")], Fate::Later(70)),
+    (603, &[(HeaderName::RetryAfter, "70")], Fate::Later(70)),
     (604, &[], Fate::Refused),
     (606, &[], Fate::Refused),
     (607, &[], Fate::Refused),
-    (699, &[], Fate::Later(30)),
+    (699, &[], Fate::Later(60)),
 ];
 
 #[test]
@@ -106,7 +106,7 @@ fn a_registrar_that_says_no_is_asked_again_when_that_makes_sense() {
                 assert_eq!(*cause, DisconnectCause::NotRegistered, "{status}");
                 let pause = pause.unwrap();
                 // The back-off's first window, or exactly what the server asked for.
-                let least = if *most == 50 { 50 } else { 15 };
+                let least = if *most == 70 { 70 } else { 30 };
                 assert!(
                     (seconds(least)..=seconds(*most)).contains(&pause),
                     "{status}: {pause:?}"

@@ -200,6 +200,7 @@ fn a_socket_that_is_refused_for_who_we_are_is_not_hammered() {
         stage: "upgrade".to_owned(),
         text: "the server answered 403".to_owned(),
         remedy: None,
+        retry_after: None,
     };
     world.handle(Input::Unauthorized(FLOW, refusal()));
     let told = world.take_events();

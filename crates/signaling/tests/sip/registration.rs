@@ -242,6 +242,7 @@ fn a_lost_flow_comes_back_and_registers_with_the_same_call_id() {
                 stage: "TCP".to_owned(),
                 text: "refused".to_owned(),
                 remedy: None,
+                retry_after: None,
             },
         ));
     }
@@ -378,6 +379,7 @@ fn a_registrar_that_proves_the_password_is_believed() {
         uri: "sip:example.com",
         body: "",
         cnonce,
+        first_nonce: "one",
         count: 1,
     };
     let proof = format!("rspauth=\"{}\", qop=auth", response(&challenge, &subject));

@@ -1,4 +1,4 @@
-//! Offers that are refused for what they describe (415, 488, 606): the least of them takes their place, once.
+//! Offers that are refused for what they describe (413, 415, 488, 606): the least of them takes their place, once.
 
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
@@ -66,7 +66,7 @@ fn ended(world: &mut World) -> Option<Option<u16>> {
 
 #[test]
 fn a_call_is_offered_with_less_once() {
-    for status in [415, 488, 606] {
+    for status in [413, 415, 488, 606] {
         let (mut world, first) = calling(config(), true);
         refuse(&mut world, &first, status, &[]);
         let second = world.request();
@@ -168,7 +168,7 @@ fn failures(world: &mut World) -> usize {
 
 #[test]
 fn an_offer_within_a_call_is_made_with_less_once() {
-    for status in [415, 488, 606] {
+    for status in [413, 415, 488, 606] {
         let (mut world, update) = updating(true);
         refuse(&mut world, &update, status, &[]);
         let less = world.request();

@@ -441,6 +441,7 @@ fn the_socket_itself_carries_the_token_where_the_configuration_says_and_nobody_s
             flow: FLOW,
             url,
             headers,
+            login: world.socket_login.clone(),
         };
         let shown = format!("{output:?} {:?} {:?}", world.session, world.events);
         assert!(!shown.contains(&text(&login)), "{shown}");

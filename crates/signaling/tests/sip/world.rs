@@ -6,7 +6,7 @@ use offhook_signaling::auth::login::Login;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::Event;
 use offhook_signaling::secret::Secret;
-use offhook_signaling::session::CloseReason;
+use offhook_signaling::session::{CloseReason, SocketLogin};
 use offhook_signaling::sip::config::Config;
 use offhook_signaling::sip::flow_id::FlowId;
 use offhook_signaling::sip::message::HeaderName;
@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) texts: Vec<(FlowId, String)>,
     /// URLs and headers that it wanted sockets with.
     pub(crate) sockets: Vec<(String, Vec<(String, Secret)>)>,
+    /// Who it said it is, for the server that it opened the last one to.
+    pub(crate) socket_login: Option<SocketLogin>,
     /// The independent reader is spared what it says: repetitions of rubbish, or of what it has read often enough.
     pub(crate) spares_reader: bool,
     /// Connects, pings and disconnects in order.
@@ -71,6 +73,7 @@ impl World {
             requests: Vec::new(),
             texts: Vec::new(),
             sockets: Vec::new(),
+            socket_login: None,
             spares_reader: false,
             doings: Vec::new(),
         };
@@ -102,7 +105,13 @@ impl World {
     fn settle(&mut self) {
         loop {
             match self.session.poll() {
-                Output::Connect { flow, url, headers } => {
+                Output::Connect {
+                    flow,
+                    url,
+                    headers,
+                    login,
+                } => {
+                    self.socket_login = login;
                     self.doings.push(format!("connect {flow}"));
                     self.sockets.push((url, headers));
                 }

@@ -3,7 +3,7 @@
 use crate::server::{echo, end, listen, read_head, text, upgraded, wait_for_end};
 use futures_util::{FutureExt, SinkExt, StreamExt, stream::SelectAll};
 use offhook_signaling::transport::{
-    ConnectOptions, Connection, Incoming, connect, websocket::Closed,
+    ConnectOptions, Connection, Incoming, connect, options::Buffers, websocket::Closed,
 };
 use std::{
     net::SocketAddr,
@@ -281,8 +281,55 @@ async fn the_servers_close_code_and_reason_are_told() {
 }
 
 #[tokio::test]
+async fn after_both_have_closed_it_is_for_the_server_to_end_tcp() {
+    let go = Arc::new(Notify::new());
+    let gate = Arc::clone(&go);
+    let address = listen(move |mut stream| {
+        let gate = Arc::clone(&gate);
+        async move {
+            grant(&mut stream).await;
+            stream.write_all(b"\x88\x02\x03\xe8").await.unwrap();
+            // Header, mask, code.
+            let mut frame = [0; 8];
+            stream.read_exact(&mut frame).await.unwrap();
+            assert_eq!(frame[..2], [0x88, 0x82]);
+            gate.notified().await;
+            // Nothing more has come from the client, not even its end.
+            let mut more = [0];
+            let ended = stream.try_read(&mut more);
+            assert!(ended.is_err_and(|why| why.kind() == std::io::ErrorKind::WouldBlock));
+        }
+    })
+    .await;
+    let mut connection = open(address).await;
+    let closed = connection.next().await;
+    assert!(
+        matches!(
+            closed,
+            Some(Incoming::Closed(Closed::ByServer {
+                code: Some(1000),
+                ..
+            }))
+        ),
+        "{closed:?}"
+    );
+    assert!(
+        connection.next().now_or_never().is_none(),
+        "TCP is ended by the client"
+    );
+    go.notify_one();
+    assert!(connection.next().await.is_none());
+    // A server that does not end it is not waited for long.
+    assert_eq!(Buffers::default().close_limit, Duration::from_secs(2));
+    let mut options = ConnectOptions::default();
+    options.buffers.close_limit = Duration::from_millis(50);
+    let mut connection = open_with(raw(b"\x88\x00", false).await, &options).await;
+    end(&mut connection).await;
+}
+
+#[tokio::test]
 async fn a_close_without_a_code_and_a_bare_end_of_tcp_are_told_apart() {
-    let closed = end(&mut open(raw(b"\x88\x00", false).await).await).await;
+    let closed = end(&mut open(raw(b"\x88\x00", true).await).await).await;
     assert_eq!(closed.to_string(), "the server closed the connection");
     let closed = end(&mut open(raw(b"\x81\x02hi", true).await).await).await;
     assert_eq!(

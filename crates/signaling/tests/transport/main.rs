@@ -7,6 +7,7 @@
 
 mod connection;
 mod identity;
+mod login;
 mod openssl;
 mod pins;
 mod proxy;

@@ -67,6 +67,15 @@ async fn a_busy_server_says_when_to_come_back() {
         panic!("{error}")
     };
     assert_eq!(retry_after, Some(Duration::from_secs(17)));
+    // By a date, which is one of its own clock.
+    let address = answering(
+        "HTTP/1.1 429 Too Many Requests\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:51:37 GMT\r\n\r\n",
+    )
+    .await;
+    let error = connect(&format!("ws://{address}/"), &ConnectOptions::default())
+        .await
+        .expect_err("connected");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
 }
 
 #[tokio::test]

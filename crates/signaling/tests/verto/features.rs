@@ -525,6 +525,7 @@ fn a_region_that_cannot_be_reached_gives_way_to_the_automatic_choice() {
         stage: "DNS".into(),
         text: "no such host".into(),
         remedy: None,
+        retry_after: None,
     };
     story.input(Input::Failed(failure()));
     story.next_deadline();

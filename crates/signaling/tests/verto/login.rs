@@ -576,6 +576,7 @@ fn a_failed_connection_is_told_and_tried_again() {
         stage: "DNS".into(),
         text: "no address for gateway.example".into(),
         remedy: None,
+        retry_after: None,
     };
     story.input(Input::Failed(failure.clone()));
     let Event::Disconnected {
@@ -588,6 +589,28 @@ fn a_failed_connection_is_told_and_tried_again() {
     assert_eq!(cause, DisconnectCause::Connect(failure));
     assert_eq!(story.next_deadline(), Deadline::Reconnect);
     assert_eq!(story.event(), Event::Connecting { attempt: 2 });
+}
+
+#[test]
+fn a_server_that_is_full_at_the_upgrade_is_left_alone_as_long_as_it_asks() {
+    for (asked, kept) in [(300, 300), (u64::MAX, 3600)] {
+        let mut story = Story::telnyx();
+        story.events.clear();
+        story.input(Input::Failed(ConnectFailure {
+            stage: "upgrade".into(),
+            text: "503".into(),
+            remedy: None,
+            retry_after: Some(Duration::from_secs(asked)),
+        }));
+        let Event::Disconnected {
+            retry_in: Some(pause),
+            ..
+        } = story.event()
+        else {
+            panic!()
+        };
+        assert_eq!(pause, Duration::from_secs(kept));
+    }
 }
 
 #[test]

@@ -315,6 +315,7 @@ fn an_ended_token_is_replaced_before_the_next_connection() {
             stage: "DNS".into(),
             text: "no network".into(),
             remedy: None,
+            retry_after: None,
         }));
     }
     let last = story.connects.len();

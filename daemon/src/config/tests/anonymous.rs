@@ -23,7 +23,7 @@ fn an_account_that_nobody_can_call_has_no_setting_for_calls_that_come_in() {
                  proxy_credentials_file, no_proxy, caller_name, caller_number, backoff_base, backoff_max, reconnect_attempts, ice_servers, ice_policy, trickle_ice, media, call_reports, call_report_interval, call_report_flush_interval, \
                  auth_user, further_servers, routes, instance, register, expires, reliable_provisional, session_expires, \
                  trust_identity, early_media, crlf_keep_alive, push, trusted_authz, transfers, \
-                 socket_token, dtmf_info, info_packages, refer_out_of_dialog, socket_headers";
+                 socket_token, dtmf_info, info_packages, feature_tags, refer_out_of_dialog, socket_headers";
     assert!(told.ends_with(known), "{told}");
     for key in ["answer = true", "auto_answer = true", "inbound = \"allow\""] {
         assert_has(&folder.refusal(&assistant(key)), &["line 6", "unknown key"]);

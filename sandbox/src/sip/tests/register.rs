@@ -111,6 +111,14 @@ fn wrong_passwords_end_a_connection_at_last() {
     let line = authorization(&challenged, &star("", 1, "0"), "demo-2", PASSWORD);
     world.send(socket, &star(&line, 2, "0"));
     assert_eq!(world.response(socket).status, 403);
+    // An answer that was made for another request.
+    let socket = world.open();
+    world.send(socket, &star("", 1, "0"));
+    let challenged = world.response(socket);
+    let other = star("", 1, "0").replacen("sandbox.example", "other.example", 1);
+    let line = authorization(&challenged, &other, "demo-1", PASSWORD);
+    world.send(socket, &star(&line, 2, "0"));
+    assert_eq!(world.response(socket).status, 403);
 }
 
 #[test]

@@ -44,8 +44,8 @@ impl Pace {
 
     /// A registration did not come to be.
     pub(super) fn failed(&mut self, backoff: &FlowBackoff, now: Instant) {
-        let window = backoff.base * (1 << self.failures.min(10));
         self.failures += 1;
+        let window = backoff.base * (1 << self.failures.min(10));
         self.earliest = Some(now + window.min(backoff.max) / 2);
     }
 }

@@ -523,5 +523,6 @@ pub(super) fn refused() -> ConnectFailure {
         stage: "TCP".to_owned(),
         text: "one.example.com refused".to_owned(),
         remedy: None,
+        retry_after: None,
     }
 }

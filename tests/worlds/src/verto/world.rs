@@ -243,6 +243,7 @@ impl World {
                     stage,
                     text,
                     remedy: None,
+                    retry_after: None,
                 }))
             }
             Happening::Opened(_) | Happening::Refused(_) => Ok(()),

@@ -6,6 +6,7 @@ use rand::Rng;
 
 use crate::auth::login::Login;
 use crate::secret::Secret;
+use crate::session::SocketLogin;
 
 use crate::sip::auth::challenge::{self, Asker, Challenge, Qop};
 use crate::sip::auth::digest::{self, Subject};
@@ -43,6 +44,15 @@ impl<'a> Identity<'a> {
             }
             Login::Token { .. } | Login::Anonymous { .. } => None,
         }
+    }
+
+    /// The same for the server that a WebSocket is opened to.
+    pub(crate) fn socket_login(&self) -> Option<SocketLogin> {
+        let (user, password) = self.password()?;
+        Some(SocketLogin {
+            user: user.to_owned(),
+            password: password.clone(),
+        })
     }
 
     fn token(&self) -> Option<&'a Secret> {
@@ -120,8 +130,11 @@ struct Space {
     count: u32,
     /// The last request held an answer to it.
     used: bool,
-    /// Client nonce of that answer, for the server's proof.
+    /// Our nonce, the same for all answers to one challenge: with a session variant it is part of the key.
     cnonce: String,
+    /// The nonce of the challenge that the session variant's key is made of; that which the server named last may be a later one
+    /// (RFC 7616, 3.4.2).
+    first_nonce: String,
 }
 
 /// The protection spaces on the way of one Call-ID.
@@ -201,6 +214,7 @@ impl Authorization {
                 count: 0,
                 used: false,
                 cnonce: String::new(),
+                first_nonce: String::new(),
             });
             return Ok(differs);
         };
@@ -213,6 +227,7 @@ impl Authorization {
                 }
                 if old.nonce != new.nonce {
                     space.count = 0;
+                    space.cnonce.clear();
                 }
                 old.algorithm != new.algorithm
             }
@@ -227,6 +242,7 @@ impl Authorization {
             (Challenge::Digest(_), Challenge::Bearer(_))
             | (Challenge::Bearer(_), Challenge::Digest(_)) => {
                 space.count = 0;
+                space.cnonce.clear();
                 true
             }
         };
@@ -249,8 +265,9 @@ impl Authorization {
                         continue;
                     };
                     space.count = space.count.saturating_add(1);
-                    if challenge.qop != Qop::Absent {
+                    if space.cnonce.is_empty() && challenge.qop != Qop::Absent {
                         space.cnonce = random::token(rng);
+                        space.first_nonce.clone_from(&challenge.nonce);
                     }
                     let subject = Subject {
                         user,
@@ -259,6 +276,7 @@ impl Authorization {
                         uri: &request.uri.to_string(),
                         body: request.content.body(),
                         cnonce: &space.cnonce,
+                        first_nonce: &space.first_nonce,
                         count: space.count,
                     };
                     digest::answer(challenge, &subject)
@@ -319,6 +337,7 @@ impl Authorization {
                 uri,
                 body: "",
                 cnonce: &space.cnonce,
+                first_nonce: &space.first_nonce,
                 count: space.count,
             };
             !said.eq_ignore_ascii_case(&digest::response(challenge, &subject))

@@ -104,7 +104,8 @@ pub fn challenges(headers: &Headers, asker: Asker) -> Vec<Challenge> {
         .collect()
 }
 
-fn parse(line: &str) -> Option<Challenge> {
+/// One challenge; `None`: it cannot be answered here.
+pub(crate) fn parse(line: &str) -> Option<Challenge> {
     let (scheme, rest) = line.trim().split_once([' ', '\t'])?;
     let params = parameters(rest);
     let get = |name: &str| {

@@ -20,8 +20,11 @@ pub struct Subject<'a> {
     pub uri: &'a str,
     /// Body, empty when there is none.
     pub body: &'a str,
-    /// Client nonce.
+    /// Client nonce, the same for all answers to one challenge.
     pub cnonce: &'a str,
+    /// The nonce of that challenge: the key of the session variants is made of it, also where the server has named another since
+    /// (`nextnonce`; RFC 7616, 3.4.2).
+    pub first_nonce: &'a str,
     /// How often this nonce has been used, this time included.
     pub count: u32,
 }
@@ -71,8 +74,8 @@ pub fn response(challenge: &DigestChallenge, subject: &Subject<'_>) -> String {
     );
     // An old server knows no session variant, since it knows no client nonce.
     if algorithm.session && challenge.qop != Qop::Absent {
-        secret =
-            algorithm.hex(format!("{secret}:{}:{}", challenge.nonce, subject.cnonce).as_bytes());
+        secret = algorithm
+            .hex(format!("{secret}:{}:{}", subject.first_nonce, subject.cnonce).as_bytes());
     }
     let request = request_sum(algorithm, challenge.qop, subject);
     let text = match challenge.qop {
@@ -126,6 +129,7 @@ mod tests {
             uri: "/dir/index.html",
             body: "",
             cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+            first_nonce: "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
             count: 1,
         }
     }

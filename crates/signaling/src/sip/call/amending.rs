@@ -46,7 +46,9 @@ impl Call {
         let first = !calling.amended.contains(&response.status);
         match response.status {
             // What it describes is not for them: the least of it may be, once. 606 says so for all targets (21.6.4).
-            415 | 488 | 606 if self.reserve.is_some() && headers::reads_sdp(&response.headers) => {
+            413 | 415 | 488 | 606
+                if self.reserve.is_some() && headers::reads_sdp(&response.headers) =>
+            {
                 let sdp = self.reserve.take()?;
                 draft.content.remove(&HeaderName::ContentType);
                 draft.content.set_body("application/sdp", sdp);
@@ -129,7 +131,7 @@ impl Call {
 }
 
 /// `q` in thousandths; 1 when there is none.
-fn quality(contact: &NameAddr) -> u32 {
+pub(in crate::sip) fn quality(contact: &NameAddr) -> u32 {
     let q = contact.params.get("q").and_then(|q| q.parse::<f32>().ok());
     // Between 0 and 1000: no sign, no loss that matters.
     q.map_or(1000, |q| (q.clamp(0.0, 1.0) * 1000.0) as u32)

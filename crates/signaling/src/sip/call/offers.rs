@@ -27,6 +27,15 @@ const MOST_GLARES: u8 = 5;
 /// RFC 3261, 14.2 knows up to 10 s; who names more than this is not waited for so long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 
+/// The least pause before a session's refresh that was refused is tried again.
+const REFRESH_AGAIN: Duration = Duration::from_secs(10);
+
+/// What a description must be to be read (RFC 3261, 8.2.3).
+pub(in crate::sip) const READABLE: [(HeaderName, &str); 2] = [
+    (HeaderName::Accept, "application/sdp"),
+    (HeaderName::AcceptEncoding, "identity"),
+];
+
 /// How often a far side is asked after that cannot reach us.
 const ASK_AFTER: Duration = Duration::from_secs(30);
 
@@ -81,10 +90,7 @@ impl Call {
             return;
         };
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow);
-        if self.hides {
-            headers::hide(&mut content, core, flow);
-        }
+        headers::push_request(&mut content, core, flow, self.hides);
         if let Some(session) = &up.session {
             session.write_request(least, &mut content);
         }
@@ -264,7 +270,8 @@ impl Call {
                 }
             }
             // What it describes is not for them: the least of it may be, once.
-            415 | 488 | 606
+            // 413: with less of a body (RFC 3261, 21.4.11).
+            413 | 415 | 488 | 606
                 if matches!(kind, Wish::Offer(_)) && headers::reads_sdp(&response.headers) =>
             {
                 let newer = up.wishes.iter().any(|wish| matches!(wish, Wish::Offer(_)));
@@ -298,7 +305,30 @@ impl Call {
             });
         }
         self.ask_after(core, now);
+        if kind == Wish::Refresh {
+            self.refresh_again(response.headers.retry_after(), core, now);
+        }
         self.next_wish(core, now);
+    }
+
+    /// The session's refresh is refused, which says nothing about the call (RFC 5057, 5.1): once more while there is time. Where
+    /// there is none, or it is refused again and again, the session's end is the last word (RFC 4028, 10).
+    fn refresh_again(&self, named: Option<Duration>, core: &mut Core, now: Instant) {
+        let owner = Owner::Call(self.id.clone());
+        let end = core.deadlines.when(Deadline::SessionExpiry, &owner);
+        let ours =
+            matches!(&self.phase, Phase::Up(up) if up.session.is_some_and(|session| session.ours));
+        let Some(end) = end.filter(|_| ours) else {
+            return;
+        };
+        let left = end.saturating_duration_since(now);
+        let pause = named.unwrap_or(left / 2).max(REFRESH_AGAIN);
+        let asked = core.deadlines.when(Deadline::SessionRefresh, &owner);
+        let sooner = asked.is_none_or(|at| at > now + pause);
+        if pause < left && sooner {
+            core.deadlines
+                .set(Deadline::SessionRefresh, owner, now + pause);
+        }
     }
 
     /// A refresh without a description is refused while an offer of theirs, or a newer one of ours, is under way: it comes after

@@ -10,10 +10,13 @@ use crate::sip::message::address::NameAddr;
 use crate::sip::message::response::Response;
 use crate::sip::message::uri::Uri;
 
+/// No span of an answer counts for more: a registration is then renewed once more than it would have to be.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// A registration that holds.
 #[derive(Clone, Debug)]
 pub struct Granted {
-    /// How long it holds, by our own Contact in the answer (RFC 3261, 10.2.4).
+    /// How long it holds, by our own Contact in the answer (RFC 3261, 10.2.4), and a day at most.
     pub expires: Duration,
     /// The address that reaches this device from anywhere (RFC 5627).
     pub public_gruu: Option<Uri>,
@@ -49,7 +52,11 @@ impl Granted {
             .addresses(&HeaderName::Contact)
             .unwrap_or_default();
         let own = own_contact(&contacts, agent, config, flow)?;
-        let seconds = |text: &str| text.parse().ok().map(Duration::from_secs);
+        let seconds = |text: &str| {
+            text.parse()
+                .ok()
+                .map(|seconds| Duration::from_secs(seconds).min(LONGEST))
+        };
         let mine = contacts.get(own)?;
         let expires = mine
             .params
@@ -59,7 +66,8 @@ impl Granted {
                 let number = response.headers.number(&HeaderName::Expires)?;
                 Some(Duration::from_secs(number.into()))
             })
-            .unwrap_or(asked);
+            .unwrap_or(asked)
+            .min(LONGEST);
         let gruu = |name: &str| Uri::parse(mine.params.get(name)?).ok();
         let (public_gruu, temporary_gruu) = (gruu("pub-gruu"), gruu("temp-gruu"));
         let outbound = response.headers.lists(&HeaderName::Require, "outbound");
@@ -79,7 +87,7 @@ impl Granted {
                 .headers
                 .number(&HeaderName::FlowTimer)
                 .filter(|seconds| *seconds > 0)
-                .map(|seconds| Duration::from_secs(seconds.into())),
+                .map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST)),
             keep: keep.filter(|keep| !keep.is_zero()),
             associated: response
                 .headers

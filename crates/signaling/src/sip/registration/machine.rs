@@ -139,6 +139,18 @@ impl Registration {
         Some(draft)
     }
 
+    /// The last REGISTER in the place of what an answer to one before leads to: `again` where that one would be said once more, so
+    /// that what an earlier connection left at the registrar is taken away too. `None`: there is nothing to take away.
+    pub fn leave_instead(&mut self, again: bool, agent: &Agent, config: &Config) -> Option<Draft> {
+        self.state = State::Idle;
+        if self.granted.is_none() && !again {
+            return None;
+        }
+        let draft = self.draft(agent, config, Duration::ZERO)?;
+        self.state = State::Leaving;
+        Some(draft)
+    }
+
     fn draft(&self, agent: &Agent, config: &Config, expires: Duration) -> Option<Draft> {
         let outbound = !self.without_outbound;
         let push = config.push.as_ref().filter(|_| !self.without_push);

@@ -19,8 +19,11 @@ pub fn refresh_after(expires: Duration, rng: &mut impl Rng) -> Duration {
     Duration::from_millis(usual.min(whole - 32_000))
 }
 
-/// The pause before another try (RFC 5626, 4.5): 50 to 100 % of min(max, base x 2^failures); `failures` counts those
-/// before this one. With another flow alive the base is three times as long.
+/// No server is left alone for longer because it asks to be: what it gives is worth another question a day.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// The pause before another try (RFC 5626, 4.5): 50 to 100 % of min(max, base x 2^failures); `failures` counts those in a row,
+/// the one that just happened among them. With another flow alive the base is three times as long.
 pub fn back_off(
     backoff: &FlowBackoff,
     failures: u32,
@@ -41,7 +44,7 @@ pub fn back_off(
     Duration::from_millis(rng.random_range(millis / 2..=millis))
 }
 
-/// The pause before the first try after a connection broke (RFC 6455, 7.2.3): up to 5 s, never above the first back-off.
+/// The pause before the first try after a connection broke (RFC 6455, 7.2.3): up to 5 s, never above the back-off's base.
 pub fn after_break(backoff: &FlowBackoff, rng: &mut impl Rng) -> Duration {
     let most = backoff.base.min(Duration::from_secs(5));
     let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
@@ -74,12 +77,12 @@ mod tests {
     fn pauses_double_to_half_an_hour_and_stay_in_the_upper_half() {
         let mut rng = StdRng::seed_from_u64(2);
         let backoff = FlowBackoff::default();
-        for (failures, window) in [(0, 30), (1, 60), (5, 960), (6, 1800), (40, 1800)] {
+        for (failures, window) in [(1, 60), (2, 120), (3, 240), (5, 960), (6, 1800), (40, 1800)] {
             for _ in 0..50 {
                 let pause = back_off(&backoff, failures, false, &mut rng);
                 assert!((seconds(window) / 2..=seconds(window)).contains(&pause));
             }
         }
-        assert!(back_off(&backoff, 0, true, &mut rng) >= seconds(45));
+        assert!(back_off(&backoff, 1, true, &mut rng) >= seconds(90));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use crate::command::Command;
 use crate::event::Event;
 use crate::secret::Secret;
-use crate::session::{CloseReason, ConnectFailure};
+use crate::session::{CloseReason, ConnectFailure, SocketLogin};
 use crate::sip::deadline::Deadline;
 use crate::sip::flow_id::FlowId;
 
@@ -52,6 +52,8 @@ pub enum Output {
         url: String,
         /// Further headers of the upgrade; one of them may hold a token.
         headers: Vec<(String, Secret)>,
+        /// Who we are, for a server that asks before it opens one (HTTP 401; RFC 7118, 7).
+        login: Option<SocketLogin>,
     },
     /// Put this text message on the flow's socket, in one write.
     Send {

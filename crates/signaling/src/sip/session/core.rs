@@ -1,7 +1,7 @@
 //! What every chapter of the session uses: sending, answering, telling, waiting.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 
@@ -21,16 +21,20 @@ use crate::sip::dialog::edge::{Edge, hangs_on_edge, has_token};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::bare::Bare;
 use crate::sip::message::outgoing::{OutgoingRequest, OutgoingResponse};
+use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
 use crate::sip::session::contract::Output;
 use crate::sip::session::flow::Flow;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::session::tokens::Tokens;
-use crate::sip::transaction::client::ClientTransactions;
+use crate::sip::transaction::client::{ClientTransaction, ClientTransactions};
 use crate::sip::transaction::draft::{Draft, Hop};
 use crate::sip::transaction::server::{After, ServerKey, ServerTransactions};
 use crate::verto::address::with_query;
+
+/// A server that wants no requests for longer gets them all the same.
+const LONGEST_AVOIDANCE: Duration = Duration::from_secs(600);
 
 /// The session but for its calls and subscriptions, which use it.
 #[derive(Debug)]
@@ -88,6 +92,37 @@ impl Core {
             .filter(move |flow| flow.is_ready(&self.config))
             .filter(move |flow| flow.avoided_until(method, now).is_none())
             .map(|flow| flow.id)
+    }
+
+    /// The first connection for a request of that kind that is none of these.
+    pub(in crate::sip) fn flow_beside(
+        &self,
+        tried: &[FlowId],
+        method: &Method,
+        now: Instant,
+    ) -> Option<FlowId> {
+        self.ready_flows_for(method, now)
+            .find(|flow| !tried.contains(flow))
+    }
+
+    /// The connection for another try at a request outside of dialogs that its server could not forward, or wants none of for
+    /// now (408, 504, and 503 that says how long; RFC 3261, 21.5.4): notes the latter. `None`: there is no other, or no use in it.
+    pub(in crate::sip) fn flow_after(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        response: &Response,
+        now: Instant,
+    ) -> Option<FlowId> {
+        let method = &transaction.request.method;
+        match (response.status, response.headers.retry_after()) {
+            (503, Some(pause)) => {
+                let until = now + pause.min(LONGEST_AVOIDANCE);
+                self.flow_mut(transaction.flow)?.avoid(method, until);
+            }
+            (408 | 504, _) => {}
+            _ => return None,
+        }
+        self.flow_beside(&[transaction.flow], method, now)
     }
 
     /// The connection for a new request of that kind.

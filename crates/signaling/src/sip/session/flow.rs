@@ -21,6 +21,8 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) connection: u32,
     /// Calls could be made over it before, over this connection or an earlier one.
     pub(in crate::sip) was_ready: bool,
+    /// Since when they can be, over this one.
+    pub(in crate::sip) ready_since: Option<Instant>,
     pub(in crate::sip) registration: Registration,
     /// Failures since the last registration that held.
     pub(in crate::sip) failures: u32,
@@ -32,6 +34,8 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) logins: LoginPace,
     /// Methods that its server wants none of for now (503 with Retry-After), and until when.
     avoided: Vec<(Method, Instant)>,
+    /// What its registrar said last of other devices, and of push.
+    pub(in crate::sip) told: (Vec<String>, bool),
     /// Unanswered keep-alives of the present round.
     pub(in crate::sip) pings: u8,
 }
@@ -60,12 +64,14 @@ impl Flow {
             link: Link::Down,
             connection: 0,
             was_ready: false,
+            ready_since: None,
             registration: Registration::new(id, config, rng),
             failures: 0,
             refusals: 0,
             sent_login: None,
             logins: LoginPace::default(),
             avoided: Vec::new(),
+            told: (Vec::new(), false),
             pings: 0,
         }
     }

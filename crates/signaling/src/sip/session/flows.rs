@@ -12,6 +12,7 @@ use crate::sip::flow_id::FlowId;
 use crate::sip::message::Method;
 use crate::sip::registration::schedule;
 use crate::sip::session::contract::Output;
+use crate::sip::session::core::identity;
 use crate::sip::session::flow::{Flow, Link};
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::Owner;
@@ -20,6 +21,12 @@ use crate::sip::session::owner::Owner;
 const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(120);
 /// RFC 5626, 4.4.1.
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
+
+/// "Normal closure" (RFC 6455, 7.4.1): this connection alone is over, so nobody else comes back with us. All other codes, and
+/// none, may have hit a thousand at once.
+const ORDERLY: u16 = 1000;
+/// Who had us for so long may close the connection without being left alone for it.
+const SETTLED: Duration = Duration::from_secs(30);
 
 impl Session {
     pub(super) fn connect_now(&mut self, id: FlowId, now: Instant) {
@@ -38,6 +45,7 @@ impl Session {
         flow.link = Link::Connecting;
         let (url, attempt) = (flow.url.clone(), flow.failures + 1);
         let (url, headers) = self.core.socket_request(url);
+        let login = identity(&self.core.config).socket_login();
         self.core
             .deadlines
             .set(Deadline::Connect, owner, now + limit);
@@ -49,6 +57,7 @@ impl Session {
             flow: id,
             url,
             headers,
+            login,
         });
     }
 
@@ -71,7 +80,9 @@ impl Session {
         } else {
             if let Some(flow) = self.core.flow_mut(id) {
                 flow.failures = 0;
+                flow.ready_since = Some(now);
             }
+            self.plan_keep_alive(id, now);
             self.tell_flow(id, None, None);
             self.become_ready(id, now);
         }
@@ -83,6 +94,7 @@ impl Session {
             .flow(id)
             .is_some_and(|flow| flow.link == Link::Connecting)
         {
+            self.note_retry_after(id, failure.retry_after, now);
             self.lose(id, DisconnectCause::Connect(failure), now);
         }
     }
@@ -123,6 +135,9 @@ impl Session {
     pub(super) fn on_closed(&mut self, id: FlowId, reason: CloseReason, now: Instant) {
         if self.core.flow(id).is_some_and(|flow| flow.is_open()) {
             self.lose(id, DisconnectCause::Closed(reason), now);
+            if self.stopping {
+                self.stop_when_quiet();
+            }
         }
     }
 
@@ -135,13 +150,22 @@ impl Session {
         };
         let was_ready = flow.is_ready(&self.core.config);
         flow.registration.lose();
+        let settled = flow
+            .ready_since
+            .take()
+            .is_some_and(|since| now >= since + SETTLED);
+        let orderly =
+            matches!(&cause, DisconnectCause::Closed(reason) if reason.code == Some(ORDERLY));
         let pause = if was_ready {
             flow.failures = 0;
-            schedule::after_break(&backoff, &mut self.core.rng)
+            if orderly && settled {
+                Duration::ZERO
+            } else {
+                schedule::after_break(&backoff, &mut self.core.rng)
+            }
         } else {
-            let failures = flow.failures;
-            flow.failures = failures.saturating_add(1);
-            schedule::back_off(&backoff, failures, others_alive, &mut self.core.rng)
+            flow.failures = flow.failures.saturating_add(1);
+            schedule::back_off(&backoff, flow.failures, others_alive, &mut self.core.rng)
         };
         let earliest = flow.avoided_until(&Method::Register, now);
         let pause = earliest.map_or(pause, |at| pause.max(at.saturating_duration_since(now)));
@@ -217,15 +241,17 @@ impl Session {
         self.lose(id, DisconnectCause::Silent(why), now);
     }
 
-    /// Starts the keep-alives that the edge agreed to.
+    /// Starts the keep-alives that the edge agreed to, or the configuration wants.
     pub(super) fn plan_keep_alive(&mut self, id: FlowId, now: Instant) {
-        let agreed = self.core.flow(id).and_then(|flow| {
-            let granted = flow.registration.granted.as_ref()?;
-            let named = granted.flow_timer.into_iter().chain(granted.keep).min();
-            let by_rule = granted.outbound || self.core.config.crlf_keep_alive;
-            named.or_else(|| by_rule.then_some(KEEP_ALIVE_DEFAULT))
-        });
-        let Some(agreed) = agreed else {
+        let Some(flow) = self.core.flow(id) else {
+            return;
+        };
+        let granted = flow.registration.granted.as_ref();
+        let named =
+            granted.and_then(|granted| granted.flow_timer.into_iter().chain(granted.keep).min());
+        let by_rule =
+            granted.is_some_and(|granted| granted.outbound) || self.core.config.crlf_keep_alive;
+        let Some(agreed) = named.or_else(|| by_rule.then_some(KEEP_ALIVE_DEFAULT)) else {
             return;
         };
         let millis = u64::try_from(agreed.as_millis()).unwrap_or(u64::MAX);

@@ -316,8 +316,9 @@ impl Session {
 
     /// Nothing is under way any more.
     pub(super) fn stop_when_quiet(&mut self) {
-        let leaving = |flow: &Flow| flow.registration.is_leaving();
-        if self.stopping && self.calls.is_empty() && !self.core.flows.iter().any(leaving) {
+        // A REGISTER that is out may yet be granted: its answer is awaited, to take that away again.
+        let asking = |flow: &Flow| flow.registration.is_asking();
+        if self.stopping && self.calls.is_empty() && !self.core.flows.iter().any(asking) {
             self.stop();
         }
     }

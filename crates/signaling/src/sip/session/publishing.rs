@@ -128,7 +128,7 @@ impl Session {
         };
         match outcome {
             Outcome::Holds { expires, told } => {
-                let expires = expires.max(SHORTEST);
+                let expires = expires.clamp(SHORTEST, schedule::LONGEST_WAIT);
                 let refresh = schedule::refresh_after(expires, &mut self.core.rng).max(SHORTEST);
                 let deadlines = &mut self.core.deadlines;
                 deadlines.set(Deadline::PublishRefresh, owner.clone(), now + refresh);
@@ -145,10 +145,10 @@ impl Session {
             Outcome::Again => self.publish(now),
             Outcome::Later { least, first } => {
                 let core = &mut self.core;
-                let failures = self.publication.failures().saturating_sub(1);
+                let failures = self.publication.failures();
                 let pause =
                     schedule::back_off(&core.config.backoff, failures, false, &mut core.rng);
-                let pause = pause.max(least.unwrap_or(Duration::ZERO));
+                let pause = pause.max(least.unwrap_or_default().min(schedule::LONGEST_WAIT));
                 core.deadlines.clear(Deadline::PublishRefresh, &owner);
                 core.deadlines
                     .set(Deadline::PublishAgain, owner, now + pause);

@@ -113,12 +113,13 @@ impl Session {
         // Any other refusal leaves it until it ends; it is asked for once more before.
         let left = leg.ends.saturating_duration_since(now);
         let named = response.headers.retry_after();
+        let named = named.map(|named| named.min(schedule::LONGEST_WAIT));
         let core = &mut self.core;
         let pause = if leg.misses {
             // What is shown may be long past: as soon as the server can bear it.
             let backoff = &core.config.backoff;
-            let pause = schedule::back_off(backoff, leg.failures, false, &mut core.rng);
             leg.failures = leg.failures.saturating_add(1);
+            let pause = schedule::back_off(backoff, leg.failures, false, &mut core.rng);
             pause.min(left / 2).max(named.unwrap_or_default())
         } else {
             named.unwrap_or(left / 2).max(left / 4)

@@ -19,6 +19,9 @@ use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::transaction::draft::Draft;
 
+/// Most devices beside us that are told of.
+const MOST_OTHERS: usize = 16;
+
 /// A registrar that asks to be left alone for longer is asked all the same: it is no reason to be out of reach for days.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -127,6 +130,12 @@ impl Session {
         response: Option<&Response>,
         now: Instant,
     ) {
+        let leaving = |flow: &Flow| flow.registration.is_leaving();
+        let left = matches!(outcome, Outcome::Left) || self.core.flow(id).is_some_and(leaving);
+        if self.stopping && !left {
+            let again = matches!(outcome, Outcome::Again(_));
+            return self.leave_after_answer(id, again, now);
+        }
         match outcome {
             Outcome::Registered { new } => self.on_registered(id, new, now),
             Outcome::Again(draft) => self.send_register(id, *draft, now),
@@ -144,8 +153,23 @@ impl Session {
         }
     }
 
-    /// The registrar named a time before which it will not be asked; a connection that breaks meanwhile does not shorten it.
-    fn note_retry_after(&mut self, id: FlowId, least: Option<Duration>, now: Instant) {
+    /// A REGISTER was out when the user left, and has its answer: whatever that is, no other follows but the last.
+    fn leave_after_answer(&mut self, id: FlowId, again: bool, now: Instant) {
+        let core = &mut self.core;
+        let Some(flow) = core.flows.get_mut(usize::from(id.0)) else {
+            return;
+        };
+        match flow
+            .registration
+            .leave_instead(again, &core.agent, &core.config)
+        {
+            Some(draft) => self.send_register(id, draft, now),
+            None => self.on_left(id),
+        }
+    }
+
+    /// The registrar, or the server at the upgrade, named a time before which it will not be asked; a connection that breaks meanwhile does not shorten it.
+    pub(super) fn note_retry_after(&mut self, id: FlowId, least: Option<Duration>, now: Instant) {
         if let (Some(least), Some(flow)) = (least, self.core.flow_mut(id)) {
             flow.avoid(&Method::Register, now + least.min(LONGEST_RETRY_AFTER));
         }
@@ -158,6 +182,9 @@ impl Session {
         };
         flow.failures = 0;
         flow.refusals = 0;
+        if new {
+            flow.ready_since = Some(now);
+        }
         let Some(expires) = flow
             .registration
             .granted
@@ -190,7 +217,32 @@ impl Session {
                 sessid: self.core.config.instance.clone(),
             });
         }
+        self.tell_registered(id);
         self.catch_up(id, now);
+    }
+
+    /// Tells of other devices and of push, where that is news.
+    fn tell_registered(&mut self, id: FlowId) {
+        let Some(flow) = self.core.flow_mut(id) else {
+            return;
+        };
+        let Some(granted) = &flow.registration.granted else {
+            return;
+        };
+        let others = granted.others.iter().take(MOST_OTHERS);
+        let others: Vec<_> = others.map(|other| other.uri.to_string()).collect();
+        let told = (others, granted.push);
+        if flow.told == told {
+            return;
+        }
+        flow.told = told.clone();
+        let server = flow.url.clone();
+        let (others, push) = told;
+        self.core.tell(Event::Registered {
+            server,
+            others,
+            push,
+        });
     }
 
     /// Credentials came while a REGISTER with others was out.
@@ -317,11 +369,11 @@ impl Session {
         let Some(flow) = core.flows.get_mut(usize::from(id.0)) else {
             return;
         };
+        flow.failures = flow.failures.saturating_add(1);
         let failures = flow.failures;
-        flow.failures = failures.saturating_add(1);
         // "Retry-After: 0" asks for another try at once; only the first time, or it would never end.
         let pause = match least {
-            Some(Duration::ZERO) if failures == 0 => Duration::ZERO,
+            Some(Duration::ZERO) if failures == 1 => Duration::ZERO,
             least => {
                 schedule::back_off(&core.config.backoff, failures, others_alive, &mut core.rng)
                     .max(least.unwrap_or_default().min(LONGEST_RETRY_AFTER))

@@ -20,6 +20,7 @@ use crate::sip::registration::schedule;
 use crate::sip::session::core::{Core, identity};
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
+use crate::sip::session::texts::redirection;
 use crate::sip::subscription::channel::Channel;
 use crate::sip::subscription::dialog_info::DialogInfo;
 use crate::sip::subscription::state::{Attempt, Leg, LegId, MOST_CHANNELS, Wanted, may_pass};
@@ -113,6 +114,7 @@ impl Session {
             call_id: random::token(&mut core.rng),
             tag: random::token(&mut core.rng),
             cseq: 1,
+            redirected: false,
         };
         let draft = Draft {
             method: Method::Subscribe,
@@ -196,6 +198,14 @@ impl Session {
             draft.content.remove(&HeaderName::Expires);
             let seconds = wanted.expires.as_secs().to_string();
             draft.content.push(&HeaderName::Expires, seconds);
+            return self.subscribe_again(name, draft, flow, now);
+        }
+        if let Some(target) = redirection(response).filter(|_| !attempt.redirected) {
+            if let Some(attempt) = &mut wanted.attempt {
+                attempt.redirected = true;
+            }
+            let mut draft = transaction.draft.clone();
+            draft.uri = target;
             return self.subscribe_again(name, draft, flow, now);
         }
         let retry_after = response.headers.retry_after();
@@ -322,11 +332,11 @@ impl Session {
         };
         wanted.attempt = None;
         self.subs.changed |= std::mem::take(&mut wanted.held);
-        let pause = schedule::back_off(&core.config.backoff, wanted.failures, false, &mut core.rng);
-        let first = wanted.failures == 0;
         wanted.failures = wanted.failures.saturating_add(1);
+        let pause = schedule::back_off(&core.config.backoff, wanted.failures, false, &mut core.rng);
+        let first = wanted.failures == 1;
         let owner = Owner::Channel(name.to_owned());
-        let pause = pause.max(least.unwrap_or_default());
+        let pause = pause.max(least.unwrap_or_default().min(schedule::LONGEST_WAIT));
         core.deadlines
             .set(Deadline::SubscribeAgain, owner, now + pause);
         if let Some(response) = response.filter(|response| first && !response.is_success()) {
@@ -442,15 +452,16 @@ impl Session {
     }
 }
 
-/// How long an answer grants: never more than was asked for (RFC 6665, 4.2.1.1).
+/// How long an answer grants: never more than was asked for (RFC 6665, 4.2.1.1), and a day at most.
 pub(super) fn granted(response: &Response, asked: Duration) -> Duration {
     let said = response.headers.number(&HeaderName::Expires);
-    said.map_or(asked, |said| Duration::from_secs(said.into()).min(asked))
+    let granted = said.map_or(asked, |said| Duration::from_secs(said.into()).min(asked));
+    granted.min(schedule::LONGEST_WAIT)
 }
 
 pub(super) fn content(channel: &Channel, expires: Duration, flow: FlowId, core: &Core) -> Content {
     let mut content = Content::default();
-    headers::push_request(&mut content, core, flow);
+    headers::push_request(&mut content, core, flow, false);
     content.push(&HeaderName::Event, channel.package.as_str());
     if let Some(accept) = channel.accept() {
         content.push(&HeaderName::Accept, accept);

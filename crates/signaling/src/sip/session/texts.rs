@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::error::Error;
 use crate::event::Event;
 use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::amending::quality;
 use crate::sip::call::calling::{routes, target};
 use crate::sip::call::identity::{caller, own};
 use crate::sip::call::offers::{core_answer, core_answer_with};
@@ -19,7 +20,7 @@ use crate::sip::message::response::Response;
 use crate::sip::message::uri::Uri;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
-use crate::sip::session::core::identity;
+use crate::sip::session::core::{Core, identity};
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::Purpose;
 use crate::sip::transaction::client::ClientTransaction;
@@ -44,6 +45,51 @@ struct Text {
     to: Uri,
     cseq: u32,
     auth: Authorization,
+    /// It went over another connection than at first.
+    moved: bool,
+    /// It went to another address than at first.
+    redirected: bool,
+}
+
+impl Text {
+    /// Another try that a refusal makes sensible: with credentials, over another connection, or to where it points. Each of the
+    /// latter once.
+    fn another(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        response: &Response,
+        core: &mut Core,
+        now: Instant,
+    ) -> Option<(Draft, FlowId)> {
+        let mut draft = transaction.draft.clone();
+        if matches!(response.status, 401 | 407) {
+            let answered = self.auth.on_challenge(response, &identity(&core.config));
+            return answered.is_ok().then_some((draft, transaction.flow));
+        }
+        self.auth.on_accepted(response);
+        if let Some(flow) = core.flow_after(transaction, response, now)
+            && !std::mem::replace(&mut self.moved, true)
+        {
+            draft.routes = routes(core, flow);
+            return Some((draft, flow));
+        }
+        let target = redirection(response).filter(|_| !self.redirected)?;
+        self.redirected = true;
+        draft.uri = target;
+        Some((draft, transaction.flow))
+    }
+}
+
+/// The best address of SIP that a redirection names (RFC 3261, 8.1.3.4).
+pub(super) fn redirection(response: &Response) -> Option<Uri> {
+    if !(300..=305).contains(&response.status) {
+        return None;
+    }
+    let contacts = response.headers.addresses(&HeaderName::Contact).ok()?;
+    let known = contacts.into_iter().filter(|contact| contact.uri.is_sip());
+    // The first of those that are equal.
+    let best = known.min_by_key(|contact| std::cmp::Reverse(quality(contact)))?;
+    Some(best.uri.without_headers())
 }
 
 impl Session {
@@ -86,7 +132,8 @@ impl Session {
     fn next_texts(&mut self, now: Instant) {
         for (to, body) in std::mem::take(&mut self.texts.waiting) {
             let busy = self.texts.out.iter().any(|text| text.to.is_same(&to));
-            match self.core.ready_flow().filter(|_| !busy) {
+            let flow = self.core.flow_beside(&[], &Method::Message, now);
+            match flow.or_else(|| self.core.ready_flow()).filter(|_| !busy) {
                 Some(flow) => self.send_message(to, body, flow, now),
                 None if busy => self.texts.waiting.push_back((to, body)),
                 None => self.tell_lost_text(),
@@ -116,6 +163,8 @@ impl Session {
             to,
             cseq: 1,
             auth: Authorization::default(),
+            moved: false,
+            redirected: false,
         };
         core.request(draft, 1, Some(&mut text.auth), flow, Purpose::Text, now);
         self.texts.out.push(text);
@@ -140,18 +189,13 @@ impl Session {
         let call_id = &transaction.draft.call_id;
         let mut out = self.texts.out.iter_mut();
         if let Some(text) = out.find(|text| text.call_id == *call_id)
-            && matches!(response.status, 401 | 407)
+            && let Some((draft, flow)) = text.another(transaction, response, &mut self.core, now)
         {
-            let identity = identity(&self.core.config);
-            if text.auth.on_challenge(response, &identity).is_ok() {
-                text.cseq += 1;
-                let (cseq, flow) = (text.cseq, transaction.flow);
-                let draft = transaction.draft.clone();
-                let auth = Some(&mut text.auth);
-                self.core
-                    .request(draft, cseq, auth, flow, Purpose::Text, now);
-                return;
-            }
+            text.cseq += 1;
+            let (cseq, auth) = (text.cseq, Some(&mut text.auth));
+            self.core
+                .request(draft, cseq, auth, flow, Purpose::Text, now);
+            return;
         }
         self.texts.out.retain(|text| text.call_id != *call_id);
         if !response.is_success() {

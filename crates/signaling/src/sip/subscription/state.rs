@@ -59,6 +59,8 @@ pub(in crate::sip) struct Attempt {
     pub(in crate::sip) call_id: String,
     pub(in crate::sip) tag: String,
     pub(in crate::sip) cseq: u32,
+    /// It went to another address than at first.
+    pub(in crate::sip) redirected: bool,
 }
 
 /// One dialog with one notifier.

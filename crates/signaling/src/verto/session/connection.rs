@@ -20,6 +20,9 @@ use crate::verto::wording::ByeExtras;
 /// A session that was ready for this long has shown that the server is well; failures count from zero again.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// A server that asks to be left alone for longer is tried all the same: it is no reason to be out of reach for days.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
 impl Session {
     /// Opens a socket, if the credentials could be of any use.
     pub(super) fn connect_now(&mut self, now: Instant) {
@@ -169,8 +172,11 @@ impl Session {
                 let least = Duration::from_millis(self.rng.random_range(GATEWAY_PAUSE_MS));
                 self.back_off().max(least)
             }
-            DisconnectCause::Connect(_)
-            | DisconnectCause::Closed(_)
+            DisconnectCause::Connect(failure) => {
+                let named = failure.retry_after.unwrap_or_default();
+                self.back_off().max(named.min(LONGEST_RETRY_AFTER))
+            }
+            DisconnectCause::Closed(_)
             | DisconnectCause::Silent(_)
             | DisconnectCause::SessionInUse
             | DisconnectCause::LoginForgotten
