@@ -62,6 +62,7 @@ pub(crate) fn read(raw: &Spanned<RawAccountMedia>) -> Result<MediaPolicy, Blame>
         }
         policy.latching = *latching.get_ref();
     }
+    policy.mdns = raw.mdns.unwrap_or_default();
     Ok(policy)
 }
 

@@ -126,6 +126,7 @@ pub(crate) struct RawAccountMedia {
     pub(crate) without_ice: Option<bool>,
     pub(crate) unencrypted: Option<bool>,
     pub(crate) latching: Option<Spanned<bool>>,
+    pub(crate) mdns: Option<bool>,
 }
 
 /// `push = {..}`: push parameters of a SIP account's Contact.

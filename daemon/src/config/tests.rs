@@ -680,6 +680,10 @@ fn an_account_says_what_its_media_may_do() {
         .load(&format!("{ACCOUNT}media = {{ sdes = true }}\n"))
         .unwrap();
     assert_eq!(sdes.accounts[0].media.sdes, Ok(()));
+    let asking = folder
+        .load(&format!("{ACCOUNT}media = {{ mdns = true }}\n"))
+        .unwrap();
+    assert!(asking.accounts[0].media.mdns);
     let plain = "media = { without_ice = true, unencrypted = true, latching = true }";
     let plain = folder.load(&format!("{ACCOUNT}{plain}\n")).unwrap();
     let plain = plain.accounts[0].media;

@@ -193,7 +193,6 @@ fn our_later_offer_has_the_sections_that_we_refused(far: &mut FarEnd) {
         );
     }
     both_hear(&near, far);
-    near.close_with_nothing_forged();
 }
 
 /// This server and no other way.

@@ -13,6 +13,7 @@ use crate::driver::stream::{News, Stream};
 use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
 use crate::ice::gathering::gatherer::{Gatherer, Output, Sent, StreamId};
+use crate::ice::mdns::NamedCandidate;
 use crate::program::CallKey;
 use crate::session::error::MediaError;
 use crate::session::media_session::{MediaSession, Renewal};
@@ -477,6 +478,11 @@ impl EventLoop {
         if let Ok(candidate) = line.parse::<Candidate>() {
             self.with_call(key, |session| {
                 session.add_remote_candidate(candidate, now());
+                None
+            });
+        } else if let Ok(named) = line.parse::<NamedCandidate>() {
+            self.with_call(key, |session| {
+                session.add_named_candidate(named, now());
                 None
             });
         }

@@ -1,8 +1,10 @@
 //! ICE candidates and their SDP form, the `candidate:` attribute value (RFC 8839, section 5.1).
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+
+use crate::ice::mdns::{NamedCandidate, is_local_name};
 
 /// Where a candidate's address came from (RFC 8445, section 5.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,7 +140,7 @@ pub enum Ignorable {
     OtherComponent,
     /// A TCP candidate (RFC 6544).
     Tcp,
-    /// A host name: an mDNS `.local` name that hides a browser's address, or any other.
+    /// A host name: an mDNS `.local` name that hides a browser's address, which is a [`NamedCandidate`], or any other.
     HostName,
     /// Port 0, or an unspecified, multicast or broadcast address.
     Unreachable,
@@ -171,70 +173,93 @@ impl FromStr for Candidate {
     /// [`CandidateError::Ignorable`] for what is right but of no use (host names, unknown types or transports);
     /// TCP candidates and other components parse and say so by [`Candidate::ignorable`].
     fn from_str(line: &str) -> Result<Self, CandidateError> {
-        let line = line.trim();
-        let line = line.strip_prefix("a=").unwrap_or(line);
-        let line = line.strip_prefix("candidate:").unwrap_or(line);
-        let mut fields = line.split_ascii_whitespace();
-        let mut next = |name| fields.next().ok_or(CandidateError::Missing(name));
-
-        let foundation = next("foundation")?;
-        if foundation.len() > 32 {
-            return Err(CandidateError::Bad("foundation"));
+        let (candidate, name) = read(line)?;
+        match name {
+            None => Ok(candidate),
+            Some(_) => Err(CandidateError::Ignorable(Ignorable::HostName)),
         }
-        let component = number(next("component")?, "component")?;
-        let transport = next("transport")?;
-        let priority = number(next("priority")?, "priority")?;
-        let address = next("address")?;
-        let port = number(next("port")?, "port")?;
-        if next("type")? != "typ" {
-            return Err(CandidateError::Bad("type"));
-        }
-        let typ = next("type")?;
-        let raddr = related_address(fields);
-
-        let transport = if transport.eq_ignore_ascii_case("udp") {
-            CandidateTransport::Udp
-        } else if transport.eq_ignore_ascii_case("tcp") {
-            CandidateTransport::Tcp
-        } else {
-            return Err(CandidateError::Ignorable(Ignorable::UnknownKind));
-        };
-        let typ = match typ {
-            "host" => CandidateType::Host,
-            "srflx" => CandidateType::ServerReflexive,
-            "prflx" => CandidateType::PeerReflexive,
-            "relay" => CandidateType::Relay,
-            _ => return Err(CandidateError::Ignorable(Ignorable::UnknownKind)),
-        };
-        let Ok(ip) = address.parse::<IpAddr>() else {
-            return Err(host_name_or_bad(address));
-        };
-        Ok(Self {
-            foundation: foundation.to_owned(),
-            component,
-            transport,
-            priority,
-            addr: SocketAddr::new(ip, port),
-            typ,
-            raddr,
-        })
     }
+}
+
+impl FromStr for NamedCandidate {
+    type Err = CandidateError;
+
+    /// Reads such a line whose address is a name below `local`.
+    ///
+    /// # Errors
+    /// [`CandidateError`]; also for an address or another name.
+    fn from_str(line: &str) -> Result<Self, CandidateError> {
+        let (candidate, name) = read(line)?;
+        let name = name.map(str::to_ascii_lowercase);
+        let name = name.filter(|name| is_local_name(name));
+        let name = name.ok_or(CandidateError::Ignorable(Ignorable::HostName))?;
+        Ok(Self { name, candidate })
+    }
+}
+
+/// A candidate line; with a name in the place of its address, where it has one.
+fn read(line: &str) -> Result<(Candidate, Option<&str>), CandidateError> {
+    let line = line.trim();
+    let line = line.strip_prefix("a=").unwrap_or(line);
+    let line = line.strip_prefix("candidate:").unwrap_or(line);
+    let mut fields = line.split_ascii_whitespace();
+    let mut next = |name| fields.next().ok_or(CandidateError::Missing(name));
+
+    let foundation = next("foundation")?;
+    if foundation.len() > 32 {
+        return Err(CandidateError::Bad("foundation"));
+    }
+    let component = number(next("component")?, "component")?;
+    let transport = next("transport")?;
+    let priority = number(next("priority")?, "priority")?;
+    let address = next("address")?;
+    let port = number(next("port")?, "port")?;
+    if next("type")? != "typ" {
+        return Err(CandidateError::Bad("type"));
+    }
+    let typ = next("type")?;
+    let raddr = related_address(fields);
+
+    let transport = if transport.eq_ignore_ascii_case("udp") {
+        CandidateTransport::Udp
+    } else if transport.eq_ignore_ascii_case("tcp") {
+        CandidateTransport::Tcp
+    } else {
+        return Err(CandidateError::Ignorable(Ignorable::UnknownKind));
+    };
+    let typ = match typ {
+        "host" => CandidateType::Host,
+        "srflx" => CandidateType::ServerReflexive,
+        "prflx" => CandidateType::PeerReflexive,
+        "relay" => CandidateType::Relay,
+        _ => return Err(CandidateError::Ignorable(Ignorable::UnknownKind)),
+    };
+    let (ip, name) = match address.parse::<IpAddr>() {
+        Ok(ip) => (ip, None),
+        Err(_) if is_host_name(address) => (Ipv4Addr::UNSPECIFIED.into(), Some(address)),
+        Err(_) => return Err(CandidateError::Bad("address")),
+    };
+    let candidate = Candidate {
+        foundation: foundation.to_owned(),
+        component,
+        transport,
+        priority,
+        addr: SocketAddr::new(ip, port),
+        typ,
+        raddr,
+    };
+    Ok((candidate, name))
 }
 
 fn number<N: FromStr>(field: &str, name: &'static str) -> Result<N, CandidateError> {
     field.parse().map_err(|_| CandidateError::Bad(name))
 }
 
-fn host_name_or_bad(address: &str) -> CandidateError {
-    let is_name = address.contains(|c: char| c.is_ascii_alphabetic())
+fn is_host_name(address: &str) -> bool {
+    address.contains(|c: char| c.is_ascii_alphabetic())
         && address
             .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
-    if is_name {
-        CandidateError::Ignorable(Ignorable::HostName)
-    } else {
-        CandidateError::Bad("address")
-    }
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
 
 /// `raddr` and `rport` among the name/value pairs behind the type. A peer that hides or garbles them loses nothing:

@@ -7,6 +7,7 @@ pub mod credentials;
 mod fingerprint;
 pub mod gathering;
 mod listening;
+pub mod mdns;
 pub mod server;
 
 #[cfg(test)]

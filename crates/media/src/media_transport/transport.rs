@@ -38,6 +38,8 @@ pub struct MediaTransport {
     /// Remote candidates taken from signalling since the last restart.
     remote_candidates: usize,
     association: Option<Association>,
+    /// The one that takes its place as soon as the far end begins it.
+    successor: Option<Box<Association>>,
     early: VecDeque<Early>,
     selected: Option<Route>,
     /// The way to a far end that has no ICE.
@@ -72,6 +74,7 @@ impl MediaTransport {
             remote: None,
             remote_candidates: 0,
             association: None,
+            successor: None,
             early: VecDeque::new(),
             selected: None,
             fixed: None,
@@ -242,8 +245,19 @@ impl MediaTransport {
         }
         let is_same =
             |association: &Association| association.is_for(role, &fingerprints, tls_id.as_deref());
-        if !self.association.as_ref().is_some_and(is_same) {
+        if self.association.as_ref().is_some_and(is_same) {
+            self.successor = None;
+        } else if !self.successor.as_deref().is_some_and(is_same) {
+            // Firefox answers that it is the client now and goes on as the server that it was: what there is serves until its
+            // ClientHello is there.
+            let only_turns = |association: &Association| {
+                association.is_ready()
+                    && association.is_for(association.role(), &fingerprints, tls_id.as_deref())
+            };
+            let waits =
+                role == DtlsRole::Server && self.association.as_ref().is_some_and(only_turns);
             match Association::new(&self.config, role, fingerprints, tls_id) {
+                Ok(association) if waits => self.successor = Some(Box::new(association)),
                 Ok(association) => self.associate(association, now),
                 Err(failure) => self.tell(Event::DtlsFailed(failure)),
             }
@@ -429,6 +443,12 @@ impl MediaTransport {
             return Err(Refusal::Unknown);
         }
         let is_vouched = self.vouches_for(route.remote);
+        if is_vouched
+            && is_client_hello(datagram)
+            && let Some(successor) = self.successor.take()
+        {
+            self.associate(*successor, now);
+        }
         let Some(association) = self.association.as_mut().filter(|_| is_vouched) else {
             return self.keep_for_later(route, datagram, now);
         };
@@ -538,6 +558,7 @@ impl MediaTransport {
         self.settle(now);
         self.agent.stop();
         self.association = None;
+        self.successor = None;
         self.early.clear();
         self.closed = true;
         self.ice_give_up = None;
@@ -591,6 +612,7 @@ impl MediaTransport {
 
     fn associate(&mut self, association: Association, now: Instant) {
         self.association = Some(association);
+        self.successor = None;
         self.dtls_give_up = None;
         if self.has_path() {
             self.start_dtls(now);
@@ -724,6 +746,15 @@ impl MediaTransport {
         .filter_map(|(due, deadline)| Some((due?, deadline)))
         .min_by_key(|(due, _)| *due)
     }
+}
+
+/// Whether a datagram begins a handshake as client: a record in the clear (epoch 0) with such a message.
+fn is_client_hello(datagram: &[u8]) -> bool {
+    const HANDSHAKE: u8 = 22;
+    const CLIENT_HELLO: u8 = 1;
+    datagram.first() == Some(&HANDSHAKE)
+        && datagram.get(3..5) == Some(&[0, 0])
+        && datagram.get(13) == Some(&CLIENT_HELLO)
 }
 
 fn ice_connected(pair: Pair) -> Event {

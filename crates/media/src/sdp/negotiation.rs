@@ -3,6 +3,7 @@
 use crate::dtls::setup::{DtlsRole, Setup};
 use crate::ice::candidate::Candidate;
 use crate::ice::credentials::IceCredentials;
+use crate::ice::mdns::NamedCandidate;
 use crate::media_transport::config::RemoteParameters;
 use crate::program::{AudioCodec, OpusWishes};
 use crate::sdp::bindings::Bindings;
@@ -54,6 +55,8 @@ pub struct Negotiated {
     pub rtcp_mux: bool,
     /// Where the far end takes RTCP when it does not come on the RTP port: its candidates of component 2.
     pub rtcp_candidates: Vec<Candidate>,
+    /// Its candidates whose address hides behind a name.
+    pub named_candidates: Vec<NamedCandidate>,
     /// RTCP without a leading report is welcome (RFC 5506).
     pub rtcp_reduced_size: bool,
     /// Extended reports that the far end wants of us.
@@ -440,6 +443,10 @@ fn agreed(
             Vec::new()
         } else {
             media.rtcp_candidates.clone()
+        },
+        named_candidates: match lacks.no_ice {
+            true => Vec::new(),
+            false => media.named_candidates.clone(),
         },
         rtcp_reduced_size: agreement.reduced_size,
         extended_reports: agreement.extended_reports,

@@ -2,7 +2,8 @@
 
 use crate::dtls::fingerprint::{Fingerprint, FingerprintError};
 use crate::dtls::setup::Setup;
-use crate::ice::candidate::Candidate;
+use crate::ice::candidate::{Candidate, CandidateError, Ignorable};
+use crate::ice::mdns::NamedCandidate;
 use crate::sdp::codec;
 use crate::sdp::direction::Direction;
 use crate::sdp::extmap::{ExtMap, MAX_EXTENSIONS};
@@ -65,6 +66,8 @@ pub struct Media<'a> {
     pub packet_time_ms: Option<u16>,
     /// Candidates of component 1 that may be paired.
     pub candidates: Vec<Candidate>,
+    /// Those of component 1 whose address hides behind a name.
+    pub named_candidates: Vec<NamedCandidate>,
     /// `a=rtcp`: port and, where it has one, address (RFC 3605).
     pub rtcp: Option<(u16, Option<IpAddr>)>,
     /// Those of component 2, which a far end that does not multiplex RTCP takes it on.
@@ -343,6 +346,7 @@ impl<'a> Media<'a> {
             rtcp_reduced_size: false,
             packet_time_ms: None,
             candidates: Vec::new(),
+            named_candidates: Vec::new(),
             rtcp: None,
             rtcp_candidates: Vec::new(),
             sdes: false,
@@ -378,8 +382,8 @@ impl<'a> Media<'a> {
                 }
             }
             // Broken and unusable lines are left aside: the others may do.
-            "candidate" => {
-                if let Ok(candidate) = value.parse::<Candidate>() {
+            "candidate" => match value.parse::<Candidate>() {
+                Ok(candidate) => {
                     let (kept, component) = match candidate.component {
                         2 => (&mut self.rtcp_candidates, 2),
                         _ => (&mut self.candidates, 1),
@@ -388,7 +392,15 @@ impl<'a> Media<'a> {
                         kept.push(candidate);
                     }
                 }
-            }
+                Err(CandidateError::Ignorable(Ignorable::HostName))
+                    if self.named_candidates.len() < MAX_CANDIDATES =>
+                {
+                    let named = value.parse::<NamedCandidate>().ok();
+                    let usable = |named: &NamedCandidate| named.is_of_component_1();
+                    self.named_candidates.extend(named.filter(usable));
+                }
+                Err(_) => {}
+            },
             _ => return self.attributes.attribute(name, value, line),
         }
         Ok(())

@@ -47,6 +47,8 @@ pub struct SessionConfig {
     pub concessions: Concessions,
     /// Send to where the first packet of a far end without ICE comes from, whatever its description says.
     pub latching: bool,
+    /// Ask the links of a call for the addresses that the far end hides behind names (mDNS).
+    pub mdns: bool,
     /// RTCP canonical name (RFC 3550 section 6.5.1); says nothing of person or machine. Empty: drawn from the seed.
     pub cname: String,
     /// Bounds of ICE and DTLS, in time and memory.
@@ -79,6 +81,7 @@ impl SessionConfig {
             sdes: Err(SdesRefused::NotAllowed),
             concessions: Concessions::default(),
             latching: false,
+            mdns: false,
             cname: String::new(),
             limits: TransportLimits::default(),
             no_media_after: NO_MEDIA_AFTER,

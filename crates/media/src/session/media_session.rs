@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use crate::dtls::fingerprint::FingerprintHash;
 use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
+use crate::ice::mdns::{self, NamedCandidate, Names};
 use crate::media_transport::config::TransportConfig;
 use crate::media_transport::deadline::Deadline as TransportDeadline;
 use crate::media_transport::event::{Received, Route};
@@ -74,6 +76,8 @@ pub enum Output<'a> {
 pub enum Deadline {
     /// ICE or DTLS.
     Transport(TransportDeadline),
+    /// A name of the far end is asked for again, or given up.
+    Name,
     /// The next slot of 20 ms. RTCP reports, statistics and the watch for silence go by the slots too: none of them is
     /// in such a hurry that it deserves a wake-up of its own.
     Slot,
@@ -104,6 +108,10 @@ pub struct MediaSession {
     pub(super) gathering: bool,
     /// Of the far end, before its description.
     pub(super) early_candidates: Vec<Candidate>,
+    /// What the far end hides behind names, where the account allows to ask.
+    pub(super) names: Names,
+    /// Questions for them on their way to the links.
+    pub(super) questions: VecDeque<(Route, Vec<u8>)>,
     pub(super) transport: Option<MediaTransport>,
     pub(super) forks: Forks,
     /// Where the far end wants RTCP apart.
@@ -211,6 +219,8 @@ impl MediaSession {
             candidates: Vec::new(),
             gathering: false,
             early_candidates: Vec::new(),
+            names: Names::default(),
+            questions: VecDeque::new(),
             transport: None,
             forks: Forks::default(),
             rtcp: RtcpComponent::default(),
@@ -361,6 +371,35 @@ impl MediaSession {
         }
     }
 
+    /// Adds one whose address hides behind a name, which is looked for first, where the account allows that.
+    pub fn add_named_candidate(&mut self, named: NamedCandidate, now: Instant) {
+        self.now = now;
+        if self.config.mdns && named.is_of_component_1() {
+            // A guess would have to be right in 1.5 s, and lead no further than a check that fails.
+            let id = self.rng.random();
+            self.names.want(named, id, now);
+            self.follow_names();
+        }
+    }
+
+    /// Asks all links, and takes the candidates whose address is known by now.
+    fn follow_names(&mut self) {
+        while let Some(question) = self.names.poll_question() {
+            let hosts = self.candidates.iter();
+            let hosts = hosts.filter(|candidate| candidate.typ == CandidateType::Host);
+            // Which link a question of IPv6 goes to is not ours to say, and every responder hears IPv4 too where that is.
+            let has_ipv4 = hosts.clone().any(|host| host.base.is_ipv4());
+            for host in hosts.filter(|host| host.base.is_ipv4() == has_ipv4) {
+                let (local, remote) = (host.base, mdns::group_for(host.base));
+                self.questions
+                    .push_back((Route { local, remote }, question.clone()));
+            }
+        }
+        while let Some(candidate) = self.names.poll_found() {
+            self.add_remote_candidate(candidate, self.now);
+        }
+    }
+
     /// Our offer: the first one, or a later one for hold and the like, with the ICE credentials in force.
     pub fn create_offer(&mut self, now: Instant) -> String {
         self.now = now;
@@ -504,6 +543,12 @@ impl MediaSession {
         if self.stage != Stage::Open {
             return;
         }
+        if remote.port() == mdns::PORT
+            && self.names.is_asking()
+            && self.names.handle_datagram(datagram)
+        {
+            return self.follow_names();
+        }
         if self.forks.has_others()
             && self
                 .forks
@@ -534,6 +579,8 @@ impl MediaSession {
         if self.stage == Stage::Open {
             self.forks.handle_timeout(now);
             self.rtcp.handle_timeout(now);
+            self.names.handle_timeout(now);
+            self.follow_names();
         }
         if self.stage == Stage::Open
             && let Some(transport) = &mut self.transport
@@ -735,7 +782,7 @@ impl MediaSession {
         Ok((answer.sdp, answer.negotiated))
     }
 
-    pub(super) fn adopt(&mut self, negotiated: Negotiated) {
+    pub(super) fn adopt(&mut self, mut negotiated: Negotiated) {
         self.transport_stirred = true;
         if let Some(transport) = &mut self.transport {
             for candidate in self.early_candidates.drain(..) {
@@ -743,6 +790,7 @@ impl MediaSession {
                 self.rtcp.add_remote_candidate(&candidate, self.now);
             }
         }
+        let named = mem::take(&mut negotiated.named_candidates);
         let agreement = Agreement { negotiated };
         let format = agreement.format();
         self.sender.set_clock_rate(agreement.clock_rate());
@@ -758,6 +806,9 @@ impl MediaSession {
             self.digit_clocks = clocks;
         }
         self.agreement = Some(agreement);
+        for named in named {
+            self.add_named_candidate(named, self.now);
+        }
         self.program.negotiated(&format, self.now);
         self.tell(MediaEvent::Negotiated(format));
         self.take_program_events();

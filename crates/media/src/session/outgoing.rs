@@ -62,7 +62,8 @@ impl MediaSession {
             .pacing
             .as_ref()
             .map(|pacing| (pacing.next(), Deadline::Slot));
-        transport.chain(slot).min_by_key(|(at, _)| *at)
+        let name = self.names.deadline().map(|at| (at, Deadline::Name));
+        transport.chain(slot).chain(name).min_by_key(|(at, _)| *at)
     }
 
     pub(super) fn next_control(&mut self) -> Option<Step> {
@@ -84,7 +85,8 @@ impl MediaSession {
             }
         }
         let control = self.forks.next_control();
-        let (route, bytes) = control.or_else(|| self.rtcp.next_control())?;
+        let control = control.or_else(|| self.rtcp.next_control());
+        let (route, bytes) = control.or_else(|| self.questions.pop_front())?;
         self.control = bytes;
         self.count_sent(self.control.len());
         Some(Step::Control(route))

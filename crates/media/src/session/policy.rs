@@ -38,6 +38,8 @@ pub struct MediaPolicy {
     pub concessions: Concessions,
     /// Send to where the first packet of a far end without ICE comes from, whatever its description says.
     pub latching: bool,
+    /// Ask the links of a call for the addresses that a far end hides behind names (mDNS), as browsers do in one's own network.
+    pub mdns: bool,
 }
 
 impl Default for MediaPolicy {
@@ -51,6 +53,7 @@ impl Default for MediaPolicy {
             sdes: Err(SdesRefused::NotAllowed),
             concessions: Concessions::default(),
             latching: false,
+            mdns: false,
         }
     }
 }
@@ -64,6 +67,7 @@ impl MediaPolicy {
         config.sdes = self.sdes;
         config.concessions = self.concessions;
         config.latching = self.latching;
+        config.mdns = self.mdns;
         let short = SrtpProfile::Aes128CmHmacSha1_32;
         if self.short_tags && !config.profiles.contains(&short) {
             config.profiles.push(short);

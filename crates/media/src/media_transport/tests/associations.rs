@@ -204,3 +204,30 @@ fn a_long_call_keeps_little_of_its_handshake_and_hears_the_goodbye() {
     let is_told = |(_, event): &(Duration, Event)| *event == Event::ClosedByPeer;
     assert!(world.events[CALLEE].iter().any(is_told));
 }
+
+/// Firefox says so and goes on as it was; whoever means it begins the new one itself.
+#[test]
+fn a_far_end_that_is_to_be_the_client_now_is_heard_as_before_until_it_begins() {
+    let mut world = World::new(19);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    let handshakes = |world: &World| {
+        let done = |(_, event): &&(Duration, Event)| matches!(event, Event::DtlsConnected { .. });
+        world.events[CALLEE].iter().filter(done).count()
+    };
+    let turned = world.parameters(CALLER, Setup::Active);
+    for _ in 0..2 {
+        world.ends[CALLEE]
+            .set_remote(turned.clone(), world.now)
+            .unwrap();
+    }
+    world.run_for(Duration::from_secs(40));
+    world.assert_media_flows(1);
+    assert_eq!(handshakes(&world), 1);
+
+    let turned = world.parameters(CALLEE, Setup::Passive);
+    world.ends[CALLER].set_remote(turned, world.now).unwrap();
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(handshakes(&world), 2);
+    world.assert_media_flows(1);
+}
