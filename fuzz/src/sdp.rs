@@ -2,6 +2,7 @@
 
 use offhook_media::dtls::fingerprint::{Fingerprint, FingerprintHash};
 use offhook_media::ice::credentials::IceCredentials;
+use offhook_media::sdp::bindings::Bindings;
 use offhook_media::sdp::codec;
 use offhook_media::sdp::concessions::Concessions;
 use offhook_media::sdp::direction::Direction;
@@ -11,6 +12,7 @@ use offhook_media::sdp::negotiation::{accept_answer, answer};
 use offhook_media::sdp::origin::Origin;
 use offhook_media::sdp::parse::Description;
 use offhook_media::sdp::refusal::SdesRefused;
+use offhook_media::sdp::sections::Sections;
 use offhook_media::sdp::write::{LocalDescription, Msid};
 use offhook_media::srtp::profile::SrtpProfile;
 use std::net::SocketAddr;
@@ -76,6 +78,7 @@ fn local(face: Face) -> LocalDescription {
             stream: "s".into(),
             track: "t".into(),
         },
-        mid: None,
+        sections: Sections::default(),
+        bindings: Bindings::default(),
     }
 }

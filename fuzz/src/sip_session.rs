@@ -324,6 +324,7 @@ impl Tale {
         | Event::Answered { call, .. }
         | Event::Confirmed { call }
         | Event::Offer { call, .. }
+        | Event::OfferWanted { call }
         | Event::MediaUpdated { call, .. }
         | Event::Digit { call, .. } = event
         {

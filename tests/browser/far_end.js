@@ -58,7 +58,11 @@ const commands = {
   },
 
   async offer({ restart }) {
-    if (connection.getSenders().length === 0) addTone();
+    if (!connection.getSenders().some((sender) => sender.track)) {
+      if (plan.more_than_sound) connection.addTransceiver("video");
+      addTone();
+      if (plan.more_than_sound) connection.createDataChannel("data");
+    }
     await describe(await connection.createOffer({ iceRestart: restart ?? false }));
   },
 

@@ -1,4 +1,5 @@
-//! The far end of a call by another implementation of WebRTC, driven by JSON lines: `python/aiortc_end.py`, `browser/far_end.mjs`.
+//! The far end of a call by another implementation of WebRTC, driven by JSON lines: `python/aiortc_end.py`, `browser/far_end.mjs`,
+//! `benches/peers/str0m`.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "events that are not asked for are passed over"
@@ -57,6 +58,8 @@ pub struct Plan<'a> {
     pub trickle: bool,
     /// URL, user and password of the TURN server by which alone it may be reached.
     pub relay: Option<[&'a str; 3]>,
+    /// A browser's offers have a picture before the sound, and a channel of data behind it.
+    pub more_than_sound: bool,
 }
 
 impl FarEnd {
@@ -65,6 +68,11 @@ impl FarEnd {
         let mut command = Command::new(python);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/aiortc_end.py"));
         Self::spawn("aiortc", command)
+    }
+
+    /// One by str0m, which says what it hears; with the program of [`skip::str0m_end`](crate::skip::str0m_end).
+    pub fn str0m(program: &Path) -> Self {
+        Self::spawn("str0m", Command::new(program))
     }
 
     /// One by headless Firefox, which works on sound only where there is a sound system.
@@ -97,6 +105,7 @@ impl FarEnd {
     pub fn open(&mut self, plan: &Plan<'_>) {
         self.command(&json!({
             "do": "open", "hertz": plan.hertz, "trickle": plan.trickle, "relay": plan.relay,
+            "more_than_sound": plan.more_than_sound,
         }));
         self.told("connection", &FarEvent::Ready);
         self.candidates.clear();

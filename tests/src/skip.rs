@@ -38,6 +38,17 @@ pub fn python() -> Option<PathBuf> {
     there.then_some(python)
 }
 
+/// The far end by str0m; as for programs otherwise.
+///
+/// # Panics
+/// With `CI` set, when it was not built.
+pub fn str0m_end() -> Option<PathBuf> {
+    let program =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/peers/target/debug/str0m_end");
+    let there = program.is_file() || skip("the far end by str0m", "`make test` builds it");
+    there.then_some(program)
+}
+
 /// True when this process may make network namespaces; as for programs otherwise.
 ///
 /// # Panics

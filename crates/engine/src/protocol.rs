@@ -127,6 +127,12 @@ impl Protocol {
         }
     }
 
+    /// Whether a description that comes before the answer says nothing yet of sound to be heard, so that a far end may ring beside it
+    /// (RFC 3960, section 3.2). Verto's `media` is sent by servers that play something.
+    pub(crate) const fn rings_beside_early_media(self) -> bool {
+        self.is_sip()
+    }
+
     /// Whether a far end from which nothing comes has lost its way.
     pub(crate) const fn silence_means_loss(self) -> bool {
         matches!(self, Self::Verto(dialect) if dialect.silence_means_loss)

@@ -10,6 +10,7 @@ use offhook_media::audio::program::AudioProgram;
 use offhook_media::codec::settings::OpusSettings;
 use offhook_media::graph::frame::FRAME_SAMPLES;
 use offhook_media::graph::ring::{RingReader, sample_ring};
+use offhook_media::graph::ringback::RingbackTone;
 use offhook_media::graph::sink::Sink;
 use offhook_media::graph::source::Source;
 use offhook_media::program::{
@@ -284,6 +285,40 @@ fn a_deaf_listener_is_given_silence_and_still_counts_what_is_said() {
     assert!(deaf.audio_level > 0.2, "{deaf:?}");
     assert_eq!(deaf.concealed_samples, 0, "{deaf:?}");
     assert!(deaf.total_samples_received > 190 * FRAME_SAMPLES as u64);
+}
+
+/// RFC 3960, section 3.2: the tone is for as long as no packets come.
+#[test]
+fn packets_take_the_place_of_the_tone_and_it_comes_back_when_none_come_any_more() {
+    let loud = |part: &[f32]| part.iter().map(|s| s * s).sum::<f32>() / part.len() as f32;
+    let frames = |from: usize, to: usize| from * FRAME_SAMPLES..to * FRAME_SAMPLES;
+    let tone = ProgramCommand::Ringback(Some(RingbackTone::Europe));
+    for ringing_first in [true, false] {
+        let mut call = Call::new(AudioCodec::Opus, Source::silence());
+        if ringing_first {
+            call.listener.command(tone.clone(), call.start);
+            call.run(100, |_| None);
+            assert!(loud(&call.heard[frames(1, 40)]) > 1e-4, "the tone");
+        } else {
+            call.run(100, |_| Some(1_000));
+            call.listener.command(tone.clone(), call.start);
+        }
+        call.heard.clear();
+        call.run(300, |_| Some(1_000));
+        let packets = loud(&call.heard[frames(20, 300)]);
+        assert!(packets < 1e-5, "silence of the network: {packets}");
+        call.heard.clear();
+        // Longer than five seconds and the tone's own pause.
+        call.run(500, |_| None);
+        let pause = loud(&call.heard[frames(0, 240)]);
+        assert!(pause < 1e-5, "a pause of the network: {pause}");
+        assert!(loud(&call.heard[frames(250, 500)]) > 1e-4, "the tone again");
+        call.listener
+            .command(ProgramCommand::Ringback(None), call.start);
+        call.heard.clear();
+        call.run(300, |_| None);
+        assert!(loud(&call.heard[frames(10, 300)]) < 1e-5);
+    }
 }
 
 #[test]

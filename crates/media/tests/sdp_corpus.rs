@@ -4,6 +4,7 @@ use offhook_media::dtls::fingerprint::{Fingerprint, FingerprintHash};
 use offhook_media::dtls::setup::{DtlsRole, Setup};
 use offhook_media::ice::credentials::IceCredentials;
 use offhook_media::program::AudioCodec;
+use offhook_media::sdp::bindings::Bindings;
 use offhook_media::sdp::codec;
 use offhook_media::sdp::concessions::Concessions;
 use offhook_media::sdp::direction::Direction;
@@ -12,6 +13,7 @@ use offhook_media::sdp::face::Face;
 use offhook_media::sdp::negotiation::{Negotiated, TelephoneEvent, accept_answer, answer, offer};
 use offhook_media::sdp::origin::Origin;
 use offhook_media::sdp::refusal::{Refusal, SdesRefused};
+use offhook_media::sdp::sections::Sections;
 use offhook_media::sdp::write::{LocalDescription, Msid};
 use offhook_media::srtp::profile::SrtpProfile;
 use std::net::SocketAddr;
@@ -53,7 +55,8 @@ fn local(face: Face) -> LocalDescription {
             stream: "stream".into(),
             track: "track".into(),
         },
-        mid: None,
+        sections: Sections::default(),
+        bindings: Bindings::default(),
     }
 }
 
@@ -359,6 +362,7 @@ fn our_offer_looks_like_a_browsers_or_like_a_media_servers() {
         "a=rtpmap:126 telephone-event/8000",
         "a=mid:0",
         "a=rtcp-mux",
+        "a=ice-options:ice2",
         "a=setup:actpass",
         "a=ptime:20",
         "a=sendrecv",
@@ -393,6 +397,36 @@ fn our_offer_looks_like_a_browsers_or_like_a_media_servers() {
         );
     }
     assert!(server.contains("o=FreeSWITCH "));
+}
+
+#[test]
+fn more_candidates_are_announced_beside_the_kind_of_ice() {
+    let mut ours = local(Face::BROWSER);
+    ours.complete = false;
+    let offered = offer(&ours, &mut Origin::new(1, 1));
+    assert!(
+        offered.contains("a=ice-options:ice2 trickle\r\n"),
+        "{offered}"
+    );
+}
+
+/// RFC 8839, section 4.2.5: ICE goes on neither side then.
+#[test]
+fn a_far_end_that_met_another_address_than_we_named_does_without_ice() {
+    let mut ours = local(Face::BROWSER);
+    let met = read("answer-chromium.sdp").replace("a=rtcp-mux", "a=rtcp-mux\r\na=ice-mismatch");
+    let refused = accept_answer(&met, &ours).unwrap_err();
+    assert_eq!(refused, Refusal::IceMismatch);
+    assert!(refused.to_string().contains("SIP ALG"), "{refused}");
+    ours.concessions.no_ice = true;
+    let agreed = accept_answer(&met, &ours).unwrap();
+    assert!(agreed.concessions.no_ice);
+    assert_eq!(
+        (agreed.remote.credentials, agreed.remote.candidates),
+        (None, Vec::new())
+    );
+    assert_eq!(agreed.remote.address, agreed.default_address);
+    assert!(agreed.default_address.is_some());
 }
 
 #[test]

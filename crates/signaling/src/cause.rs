@@ -184,6 +184,8 @@ impl Cause {
     pub const MANDATORY_IE_MISSING: Self = known("MANDATORY_IE_MISSING", 96);
     /// No response in time.
     pub const RECOVERY_ON_TIMER_EXPIRE: Self = known("RECOVERY_ON_TIMER_EXPIRE", 102);
+    /// What the far side said makes no sense.
+    pub const PROTOCOL_ERROR: Self = known("PROTOCOL_ERROR", 111);
     /// The caller gave up.
     pub const ORIGINATOR_CANCEL: Self = known("ORIGINATOR_CANCEL", 487);
     /// Answered elsewhere.

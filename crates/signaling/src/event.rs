@@ -386,6 +386,13 @@ pub enum Event {
         /// Its offer; `None`: it wants one of ours, and `MediaUpdated` brings the answer.
         sdp: Option<String>,
     },
+    /// The session has to be refreshed by an offer (SIP, RFC 4028). What was agreed last is an answer of ours, which cannot be offered
+    /// as it stands: its DTLS role is fixed, and an offer leaves the choice (RFC 8842, section 5.5). Make one by
+    /// `Command::UpdateMedia`.
+    OfferWanted {
+        /// The call.
+        call: CallId,
+    },
     /// The far side pressed a key, told by signalling (SIP).
     Digit {
         /// The call.

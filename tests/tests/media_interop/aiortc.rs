@@ -37,6 +37,7 @@ fn either_side_offers_and_both_hear_with_opus_and_pcmu() {
         hertz: THEIRS,
         trickle: false,
         relay: None,
+        more_than_sound: false,
     };
     for codec in [AudioCodec::Opus, AudioCodec::Pcmu] {
         let mut near = NearEnd::open(OURS, |config| config.codecs = vec![codec]);

@@ -26,6 +26,7 @@ const PLAN: Plan<'_> = Plan {
     hertz: THEIRS,
     trickle: false,
     relay: None,
+    more_than_sound: false,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +165,37 @@ fn candidates_come_one_by_one_and_either_side_restarts_ice(far: &mut FarEnd) {
     }
 }
 
+/// A browser takes no offer in which a section of before is missing or stands elsewhere (RFC 3264, section 8).
+fn our_later_offer_has_the_sections_that_we_refused(far: &mut FarEnd) {
+    let mut near = NearEnd::open(OURS, |_| {});
+    far.open(&Plan {
+        more_than_sound: true,
+        ..PLAN
+    });
+    agree(&mut near, far, Offerer::Far);
+    both_hear(&near, far);
+    let [offer, answer] = agree_anew(&mut near, far, Offerer::Near);
+    for sdp in [offer, answer] {
+        let sections = sdp.lines().filter_map(|line| line.strip_prefix("m="));
+        let kinds: Vec<_> = sections
+            .map(|section| {
+                (
+                    section.split(' ').next(),
+                    section.split(' ').nth(1) == Some("0"),
+                )
+            })
+            .collect();
+        let expected = [("video", true), ("audio", false), ("application", true)];
+        assert_eq!(
+            kinds,
+            expected.map(|(kind, refused)| (Some(kind), refused)),
+            "{sdp}"
+        );
+    }
+    both_hear(&near, far);
+    near.close_with_nothing_forged();
+}
+
 /// This server and no other way.
 fn by_relay_only(config: &mut SessionConfig, url: &str) {
     let server: IceServer = url.parse().expect("a URL");
@@ -221,6 +253,20 @@ fn with_firefox_candidates_come_one_by_one_and_either_side_restarts_ice() {
 fn with_chromium_candidates_come_one_by_one_and_either_side_restarts_ice() {
     if let Some(mut far) = chromium() {
         candidates_come_one_by_one_and_either_side_restarts_ice(&mut far);
+    }
+}
+
+#[test]
+fn with_firefox_our_later_offer_has_the_sections_that_we_refused() {
+    if let Some(mut firefox) = firefox() {
+        our_later_offer_has_the_sections_that_we_refused(&mut firefox.far);
+    }
+}
+
+#[test]
+fn with_chromium_our_later_offer_has_the_sections_that_we_refused() {
+    if let Some(mut far) = chromium() {
+        our_later_offer_has_the_sections_that_we_refused(&mut far);
     }
 }
 

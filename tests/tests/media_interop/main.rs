@@ -8,4 +8,5 @@ mod openssl;
 mod peer_connection;
 mod relay;
 mod rtpengine;
+mod str0m;
 mod wiretap;

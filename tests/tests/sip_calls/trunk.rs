@@ -34,7 +34,7 @@ fn called(
     let lines = told
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let heard = lines.filter_map(|line| line["rtp_rx"].as_u64()).last();
+    let heard = lines.filter_map(|line| line["rtp_rx"].as_u64()).next_back();
     heard.unwrap_or_else(|| panic!("the peer tells nothing of media: {told}"))
 }
 

@@ -168,6 +168,11 @@ impl Call {
         self.is_answered() && self.sound.held
     }
 
+    /// Whether the far end of another call may be sent here, now or as soon as this one is answered.
+    pub(crate) const fn takes_transfer(&self) -> bool {
+        self.is_answered() || (self.is_sip() && matches!(self.state, State::Inviting(_)))
+    }
+
     pub(crate) const fn is_ending(&self) -> bool {
         matches!(self.state, State::Ending(_) | State::Over)
     }
@@ -426,6 +431,7 @@ impl Call {
                 self.media_updated(fx);
             }
             SignalingEvent::Offer { sdp, .. } => self.on_far_offer(sdp, fx),
+            SignalingEvent::OfferWanted { .. } => self.refresh(fx),
             SignalingEvent::Digit { digit, .. } => self.tell(EventKind::Dtmf { digit }, fx),
             SignalingEvent::MediaUpdateFailed { error, .. } => {
                 self.failed(&error, fx);
@@ -507,8 +513,15 @@ impl Call {
     }
 
     fn on_ringing(&mut self, said: Said, fx: &mut Effects<'_>) {
-        if let State::Inviting(heard @ Heard::Nothing) = &mut self.state {
+        let State::Inviting(heard) = &mut self.state else {
+            return;
+        };
+        let silent = *heard == Heard::Nothing;
+        if silent {
             *heard = Heard::Ringing;
+        }
+        let rings = silent || self.identity.protocol.rings_beside_early_media();
+        if rings && !mem::replace(&mut self.sound.rang, true) {
             self.ring(fx);
             self.tell(EventKind::Ringing(said), fx);
         }
@@ -519,7 +532,9 @@ impl Call {
             return;
         };
         let first = mem::replace(heard, Heard::Early) != Heard::Early;
-        self.stop_ringing(fx);
+        if !self.identity.protocol.rings_beside_early_media() {
+            self.stop_ringing(fx);
+        }
         self.media(answer_of(fork, sdp, AnswerKind::Provisional), fx);
         if first {
             self.tell(EventKind::Early(said), fx);
@@ -554,9 +569,12 @@ impl Call {
         self.tell(EventKind::Answered(said), fx);
     }
 
-    /// Lets our own user hear that the far end rings, where the server sends no tone of its own.
+    /// Lets our own user hear that the far end rings, where the server sends no tone of its own. The media leaves the tone out while
+    /// packets come.
     fn ring(&mut self, fx: &mut Effects<'_>) {
-        let waiting = matches!(self.state, State::Inviting(heard) if heard != Heard::Early);
+        let beside = self.identity.protocol.rings_beside_early_media();
+        let waiting =
+            matches!(self.state, State::Inviting(heard) if beside || heard != Heard::Early);
         if let Some(tone) = self.sound.ringback.tone.filter(|_| waiting)
             && !mem::replace(&mut self.sound.rings, true)
         {

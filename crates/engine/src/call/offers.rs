@@ -24,6 +24,8 @@ pub(super) enum Exchange {
     None,
     /// An offer of ours that says hold, or its end, is being made or waits for its answer.
     Hold(bool),
+    /// One that changes nothing, to refresh the session.
+    Refresh,
     /// The far end has none and wants one of ours; its answer follows.
     Asked,
 }
@@ -46,14 +48,35 @@ impl Call {
             self.renew_path(fx);
         }
         self.next_hold(fx);
+        self.next_refresh(fx);
     }
 
-    fn next_hold(&mut self, fx: &mut Effects<'_>) {
+    fn may_offer(&self) -> bool {
         let busy = self.sound.exchange != Exchange::None
             || self.sound.restarting
             || self.sound.renewing
             || self.recovering;
-        if busy || !matches!(self.state, State::Active { .. }) {
+        !busy && matches!(self.state, State::Active { .. })
+    }
+
+    /// The session is to be refreshed by an offer (RFC 4028, section 7.4).
+    pub(super) fn refresh(&mut self, fx: &mut Effects<'_>) {
+        self.sound.refresh_wanted = true;
+        self.next_refresh(fx);
+    }
+
+    fn next_refresh(&mut self, fx: &mut Effects<'_>) {
+        if !self.sound.refresh_wanted || !self.may_offer() {
+            return;
+        }
+        self.sound.refresh_wanted = false;
+        self.sound.exchange = Exchange::Refresh;
+        self.media(MediaCommand::CreateOffer, fx);
+        self.await_description(fx);
+    }
+
+    fn next_hold(&mut self, fx: &mut Effects<'_>) {
+        if !self.may_offer() {
             return;
         }
         let Some(on) = self.sound.hold_wanted.take() else {
@@ -83,7 +106,7 @@ impl Call {
         self.deadline = None;
         match self.sound.exchange {
             Exchange::Asked => self.signal(Command::Attach { call, sdp }, fx),
-            Exchange::Hold(_) | Exchange::None => {
+            Exchange::Hold(_) | Exchange::Refresh | Exchange::None => {
                 let reserve = self.reserve(&sdp);
                 self.signal(Command::UpdateMedia { call, sdp }, fx);
                 if let Some(reserve) = reserve {
@@ -104,6 +127,8 @@ impl Call {
 
     /// The far end took our offer.
     pub(super) fn on_offer_taken(&mut self, fx: &mut Effects<'_>) {
+        // Any offer refreshes the session.
+        self.sound.refresh_wanted = false;
         if let Exchange::Hold(on) = mem::take(&mut self.sound.exchange) {
             self.enter_hold(on, fx);
         }
@@ -131,20 +156,31 @@ impl Call {
     /// The far end offers new media, or asks for an offer of ours.
     pub(super) fn on_far_offer(&mut self, sdp: Option<String>, fx: &mut Effects<'_>) {
         // Signalling has settled which of two crossing offers goes first: ours is void.
-        if let Exchange::Hold(on) = mem::take(&mut self.sound.exchange) {
+        let exchange = mem::take(&mut self.sound.exchange);
+        if let Exchange::Hold(on) = exchange {
             self.sound.hold_wanted.get_or_insert(on);
-            let before = self.direction(self.sound.held);
-            self.media(MediaCommand::Hold(before), fx);
         }
         if mem::take(&mut self.sound.restarting) {
             self.sound.restart_wanted = true;
         }
         self.await_description(fx);
         let Some(sdp) = sdp else {
+            if let Exchange::Hold(_) = exchange {
+                let before = self.direction(self.sound.held);
+                self.media(MediaCommand::Hold(before), fx);
+            }
             self.sound.exchange = Exchange::Asked;
             return self.media(MediaCommand::CreateOffer, fx);
         };
         self.sound.renewing = true;
+        // A hold of ours stands whatever becomes of theirs, which their offer says anew: the answer is what both leave.
+        let hold = match self.sound.held {
+            true => Some(Hold::SendOnly),
+            false => matches!(exchange, Exchange::Hold(_)).then_some(Hold::Off),
+        };
+        if let Some(hold) = hold {
+            self.media(MediaCommand::Hold(hold), fx);
+        }
         self.media(MediaCommand::AcceptOffer(sdp, Renewal::Change), fx);
     }
 
@@ -169,6 +205,9 @@ impl Call {
                 status: NOT_ACCEPTABLE_HERE,
             };
             self.signal(refuse, fx);
+            if self.sound.held {
+                self.media(MediaCommand::Hold(self.direction(true)), fx);
+            }
             let reason = format!("new media that the far end offered was refused: {reason}");
             let remedy = None;
             self.tell(EventKind::RequestFailed { reason, remedy }, fx);
@@ -180,7 +219,15 @@ impl Call {
     /// Whether the far end listens, by the description that is in force now.
     pub(super) fn note_direction(&mut self, heard: bool, fx: &mut Effects<'_>) {
         let on = !heard;
-        if self.identity.protocol.is_sip() && mem::replace(&mut self.sound.held_by_peer, on) != on {
+        if !self.identity.protocol.is_sip() {
+            return;
+        }
+        let changed = mem::replace(&mut self.sound.held_by_peer, on) != on;
+        if self.sound.held {
+            // Our next offer says as much.
+            self.media(MediaCommand::Hold(self.direction(true)), fx);
+        }
+        if changed {
             self.tell(EventKind::HeldByPeer { on }, fx);
         }
     }

@@ -166,6 +166,8 @@ pub(super) struct Sound {
     pub(super) restart_wanted: bool,
     /// Another offer within the call (SIP).
     pub(super) exchange: Exchange,
+    /// The session has to be refreshed by an offer, as soon as one can be made (SIP).
+    pub(super) refresh_wanted: bool,
     /// Hold, or its end, that waits until an offer can be made (SIP).
     pub(super) hold_wanted: Option<bool>,
     /// The far end does not listen, by its own description (SIP).
@@ -181,6 +183,8 @@ pub(super) struct Sound {
     pub(super) ringback: Ringback,
     /// When media was offered anew last.
     pub(super) renewed: Option<Instant>,
+    /// The far end was told to ring.
+    pub(super) rang: bool,
     /// The tone is being played.
     pub(super) rings: bool,
     /// The server says that the call is on hold.

@@ -299,7 +299,8 @@ impl Core {
         })
     }
 
-    /// Joins the far ends of two calls of one account (attended transfer).
+    /// Joins the far ends of two calls of one account (attended transfer). With SIP the other one may ring yet, where we called it: the
+    /// far end is sent on as soon as that is answered (RFC 5589, section 7.6).
     ///
     /// # Errors
     /// When one of them is unknown or not answered, or they do not belong together.
@@ -318,7 +319,7 @@ impl Core {
         if key == other || account(key) != account(other) {
             return Err(Error::TransferPartner);
         }
-        if let Some(call) = self.calls.get(&other).filter(|call| !call.is_answered()) {
+        if let Some(call) = self.calls.get(&other).filter(|call| !call.takes_transfer()) {
             return Err(wrong_state(call, "transferred"));
         }
         let with = with.clone();

@@ -661,6 +661,7 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::Attach { call, .. }
         | SignalingEvent::MediaUpdated { call, .. }
         | SignalingEvent::Offer { call, .. }
+        | SignalingEvent::OfferWanted { call }
         | SignalingEvent::Digit { call, .. }
         | SignalingEvent::Display { call, .. }
         | SignalingEvent::DtmfSent { call }

@@ -278,6 +278,46 @@ fn transfers_name_their_partner() {
     );
 }
 
+/// RFC 5589, section 7.6: the session keeps the wish until the second call is answered.
+#[test]
+fn with_sip_the_second_call_of_a_transfer_may_still_ring() {
+    let mut world = World::at_sip_server();
+    let first = world.answered();
+    let second = world.invited();
+    world.signal(Event::Ringing {
+        call: second.clone(),
+        said: Box::default(),
+    });
+    world.core.transfer_with(None, &second, world.now).unwrap();
+    let join = Command::Replace {
+        call: first.clone(),
+        with: second.clone(),
+    };
+    assert_eq!(world.commands(), [join]);
+    // The far end that is sent on has to be there.
+    let refused = world
+        .core
+        .transfer_with(Some(&second), &first, world.now)
+        .unwrap_err();
+    assert!(matches!(refused, Error::WrongState { .. }), "{refused}");
+    // Who calls us cannot take anybody yet, and Verto's servers know only answered calls.
+    let third = world.incoming(Some("their offer"));
+    let refused = world.core.transfer_with(Some(&first), &third, world.now);
+    assert!(
+        matches!(refused, Err(Error::WrongState { .. })),
+        "{refused:?}"
+    );
+    let mut world = World::ready();
+    world.answered();
+    let second = world.invited();
+    let refused = world.core.transfer_with(None, &second, world.now);
+    assert!(
+        matches!(refused, Err(Error::WrongState { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(world.commands(), []);
+}
+
 #[test]
 fn a_lost_path_asks_the_server_for_a_new_one() {
     let mut world = World::ready();
@@ -593,6 +633,7 @@ fn tones(world: &mut World) -> Vec<Option<RingbackTone>> {
     commands.into_iter().filter_map(tone).collect()
 }
 
+/// With Verto, where early media is what it is called.
 #[test]
 fn a_caller_hears_the_far_end_ring_until_something_else_can_be_heard() {
     let tone = Some(RingbackTone::Europe);
@@ -620,6 +661,57 @@ fn a_caller_hears_the_far_end_ring_until_something_else_can_be_heard() {
                 sdp: Some(sdp),
                 said: Box::default(),
             }
+        });
+        assert_eq!(tones(&mut world), [None]);
+    }
+}
+
+/// RFC 3960, section 3.2: only 180 rings, and a description in it, or before it, proves no sound.
+#[test]
+fn a_sip_caller_hears_the_far_end_ring_whatever_description_came() {
+    let early = |call: &CallId| Event::EarlyMedia {
+        fork: Some("one".to_owned()),
+        call: call.clone(),
+        sdp: "theirs".to_owned(),
+        said: Box::default(),
+    };
+    let ringing = |call: &CallId| Event::Ringing {
+        call: call.clone(),
+        said: Box::default(),
+    };
+    let told = |world: &mut World| {
+        let kinds = world.kinds();
+        let ringing = kinds.iter().filter(|kind| **kind == "ringing").count();
+        let early = kinds.iter().filter(|kind| **kind == "early").count();
+        (ringing, early)
+    };
+    let tone = Some(RingbackTone::Europe);
+    for ringing_first in [true, false] {
+        let mut world = World::at_sip_server_with_ringback(RingbackTone::Europe);
+        let call = world.invited();
+        world.signal(Event::Trying { call: call.clone() });
+        if ringing_first {
+            world.signal(ringing(&call));
+            assert_eq!(tones(&mut world), [tone]);
+            world.signal(early(&call));
+        } else {
+            world.signal(early(&call));
+            assert_eq!(tones(&mut world), [], "nobody said that it rings");
+            world.signal(ringing(&call));
+            assert_eq!(tones(&mut world), [tone]);
+        }
+        assert_eq!(told(&mut world), (1, 1));
+        // Another fork, and more of the same.
+        world.signal(early(&call));
+        world.signal(ringing(&call));
+        assert_eq!(tones(&mut world), [], "it rings on, once");
+        assert_eq!(told(&mut world), (1, 1));
+        assert_eq!(world.core.calls(world.now)[0].state, CallState::Early);
+        world.signal(Event::Answered {
+            fork: Some("one".to_owned()),
+            call,
+            sdp: None,
+            said: Box::default(),
         });
         assert_eq!(tones(&mut world), [None]);
     }

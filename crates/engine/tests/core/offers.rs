@@ -346,3 +346,111 @@ fn digits_go_with_the_media_where_the_far_side_knows_them_so() {
     let told = world.events.last().map(|event| event.kind.clone());
     assert_eq!(told, Some(EventKind::Dtmf { digit: '7' }));
 }
+
+/// Both hold; the far side takes back its hold, and is answered by what ours leaves (RFC 3264, section 8.4).
+#[test]
+fn an_offer_of_the_far_side_is_answered_by_our_own_hold_alone() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    negotiated(
+        &mut world,
+        AudioFormat {
+            send: false,
+            ..OPUS
+        },
+    );
+    world.core.hold(None, true, world.now).unwrap();
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    let neither = AudioFormat {
+        send: false,
+        receive: false,
+        ..OPUS
+    };
+    negotiated(&mut world, neither);
+    world.media_commands();
+    let answer = |world: &mut World, offer: &str, format| {
+        world.signal(offered(&call, Some(offer)));
+        let asked = world.media_commands();
+        assert_eq!(
+            asked,
+            [
+                MediaCommand::Hold(Hold::SendOnly),
+                MediaCommand::AcceptOffer(offer.into(), Renewal::Change)
+            ]
+        );
+        negotiated(world, format);
+        world.media(CallEvent::LocalAnswer {
+            sdp: "our answer".into(),
+        });
+        world.media_commands()
+    };
+    // It still holds: so do we, both ways.
+    assert_eq!(
+        answer(&mut world, "they hold", neither),
+        [MediaCommand::Hold(Hold::Inactive)]
+    );
+    let music = AudioFormat {
+        receive: false,
+        ..OPUS
+    };
+    assert_eq!(
+        answer(&mut world, "they resume", music),
+        [MediaCommand::Hold(Hold::SendOnly)]
+    );
+    let kinds = world.events.iter().map(|event| &event.kind);
+    let told: Vec<bool> = kinds
+        .filter_map(|kind| match kind {
+            EventKind::HeldByPeer { on } => Some(*on),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [true, false]);
+    assert_eq!(holds(&world), [true], "ours stands");
+}
+
+#[test]
+fn a_session_is_refreshed_by_an_offer_made_for_it_once_nothing_else_is_under_way() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.media_commands();
+    let wanted = SignalingEvent::OfferWanted { call: call.clone() };
+    let update = Command::UpdateMedia {
+        call: call.clone(),
+        sdp: "our offer".into(),
+    };
+    world.signal(wanted.clone());
+    assert_eq!(world.media_commands(), [MediaCommand::CreateOffer]);
+    offer_made(&mut world);
+    assert_eq!(world.commands(), [update]);
+    world.signal(updated(&call));
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+    assert!(holds(&world).is_empty(), "nothing was held by that");
+    world.media_commands();
+
+    // While theirs is answered ours has to wait.
+    world.signal(offered(&call, Some("their offer")));
+    world.signal(wanted.clone());
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".into(),
+    });
+    let asked = world.media_commands();
+    assert_eq!(asked.last(), Some(&MediaCommand::CreateOffer), "{asked:?}");
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    world.media_commands();
+
+    // An offer that says more serves as well.
+    world.core.hold(None, true, world.now).unwrap();
+    world.signal(wanted);
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    let asked = world.media_commands();
+    let offers = asked
+        .iter()
+        .filter(|command| **command == MediaCommand::CreateOffer);
+    assert_eq!(offers.count(), 1, "{asked:?}");
+}

@@ -90,6 +90,14 @@ impl World {
         world
     }
 
+    /// The same, whose callers hear a tone.
+    pub(crate) fn at_sip_server_with_ringback(tone: RingbackTone) -> Self {
+        let change = |profile: &mut Profile| profile.protocol = Protocol::Sip;
+        let mut world = Self::with(None, 10, Some(tone), change);
+        world.make_ready();
+        world
+    }
+
     /// A core whose account's calls begin muted.
     pub(crate) fn starting_muted() -> Self {
         let mut world = Self::with_profile(Dtmf::Info, 10, |profile| profile.start_muted = true);

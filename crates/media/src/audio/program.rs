@@ -1,7 +1,7 @@
 //! The program of a client's call: source to encoder to packets, packets to playout to sink, digits on request.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::audio::playout::StreamPlayout;
 use crate::codec::encoder::Encoder;
@@ -24,6 +24,10 @@ use crate::rtp::telephone_event::EventSender;
 /// Events that may wait to be read; more are left out.
 const MAX_EVENTS: usize = 32;
 
+/// Without a packet for so long nothing is heard of the network, and our own tone is again. Longer than the pauses of any tone that the
+/// network may send itself.
+const NOTHING_HEARD: Duration = Duration::from_secs(5);
+
 /// Plays a source into a call and the call into a sink.
 ///
 /// Everything is allocated when the format is negotiated; a slot or a packet allocates nothing.
@@ -40,6 +44,8 @@ pub struct AudioProgram {
     encoder: Option<Encoder>,
     playout: Option<StreamPlayout>,
     ringback: Option<Ringback>,
+    /// When a packet was heard last.
+    heard: Option<Instant>,
     digits: Option<EventSender>,
     sending_digits: bool,
     /// The next packet of sound begins a talk spurt.
@@ -62,6 +68,7 @@ impl AudioProgram {
             encoder: None,
             playout: None,
             ringback: None,
+            heard: None,
             digits: None,
             sending_digits: false,
             marker: true,
@@ -160,7 +167,11 @@ impl AudioProgram {
     }
 
     fn receive(&mut self, now: Instant) {
-        match (&mut self.ringback, &mut self.playout) {
+        // The network has something to say itself (RFC 3960 section 3.2).
+        let quiet = self
+            .heard
+            .is_none_or(|at| now.saturating_duration_since(at) >= NOTHING_HEARD);
+        match (self.ringback.as_mut().filter(|_| quiet), &mut self.playout) {
             (Some(ringback), _) => ringback.read(&mut self.frame),
             (None, Some(playout)) => {
                 playout.play(&mut self.frame, now);
@@ -236,8 +247,7 @@ impl Program for AudioProgram {
     fn packet(&mut self, packet: &AudioPacket<'_>, now: Instant, _out: &mut Outgoing) {
         if let Some(playout) = &mut self.playout {
             playout.packet(packet, now);
-            // The network has something to say itself.
-            self.ringback = None;
+            self.heard = Some(now);
         }
     }
 

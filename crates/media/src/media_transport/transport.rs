@@ -42,6 +42,8 @@ pub struct MediaTransport {
     selected: Option<Route>,
     /// The way to a far end that has no ICE.
     fixed: Option<FixedPath>,
+    /// The far end named no address and does without ICE: it is sent nothing until it names one.
+    nowhere: bool,
     /// Where the far end's last DTLS datagram came from: the way back before a pair is selected.
     dtls_path: Option<Route>,
     ice_give_up: Option<Instant>,
@@ -73,6 +75,7 @@ impl MediaTransport {
             early: VecDeque::new(),
             selected: None,
             fixed: None,
+            nowhere: false,
             dtls_path: None,
             ice_give_up: None,
             dtls_give_up: None,
@@ -205,6 +208,7 @@ impl MediaTransport {
             None => self.go_to(address, now),
             Some(credentials) if self.remote.as_ref() != Some(&credentials) => {
                 self.fixed = None;
+                self.nowhere = false;
                 self.remote_candidates = 0;
                 self.agent.start(&credentials, now);
                 self.remote = Some(credentials);
@@ -250,6 +254,8 @@ impl MediaTransport {
 
     /// Sends to this address from now on, without asking whether anybody is there.
     fn go_to(&mut self, address: Option<SocketAddr>, now: Instant) {
+        // Who names none wants nothing for now (RFC 3264, section 8.4).
+        self.nowhere = address.is_none();
         let Some(told) = address.filter(|told| !self.fixed.is_some_and(|it| it.is_to(*told)))
         else {
             return;
@@ -469,7 +475,7 @@ impl MediaTransport {
 
     /// Where media may be sent now: nowhere once the far end answers no more (RFC 7675).
     fn path(&self) -> Option<Route> {
-        self.selected.filter(|_| self.has_path())
+        self.selected.filter(|_| self.has_path() && !self.nowhere)
     }
 
     /// Protects an RTP packet in place and says where to send it. Does not allocate when `packet` has

@@ -1,5 +1,6 @@
 //! RTP header extensions in SDP (RFC 8285 section 5): which are known, what their numbers are, and how they are answered.
 
+use crate::sdp::bindings::Bindings;
 use crate::sdp::direction::Direction;
 
 /// Most `a=extmap` lines of one section that are kept; the rest is left aside.
@@ -10,7 +11,24 @@ const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 /// Name of the media section that a packet belongs to (RFC 9143 section 15.2).
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
-/// The numbers of our offers, as browsers have them.
+/// An extension that we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    AudioLevel,
+    Mid,
+}
+
+impl Known {
+    pub(crate) fn of(uri: &str) -> Option<Self> {
+        match uri {
+            AUDIO_LEVEL => Some(Self::AudioLevel),
+            MID => Some(Self::Mid),
+            _ => None,
+        }
+    }
+}
+
+/// The numbers of our offers, as browsers have them, as long as they stand for nothing else.
 const OUR_AUDIO_LEVEL: u8 = 1;
 const OUR_MID: u8 = 4;
 
@@ -75,16 +93,20 @@ pub(crate) struct Wanted {
 }
 
 impl HeaderExtensions {
-    /// What our offers name.
-    pub(crate) fn offered(wanted: Wanted) -> Self {
+    /// What our offers name, under the numbers of the call.
+    pub(crate) fn offered(wanted: Wanted, bindings: &mut Bindings) -> Self {
         let both_ways = |id| Extension {
             id,
             sends: true,
             receives: true,
         };
         Self {
-            audio_level: wanted.audio_level.then(|| both_ways(OUR_AUDIO_LEVEL)),
-            mid: wanted.mid.then(|| both_ways(OUR_MID)),
+            audio_level: wanted
+                .audio_level
+                .then(|| both_ways(bindings.extension(Known::AudioLevel, OUR_AUDIO_LEVEL))),
+            mid: wanted
+                .mid
+                .then(|| both_ways(bindings.extension(Known::Mid, OUR_MID))),
         }
     }
 
@@ -190,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_us_must_keep_our_numbers() {
-        let offered = HeaderExtensions::offered(BOTH);
+        let offered = HeaderExtensions::offered(BOTH, &mut Bindings::default());
         let kept = agreed(&[&format!("1 {AUDIO_LEVEL}"), &format!("7 {MID}")]);
         let agreed = kept.answered(offered);
         assert!(agreed.audio_level.is_some() && agreed.mid.is_none());

@@ -24,6 +24,8 @@ pub struct Face {
     pub msid: bool,
     /// Candidates of component 2 at the same address in offers.
     pub component_2: bool,
+    /// `a=ice-options:ice2`, which an agent of RFC 8445 says of itself (RFC 8839 section 6.1).
+    pub ice2: bool,
     /// `a=end-of-candidates` in offers.
     pub end_of_candidates: bool,
     /// `a=silenceSupp:off - - - -`.
@@ -56,6 +58,7 @@ impl Face {
         msid_semantic: None,
         msid: true,
         component_2: false,
+        ice2: true,
         end_of_candidates: true,
         silence_suppression: false,
         long_ssrc: false,
@@ -78,6 +81,7 @@ impl Face {
         msid_semantic: Some("WMS"),
         msid: false,
         component_2: true,
+        ice2: false,
         end_of_candidates: false,
         silence_suppression: true,
         long_ssrc: true,

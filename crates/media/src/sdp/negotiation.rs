@@ -5,6 +5,7 @@ use crate::ice::candidate::Candidate;
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::RemoteParameters;
 use crate::program::{AudioCodec, OpusWishes};
+use crate::sdp::bindings::Bindings;
 use crate::sdp::codec;
 use crate::sdp::concessions::Concessions;
 use crate::sdp::direction::Direction;
@@ -14,10 +15,8 @@ use crate::sdp::origin::Origin;
 use crate::sdp::parse::{Attributes, Description, Media};
 use crate::sdp::refusal::{Refusal, shown, shown_list};
 use crate::sdp::sdes::{CryptoLine, OFFERED, OFFERED_TAG, SdesKeys};
-use crate::sdp::write::{
-    COMFORT_NOISE_PAYLOAD_TYPE, Format, LocalDescription, REDUNDANCY_PAYLOAD_TYPE, RefusedSection,
-    Section, Text, offered_section,
-};
+use crate::sdp::sections::Sections;
+use crate::sdp::write::{Format, LocalDescription, Section, Text, offered_section};
 use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
@@ -69,6 +68,10 @@ pub struct Negotiated {
     pub protocol: String,
     /// Mid of the section, where there is one.
     pub mid: Option<String>,
+    /// The sections of the session: later offers have the same.
+    pub sections: Sections,
+    /// What the numbers of the section stand for: later offers mean the same by them.
+    pub bindings: Bindings,
 }
 
 /// A codec and the numbers that both directions know it by.
@@ -104,19 +107,20 @@ pub struct Answer {
     pub negotiated: Negotiated,
 }
 
-/// Writes an offer. `origin` gets a new version when the description differs from the last one written with it.
+/// Writes an offer: the sections of the session in their order, those that were refused still so. `origin` gets a new version when the description differs from the last one written with it.
 #[must_use]
 pub fn offer(local: &LocalDescription, origin: &mut Origin) -> String {
-    let section = offered_section(local);
+    let mid = local.sections.own_mid();
+    let section = offered_section(local, &mid);
     let mut text = Text::new(local, section.mid.filter(|_| local.face.group));
-    text.section(local, &section);
+    text.sections(local, &local.sections, &section);
     text.finish(local, origin)
 }
 
 /// Answers an offer, the first or a later one. `established`: our DTLS role in an association that goes on; it is kept where the
 /// offer leaves the choice.
 ///
-/// The first usable audio section is taken, all others are refused in place. Codecs are answered in the order of the offer.
+/// The audio section in use is taken, else the first usable one; all others are refused in place. Codecs are answered in the order of the offer.
 ///
 /// # Errors
 /// [`Refusal`] says why no call can be made of it.
@@ -218,19 +222,11 @@ pub fn answer(
             && (remote.session.extensions_mixed || media.attributes.extensions_mixed),
         component_2: false,
     };
+    let sections = Sections::of_offer(&remote.media, index);
+    let mut bindings = local.bindings.clone();
+    bindings.offered(media, remote.extensions(media));
     let mut text = Text::new(local, bundled);
-    for (position, other) in remote.media.iter().enumerate() {
-        if position == index {
-            text.section(local, &section);
-        } else {
-            text.refused_section(&RefusedSection {
-                kind: other.kind,
-                protocol: other.protocol,
-                format: other.formats.first().unwrap_or(&"0"),
-                mid: other.mid.filter(|_| local.face.echo_mid),
-            });
-        }
-    }
+    text.sections(local, &sections, &section);
     let sdp = text.finish(local, origin);
     let negotiated = agreed(
         &remote,
@@ -248,6 +244,8 @@ pub fn answer(
             redundancy,
             comfort_noise,
             extensions,
+            sections,
+            bindings,
         },
     )?;
     Ok(Answer { sdp, negotiated })
@@ -275,13 +273,17 @@ pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiate
             });
         }
     };
+    let (offered, mut bindings) = local.offered();
+    bindings.answered(media, remote.extensions(media));
     let mut codecs: Vec<NegotiatedCodec> = Vec::new();
     for (payload_type, codec) in codecs_of(media) {
-        if local.codecs.contains(&codec) && codecs.iter().all(|known| known.codec != codec) {
+        if let Some(receive_payload_type) = offered.payload_type(codec)
+            && codecs.iter().all(|known| known.codec != codec)
+        {
             codecs.push(NegotiatedCodec {
                 codec,
                 send_payload_type: payload_type,
-                receive_payload_type: local.payload_type(codec),
+                receive_payload_type,
                 opus: wishes(media, codec, payload_type),
             });
         }
@@ -290,30 +292,29 @@ pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiate
         .first()
         .ok_or_else(|| nothing_in_common(media, local))?;
     let events = telephone_events(media, codec.codec, |event| {
-        let (receive_payload_type, _) = local
-            .telephone_events()
+        let (receive_payload_type, _) = offered
+            .telephone_events
+            .iter()
             .find(|(_, clock_rate)| *clock_rate == event.clock_rate)?;
         Some(TelephoneEvent {
-            receive_payload_type,
+            receive_payload_type: *receive_payload_type,
             ..event
         })
     });
     let direction = remote.direction(media).answered_with(local.direction);
     let redundancy = redundancy(media, &codecs, local)
-        .filter(|_| local.offers_redundancy())
-        .map(|red| Redundancy {
-            receive_payload_type: REDUNDANCY_PAYLOAD_TYPE,
+        .zip(offered.redundancy)
+        .map(|(red, receive_payload_type)| Redundancy {
+            receive_payload_type,
             ..red
         });
-    let comfort_noise = comfort_noise(media, codec.codec)
-        .filter(|_| local.extras.comfort_noise.offers())
-        .map(|_| COMFORT_NOISE_PAYLOAD_TYPE);
-    let offered = local.offered_extensions();
+    let comfort_noise = comfort_noise(media, codec.codec).and(offered.comfort_noise);
     let wanted = Wanted {
-        audio_level: offered.audio_level.is_some(),
+        audio_level: offered.extensions.audio_level.is_some(),
         mid: media.mid.is_some_and(|mid| remote.is_bundled(mid)),
     };
-    let extensions = HeaderExtensions::agreed(remote.extensions(media), wanted).answered(offered);
+    let extensions =
+        HeaderExtensions::agreed(remote.extensions(media), wanted).answered(offered.extensions);
     let reports = remote
         .extended_reports(media)
         .filter(|_| local.extras.voip_metrics.offers());
@@ -333,6 +334,11 @@ pub fn accept_answer(answer: &str, local: &LocalDescription) -> Result<Negotiate
             redundancy,
             comfort_noise,
             extensions,
+            sections: Sections {
+                mid: local.face.mid.then(|| local.sections.own_mid()),
+                ..local.sections.clone()
+            },
+            bindings,
         },
     )
 }
@@ -363,6 +369,8 @@ struct Agreement {
     redundancy: Option<Redundancy>,
     comfort_noise: Option<u8>,
     extensions: HeaderExtensions,
+    sections: Sections,
+    bindings: Bindings,
 }
 
 /// The rest of what both agreed on: transport and packets.
@@ -392,12 +400,16 @@ fn agreed(
         remote: RemoteParameters {
             credentials: remote
                 .credentials(media)
+                .filter(|_| !lacks.no_ice)
                 .map(|(ufrag, pwd)| IceCredentials {
                     ufrag: ufrag.to_owned(),
                     pwd: pwd.to_owned(),
                 }),
             address: remote.default_address(media),
-            candidates: media.candidates.clone(),
+            candidates: match lacks.no_ice {
+                true => Vec::new(),
+                false => media.candidates.clone(),
+            },
             fingerprints,
             keys: agreement.keys,
             unencrypted: lacks.no_encryption,
@@ -417,7 +429,11 @@ fn agreed(
         codecs: agreement.codecs,
         telephone_event: agreement.telephone_event,
         further_events: agreement.further_events,
-        direction: agreement.direction,
+        // Said of old by the address; with ICE that says nothing (RFC 8839 section 4.4.1.1.1).
+        direction: match lacks.no_ice && remote.is_nowhere(media) {
+            true => Direction::new(false, agreement.direction.receives()),
+            false => agreement.direction,
+        },
         packet_time_ms: media.packet_time_ms.unwrap_or(DEFAULT_PACKET_TIME_MS),
         rtcp_mux: media.rtcp_mux,
         rtcp_candidates: if media.rtcp_mux {
@@ -432,17 +448,25 @@ fn agreed(
         extensions: agreement.extensions,
         protocol: media.protocol.to_owned(),
         mid: media.mid.map(str::to_owned),
+        sections: agreement.sections,
+        bindings: agreement.bindings,
     })
 }
 
-/// The first audio section that is open and that we can secure; when there is none, why the first audio section will not do.
+/// The audio section that is open and that we can secure: the one in use, else the first; when there is none, why the first one asked
+/// will not do.
 fn choose_audio<'d, 'a>(
     remote: &'d Description<'a>,
     open: impl Fn(&Media<'a>) -> bool,
     local: &LocalDescription,
 ) -> Result<(usize, &'d Media<'a>), Refusal> {
     let mut refusal = None;
-    for (index, media) in remote.media.iter().enumerate() {
+    let in_use = local.sections.place();
+    let others = (0..remote.media.len()).filter(|index| *index != in_use);
+    for index in std::iter::once(in_use).chain(others) {
+        let Some(media) = remote.media.get(index) else {
+            continue;
+        };
         if media.kind != "audio" {
             continue;
         }
@@ -489,7 +513,10 @@ fn secured(
     if lacks.no_ice && !local.concessions.no_ice {
         // What is missing beside it is said first, as it weighs more.
         if fingerprints > 0 || lacks.no_encryption || (media.sdes && local.sdes.is_ok()) {
-            return Err(Refusal::NoIce);
+            return Err(match media.ice_mismatch {
+                true => Refusal::IceMismatch,
+                false => Refusal::NoIce,
+            });
         }
     }
     if lacks.no_encryption {
@@ -519,7 +546,7 @@ fn secured(
 fn lacks(remote: &Description<'_>, media: &Media<'_>) -> Concessions {
     let protocol = media.protocol;
     Concessions {
-        no_ice: remote.credentials(media).is_none(),
+        no_ice: remote.credentials(media).is_none() || media.ice_mismatch,
         no_encryption: protocol.eq_ignore_ascii_case("RTP/AVP")
             || protocol.eq_ignore_ascii_case("RTP/AVPF"),
     }

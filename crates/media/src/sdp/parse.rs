@@ -57,6 +57,8 @@ pub struct Media<'a> {
     pub bundle_only: bool,
     /// `a=rtcp-mux`.
     pub rtcp_mux: bool,
+    /// `a=ice-mismatch`: our default address is none of our candidates any more, so ICE is not used here (RFC 8839 section 4.2.5).
+    pub ice_mismatch: bool,
     /// `a=rtcp-rsize`.
     pub rtcp_reduced_size: bool,
     /// `a=ptime` in ms.
@@ -284,6 +286,13 @@ impl<'a> Description<'a> {
         (!ip.is_unspecified() && media.port != 0).then(|| SocketAddr::new(ip, media.port))
     }
 
+    /// Whether a section asks without ICE that nothing be sent, as hold was said of old (`c=` with 0.0.0.0, RFC 3264 section 8.4).
+    #[must_use]
+    pub fn is_nowhere(&self, media: &Media<'a>) -> bool {
+        let ip = media.attributes.connection.or(self.session.connection);
+        ip.is_some_and(|ip| ip.is_unspecified())
+    }
+
     /// Where RTCP of a section goes without ICE: as `a=rtcp` has it, else one port further than RTP (RFC 3550 section 11).
     #[must_use]
     pub fn rtcp_address(&self, media: &Media<'a>) -> Option<SocketAddr> {
@@ -330,6 +339,7 @@ impl<'a> Media<'a> {
             mid: None,
             bundle_only: false,
             rtcp_mux: false,
+            ice_mismatch: false,
             rtcp_reduced_size: false,
             packet_time_ms: None,
             candidates: Vec::new(),
@@ -351,9 +361,13 @@ impl<'a> Media<'a> {
                     .and_then(|(kind, rest)| Some((payload_type(kind)?, rest)));
                 self.parameters.extend(line);
             }
-            "mid" => self.mid = Some(value).filter(|mid| !mid.is_empty() && !mid.contains(' ')),
+            "mid" => {
+                let fits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+                self.mid = Some(value).filter(|_| fits);
+            }
             "bundle-only" => self.bundle_only = true,
             "rtcp-mux" => self.rtcp_mux = true,
+            "ice-mismatch" => self.ice_mismatch = true,
             "rtcp" => self.rtcp = rtcp(value),
             "rtcp-rsize" => self.rtcp_reduced_size = true,
             "ptime" => self.packet_time_ms = value.parse().ok().filter(|ms| (1..=200).contains(ms)),

@@ -94,6 +94,12 @@ pub enum Refusal {
         "the far end does not speak ICE (no a=ice-ufrag and a=ice-pwd): enable ICE or WebRTC media for this endpoint there"
     )]
     NoIce,
+    /// `a=ice-mismatch`.
+    #[error(
+        "the far end does not use ICE, since something on the way changed the address in our description (a=ice-mismatch): \
+         look for a SIP ALG or a proxy that rewrites SDP, and switch that off"
+    )]
+    IceMismatch,
     /// Nobody would open the DTLS association, or both would.
     #[error(
         "the far end's DTLS role (a=setup:{theirs}) starts no DTLS association: it must be active, passive or, in an offer, actpass"

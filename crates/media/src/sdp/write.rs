@@ -5,6 +5,7 @@ use crate::dtls::setup::Setup;
 use crate::ice::candidate::Candidate;
 use crate::ice::credentials::IceCredentials;
 use crate::program::AudioCodec;
+use crate::sdp::bindings::{Bindings, Encoding};
 use crate::sdp::codec;
 use crate::sdp::concessions::Concessions;
 use crate::sdp::direction::Direction;
@@ -14,6 +15,7 @@ use crate::sdp::face::Face;
 use crate::sdp::origin::Origin;
 use crate::sdp::refusal::SdesRefused;
 use crate::sdp::sdes::{OFFERED, OFFERED_TAG, OwnMaterial};
+use crate::sdp::sections::{RefusedSection, Sections};
 use crate::srtp::profile::SrtpProfile;
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
@@ -21,8 +23,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use zeroize::Zeroizing;
 
-/// Mid of our section when the far end named none.
-const DEFAULT_MID: &str = "0";
 /// Payload type of RED in our offers, as browsers have it.
 pub(crate) const REDUNDANCY_PAYLOAD_TYPE: u8 = 63;
 /// Payload type of comfort noise at 8 kHz (RFC 3551 table 4).
@@ -76,8 +76,10 @@ pub struct LocalDescription {
     pub cname: String,
     /// Names of our stream and track.
     pub msid: Msid,
-    /// Mid of our section in an offer after the first: what was agreed on. `None` = "0".
-    pub mid: Option<String>,
+    /// The sections of the session, as agreed before.
+    pub sections: Sections,
+    /// What the numbers of our section stand for, as agreed before.
+    pub bindings: Bindings,
 }
 
 /// Names of our stream and track.
@@ -90,32 +92,62 @@ pub struct Msid {
 }
 
 impl LocalDescription {
-    /// The payload type that our offers give a codec.
-    pub(crate) fn payload_type(&self, codec: AudioCodec) -> u8 {
-        match codec {
-            AudioCodec::Opus => self.face.opus_payload_type,
-            AudioCodec::G722 => 9,
-            AudioCodec::Pcmu => 0,
-            AudioCodec::Pcma => 8,
-        }
+    /// What our offers name, and the numbers for it; those of the call so far, with what is new in the offer.
+    pub(crate) fn offered(&self) -> (Offered, Bindings) {
+        let mut bindings = self.bindings.clone();
+        let offered =
+            Offered {
+                codecs: self
+                    .codecs
+                    .iter()
+                    .map(|codec| {
+                        let usual = match codec {
+                            AudioCodec::Opus => self.face.opus_payload_type,
+                            AudioCodec::G722 => 9,
+                            AudioCodec::Pcmu => 0,
+                            AudioCodec::Pcma => 8,
+                        };
+                        (
+                            *codec,
+                            bindings.payload_type(Encoding::Audio(*codec), usual),
+                        )
+                    })
+                    .collect(),
+                redundancy: self
+                    .offers_redundancy()
+                    .then(|| bindings.payload_type(Encoding::Redundancy, REDUNDANCY_PAYLOAD_TYPE)),
+                comfort_noise: self.extras.comfort_noise.offers().then(|| {
+                    bindings.payload_type(Encoding::ComfortNoise, COMFORT_NOISE_PAYLOAD_TYPE)
+                }),
+                telephone_events: self
+                    .telephone_events()
+                    .map(|(usual, clock_rate)| {
+                        let encoding = Encoding::TelephoneEvent(clock_rate);
+                        (bindings.payload_type(encoding, usual), clock_rate)
+                    })
+                    .collect(),
+                extensions: self.offered_extensions(&mut bindings),
+            };
+        (offered, bindings)
     }
 
     /// RED stands in our offers.
-    pub(crate) fn offers_redundancy(&self) -> bool {
+    fn offers_redundancy(&self) -> bool {
         self.extras.redundancy.offers() && self.codecs.contains(&AudioCodec::Opus)
     }
 
     /// The header extensions of our offers. A section in a bundle names itself in its packets (RFC 9143 section 15.2).
-    pub(crate) fn offered_extensions(&self) -> HeaderExtensions {
-        HeaderExtensions::offered(Wanted {
+    fn offered_extensions(&self, bindings: &mut Bindings) -> HeaderExtensions {
+        let wanted = Wanted {
             audio_level: self.extras.audio_level.offers(),
             mid: self.face.mid && self.face.group,
-        })
+        };
+        HeaderExtensions::offered(wanted, bindings)
     }
 
-    /// The telephone events of our offers: payload type and clock. One per clock of the codecs; 8000 always, since gateways use it
+    /// The telephone events of our offers: usual payload type and clock. One per clock of the codecs; 8000 always, since gateways use it
     /// beside Opus too.
-    pub(crate) fn telephone_events(&self) -> impl Iterator<Item = (u8, u32)> {
+    fn telephone_events(&self) -> impl Iterator<Item = (u8, u32)> {
         let wide = self
             .face
             .event_48000
@@ -126,6 +158,24 @@ impl LocalDescription {
             narrow.map(|kind| (kind, 8_000)),
         ];
         both.into_iter().flatten().filter(|_| self.telephone_event)
+    }
+}
+
+/// What an offer of ours names, under its numbers.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    pub(crate) codecs: Vec<(AudioCodec, u8)>,
+    pub(crate) redundancy: Option<u8>,
+    pub(crate) comfort_noise: Option<u8>,
+    /// Payload type and clock.
+    pub(crate) telephone_events: Vec<(u8, u32)>,
+    pub(crate) extensions: HeaderExtensions,
+}
+
+impl Offered {
+    pub(crate) fn payload_type(&self, codec: AudioCodec) -> Option<u8> {
+        let known = self.codecs.iter().find(|(known, _)| *known == codec);
+        known.map(|(_, number)| *number)
     }
 }
 
@@ -199,14 +249,6 @@ pub(crate) struct Section<'a> {
     pub(crate) component_2: bool,
 }
 
-/// A section that is refused, as it stands in the offer.
-pub(crate) struct RefusedSection<'a> {
-    pub(crate) kind: &'a str,
-    pub(crate) protocol: &'a str,
-    pub(crate) format: &'a str,
-    pub(crate) mid: Option<&'a str>,
-}
-
 /// Text of a description, line by line.
 pub(crate) struct Text(String);
 
@@ -228,7 +270,23 @@ impl Text {
         text
     }
 
-    pub(crate) fn section(&mut self, local: &LocalDescription, section: &Section<'_>) {
+    /// Our section in its place among those that are refused.
+    pub(crate) fn sections(
+        &mut self,
+        local: &LocalDescription,
+        sections: &Sections,
+        ours: &Section<'_>,
+    ) {
+        for refused in &sections.before {
+            self.refused_section(local, refused);
+        }
+        self.section(local, ours);
+        for refused in &sections.after {
+            self.refused_section(local, refused);
+        }
+    }
+
+    fn section(&mut self, local: &LocalDescription, section: &Section<'_>) {
         let address = if section.ice {
             local.default_address
         } else {
@@ -276,8 +334,14 @@ impl Text {
         if section.ice {
             self.line("a=ice-ufrag:", &local.credentials.ufrag);
             self.line("a=ice-pwd:", &local.credentials.pwd);
-            if !local.complete {
-                self.line("a=ice-options:", "trickle");
+            let options = match (local.face.ice2, !local.complete) {
+                (true, true) => Some("ice2 trickle"),
+                (true, false) => Some("ice2"),
+                (false, true) => Some("trickle"),
+                (false, false) => None,
+            };
+            if let Some(options) = options {
+                self.line("a=ice-options:", options);
             }
         }
         if let Some(setup) = section.setup {
@@ -348,13 +412,14 @@ impl Text {
         }
     }
 
-    pub(crate) fn refused_section(&mut self, section: &RefusedSection<'_>) {
+    fn refused_section(&mut self, local: &LocalDescription, section: &RefusedSection) {
         self.line(
             "m=",
             format_args!("{} 0 {} {}", section.kind, section.protocol, section.format),
         );
         self.line("c=", "IN IP4 0.0.0.0");
-        if let Some(mid) = section.mid {
+        let mid = section.mid.as_ref().filter(|_| local.face.echo_mid);
+        if let Some(mid) = mid {
             self.line("a=mid:", mid);
         }
         self.line("a=", Direction::Inactive);
@@ -387,24 +452,21 @@ impl Text {
 }
 
 /// Our offer's section.
-pub(crate) fn offered_section(local: &LocalDescription) -> Section<'_> {
-    let mut formats: Vec<_> = local
+pub(crate) fn offered_section<'a>(local: &'a LocalDescription, mid: &'a str) -> Section<'a> {
+    let (offered, _) = local.offered();
+    let mut formats: Vec<_> = offered
         .codecs
         .iter()
-        .map(|codec| Format::audio(&local.face, *codec, local.payload_type(*codec)))
+        .map(|(codec, number)| Format::audio(&local.face, *codec, *number))
         .collect();
-    if local.offers_redundancy() {
-        let of = local.payload_type(AudioCodec::Opus);
-        formats.insert(0, Format::redundancy(REDUNDANCY_PAYLOAD_TYPE, of));
+    let opus = offered.payload_type(AudioCodec::Opus);
+    if let (Some(number), Some(of)) = (offered.redundancy, opus) {
+        formats.insert(0, Format::redundancy(number, of));
     }
-    if local.extras.comfort_noise.offers() {
-        formats.push(Format::comfort_noise(COMFORT_NOISE_PAYLOAD_TYPE));
-    }
-    formats.extend(
-        local
-            .telephone_events()
-            .map(|(kind, clock_rate)| Format::telephone_event(kind, clock_rate)),
-    );
+    formats.extend(offered.comfort_noise.map(Format::comfort_noise));
+    let events = offered.telephone_events.iter();
+    formats
+        .extend(events.map(|(number, clock_rate)| Format::telephone_event(*number, *clock_rate)));
     let encrypted = !local.lacks.no_encryption;
     let crypto = local.sdes.as_ref().ok().filter(|_| encrypted);
     Section {
@@ -416,10 +478,7 @@ pub(crate) fn offered_section(local: &LocalDescription) -> Section<'_> {
         },
         ice: !local.lacks.no_ice,
         formats,
-        mid: local
-            .face
-            .mid
-            .then(|| local.mid.as_deref().unwrap_or(DEFAULT_MID)),
+        mid: local.face.mid.then_some(mid),
         setup: encrypted.then_some(Setup::ActPass),
         crypto: crypto.map(|material| material.line(OFFERED_TAG, OFFERED)),
         // Servers of old do not know it, and without it every change says the same.
@@ -428,7 +487,7 @@ pub(crate) fn offered_section(local: &LocalDescription) -> Section<'_> {
         rtcp_mux: true,
         rtcp_reduced_size: local.extras.reduced_size.offers(),
         extended_reports: local.extras.voip_metrics.offers(),
-        extensions: local.offered_extensions(),
+        extensions: offered.extensions,
         extensions_mixed: false,
         component_2: local.face.component_2,
     }

@@ -15,7 +15,9 @@ use crate::media_transport::config::TransportConfig;
 use crate::media_transport::deadline::Deadline as TransportDeadline;
 use crate::media_transport::event::{Received, Route};
 use crate::media_transport::transport::MediaTransport;
-use crate::program::{AudioPacket, CallKey, Destination, Outgoing, Program, ProgramCommand};
+use crate::program::{
+    AudioCodec, AudioPacket, CallKey, Destination, Outgoing, Program, ProgramCommand,
+};
 use crate::quality::statistics::Statistics;
 use crate::rtp::audio_level::VoiceDetector;
 use crate::rtp::clock::NtpClock;
@@ -643,9 +645,18 @@ impl MediaSession {
             .agreement
             .as_ref()
             .map(|agreement| &agreement.negotiated);
+        // The codec in use stays in use.
+        let mut codecs = self.config.codecs.clone();
+        if let Some(agreed) = agreed {
+            let place = |codec: &AudioCodec| {
+                let found = agreed.codecs.iter().position(|known| known.codec == *codec);
+                found.unwrap_or(usize::MAX)
+            };
+            codecs.sort_by_key(place);
+        }
         LocalDescription {
             face: self.config.face,
-            codecs: self.config.codecs.clone(),
+            codecs,
             telephone_event: self.config.telephone_event,
             extras: self.config.extras,
             direction: Direction::new(self.hold.sends(), self.hold.receives()),
@@ -667,7 +678,12 @@ impl MediaSession {
             ssrc: self.sender.ssrc(),
             cname: self.config.cname.clone(),
             msid: self.msid.clone(),
-            mid: agreed.and_then(|agreed| agreed.mid.clone()),
+            sections: agreed
+                .map(|agreed| agreed.sections.clone())
+                .unwrap_or_default(),
+            bindings: agreed
+                .map(|agreed| agreed.bindings.clone())
+                .unwrap_or_default(),
         }
     }
 

@@ -6,6 +6,7 @@ mod calls;
 mod forks;
 mod headers;
 mod keys;
+mod later_offers;
 mod payloads;
 mod plain;
 mod programs;

@@ -236,3 +236,54 @@ fn encryption_stands_without_ice() {
         assert!(heard.lock().unwrap().audio.len() > 200);
     }
 }
+
+/// Hold as it was said of old (RFC 3264, section 8.4).
+#[test]
+fn who_names_no_address_is_sent_nothing_until_it_names_one() {
+    let mut ours = Ours::answering(allowing(EVERYTHING, false)).unwrap();
+    ours.run(300);
+    let held = OFFER.replace("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0");
+    let held = held.replace("a=sendrecv\r\n", "");
+    let answer = ours
+        .session
+        .accept_offer(&held, Renewal::Change, ours.now)
+        .unwrap();
+    assert!(
+        answer.contains("a=sendrecv\r\n"),
+        "by the direction line: {answer}"
+    );
+    ours.drain();
+    let formats = |ours: &Ours| {
+        let told = ours.events.iter().filter_map(|event| {
+            if let MediaEvent::Negotiated(format) = event {
+                Some((format.send, format.receive))
+            } else {
+                None
+            }
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(formats(&ours), [(true, true), (false, true)]);
+    let sent = ours.sent.len();
+    ours.run(600);
+    assert_eq!(ours.sent.len(), sent, "neither sound nor reports");
+    ours.hear(described(), 1);
+    assert_eq!(ours.heard(), 1, "music is heard");
+
+    // Back, at the address of before or at another.
+    for address in ["192.0.2.9", "192.0.2.10"] {
+        ours.session
+            .accept_offer(&held, Renewal::Change, ours.now)
+            .unwrap();
+        let back = OFFER.replace("192.0.2.9", address);
+        ours.session
+            .accept_offer(&back, Renewal::Change, ours.now)
+            .unwrap();
+        ours.sent.clear();
+        ours.run(400);
+        let there = SocketAddr::new(address.parse().unwrap(), 4000);
+        assert_eq!(ours.speaks_to(), there);
+        let reports = |(local, _, _): &&(SocketAddr, SocketAddr, Vec<u8>)| *local == rtcp();
+        assert!(ours.sent.iter().any(|sent| reports(&sent)));
+    }
+}

@@ -70,6 +70,8 @@ pub enum Deadline {
     PublishRefresh,
     /// What was published ends at the server.
     PublishExpiry,
+    /// A pause between digits that go by INFO: half a second for `w`, a second for `W`.
+    DigitPause,
     /// The pause before another PUBLISH after a refusal.
     PublishAgain,
     /// Our subscription to how our REFER goes ended without a final word.
@@ -131,6 +133,7 @@ impl fmt::Display for Deadline {
             Self::SubscribeAgain => "pause before the next subscription",
             Self::PublishRefresh => "refresh of our presence",
             Self::PublishExpiry => "end of our presence",
+            Self::DigitPause => "end of a pause between digits",
             Self::PublishAgain => "pause before the next presence",
             Self::TransferExpiry => "word about a transfer",
             Self::RegisterRefresh => "refresh of the registration",

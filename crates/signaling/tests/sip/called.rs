@@ -6,13 +6,13 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{EndedBy, Event};
-use offhook_signaling::sip::message::HeaderName;
 use offhook_signaling::sip::message::read::{self, Incoming};
 use offhook_signaling::sip::message::response::Response;
+use offhook_signaling::sip::message::{HeaderName, Method};
 use offhook_signaling::sip::session::contract::Input;
 
 use crate::pair::{ANSWER, OFFER, answer, bye};
-use crate::world::{FLOW, World, config};
+use crate::world::{self, FLOW, World, config};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -24,6 +24,7 @@ pub(crate) struct Script {
     pub(crate) branch: String,
     pub(crate) to_tag: Option<String>,
     pub(crate) from: &'static str,
+    pub(crate) to: &'static str,
     pub(crate) from_tag: &'static str,
     pub(crate) call_id: &'static str,
     pub(crate) cseq: u32,
@@ -38,6 +39,7 @@ impl Script {
             branch: format!("z9hG4bK{method}1"),
             to_tag: None,
             from: "sip:carol@example.com",
+            to: "sip:alice@example.com",
             from_tag: "carols",
             call_id: "call-of-carol",
             cseq: 1,
@@ -78,11 +80,12 @@ impl Script {
         }
         format!(
             "{method} sip:alice@example.com SIP/2.0\r\nVia: SIP/2.0/WS carol.invalid;branch={branch}\r\n\
-             Max-Forwards: 70\r\nFrom: <{from}>;tag={from_tag}\r\nTo: <sip:alice@example.com>{tag}\r\n\
+             Max-Forwards: 70\r\nFrom: <{from}>;tag={from_tag}\r\nTo: <{to}>{tag}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}Content-Length: {length}\r\n\r\n{body}",
             method = self.method,
             branch = self.branch,
             from = self.from,
+            to = self.to,
             from_tag = self.from_tag,
             tag = tag.unwrap_or_default(),
             call_id = self.call_id,
@@ -139,7 +142,12 @@ pub(crate) fn ringing(script: &Script) -> (World, CallId, String) {
 
 /// Carol's call is up.
 pub(crate) fn talking() -> (World, CallId, String) {
-    let (mut world, call, tag) = ringing(&Script::invite());
+    talking_to(&Script::invite())
+}
+
+/// That call is up.
+fn talking_to(script: &Script) -> (World, CallId, String) {
+    let (mut world, call, tag) = ringing(script);
     world.command(answer(&call));
     assert_eq!(statuses(&mut world), [200]);
     world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
@@ -235,6 +243,11 @@ fn requests_that_cannot_be_taken_are_refused_by_the_code_that_says_why() {
         refused.headers.get(&HeaderName::Unsupported).as_deref(),
         Some("sec-agree")
     );
+    let ack = Script {
+        branch: require.branch.clone(),
+        ..Script::new("ACK")
+    };
+    world.say(FLOW, &ack.text());
     for (script, status) in [
         (Script::new("PUBLISH"), 405),
         (Script::new("SUBSCRIBE").header("Event: presence"), 489),
@@ -286,6 +299,24 @@ fn the_same_call_by_two_ways_rings_once() {
     };
     assert_eq!(answer_to(&mut world, &other).status, 482);
     assert!(world.take_events().is_empty());
+    // Also after the first copy was taken, or refused.
+    let late = |number: u8| Script {
+        branch: format!("z9hG4bKlate{number}"),
+        ..Script::invite()
+    };
+    let (mut world, _, tag) = talking();
+    assert_eq!(answer_to(&mut world, &late(1)).status, 482);
+    assert!(world.take_events().is_empty());
+    // The next call of the same name is another one.
+    let next = Script { cseq: 7, ..late(2) };
+    assert_eq!(answer_to(&mut world, &next).status, 180);
+    // As is what comes when the first has long been answered.
+    world.say(FLOW, &Script::new("BYE").within(&tag, 2).text());
+    world.pass(seconds(33), |world| world.handle(Input::Pong(FLOW)));
+    assert_eq!(answer_to(&mut world, &late(3)).status, 180);
+    let (mut world, call, _) = ringing(&Script::invite());
+    world.command(bye(&call));
+    assert_eq!(answer_to(&mut world, &late(4)).status, 482);
 }
 
 #[test]
@@ -305,6 +336,55 @@ fn a_refresh_by_update_keeps_its_refresher_and_says_so() {
     assert!(ends(&mut world).is_empty());
     world.pass(seconds(2), |world| world.handle(Input::Pong(FLOW)));
     assert_eq!(ends(&mut world)[0].0, EndedBy::Timeout);
+}
+
+/// What an answer says of DTLS cannot be offered (RFC 8842, section 5.5): where only a re-INVITE refreshes, a new offer is asked for.
+#[test]
+fn a_session_that_an_answer_of_ours_began_is_refreshed_by_an_offer() {
+    let script = Script::invite()
+        .header("Supported: timer")
+        .header("Session-Expires: 600;refresher=uas")
+        .header("Allow: INVITE, ACK, BYE");
+    let (mut world, call, _) = ringing(&script);
+    let sdp = format!("{ANSWER}a=setup:active\r\n");
+    world.command(Command::Answer {
+        call: call.clone(),
+        sdp: sdp.clone(),
+        headers: Vec::new(),
+        client_state: None,
+        trickle: None,
+    });
+    let answered = responses(&mut world);
+    let tag = answered.last().unwrap().ids.to_tag().to_owned();
+    let ack = Script::new("ACK").within(&tag, 1);
+    world.say(FLOW, &ack.text());
+    world.take_events();
+    let pong = |world: &mut World| world.handle(Input::Pong(FLOW));
+    world.pass(seconds(301), pong);
+    assert!(world.requests.is_empty(), "the answer is not sent again");
+    let wanted = Event::OfferWanted { call: call.clone() };
+    assert_eq!(world.take_events(), [wanted]);
+    let offer = sdp.replace("active", "actpass");
+    world.command(Command::UpdateMedia {
+        call,
+        sdp: offer.clone(),
+    });
+    let accept = |world: &mut World| {
+        let refresh = world.request();
+        assert_eq!(refresh.method, Method::Invite);
+        assert_eq!(refresh.sdp().as_deref(), Some(offer.as_str()));
+        let lines = [(HeaderName::SessionExpires, "600;refresher=uac")];
+        let mut response = world::answer(&refresh, 200, &lines);
+        response.content.set_body("application/sdp", sdp.clone());
+        world.say(FLOW, &response.to_text());
+        assert_eq!(world.request().method, Method::Ack);
+    };
+    accept(&mut world);
+    world.take_events();
+    // That is an offer, and changes nothing when it is sent again.
+    world.pass(seconds(301), pong);
+    accept(&mut world);
+    assert!(world.take_events().is_empty());
 }
 
 #[test]
@@ -366,8 +446,8 @@ fn an_offer_that_nobody_here_answers_is_refused_in_time_and_the_call_goes_on() {
 fn a_call_is_taken_over_by_its_own_far_side_and_not_by_a_stranger() {
     let replaces = |tag: &str| format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols");
     let (mut world, first, tag) = talking();
-    let other = |from| Script {
-        call_id: "second",
+    let other = |from: &'static str| Script {
+        call_id: from,
         from_tag: "2",
         from,
         branch: format!("z9hG4bK{}", from.len()),
@@ -375,9 +455,18 @@ fn a_call_is_taken_over_by_its_own_far_side_and_not_by_a_stranger() {
     };
     let stranger = other("sip:mallory@example.com").header(&replaces(&tag));
     assert_eq!(answer_to(&mut world, &stranger).status, 403);
+    // Of a caller that hides everybody could say to be it.
+    let hidden = Script {
+        from: "sip:anonymous@anonymous.invalid",
+        ..Script::invite()
+    };
+    let (mut hidden, _, name) = talking_to(&hidden);
+    let anybody = other("sip:anonymous@anonymous.invalid").header(&replaces(&name));
+    assert_eq!(answer_to(&mut hidden, &anybody).status, 403);
     let early = format!("{};early-only", replaces(&tag));
     let early = Script {
         branch: "z9hG4bKearly".to_owned(),
+        call_id: "early",
         ..other("sip:carol@example.com")
     }
     .header(&early);

@@ -189,6 +189,65 @@ fn an_update_of_the_callee_before_its_answer_is_taken_and_a_strangers_is_not() {
     assert!(world.take_events().is_empty());
 }
 
+/// Our INVITE holds an offer: until its answer is there another one meets it (RFC 3311, 5.2).
+#[test]
+fn an_offer_of_the_callee_before_its_answer_meets_ours() {
+    let mut world = World::registered(config(), 1, 7200);
+    world.command(invite(&name(), "bob"));
+    let request = world.request();
+    world.say(FLOW, &answer(&request, 180, &[CONTACT]).to_text());
+    world.take_events();
+    let offer = |cseq: u32, from_tag| Script {
+        from: "sip:bob@example.com",
+        call_id: Box::leak(request.ids.call_id.clone().into_boxed_str()),
+        from_tag,
+        body: Some(("application/sdp", THEIRS)),
+        ..Script::new("UPDATE").within(request.ids.from_tag(), cseq)
+    };
+    assert_eq!(answer_to(&mut world, &offer(1, "server-tag")).status, 491);
+    assert_eq!(answer_to(&mut world, &offer(2, "mallory")).status, 481);
+    assert!(world.take_events().is_empty());
+}
+
+/// The first reliable answer to an INVITE without an offer holds one (RFC 3262, 5), which only our user's answer brings.
+#[test]
+fn a_caller_that_wants_an_offer_reliably_hears_100_until_it_is_there() {
+    let script = Script::new("INVITE").header("Require: 100rel");
+    let mut world = crate::called::idle();
+    world.say(FLOW, &script.text());
+    let first = crate::called::responses(&mut world);
+    assert_eq!(first.len(), 1);
+    assert_eq!((first[0].status, first[0].ids.to_tag()), (100, ""));
+    let told = world.take_events();
+    let [
+        Event::Incoming {
+            call, sdp: None, ..
+        },
+    ] = told.as_slice()
+    else {
+        panic!("{told:?}");
+    };
+    world.pass(Duration::from_secs(100), |world| {
+        world.handle(Input::Pong(FLOW))
+    });
+    assert!(world.take_events().is_empty(), "no PRACK is missed");
+    world.command(crate::pair::answer(call));
+    let all = crate::called::responses(&mut world);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!((all[0].status, all[0].sdp().is_some()), (200, true));
+    let tag = all[0].ids.to_tag().to_owned();
+    let ack = Script {
+        body: Some(("application/sdp", THEIRS)),
+        ..Script::new("ACK")
+    };
+    world.say(FLOW, &ack.within(&tag, 1).text());
+    let told = world.take_events();
+    assert!(
+        told.contains(&Event::Confirmed { call: call.clone() }),
+        "{told:?}"
+    );
+}
+
 #[test]
 fn a_call_that_rang_reliably_is_confirmed_by_the_ack_of_its_invite() {
     let (mut world, call, tag) = ringing(&Script::invite().header("Require: 100rel"));

@@ -328,11 +328,18 @@ fn parts_within_parts_are_not_looked_into() {
 
 #[test]
 fn a_body_in_a_wrong_charset_is_no_description() {
-    at_every_stage("SDP in Latin-1", &[415], false, |_| {
-        let text = request("INVITE", &strangers(1), "z9hG4bKlatin", 1, &[SDP], "v=0 xx");
+    at_every_stage("SDP in UTF-16", &[415], false, |_| {
+        let text = request(
+            "INVITE",
+            &strangers(1),
+            "z9hG4bKwide",
+            1,
+            &[SDP],
+            "??v=0 xx",
+        );
         let mut bytes = text.into_bytes();
         let end = bytes.len();
-        bytes[end - 2..].copy_from_slice(&[0xe4, 0xf6]);
+        bytes[end - 8..].copy_from_slice(&[0xff, 0xfe, b'v', 0, b'=', 0, b'0', 0]);
         bytes
     });
     for stage in STAGES {

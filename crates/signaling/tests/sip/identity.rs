@@ -12,10 +12,12 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{EndedBy, Event, Party};
 use offhook_signaling::sip::config::Config;
+use offhook_signaling::sip::flow_id::FlowId;
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::uri::Uri;
 use offhook_signaling::sip::message::{HeaderName, Method};
 
+use crate::called::{Script, answer_to};
 use crate::pair::{ANSWER, OFFER, Pair, bob_config};
 use crate::world::{FLOW, World, answer, config};
 
@@ -255,7 +257,15 @@ fn a_call_that_hides_shows_itself_to_its_own_server_alone() {
         call: CallId::from_wire("a-call").unwrap(),
         sdp: "v=0".to_owned(),
     });
+    let offer = world.request();
+    tells_nothing(&offer, "alice");
+    let mut accepted = answer(&offer, 200, &[]);
+    accepted
+        .content
+        .set_body("application/sdp", ANSWER.to_owned());
+    world.say(FLOW, &accepted.to_text());
     tells_nothing(&world.request(), "alice");
+    hides_within(&mut world, &request);
     let open = crate::pair::invite(&CallId::from_wire("open").unwrap(), "bob");
     world.command(open);
     let contact = world.request().headers.address(&HeaderName::Contact);
@@ -263,6 +273,124 @@ fn a_call_that_hides_shows_itself_to_its_own_server_alone() {
         contact.unwrap().uri.to_string(),
         "sip:alice@example.com;gr=public"
     );
+}
+
+fn says_nothing(world: &mut World, script: &Script, status: u16) {
+    let response = answer_to(world, script);
+    assert_eq!(response.status, status);
+    for (name, value) in response.headers.lines() {
+        assert!(
+            !value.contains("alice"),
+            "{} {name}: {value}",
+            script.method
+        );
+    }
+}
+
+/// Whatever the far side asks in that call of ours, and whatever we ask, shows no more of us than its INVITE did.
+fn hides_within(world: &mut World, invite: &Request) {
+    let call = CallId::from_wire("a-call").expect("a name");
+    let theirs = |method, cseq: u32| {
+        let mut script = Script {
+            from: "sip:bob@example.com",
+            to: "sip:anonymous@anonymous.invalid",
+            call_id: Box::leak(invite.ids.call_id.clone().into_boxed_str()),
+            from_tag: "server-tag",
+            ..Script::new(method).within(invite.ids.from_tag(), cseq)
+        };
+        if method == "REFER" {
+            script = script.header("Refer-To: <sip:dave@example.com>");
+        }
+        script
+    };
+    let with_sdp = |script| Script {
+        body: Some(("application/sdp", "v=0 theirs")),
+        ..script
+    };
+    says_nothing(world, &theirs("UPDATE", 10), 200);
+    world.texts.clear();
+    for (method, cseq) in [("UPDATE", 11), ("INVITE", 12)] {
+        world.say(FLOW, &with_sdp(theirs(method, cseq)).text());
+        world.command(Command::Attach {
+            call: call.clone(),
+            sdp: "v=0 ours".to_owned(),
+        });
+        let accepted = crate::called::responses(world).remove(0);
+        let contact = accepted.headers.address(&HeaderName::Contact);
+        assert_eq!(
+            contact.expect("a Contact").uri.to_string(),
+            "sip:t1@example.com;gr"
+        );
+    }
+    world.say(FLOW, &theirs("ACK", 12).text());
+    world.take_events();
+    world.requests.clear();
+    // A referral: its answer, its NOTIFY, and the call that follows it.
+    says_nothing(world, &theirs("REFER", 13), 200);
+    let notice = world.request();
+    assert_eq!(notice.method, Method::Notify);
+    tells_nothing(&notice, "alice");
+    world.answer(&notice, 200, &[]);
+    let (follow, _) = crate::referring::carry(&call, "followed");
+    world.command(follow);
+    let followed = world.request();
+    assert_eq!(followed.method, Method::Invite);
+    tells_nothing(&followed, "alice");
+    tells_nothing(&followed, "Alice");
+    let privacy = followed.headers.get(&HeaderName::Privacy);
+    assert_eq!(privacy.as_deref(), Some("id"));
+    world.answer(&followed, 486, &[]);
+    world.requests.clear();
+    // One of ours.
+    world.command(Command::Transfer {
+        call,
+        to: "sip:dave@example.com".to_owned(),
+    });
+    let refer = world.request();
+    assert_eq!(refer.method, Method::Refer);
+    tells_nothing(&refer, "alice");
+    let by = refer
+        .headers
+        .address(&HeaderName::ReferredBy)
+        .expect("a word of whom");
+    assert_eq!(by.uri.to_string(), "sip:anonymous@anonymous.invalid");
+    world.answer(&refer, 603, &[]);
+}
+
+#[test]
+fn a_call_that_hides_does_so_over_another_flow_too() {
+    let servers = ["wss://one.example.com", "wss://two.example.com"];
+    let two = Config {
+        servers: servers.map(str::to_owned).to_vec(),
+        ..config()
+    };
+    let mut world = World::new(two, 1);
+    for number in [0, 1] {
+        let flow = FlowId(number);
+        world.open(flow);
+        let register = world.request();
+        let contact = register.headers.get(&HeaderName::Contact).expect("ours");
+        let contact = contact.split(";expires=").next().unwrap_or_default();
+        let gruus = format!(
+            "{contact};expires=7200;pub-gruu=\"sip:alice@example.com;gr=public\";temp-gruu=\"sip:t{number}@example.com;gr\""
+        );
+        let text = answer(&register, 200, &[(HeaderName::Contact, &gruus)]).to_text();
+        world.say(flow, &text);
+    }
+    let wish = Wish {
+        headers: &[("Privacy", "id")],
+        ..PLAIN
+    };
+    call(&mut world, &wish);
+    let first = world.request();
+    tells_nothing(&first, "alice");
+    world.answer(&first, 503, &[(HeaderName::RetryAfter, "60")]);
+    let again = std::mem::take(&mut world.requests);
+    let again = again.into_iter().find(|(flow, _)| *flow == FlowId(1));
+    let (_, again) = again.expect("the same over the other flow");
+    tells_nothing(&again, "alice");
+    let contact = again.headers.address(&HeaderName::Contact).unwrap();
+    assert_eq!(contact.uri.to_string(), "sip:t1@example.com;gr");
 }
 
 #[test]

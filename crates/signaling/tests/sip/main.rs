@@ -2,6 +2,7 @@
 
 mod answers;
 mod astray;
+mod bodies;
 mod called;
 mod calling;
 mod calls;
@@ -11,6 +12,7 @@ mod early;
 mod early_media;
 mod floods;
 mod flows;
+mod forks;
 mod grants;
 mod hostile;
 mod identity;

@@ -113,33 +113,55 @@ fn calling() -> (World, CallId, Request) {
     (world, call, out)
 }
 
+/// Who is called may take the call from another of its telephones, or send somebody: that is answered unasked. Anybody else who
+/// knows the names rings, and has the call when our user says so (RFC 3891, 3).
 #[test]
 fn a_call_of_ours_that_rings_is_answered_by_who_picks_it_up() {
-    let (mut world, call, out) = calling();
-    let names = format!(
-        "Replaces: {};to-tag={};from-tag=server-tag;early-only",
-        out.ids.call_id,
-        out.ids.from_tag()
-    );
-    world.say(FLOW, &Script::invite().header(&names).text());
-    assert_eq!(statuses(&mut world), [180]);
-    let events = world.take_events();
-    let [
-        Event::Incoming {
-            call: new,
-            replaces: Some(replaced),
-            ..
-        },
-    ] = &events[..]
-    else {
-        panic!("{events:?}");
-    };
-    assert_eq!(*replaced, call);
-    world.command(answer(new));
-    assert_eq!(responses(&mut world)[0].status, 200);
-    assert_eq!(world.request().method, Method::Cancel);
-    let ended = |event: &Event| matches!(event, Event::Ended { call: known, .. } if *known == call);
-    assert!(world.take_events().iter().any(ended));
+    for (from, by, unasked) in [
+        ("sip:bob@example.com", None, true),
+        ("sip:carol@example.com", Some("sip:bob@example.com"), true),
+        ("sip:carol@example.com", None, false),
+        (
+            "sip:carol@example.com",
+            Some("sip:carol@example.com"),
+            false,
+        ),
+    ] {
+        let (mut world, call, out) = calling();
+        let names = format!(
+            "Replaces: {};to-tag={};from-tag=server-tag;early-only",
+            out.ids.call_id,
+            out.ids.from_tag()
+        );
+        let mut script = Script {
+            from,
+            ..Script::invite().header(&names)
+        };
+        if let Some(by) = by {
+            script = script.header(&format!("Referred-By: <{by}>"));
+        }
+        world.say(FLOW, &script.text());
+        assert_eq!(statuses(&mut world), [180]);
+        let events = world.take_events();
+        let [
+            Event::Incoming {
+                call: new,
+                replaces,
+                ..
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!(replaces.as_ref(), unasked.then_some(&call), "{from} {by:?}");
+        assert!(world.requests.is_empty(), "it rings there still");
+        world.command(answer(new));
+        assert_eq!(responses(&mut world)[0].status, 200);
+        assert_eq!(world.request().method, Method::Cancel);
+        let ended =
+            |event: &Event| matches!(event, Event::Ended { call: known, .. } if *known == call);
+        assert!(world.take_events().iter().any(ended));
+    }
 }
 
 #[test]
@@ -148,7 +170,7 @@ fn what_cannot_be_taken_over_is_refused() {
     let line = format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols");
     let fresh = |method, number: u32| Script {
         branch: format!("z9hG4bKfresh{number}"),
-        call_id: "fresh",
+        call_id: Box::leak(format!("fresh-{number}").into_boxed_str()),
         from_tag: "fresh",
         ..Script::new(method)
     };

@@ -323,6 +323,108 @@ fn digits_are_written_as_the_far_side_reads_them() {
 }
 
 #[test]
+fn a_pause_between_digits_takes_its_time() {
+    let (mut world, call, _) = talking();
+    let millis = Duration::from_millis;
+    world.command(Command::Dtmf {
+        call: call.clone(),
+        digits: "1wW2w".to_owned(),
+    });
+    let first = world.request();
+    world.answer(&first, 200, &[]);
+    world.pass(millis(1_490), |_| ());
+    assert!(world.requests.is_empty(), "half a second and a whole one");
+    // What is wanted meanwhile comes behind it.
+    world.command(Command::Dtmf {
+        call,
+        digits: "3".to_owned(),
+    });
+    assert!(world.requests.is_empty());
+    world.pass(millis(20), |_| ());
+    let second = world.request();
+    assert!(String::from_utf8_lossy(&second.body).starts_with("Signal=2\r\n"));
+    world.answer(&second, 200, &[]);
+    assert!(world.requests.is_empty());
+    world.pass(millis(510), |_| ());
+    let third = world.request();
+    assert!(String::from_utf8_lossy(&third.body).starts_with("Signal=3\r\n"));
+    let sent = |event: &&Event| matches!(event, Event::DtmfSent { .. });
+    assert_eq!(world.take_events().iter().filter(sent).count(), 2);
+}
+
+#[test]
+fn what_is_lost_within_a_call_is_told_or_said_again() {
+    let script = Script::invite().header("Recv-Info: door");
+    let (mut world, call, tag) = crate::called::ringing(&script);
+    world.command(answer(&call));
+    world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
+    world.command(Command::Message {
+        call: Some(call.clone()),
+        to: String::new(),
+        body: "hello".to_owned(),
+    });
+    world.command(package(&call, "door", "application/x-door"));
+    world.command(Command::Dtmf {
+        call: call.clone(),
+        digits: "12".to_owned(),
+    });
+    for method in [Method::Message, Method::Info, Method::Info] {
+        assert_eq!(world.request().method, method);
+    }
+    world.take_events();
+    world.close(FLOW);
+    let told = world.take_events();
+    let failed = |event: &&Event| matches!(event, Event::CommandFailed { call: known, .. } if *known == call);
+    assert_eq!(told.iter().filter(failed).count(), 2, "{told:?}");
+    world.pass(seconds(6), |_| ());
+    world.open(FLOW);
+    let register = world.request();
+    world.grant(&register, 7200, &[]);
+    let mut digits = String::new();
+    while !world.requests.is_empty() {
+        let request = world.request();
+        assert_ne!(request.method, Method::Message, "that one was told");
+        if request.method == Method::Info {
+            digits.push_str(&String::from_utf8_lossy(&request.body[7..8]));
+        }
+        world.answer(&request, 200, &[]);
+    }
+    assert_eq!(digits, "12");
+}
+
+/// RFC 4028, 7.1; RFC 5626, 4.2.1; RFC 5627, 4.4.
+#[test]
+fn every_request_within_a_call_says_what_we_can() {
+    let script = Script::invite().header("Recv-Info: door");
+    let (mut world, call, tag) = crate::called::ringing(&script);
+    world.command(answer(&call));
+    world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
+    world.command(Command::Message {
+        call: Some(call.clone()),
+        to: String::new(),
+        body: "hello".to_owned(),
+    });
+    world.command(package(&call, "door", "application/x-door"));
+    world.command(Command::Dtmf {
+        call: call.clone(),
+        digits: "1".to_owned(),
+    });
+    world.command(crate::pair::bye(&call));
+    let seen: Vec<_> = std::mem::take(&mut world.requests)
+        .into_iter()
+        .map(|(_, request)| request)
+        .collect();
+    assert_eq!(seen.len(), 4);
+    for request in seen {
+        for option in ["timer", "gruu", "outbound"] {
+            let says = request.headers.lists(&HeaderName::Supported, option);
+            assert!(says, "{} without {option}", request.method);
+        }
+        assert_eq!(request.headers.all(&HeaderName::Supported).count(), 1);
+    }
+}
+
+#[test]
 fn what_we_say_we_can_do_is_what_we_do() {
     let mut world = idle();
     let options = answer_to(&mut world, &Script::new("OPTIONS"));

@@ -203,9 +203,10 @@ impl Model {
                 self.about(call.as_str())?.hung_up = true;
                 Ok(())
             }
-            Event::Offer { call, .. } | Event::DtmfSent { call } | Event::Display { call, .. } => {
-                self.about(call.as_str()).map(drop)
-            }
+            Event::Offer { call, .. }
+            | Event::OfferWanted { call }
+            | Event::DtmfSent { call }
+            | Event::Display { call, .. } => self.about(call.as_str()).map(drop),
             Event::Ended {
                 call,
                 by,

@@ -12,7 +12,7 @@ use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
 use crate::sip::call::identity;
 use crate::sip::call::session_timer::{self, SessionTimer};
-use crate::sip::call::state::{Call, Called, Phase, Unacked, Up};
+use crate::sip::call::state::{Call, Called, Phase, Replaced, Unacked, Up};
 use crate::sip::call::trickle::Trickle;
 use crate::sip::config::Reliable;
 use crate::sip::deadline::{Deadline, T1, T2, TRANSACTION};
@@ -38,7 +38,7 @@ impl Call {
         key: ServerKey,
         flow: FlowId,
         session: Option<SessionTimer>,
-        replaces: Option<CallId>,
+        replaces: Option<Replaced>,
         core: &mut Core,
         now: Instant,
     ) -> Option<Self> {
@@ -48,7 +48,8 @@ impl Call {
         let caller = identity::caller(&request.headers, &request.ids, &core.config);
         let sdp = request.sdp();
         let requires = request.headers.lists(&HeaderName::Require, "100rel");
-        let replaced = replaces.clone();
+        let unasked = replaces.as_ref().filter(|replaced| replaced.unasked);
+        let replaced = unasked.map(|replaced| replaced.call.clone());
         let called = Called {
             cseq: request.ids.cseq,
             key,
@@ -60,7 +61,7 @@ impl Call {
             last_rseq: core.rng.random_range(1..=0x3fff_ffff),
             unacked: None,
             refusal: None,
-            replaces,
+            replaces: replaces.map(|replaced| replaced.call),
         };
         let mut call = Self {
             id: id.clone(),
@@ -110,10 +111,15 @@ impl Call {
         else {
             return;
         };
+        if called.reliably && called.offerless {
+            // The first reliable answer holds the offer (RFC 3262, 5), which our user has not made: only 100 is neither.
+            let trying = OutgoingResponse::to(&bare, 100, called.dialog.local_tag());
+            return core.answer(&called.key.clone(), trying, now);
+        }
         let owner = Owner::Call(self.id.clone());
         let mut response = OutgoingResponse::to(&bare, 180, called.dialog.local_tag());
         push_record_routes(&mut response, &bare);
-        headers::push_answer(&mut response.content, core, flow);
+        headers::push_answer(&mut response.content, core, flow, self.hides);
         if called.dialog.peer.info_packages.is_some() {
             // RFC 6086, 5.2.3.
             let packages = headers::recv_info(&core.config);
@@ -244,14 +250,11 @@ impl Call {
         let mut response = OutgoingResponse::to(&bare, 200, called.dialog.local_tag());
         push_record_routes(&mut response, &bare);
         self.hides = identity::wants_privacy(users).unwrap_or_default();
-        headers::push_answer(&mut response.content, core, flow);
+        headers::push_answer(&mut response.content, core, flow, self.hides);
         if called.dialog.peer.info_packages.is_some() {
             // RFC 6086, 5.2.3.
             let packages = headers::recv_info(&core.config);
             response.content.push_named("Recv-Info", &packages);
-        }
-        if self.hides {
-            headers::hide(&mut response.content, core, flow);
         }
         if let Some(session) = &called.session {
             session.write_answer_to(&called.dialog.peer, &mut response.content);
@@ -352,6 +355,8 @@ impl Call {
             Phase::Up(up) => up,
             Phase::Leaving(leaving) => {
                 leaving.unacked = None;
+                core.deadlines
+                    .set(Deadline::Detached, owner, now + TRANSACTION);
                 return self.say_bye(core, now);
             }
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => return,

@@ -40,10 +40,19 @@ pub(in crate::sip) struct Placing {
     pub(in crate::sip) caller_name: Option<String>,
     pub(in crate::sip) caller_number: Option<String>,
     pub(in crate::sip) headers: Vec<(String, String)>,
-    /// The REFER that it carries out, with how many came before it in a row.
-    pub(in crate::sip) referral: Option<(Wanted, u8)>,
+    /// The REFER that it carries out.
+    pub(in crate::sip) referral: Option<Referral>,
     /// The dialog elsewhere whose place it takes.
     pub(in crate::sip) replaces: Option<Box<ReplacesDialog>>,
+}
+
+/// A REFER of the far side that a new call carries out.
+pub(in crate::sip) struct Referral {
+    pub(in crate::sip) wanted: Wanted,
+    /// How many in a row led to it, with this one.
+    pub(in crate::sip) depth: u8,
+    /// Our user hides in the call that it came within.
+    pub(in crate::sip) hides: bool,
 }
 
 impl Call {
@@ -79,21 +88,21 @@ impl Call {
             fault,
         };
         let target = match &wish.referral {
-            Some((wanted, _)) => wanted.uri.clone(),
+            Some(referral) => referral.wanted.uri.clone(),
             None => target(&wish.to, &core.config)
                 .ok_or_else(|| unsayable("the number cannot be written as a SIP address"))?,
         };
         // What the address brings goes into the request (RFC 3261, 19.1.5), as if the user had said it.
         let brought = target.headers();
         let target = target.without_headers().without_param("method");
-        let hides = headers::is_anonymous(&core.config) || identity::wants_privacy(&wish.headers)?;
+        // Who hides in a call hides where that call's far side sends us to, which it may be itself.
+        let inherits = wish.referral.as_ref().is_some_and(|it| it.hides);
+        let says_so = identity::wants_privacy(&wish.headers)?;
+        let hides = headers::is_anonymous(&core.config) || says_so || inherits;
         let from = identity::from(&core.config, wish.caller_name, hides)?;
         let offerless = wish.sdp.is_empty();
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow);
-        if hides {
-            headers::hide(&mut content, core, flow);
-        }
+        headers::push_request(&mut content, core, flow, hides);
         // RFC 6086, 5.2.3: also when no package is taken.
         content.push_named("Recv-Info", &headers::recv_info(&core.config));
         if core.config.early_media {
@@ -117,10 +126,13 @@ impl Call {
             let own = NameAddr::new(core.config.aor.clone());
             content.push(&HeaderName::PPreferredIdentity, own.to_string());
         }
+        if inherits && !says_so && !headers::is_anonymous(&core.config) {
+            content.push(&HeaderName::Privacy, "id");
+        }
         headers::push_users(&mut content, &wish.headers)
             .and_then(|()| headers::push_users(&mut content, &brought))
             .map_err(|_| unsayable("a header of the call cannot be sent"))?;
-        if let Some((wanted, _)) = &wish.referral {
+        if let Some(Referral { wanted, .. }) = &wish.referral {
             for (name, value) in &wanted.headers {
                 // Only what may be there is left in it.
                 let _ = content.try_push(name, value);
@@ -158,7 +170,7 @@ impl Call {
             sip_call_id: draft.call_id.clone(),
             least_session: session_timer::LEAST,
             refer: None,
-            depth: wish.referral.map_or(0, |(_, depth)| depth),
+            depth: wish.referral.map_or(0, |it| it.depth),
             verdict: None,
             hides,
             shown,
@@ -217,7 +229,10 @@ impl Call {
             return;
         };
         let (invite, draft) = (transaction.request.clone(), transaction.draft.clone());
-        let Some(mut dialog) = Dialog::of_answer(&draft, calling.cseq, response) else {
+        let strict = Dialog::of_answer(&draft, calling.cseq, response);
+        let astray = strict.is_none();
+        let legible = || Dialog::of_astray_answer(&draft, calling.cseq, response);
+        let Some(mut dialog) = strict.or_else(legible) else {
             return core.count_malformed("a 200 to INVITE that makes no dialog");
         };
         let tag = response.ids.to_tag();
@@ -243,6 +258,13 @@ impl Call {
         }
         let local_sdp = Some(draft.content.body().to_owned()).filter(|sdp| !sdp.is_empty());
         let mut up = Up::new(dialog, true, session, local_sdp);
+        if astray {
+            core.count_malformed("a 200 to INVITE whose route cannot be read");
+            self.phase = Phase::Up(Box::new(up));
+            self.acknowledge(cseq, Some(&invite), None, core);
+            let detail = "the far side answered with a route that cannot be read";
+            return self.fail(Cause::PROTOCOL_ERROR, detail, core, now);
+        }
         let id = self.id.clone();
         let said = identity::said(&response.headers, &core.config);
         let name = Some(up.dialog.remote_tag().to_owned());

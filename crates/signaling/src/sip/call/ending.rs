@@ -129,6 +129,10 @@ impl Call {
                     ..Leaving::default()
                 };
                 self.cancel(&mut leaving, core, now);
+                // Timer B before the CANCEL and the wait for its final answer are the INVITE's own; nothing stays longer than both.
+                let owner = Owner::Call(self.id.clone());
+                core.deadlines
+                    .set(Deadline::Detached, owner, now + 2 * TRANSACTION);
                 self.phase = Phase::Leaving(leaving);
             }
             Phase::Called(called) => {

@@ -12,18 +12,10 @@ use crate::sip::message::outgoing::Content;
 use crate::sip::message::quoted::is_token;
 use crate::sip::session::core::Core;
 
-/// Our address for the dialog's requests: the public GRUU, or the registered one with `;ob` (RFC 5627, 4.4; RFC 5626, 4.3).
-pub(in crate::sip) fn contact(core: &Core, flow: FlowId) -> String {
-    contact_as(core, flow, is_anonymous(&core.config))
-}
-
-/// Puts an address that tells nothing about us in place of ours (RFC 5627, 3.1.2).
-pub(in crate::sip) fn hide(content: &mut Content, core: &Core, flow: FlowId) {
-    content.remove(&HeaderName::Contact);
-    content.push(&HeaderName::Contact, contact_as(core, flow, true));
-}
-
-fn contact_as(core: &Core, flow: FlowId, hides: bool) -> String {
+/// Our address for the dialog's requests: the public GRUU, or the registered one with `;ob` (RFC 5627, 4.4; RFC 5626, 4.3). Who
+/// hides has the temporary GRUU, which tells nothing about us (RFC 5627, 3.1.2).
+pub(in crate::sip) fn contact(core: &Core, flow: FlowId, hides: bool) -> String {
+    let hides = hides || is_anonymous(&core.config);
     let granted = core
         .flow(flow)
         .and_then(|flow| flow.registration.granted.as_ref());
@@ -66,8 +58,8 @@ pub(in crate::sip) fn supported(config: &Config) -> String {
 }
 
 /// Contact, Allow, Supported, Allow-Events and User-Agent of a request within or for a dialog.
-pub(in crate::sip) fn push_request(content: &mut Content, core: &Core, flow: FlowId) {
-    content.push(&HeaderName::Contact, contact(core, flow));
+pub(in crate::sip) fn push_request(content: &mut Content, core: &Core, flow: FlowId, hides: bool) {
+    content.push(&HeaderName::Contact, contact(core, flow, hides));
     content.push(&HeaderName::Allow, ALLOW);
     content.push(&HeaderName::Supported, supported(&core.config));
     content.push(&HeaderName::AllowEvents, ALLOW_EVENTS);
@@ -75,8 +67,8 @@ pub(in crate::sip) fn push_request(content: &mut Content, core: &Core, flow: Flo
 }
 
 /// Contact, Allow, Supported and Allow-Events of an answer that makes or refreshes a dialog.
-pub(in crate::sip) fn push_answer(content: &mut Content, core: &Core, flow: FlowId) {
-    content.push(&HeaderName::Contact, contact(core, flow));
+pub(in crate::sip) fn push_answer(content: &mut Content, core: &Core, flow: FlowId, hides: bool) {
+    content.push(&HeaderName::Contact, contact(core, flow, hides));
     content.push(&HeaderName::Allow, ALLOW);
     content.push(&HeaderName::Supported, supported(&core.config));
     content.push(&HeaderName::AllowEvents, ALLOW_EVENTS);

@@ -55,8 +55,7 @@ pub(in crate::sip) fn asserted(headers: &Headers, config: &Config) -> Option<Par
 
 /// Name and number of an address. Who hides has no number (RFC 3323, 4.1.1.3).
 pub(in crate::sip) fn party(address: &NameAddr) -> Party {
-    let host = address.uri.host().unwrap_or_default();
-    let number = if host.eq_ignore_ascii_case("anonymous.invalid") {
+    let number = if is_nobody(&address.uri) {
         String::new()
     } else {
         let user = address.uri.user().or_else(|| address.uri.host());
@@ -215,16 +214,28 @@ pub(in crate::sip) fn from(
         });
     }
     if hides {
-        let anonymous = Uri::parse("sip:anonymous@anonymous.invalid");
         return Ok(NameAddr {
             display_name: Some("Anonymous".to_owned()),
-            ..NameAddr::new(anonymous.unwrap_or_else(|_| config.aor.clone()))
+            ..NameAddr::new(uri(config, hides))
         });
     }
     Ok(NameAddr {
         display_name: name,
         ..NameAddr::new(config.aor.clone())
     })
+}
+
+/// Our address as others may know it: nobody's where we hide (RFC 3323, 4.1.1.3).
+pub(in crate::sip) fn uri(config: &Config, hides: bool) -> Uri {
+    let anonymous = Uri::parse("sip:anonymous@anonymous.invalid").ok();
+    let anonymous = anonymous.filter(|_| hides);
+    anonymous.unwrap_or_else(|| config.aor.clone())
+}
+
+/// Whether that is nobody's address.
+pub(in crate::sip) fn is_nobody(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    host.eq_ignore_ascii_case("anonymous.invalid")
 }
 
 /// From of a request of ours about no call, without its tag.

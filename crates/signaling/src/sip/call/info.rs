@@ -1,6 +1,6 @@
 //! INFO within a call: digits of both old kinds, and packages (RFC 6086).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -12,13 +12,14 @@ use crate::sip::call::offers::{core_answer, core_answer_with};
 use crate::sip::call::state::{Call, Phase};
 use crate::sip::call::trickle::TRICKLE;
 use crate::sip::config::DtmfInfo;
+use crate::sip::deadline::Deadline;
 use crate::sip::message::outgoing::Content;
 use crate::sip::message::quoted::is_token;
 use crate::sip::message::request::Request;
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::session::core::Core;
-use crate::sip::session::owner::InCall;
+use crate::sip::session::owner::{InCall, Owner};
 use crate::sip::transaction::server::ServerKey;
 
 /// Duration of a digit in an INFO, in milliseconds.
@@ -31,7 +32,7 @@ const RELAY: &str = "application/dtmf-relay";
 const PLAIN: &str = "application/dtmf";
 
 impl Call {
-    /// Digits by INFO, one after the other. Pauses are the driver's with RFC 4733; here they are left out.
+    /// Digits by INFO, one after the other, and pauses between them.
     pub(in crate::sip) fn send_digits(
         &mut self,
         digits: &str,
@@ -45,9 +46,11 @@ impl Call {
                     fault: "too many digits wait already",
                 });
             }
-            let played = digits.chars().filter(|digit| !matches!(digit, 'w' | 'W'));
-            up.digits
-                .extend(played.map(|digit| digit.to_ascii_uppercase()));
+            let played = digits.chars().map(|digit| match digit {
+                'w' => 'w',
+                other => other.to_ascii_uppercase(),
+            });
+            up.digits.extend(played);
         }
         self.next_digit(core, now);
         Ok(())
@@ -59,12 +62,18 @@ impl Call {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        if !has_way || up.digit_out.is_some() {
+        let owner = Owner::Call(self.id.clone());
+        let pauses = core.deadlines.is_set(Deadline::DigitPause, &owner);
+        if !has_way || pauses || up.digit_out.is_some() {
             return;
         }
         let Some(digit) = up.digits.pop_front() else {
             return;
         };
+        if let Some(pause) = pause_of(digit) {
+            core.deadlines.set(Deadline::DigitPause, owner, now + pause);
+            return;
+        }
         let kind = *up.digit_kind.get_or_insert(usual);
         up.digit_out = Some(digit);
         let mut content = Content::default();
@@ -227,6 +236,15 @@ impl Call {
             call: Some(self.id.clone()),
             data: json!({"package": package.trim(), "content_type": kind, "body": body}),
         });
+    }
+}
+
+/// How long a letter among digits waits; `None`: it is a digit.
+fn pause_of(digit: char) -> Option<Duration> {
+    match digit {
+        'w' => Some(Duration::from_millis(500)),
+        'W' => Some(Duration::from_secs(1)),
+        _ => None,
     }
 }
 

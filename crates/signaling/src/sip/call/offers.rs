@@ -30,6 +30,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 /// The least pause before a session's refresh that was refused is tried again.
 const REFRESH_AGAIN: Duration = Duration::from_secs(10);
 
+/// What a description must be to be read (RFC 3261, 8.2.3).
+pub(in crate::sip) const READABLE: [(HeaderName, &str); 2] = [
+    (HeaderName::Accept, "application/sdp"),
+    (HeaderName::AcceptEncoding, "identity"),
+];
+
 /// How often a far side is asked after that cannot reach us.
 const ASK_AFTER: Duration = Duration::from_secs(30);
 
@@ -84,16 +90,19 @@ impl Call {
             return;
         };
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow);
-        if self.hides {
-            headers::hide(&mut content, core, flow);
-        }
+        headers::push_request(&mut content, core, flow, self.hides);
         if let Some(session) = &up.session {
             session.write_request(least, &mut content);
         }
         let bare_refresh = kind == Wish::Refresh
             && !up.dialog.peer.said_nothing()
             && up.dialog.peer.allows(&Method::Update);
+        if kind == Wish::Refresh && !bare_refresh && up.local_sdp.as_deref().is_some_and(is_answer)
+        {
+            return core.tell(Event::OfferWanted {
+                call: self.id.clone(),
+            });
+        }
         let sdp = match &kind {
             Wish::Offer(sdp) => Some(sdp.clone()),
             // RFC 4028, 7.4: the same description again changes nothing.
@@ -454,6 +463,12 @@ impl Up {
             }
         }
     }
+}
+
+/// Whether a description fixes the DTLS role, as answers do; an offer leaves the choice (RFC 8842, section 5.5).
+fn is_answer(sdp: &str) -> bool {
+    sdp.lines()
+        .any(|line| matches!(line.trim_end(), "a=setup:active" | "a=setup:passive"))
 }
 
 /// Refusals of a re-INVITE or UPDATE that end the call, though not what else the dialog carries (RFC 5057, 5.1).

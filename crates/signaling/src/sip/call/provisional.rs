@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::cause::Cause;
-use crate::event::{EndedBy, Event};
+use crate::event::{EndedBy, Event, Said};
 use crate::sip::call::identity;
 use crate::sip::call::reason;
 use crate::sip::call::state::{Call, Fork, Phase};
@@ -54,7 +54,8 @@ impl Call {
         if response.status == 199 {
             calling.forks.retain(|fork| fork.dialog.remote_tag() != tag);
             if calling.heard.as_deref() == Some(tag) {
-                self.hear_another(response, core);
+                let said = identity::said(&response.headers, &core.config);
+                self.hear_another(said, core);
             }
             return self.on_ringing(response, core);
         }
@@ -178,7 +179,7 @@ impl Call {
     }
 
     /// The fork whose early media is heard has given up: the one before it is heard again (RFC 6228, 6).
-    fn hear_another(&mut self, gone: &Response, core: &mut Core) {
+    pub(super) fn hear_another(&mut self, said: Box<Said>, core: &mut Core) {
         let Phase::Calling(calling) = &mut self.phase else {
             return;
         };
@@ -198,7 +199,7 @@ impl Call {
             call: self.id.clone(),
             sdp,
             fork: Some(tag),
-            said: identity::said(&gone.headers, &core.config),
+            said,
         });
     }
 

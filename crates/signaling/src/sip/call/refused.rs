@@ -180,6 +180,7 @@ impl Call {
         if !calling.tried_flows.contains(&before) {
             calling.tried_flows.push(before);
         }
+        let hides = self.hides;
         let untried = |flow: &FlowId| !calling.tried_flows.contains(flow);
         let next = core.ready_flows_for(&Method::Invite, now).find(untried)?;
         self.flow = next;
@@ -187,7 +188,7 @@ impl Call {
         let mut draft = draft.clone();
         draft.routes = routes(core, next);
         draft.content.remove(&HeaderName::Contact);
-        let contact = headers::contact(core, next);
+        let contact = headers::contact(core, next, hides);
         draft.content.push(&HeaderName::Contact, contact);
         Some(draft)
     }

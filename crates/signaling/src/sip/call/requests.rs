@@ -18,12 +18,19 @@ impl Call {
         &mut self,
         dialog: &mut Dialog,
         method: Method,
-        content: Content,
+        mut content: Content,
         what: InCall,
         core: &mut Core,
         now: Instant,
     ) -> String {
         let flow = self.way(core);
+        if content.get(&HeaderName::Supported).is_none() {
+            // RFC 4028, 7.1: `timer` in every request but ACK; RFC 5626 and RFC 5627 want theirs likewise.
+            content.push(
+                &HeaderName::Supported,
+                super::headers::supported(&core.config),
+            );
+        }
         let cseq = dialog.next_cseq();
         let draft = dialog.draft(method, content);
         core.request(

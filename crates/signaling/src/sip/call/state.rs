@@ -116,6 +116,14 @@ pub(in crate::sip) struct Called {
     pub(in crate::sip) replaces: Option<CallId>,
 }
 
+/// The call that an INVITE names as the one to replace (RFC 3891, 3).
+#[derive(Clone, Debug)]
+pub(in crate::sip) struct Replaced {
+    pub(in crate::sip) call: CallId,
+    /// Who sends it may do so without our user's word; else it rings as any other.
+    pub(in crate::sip) unasked: bool,
+}
+
 /// Something that is said again until the far side acknowledges it.
 #[derive(Clone, Debug)]
 pub(in crate::sip) struct Unacked {

@@ -80,7 +80,9 @@ impl Call {
         let invite = core
             .clients
             .get(response.ids.via.branch(), &Method::Invite)?;
-        let mut dialog = Dialog::of_answer(&invite.draft, invite.cseq, response)?;
+        let (draft, cseq) = (&invite.draft, invite.cseq);
+        let legible = || Dialog::of_astray_answer(draft, cseq, response);
+        let mut dialog = Dialog::of_answer(draft, cseq, response).or_else(legible)?;
         if invite.draft.to_tag().is_some() {
             // The route set of a dialog stays (12.2.1.2).
             let routes = invite.draft.routes.iter();
@@ -146,7 +148,12 @@ pub(in crate::sip) fn acknowledge(
         core.count_malformed("too many answers to one INVITE");
         return None;
     }
-    let Some(dialog) = Dialog::of_answer(&draft, cseq, response) else {
+    if core.clients.is_answered_out(&branch) {
+        core.count_malformed("too many answers to one INVITE");
+        return None;
+    }
+    let legible = || Dialog::of_astray_answer(&draft, cseq, response);
+    let Some(dialog) = Dialog::of_answer(&draft, cseq, response).or_else(legible) else {
         core.count_malformed("a 200 to INVITE that makes no dialog");
         return None;
     };

@@ -8,7 +8,7 @@ use crate::cause::Cause;
 use crate::event::Event;
 use crate::sip::call::headers;
 use crate::sip::call::identity;
-use crate::sip::call::offers::{answer_with_content, core_answer, core_answer_with};
+use crate::sip::call::offers::{READABLE, answer_with_content, core_answer, core_answer_with};
 use crate::sip::call::session_timer::SessionTimer;
 use crate::sip::call::state::{Call, Offer, Phase, Unacked, Wish};
 use crate::sip::deadline::{Deadline, T1, TRANSACTION, TRYING};
@@ -28,6 +28,10 @@ impl Call {
         core: &mut Core,
         now: Instant,
     ) {
+        if request.has_foreign_body() {
+            // Neither an offer nor none: whoever would be asked for one, or refreshed by it, meant something else (8.2.3).
+            return core_answer_with(core, &key, 415, &READABLE, now);
+        }
         let wanted = core.config.session_expires;
         if !matches!(self.phase, Phase::Up(_)) {
             return self.on_early_update(request, &key, core, now);
@@ -68,7 +72,7 @@ impl Call {
             // A refresh and nothing else.
             up.session = session;
             let mut content = Content::default();
-            headers::push_answer(&mut content, core, self.flow);
+            headers::push_answer(&mut content, core, self.flow, self.hides);
             if let Some(session) = &session {
                 session.write_answer_to(&up.dialog.peer, &mut content);
             }
@@ -103,7 +107,8 @@ impl Call {
         self.await_user(core, now);
     }
 
-    /// An UPDATE before the answer (RFC 3311, 5.2): a new target is taken note of; an offer has to wait.
+    /// An UPDATE before the answer (RFC 3311, 5.2): a new target is taken note of; an offer has to wait, and while the one of our
+    /// INVITE has no answer it meets that.
     fn on_early_update(
         &mut self,
         request: &Request,
@@ -112,6 +117,15 @@ impl Call {
         now: Instant,
     ) {
         if request.method != Method::Update || request.sdp().is_some() {
+            if let Phase::Calling(calling) = &self.phase
+                && !calling.offerless
+            {
+                let mut forks = calling.forks.iter();
+                let fork = forks.find(|fork| fork.dialog.has_request(&request.ids));
+                if fork.is_some_and(|fork| !fork.reliable) {
+                    return core_answer(core, key, 491, now);
+                }
+            }
             return self.busy_with_offer(key, core, now);
         }
         let dialog = match &mut self.phase {
@@ -131,7 +145,7 @@ impl Call {
         let tag = dialog.local_tag().to_owned();
         let party = identity::caller(&request.headers, &request.ids, &core.config);
         let mut content = Content::default();
-        headers::push_answer(&mut content, core, self.flow);
+        headers::push_answer(&mut content, core, self.flow, self.hides);
         answer_with_content(core, key, &tag, content, now);
         self.show(party, core);
     }
@@ -186,7 +200,7 @@ impl Call {
         };
         let (bare, method) = (served.bare.clone(), served.method.clone());
         let mut response = OutgoingResponse::to(&bare, 200, up.dialog.local_tag());
-        headers::push_answer(&mut response.content, core, flow);
+        headers::push_answer(&mut response.content, core, flow, self.hides);
         if let Some(session) = &session {
             session.write_answer_to(&up.dialog.peer, &mut response.content);
         }

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::sip::call::calling::{routes, target};
 use crate::sip::call::headers;
+use crate::sip::call::identity;
 use crate::sip::call::offers::{core_answer, ends_dialog};
 use crate::sip::call::state::{Call, Phase, Referral};
 use crate::sip::deadline::{Deadline, TRANSACTION};
@@ -60,9 +61,11 @@ impl Call {
     fn refer_content(&mut self, to: &Uri, core: &Core) -> Content {
         let flow = self.way(core);
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow);
+        headers::push_request(&mut content, core, flow, self.hides);
         content.push(&HeaderName::ReferTo, format!("<{to}>"));
-        content.push(&HeaderName::ReferredBy, format!("<{}>", core.config.aor));
+        // The far side reads it, and whoever it is sent to.
+        let by = identity::uri(&core.config, self.hides);
+        content.push(&HeaderName::ReferredBy, format!("<{by}>"));
         content
     }
 

@@ -8,7 +8,7 @@ use crate::event::{EndedBy, Event};
 use crate::sip::call::ending::Over;
 use crate::sip::call::offers::ends_dialog;
 use crate::sip::call::requests::note_missed;
-use crate::sip::call::state::{Call, Phase};
+use crate::sip::call::state::{Call, Fork, Phase};
 use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::dialog::edge::hangs_on_edge;
 use crate::sip::flow_id::FlowId;
@@ -18,6 +18,12 @@ use crate::sip::message::response::Response;
 use crate::sip::session::core::{Core, identity};
 use crate::sip::session::owner::{InCall, Owner, Purpose};
 use crate::sip::transaction::client::ClientTransaction;
+
+const SILENT: &str = "the far side does not answer any more";
+
+fn unknown(status: u16) -> String {
+    format!("the far side does not know the call any more ({status})")
+}
 
 impl Call {
     pub(in crate::sip) fn in_dialog(
@@ -71,11 +77,14 @@ impl Call {
             return self.on_bye_answered(core);
         }
         let refused = !response.is_success();
+        if what == InCall::Prack {
+            if refused && ends_dialog(response.status) {
+                self.on_prack_in_vain(transaction, Some(response.status), core, now);
+            }
+            return;
+        }
         if refused && ends_dialog(response.status) && what != InCall::Message {
-            let detail = format!(
-                "the far side does not know the call any more ({})",
-                response.status
-            );
+            let detail = unknown(response.status);
             let cause = Cause::NORMAL_TEMPORARY_FAILURE;
             return self.close(EndedBy::Server, cause, Some(detail), &[], core, now);
         }
@@ -149,8 +158,7 @@ impl Call {
                 None => return false,
             },
             Phase::Calling(calling) => {
-                let own =
-                    |fork: &&mut super::state::Fork| fork.dialog.is_named_by(&transaction.draft);
+                let own = |fork: &&mut Fork| fork.dialog.is_named_by(&transaction.draft);
                 match calling.forks.iter_mut().find(own) {
                     Some(fork) => &mut fork.dialog,
                     None => return false,
@@ -186,23 +194,79 @@ impl Call {
                 note_missed(transaction, core);
                 self.on_bye_answered(core);
             }
-            _ if lost => {
-                self.on_candidates_lost();
-                if let Phase::Up(up) = &mut self.phase {
-                    up.digit_out = None;
+            InCall::Trickle if lost => self.on_candidates_lost(),
+            InCall::Digit if lost => {
+                // It is said again over the next connection, and those that wait follow.
+                if let Phase::Up(up) = &mut self.phase
+                    && let Some(digit) = up.digit_out.take()
+                {
+                    up.digits.push_front(digit);
                 }
             }
-            InCall::Digit
-            | InCall::Info
-            | InCall::Message
-            | InCall::Prack
-            | InCall::Offer
-            | InCall::Trickle => {
-                let detail = "the far side does not answer any more".to_owned();
+            InCall::Message if lost => self.tell_lost("message", core),
+            InCall::Info if lost => self.tell_lost("info", core),
+            InCall::Prack | InCall::Offer if lost => {}
+            InCall::Prack => self.on_prack_in_vain(transaction, None, core, now),
+            InCall::Digit | InCall::Info | InCall::Message | InCall::Offer | InCall::Trickle => {
                 let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
-                self.close(EndedBy::Timeout, cause, Some(detail), &[], core, now);
+                let detail = Some(SILENT.to_owned());
+                self.close(EndedBy::Timeout, cause, detail, &[], core, now);
             }
         }
+    }
+
+    /// What went down with its connection and does not go again.
+    fn tell_lost(&self, command: &'static str, core: &mut Core) {
+        if self.is_live() {
+            let server = core.server_name(self.flow);
+            core.tell(Event::CommandFailed {
+                call: self.id.clone(),
+                error: Error::NotReady { server, command },
+            });
+        }
+    }
+
+    /// A PRACK shows that its early dialog is no more, by a refusal or by silence, which is that fork's end and nobody else's: the
+    /// call ends with the last of them, or with the one that answered it.
+    fn on_prack_in_vain(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        status: Option<u16>,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let left = match &mut self.phase {
+            Phase::Calling(calling) => {
+                let own = |fork: &Fork| fork.dialog.is_named_by(&transaction.draft);
+                let Some(at) = calling.forks.iter().position(own) else {
+                    return;
+                };
+                let gone = calling.forks.remove(at);
+                if calling.heard.as_deref() == Some(gone.dialog.remote_tag()) {
+                    self.hear_another(Box::default(), core);
+                }
+                matches!(&self.phase, Phase::Calling(calling) if !calling.forks.is_empty())
+            }
+            // RFC 3262, 3: 481 says as well that its answer waits for no PRACK any more; the 2xx has shown that the dialog is there.
+            Phase::Up(up) => status == Some(481) || !up.dialog.is_named_by(&transaction.draft),
+            Phase::Called(_) | Phase::Leaving(_) | Phase::Over => true,
+        };
+        if left {
+            return;
+        }
+        let (by, cause, detail) = match status {
+            Some(status) => (
+                EndedBy::Server,
+                Cause::NORMAL_TEMPORARY_FAILURE,
+                unknown(status),
+            ),
+            None => (
+                EndedBy::Timeout,
+                Cause::RECOVERY_ON_TIMER_EXPIRE,
+                SILENT.to_owned(),
+            ),
+        };
+        self.close(by, cause, Some(detail), &[], core, now);
     }
 
     pub(in crate::sip) fn on_bye_answered(&mut self, core: &mut Core) {

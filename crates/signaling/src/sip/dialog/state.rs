@@ -43,11 +43,28 @@ impl Dialog {
     /// The dialog that an answer to our request makes (12.1.2). `None`: it names no target and there is none to fall back
     /// to, so it makes none.
     pub fn of_answer(draft: &Draft, cseq: u32, response: &Response) -> Option<Self> {
+        let routes = response.headers.addresses(&HeaderName::RecordRoute).ok()?;
+        Self::of_routed_answer(draft, cseq, response, routes)
+    }
+
+    /// The dialog that an answer would have made whose route set cannot be read: it goes by what can be read of it, and is good
+    /// for nothing but a goodbye.
+    pub fn of_astray_answer(draft: &Draft, cseq: u32, response: &Response) -> Option<Self> {
+        let lines = response.headers.all(&HeaderName::RecordRoute);
+        let legible = lines.filter_map(|line| NameAddr::parse_list(&line).ok());
+        Self::of_routed_answer(draft, cseq, response, legible.flatten().collect())
+    }
+
+    fn of_routed_answer(
+        draft: &Draft,
+        cseq: u32,
+        response: &Response,
+        mut routes: Vec<NameAddr>,
+    ) -> Option<Self> {
         let target = response
             .headers
             .address(&HeaderName::Contact)
             .map_or_else(|| draft.uri.clone(), |contact| contact.uri);
-        let mut routes = response.headers.addresses(&HeaderName::RecordRoute).ok()?;
         routes.reverse();
         let mut peer = Peer::default();
         peer.learn(&response.headers);

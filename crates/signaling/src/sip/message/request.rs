@@ -49,6 +49,17 @@ impl Request {
         content_type(&self.headers, &self.body)
     }
 
+    /// Whether there is a body that is no description, and that whoever sent it wants to be understood (RFC 3261, 8.2.3 and
+    /// 20.11).
+    pub fn has_foreign_body(&self) -> bool {
+        let disposition = self.headers.parametrised(&HeaderName::ContentDisposition);
+        let optional = disposition.is_some_and(|(_, params)| {
+            let handling = params.get("handling");
+            handling.is_some_and(|value| value.eq_ignore_ascii_case("optional"))
+        });
+        !self.body.is_empty() && self.sdp().is_none() && !optional
+    }
+
     /// The body as SDP, when it is one.
     pub fn sdp(&self) -> Option<String> {
         sdp(&self.headers, &self.body)
@@ -88,17 +99,27 @@ pub(super) fn content_type(headers: &Headers, body: &Bytes) -> Option<String> {
     )
 }
 
+/// Letters that are no UTF-8, as old servers write them into names (`s=`, `o=`, `i=`), become replacement characters: nothing that
+/// counts in a description is written in them. What is no text at all is none.
+fn letters(body: &[u8]) -> Option<String> {
+    (!body.contains(&0)).then(|| String::from_utf8_lossy(body).into_owned())
+}
+
 pub(super) fn sdp(headers: &Headers, body: &Bytes) -> Option<String> {
     let kind = content_type(headers, body)?;
+    let encoding = headers.get(&HeaderName::ContentEncoding);
+    if encoding.is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity")) {
+        return None;
+    }
     if kind == "application/sdp" {
-        return String::from_utf8(body.to_vec()).ok();
+        return letters(body);
     }
     // A multipart body may carry the SDP beside others (RFC 5621): the first part of that kind counts.
     let parts = multipart::parts(headers, body);
     let part = parts
         .iter()
         .find(|part| part.kind == "application/sdp" && !part.packed)?;
-    let mut text = std::str::from_utf8(part.content).ok()?.to_owned();
+    let mut text = letters(part.content)?;
     if !text.ends_with('\n') {
         // The line end belonged to the delimiter.
         text.push_str("\r\n");

@@ -27,6 +27,8 @@ pub(in crate::sip) struct Referred {
     pub(in crate::sip) auth: Authorization,
     /// How many came before it in a row.
     pub(in crate::sip) depth: u8,
+    /// Our user hides in the call that it came within.
+    pub(in crate::sip) hides: bool,
     pub(in crate::sip) stage: Stage,
     pub(in crate::sip) telling: Telling,
     /// Value of Event in its NOTIFYs.
@@ -90,6 +92,7 @@ impl Referred {
             flow,
             auth: Authorization::default(),
             depth,
+            hides: false,
             stage: Stage::Asked,
             telling: Telling::Nobody,
             event: "refer".to_owned(),

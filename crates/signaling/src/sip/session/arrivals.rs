@@ -5,9 +5,11 @@ use std::time::Instant;
 use crate::call_id::CallId;
 use crate::sip::agent::{ACCEPT, ALLOW, ALLOW_EVENTS};
 use crate::sip::call::headers::{self, recv_info_name};
-use crate::sip::call::offers::{core_answer, core_answer_with};
+use crate::sip::call::identity::is_nobody;
+use crate::sip::call::offers::{READABLE, core_answer, core_answer_with};
 use crate::sip::call::session_timer::{LEAST, SessionTimer};
-use crate::sip::call::state::{Call, Phase};
+use crate::sip::call::state::{Call, Phase, Replaced};
+use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::request::Request;
 use crate::sip::message::{HeaderName, Method};
@@ -274,24 +276,15 @@ impl Session {
         if self.stopping {
             return core_answer(core, &key, 480, now);
         }
-        if !request.body.is_empty() && request.sdp().is_none() {
-            let accept = (HeaderName::Accept, "application/sdp");
-            return core_answer_with(core, &key, 415, &[accept], now);
+        if request.has_foreign_body() {
+            return core_answer_with(core, &key, 415, &READABLE, now);
         }
         // An INVITE without an offer gets ours, which it must be able to read (RFC 4475, 3.3.15).
         if !headers::reads_sdp(&request.headers) {
             return core_answer(core, &key, 406, now);
         }
         // The same request by two ways (8.2.2.2).
-        let merged = self.calls.values().any(|call| match &call.phase {
-            Phase::Called(called) => {
-                called.dialog.call_id == request.ids.call_id
-                    && called.dialog.remote_tag() == request.ids.from_tag()
-                    && called.cseq == request.ids.cseq
-            }
-            Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over => false,
-        });
-        if merged {
+        if core.servers.is_merged(request, &key) {
             return core_answer(core, &key, 482, now);
         }
         let wanted = core.config.session_expires;
@@ -326,7 +319,7 @@ impl Session {
     }
 
     /// Which call an INVITE wants to take the place of (RFC 3891, 3).
-    fn replaced_by(&self, request: &Request) -> Result<Option<CallId>, u16> {
+    fn replaced_by(&self, request: &Request) -> Result<Option<Replaced>, u16> {
         let mut lines = request.headers.all(&HeaderName::Replaces);
         let Some(line) = lines.next() else {
             return Ok(None);
@@ -347,20 +340,31 @@ impl Session {
         };
         match &found.phase {
             Phase::Up(_) if name.early_only => Err(486),
-            Phase::Up(up) => {
-                // Who takes a call over must be its far side, or sent by it: a stranger who knows three names is neither.
-                let same = up.dialog.remote.uri.is_same(&request.ids.from.uri);
-                let referred = request.headers.address(&HeaderName::ReferredBy);
-                let sent = referred.is_some_and(|by| by.uri.is_same(&up.dialog.remote.uri));
-                if same || sent {
-                    Ok(Some(found.id.clone()))
-                } else {
-                    Err(403)
-                }
+            Phase::Up(up) if may_replace(&up.dialog, request) => Ok(Some(Replaced {
+                call: found.id.clone(),
+                unasked: true,
+            })),
+            Phase::Up(_) => Err(403),
+            // Whoever picks up a call of ours that rings elsewhere is somebody else by nature: our user is asked.
+            Phase::Calling(calling) => {
+                let mut forks = calling.forks.iter().map(|fork| &fork.dialog);
+                let named = forks.find(|dialog| dialog.remote_tag() == name.from_tag);
+                Ok(Some(Replaced {
+                    call: found.id.clone(),
+                    unasked: named.is_some_and(|dialog| may_replace(dialog, request)),
+                }))
             }
-            Phase::Calling(_) => Ok(Some(found.id.clone())),
             Phase::Called(_) => Err(481),
             Phase::Leaving(_) | Phase::Over => Err(603),
         }
     }
+}
+
+/// Whether who sent that INVITE may take the place of a dialog's far side (RFC 3891, 3): it is that far side, or sent by it. A
+/// stranger who knows three names is neither, and nobody's address proves nothing.
+fn may_replace(dialog: &Dialog, request: &Request) -> bool {
+    let theirs = &dialog.remote.uri;
+    let referred = request.headers.address(&HeaderName::ReferredBy);
+    let sent = referred.is_some_and(|by| by.uri.is_same(theirs));
+    !is_nobody(theirs) && (sent || request.ids.from.uri.is_same(theirs))
 }

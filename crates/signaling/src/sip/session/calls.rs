@@ -491,6 +491,7 @@ impl Session {
                 Deadline::ProvisionalAck => call.on_no_prack(core, now),
                 Deadline::RepeatAnswer => call.repeat_answer(core, now),
                 Deadline::AnswerAck => call.on_no_ack(core, now),
+                Deadline::DigitPause => call.next_digit(core, now),
                 Deadline::GlareOver => call.on_glare_over(core, now),
                 Deadline::OfferUntaken => call.refuse_offer(500, core, now),
                 Deadline::SessionRefresh => call.refresh_session(core, now),

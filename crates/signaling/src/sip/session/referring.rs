@@ -6,7 +6,7 @@ use crate::call_id::CallId;
 use crate::error::Error;
 use crate::event::Event;
 use crate::sip::call::called::push_record_routes;
-use crate::sip::call::calling::routes;
+use crate::sip::call::calling::{Referral, routes};
 use crate::sip::call::headers;
 use crate::sip::call::offers::{core_answer, core_answer_with};
 use crate::sip::call::state::{Call, Phase};
@@ -86,6 +86,7 @@ impl Session {
         let routed = !routes(&self.core, flow).is_empty();
         let wanted = Wanted::read(request, routed)?;
         let up = call.as_ref().and_then(|id| self.calls.get(id));
+        let hides = up.is_some_and(|call| call.hides);
         let of_call = up.and_then(|call| call.dialogs().next());
         let is_loop = of_call.is_some_and(|dialog| {
             wanted.is_loop(&dialog.call_id, dialog.local_tag(), dialog.remote_tag())
@@ -105,6 +106,7 @@ impl Session {
         let timers = self.core.config.timers;
         let ends = now + timers.refer_untaken + timers.unanswered + TRANSACTION;
         let mut referred = Referred::new(wanted, dialog, shares, depth, flow, ends);
+        referred.hides = hides;
         if shares && !first {
             // RFC 3515, 2.4.6: every further one of a dialog has a name of its own.
             referred.event = format!("refer;id={}", request.ids.cseq);
@@ -170,7 +172,12 @@ impl Session {
         if !referred.shares {
             push_record_routes(&mut response, &bare);
         }
-        headers::push_answer(&mut response.content, &self.core, referred.flow);
+        headers::push_answer(
+            &mut response.content,
+            &self.core,
+            referred.flow,
+            referred.hides,
+        );
         if silent {
             response.content.push(&HeaderName::ReferSub, "false");
         }
@@ -200,9 +207,13 @@ impl Session {
     }
 
     /// What an INVITE for that REFER is to say; `None`: nobody asked for it, or it is carried out already.
-    pub(super) fn referral(&self, name: &CallId) -> Option<(Wanted, u8)> {
+    pub(super) fn referral(&self, name: &CallId) -> Option<Referral> {
         let referred = self.referreds.get(name)?;
-        (referred.stage == Stage::Asked).then(|| (referred.wanted.clone(), referred.depth + 1))
+        (referred.stage == Stage::Asked).then(|| Referral {
+            wanted: referred.wanted.clone(),
+            depth: referred.depth + 1,
+            hides: referred.hides,
+        })
     }
 
     /// That call carries the REFER out.
@@ -289,7 +300,7 @@ impl Session {
         };
         let flow = referred.flow;
         let mut content = Content::default();
-        headers::push_request(&mut content, &self.core, flow);
+        headers::push_request(&mut content, &self.core, flow, referred.hides);
         content.push(&HeaderName::Event, referred.event.as_str());
         content.push(
             &HeaderName::SubscriptionState,
@@ -400,7 +411,7 @@ impl Session {
         referred.ends = now + granted;
         referred.note_again(granted.is_zero().then_some("timeout"));
         let ends = referred.ends;
-        let contact = headers::contact(&self.core, referred.flow);
+        let contact = headers::contact(&self.core, referred.flow, referred.hides);
         let seconds = granted.as_secs().to_string();
         let lines = [
             (HeaderName::Expires, seconds.as_str()),

@@ -461,7 +461,7 @@ pub(super) fn granted(response: &Response, asked: Duration) -> Duration {
 
 pub(super) fn content(channel: &Channel, expires: Duration, flow: FlowId, core: &Core) -> Content {
     let mut content = Content::default();
-    headers::push_request(&mut content, core, flow);
+    headers::push_request(&mut content, core, flow, false);
     content.push(&HeaderName::Event, channel.package.as_str());
     if let Some(accept) = channel.accept() {
         content.push(&HeaderName::Accept, accept);

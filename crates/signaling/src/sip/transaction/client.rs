@@ -10,6 +10,8 @@ use crate::sip::transaction::draft::{self, Draft};
 
 /// Requests that wait at a time before those that an answer asks for (PRACK, BYE of a fork) are left out.
 pub const MOST: usize = 512;
+/// Far sides that one INVITE may be answered by; what more say is not acknowledged.
+pub const MOST_ANSWERS: usize = 16;
 
 /// One request of ours. `O` says whose it is.
 #[derive(Clone, Debug)]
@@ -194,6 +196,13 @@ impl<O: Clone> ClientTransactions<O> {
                 ack: ack.clone(),
             });
         }
+    }
+
+    /// Whether so many far sides answered that INVITE that no more of them are taken note of: each has an ACK that is kept, whose
+    /// number nothing else bounds where goodbyes are answered at once.
+    pub fn is_answered_out(&self, branch: &str) -> bool {
+        self.get(branch, &Method::Invite)
+            .is_some_and(|it| it.acks.len() >= MOST_ANSWERS)
     }
 
     /// A goodbye did not arrive: a 2xx of that far side, new or said again, shows that it still has the call.

@@ -55,6 +55,10 @@ pub struct ServerTransaction {
     pub bare: Bare,
     /// Method of the request.
     pub method: Method,
+    cseq: u32,
+    from_tag: String,
+    /// It came outside of dialogs.
+    initial: bool,
     last: Option<String>,
     state: State,
 }
@@ -119,11 +123,27 @@ impl ServerTransactions {
             flow,
             bare: Bare::from(request),
             method: request.method.clone(),
+            cseq: request.ids.cseq,
+            from_tag: request.ids.from_tag().to_owned(),
+            initial: request.ids.to_tag().is_empty(),
             last: None,
             state: State::Proceeding,
         };
         self.waiting.insert(key.clone(), transaction);
         key
+    }
+
+    /// Whether that request is one that came by another way already, and is served or was just answered (8.2.2.2): the same
+    /// caller, call and number under another branch.
+    pub fn is_merged(&self, request: &Request, key: &ServerKey) -> bool {
+        self.waiting.iter().any(|(known, served)| {
+            known != key
+                && served.method == request.method
+                && served.initial
+                && served.cseq == request.ids.cseq
+                && served.bare.call_id == request.ids.call_id
+                && served.from_tag == request.ids.from_tag()
+        })
     }
 
     /// The transaction of that name, while it has no final answer or its ACK is due.
