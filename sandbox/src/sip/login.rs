@@ -219,6 +219,7 @@ impl Server {
                 uri,
                 body: "",
                 cnonce,
+                first_nonce: nonce,
                 count,
             };
             digest::response(&challenge, &subject)

@@ -88,6 +88,7 @@ impl SipPhone {
                 uri,
                 body: "",
                 cnonce: "c",
+                first_nonce: &challenge.nonce,
                 count: 1,
             };
             let line = digest::answer(challenge, &subject);

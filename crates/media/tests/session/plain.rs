@@ -255,10 +255,11 @@ fn who_names_no_address_is_sent_nothing_until_it_names_one() {
     ours.drain();
     let formats = |ours: &Ours| {
         let told = ours.events.iter().filter_map(|event| {
-            let MediaEvent::Negotiated(format) = event else {
-                return None;
-            };
-            Some((format.send, format.receive))
+            if let MediaEvent::Negotiated(format) = event {
+                Some((format.send, format.receive))
+            } else {
+                None
+            }
         });
         told.collect::<Vec<_>>()
     };

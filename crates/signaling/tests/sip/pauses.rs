@@ -533,13 +533,13 @@ fn a_text_or_subscription_is_redirected_once() {
             world.command(text("bob"));
             world.request()
         };
-        world.answer(&first, 302, &[there.clone()]);
+        world.answer(&first, 302, std::slice::from_ref(&there));
         let second = world.request();
         assert_eq!(second.method, first.method);
         assert_eq!(second.uri.to_string(), "sip:b1@example.com");
         assert_eq!(second.ids.to.uri.to_string(), first.ids.to.uri.to_string());
         assert_eq!(second.ids.cseq, first.ids.cseq + 1);
-        world.answer(&second, 302, &[there.clone()]);
+        world.answer(&second, 302, std::slice::from_ref(&there));
         assert!(world.requests.is_empty(), "{:?}", world.requests);
         // An address that is none of SIP is not followed.
         let mut world = World::registered(config(), 1, 7200);

@@ -337,6 +337,7 @@ pub(super) fn authorization(
         uri,
         body: "",
         cnonce: "c",
+        first_nonce: &challenge.nonce,
         count: 1,
     };
     format!("{name}: {}\r\n", digest::answer(&challenge, &subject))
