@@ -6,6 +6,7 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{EndedBy, Event};
+use offhook_signaling::sip::config::Reliable;
 use offhook_signaling::sip::message::outgoing::OutgoingResponse;
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
@@ -95,10 +96,48 @@ fn the_invite_says_what_we_can() {
         request.headers.number(&HeaderName::SessionExpires),
         Some(1800)
     );
+    // Some servers do not know what they are asked for, or fall over it; nothing is demanded unless the account does.
+    assert!(!request.headers.has(&HeaderName::Require));
     // RFC 6086, 5.2.3: empty, and there.
     assert_eq!(request.headers.other("Recv-Info").as_deref(), Some(""));
     let contact = request.headers.address(&HeaderName::Contact).unwrap();
     assert!(contact.display_name.is_none());
+}
+
+#[test]
+fn reliable_answers_are_demanded_or_not_spoken_of_as_the_account_says() {
+    for (reliable, required, supported) in [
+        (Reliable::Required, true, true),
+        (Reliable::Never, false, false),
+    ] {
+        let mut config = config();
+        config.reliable = reliable;
+        let mut world = World::registered(config, 1, 7200);
+        let call = CallId::from_wire("a-call").expect("a name");
+        world.command(invite(&call, "bob"));
+        let request = world.request();
+        let lists = |name| request.headers.lists(name, "100rel");
+        assert_eq!(lists(&HeaderName::Require), required, "{reliable:?}");
+        assert_eq!(lists(&HeaderName::Supported), supported, "{reliable:?}");
+    }
+}
+
+#[test]
+fn a_call_that_is_too_much_for_a_server_or_not_private_is_not_placed() {
+    let mut config = config();
+    config.servers = vec!["ws://edge.example.com/sip".to_owned()];
+    let mut world = World::registered(config, 2, 7200);
+    let call = CallId::from_wire("a-call").unwrap();
+    world.command(invite(&call, "sips:bob@other.example"));
+    let mut long = invite(&call, "bob");
+    if let Command::Invite { sdp, .. } = &mut long {
+        sdp.push_str(&"a=x\r\n".repeat(3_000));
+    }
+    assert!(world.requests.is_empty(), "sent over a way that is read");
+    assert_eq!(ended(&mut world).unwrap().0, EndedBy::Local);
+    world.command(long);
+    assert!(world.requests.is_empty(), "sent though it is too long");
+    assert_eq!(ended(&mut world).unwrap().0, EndedBy::Local);
 }
 
 #[test]

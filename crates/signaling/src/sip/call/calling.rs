@@ -31,6 +31,9 @@ use crate::sip::session::core::Core;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::transaction::draft::Draft;
 
+/// Most of an INVITE's headers and description, in bytes: some servers end a connection over a message of 16 KiB.
+const MOST_OF_INVITE: usize = 12 * 1024;
+
 /// What the user wants of a new call.
 pub(in crate::sip) struct Placing {
     pub(in crate::sip) id: CallId,
@@ -92,6 +95,13 @@ impl Call {
             None => target(&wish.to, &core.config)
                 .ok_or_else(|| unsayable("the number cannot be written as a SIP address"))?,
         };
+        let server = core.config.servers.get(usize::from(flow.0));
+        if target.is_sips() && server.is_some_and(|url| !is_secure(url)) {
+            // RFC 7118, 9.2; RFC 3261, 26.2.2.
+            return Err(unsayable(
+                "a sips: address is called over a server at wss:// only",
+            ));
+        }
         // What the address brings goes into the request (RFC 3261, 19.1.5), as if the user had said it.
         let brought = target.headers();
         let target = target.without_headers().without_param("method");
@@ -150,6 +160,11 @@ impl Call {
         }
         if !offerless {
             content.set_body("application/sdp", wish.sdp);
+        }
+        if content.size() > MOST_OF_INVITE {
+            return Err(unsayable(
+                "its headers and description are more than the 12 KiB that any server takes",
+            ));
         }
         let to = NameAddr::new(target.clone());
         let shown = identity::party(&to);
@@ -356,6 +371,11 @@ impl Up {
             was_referred: false,
         }
     }
+}
+
+fn is_secure(url: &str) -> bool {
+    url.get(..4)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss:"))
 }
 
 /// The address that a number or name means.

@@ -137,8 +137,8 @@ impl Content {
         text.push_str(&self.body);
     }
 
-    /// Room for all of it, and for the first line.
-    fn size(&self) -> usize {
+    /// Room for all of it in bytes, and for the first line.
+    pub(in crate::sip) fn size(&self) -> usize {
         self.head.len() + self.body.len() + 160
     }
 }
