@@ -195,6 +195,33 @@ async fn a_message_in_many_fragments_is_limited_as_well() {
     );
 }
 
+/// Servers lose a message in several frames, or one whose head comes by itself.
+#[tokio::test]
+async fn a_message_is_one_frame_in_one_write() {
+    let (report, mut reported) = mpsc::channel(1);
+    let address = listen(move |mut stream| {
+        let report = report.clone();
+        async move {
+            grant(&mut stream).await;
+            let mut bytes = vec![0; 16 * 1024];
+            let length = stream.read(&mut bytes).await.unwrap();
+            bytes.truncate(length);
+            report.send(bytes).await.unwrap();
+            wait_for_end(&mut stream).await;
+        }
+    })
+    .await;
+    let mut connection = open(address).await;
+    connection.send("i".repeat(12_000)).unwrap();
+    let bytes = tokio::select! {
+        bytes = reported.recv() => bytes.unwrap(),
+        incoming = connection.next() => panic!("{incoming:?}"),
+    };
+    // RFC 6455, 5.2: the last fragment of a text, masked, its length in two bytes, and four of the mask.
+    assert_eq!(bytes[..4], [0x81, 0x80 | 126, 0x2e, 0xe0]);
+    assert_eq!(bytes.len(), 8 + 12_000);
+}
+
 #[tokio::test]
 async fn a_message_longer_than_every_buffer_arrives_whole() {
     let mut options = ConnectOptions::default();
