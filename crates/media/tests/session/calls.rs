@@ -306,6 +306,27 @@ fn on_hold_nobody_is_missed() {
     );
 }
 
+/// Some far ends are never told, or send on all the same.
+#[test]
+fn on_hold_nothing_is_heard_of_a_far_end_that_goes_on() {
+    let (mut world, caller_seen, _) = connected();
+    let now = world.now;
+    world.caller.session.hold(Hold::Inactive, now);
+    let heard = caller_seen.lock().unwrap().audio.len();
+    let received = |world: &mut World| {
+        let statistics = world.caller.session.statistics(world.now);
+        statistics.inbound.packets_received
+    };
+    let before = received(&mut world);
+    world.run(10 * SECOND);
+    assert!(received(&mut world) >= before + 490, "it does go on");
+    assert_eq!(caller_seen.lock().unwrap().audio.len(), heard);
+    let now = world.now;
+    world.caller.session.hold(Hold::Off, now);
+    world.run(SECOND);
+    assert!(caller_seen.lock().unwrap().audio.len() > heard + 40);
+}
+
 #[test]
 fn an_attach_replaces_the_transport_and_nothing_else() {
     let (mut world, caller_seen, callee_seen) = connected();
