@@ -13,6 +13,7 @@ pub mod rest_replies;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod sip_headers;
 pub mod sip_message;
 pub mod sip_session;
 pub mod srtp;
@@ -25,7 +26,7 @@ pub mod verto_session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("control_line", control_line::run),
     ("dtls", dtls::run),
     ("media_transport", media_transport::run),
@@ -33,6 +34,7 @@ pub const TARGETS: [Target; 14] = [
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),
+    ("sip_headers", sip_headers::run),
     ("sip_message", sip_message::run),
     ("sip_session", sip_session::run),
     ("srtp", srtp::run),

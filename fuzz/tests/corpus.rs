@@ -107,6 +107,11 @@ fn sdp() {
 }
 
 #[test]
+fn sip_headers() {
+    survives("sip_headers");
+}
+
+#[test]
 fn sip_message() {
     survives("sip_message");
 }
