@@ -223,7 +223,9 @@ impl Call {
             return;
         }
         let changed = mem::replace(&mut self.sound.held_by_peer, on) != on;
-        if self.sound.held {
+        // Where the hold is just being ended, this tells of the answer before, and the media has the next direction already.
+        let stays = !matches!(self.sound.exchange, Exchange::Hold(_));
+        if self.sound.held && stays {
             // Our next offer says as much.
             self.media(MediaCommand::Hold(self.direction(true)), fx);
         }

@@ -411,6 +411,34 @@ fn an_offer_of_the_far_side_is_answered_by_our_own_hold_alone() {
 }
 
 #[test]
+fn what_the_hold_agreed_on_is_no_hold_once_the_user_takes_the_call_back() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.core.hold(None, true, world.now).unwrap();
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    world.media_commands();
+    // The user is quicker than the media, which tells only now what the answer to the hold said.
+    world.core.hold(None, false, world.now).unwrap();
+    assert_eq!(
+        world.media_commands(),
+        [MediaCommand::Hold(Hold::Off), MediaCommand::CreateOffer]
+    );
+    let held = AudioFormat {
+        receive: false,
+        ..OPUS
+    };
+    negotiated(&mut world, held);
+    assert_eq!(world.media_commands(), []);
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    negotiated(&mut world, OPUS);
+    let holds = |command: &MediaCommand| matches!(command, MediaCommand::Hold(_));
+    assert!(!world.media_commands().iter().any(holds));
+}
+
+#[test]
 fn a_session_is_refreshed_by_an_offer_made_for_it_once_nothing_else_is_under_way() {
     let mut world = World::at_sip_server();
     let call = world.answered();

@@ -438,7 +438,7 @@ fn an_offer_that_nobody_here_answers_is_refused_in_time_and_the_call_goes_on() {
     world.take_events();
     world.pass(seconds(11), |world| world.handle(Input::Pong(FLOW)));
     // After 3.5 s it is told that this takes a while (RFC 4320, 4.1).
-    assert_eq!(statuses(&mut world), [100, 500]);
+    assert_eq!(statuses(&mut world), [100, 504]);
     assert!(ends(&mut world).is_empty());
 }
 

@@ -240,6 +240,12 @@ impl Call {
             return self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
         }
         if let Offer::Theirs { key, .. } = std::mem::replace(&mut up.offer, Offer::None) {
+            let update = core
+                .servers
+                .get(&key)
+                .is_some_and(|served| served.method == Method::Update);
+            // A user has no time in an UPDATE (RFC 3311, 5.2).
+            let status = if status == 500 && update { 504 } else { status };
             core_answer(core, &key, status, now);
         }
         self.next_wish(core, now);

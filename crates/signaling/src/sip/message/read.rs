@@ -124,6 +124,10 @@ fn head_within_limits(message: &[u8]) -> Result<usize, Malformed> {
             line.len()
         };
         lines += usize::from(!continues);
+        // Only a quoted pair may hold one (RFC 3261, 25.1): what is echoed of such a line would be read by nobody.
+        if line.contains(&0) && !is_quoted_nul(line) {
+            return Err(refused("a header line holds a NUL".to_owned()));
+        }
         if length > MAX_LINE {
             return Err(refused(format!(
                 "a header line has more than {MAX_LINE} bytes"
@@ -135,6 +139,16 @@ fn head_within_limits(message: &[u8]) -> Result<usize, Malformed> {
         }
     }
     Ok(head)
+}
+
+/// Whether every NUL of a line stands behind a backslash.
+fn is_quoted_nul(line: &[u8]) -> bool {
+    let mut before = 0;
+    line.iter().all(|&byte| {
+        let quoted = byte != 0 || before == b'\\';
+        before = byte;
+        quoted
+    })
 }
 
 /// What is left behind the body is noise that is cut (RFC 3261, 18.3), unless it is another message: then the sender
