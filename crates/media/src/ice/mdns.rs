@@ -250,11 +250,11 @@ fn addresses_of(message: &[u8], name: &str) -> Option<Vec<IpAddr>> {
     Some(addresses)
 }
 
-/// Steps over the name at `at`: whether it is `wanted`, and where what follows it begins. Pointers lead backwards only
-/// (RFC 1035, section 4.1.4), so this ends.
+/// Steps over the name at `at`: whether it is `wanted`, and where what follows it begins. A pointer leads to a prior place (RFC 1035,
+/// section 4.1.4), so before all that was read of the name: else labels could lead to the same pointer again, for ever.
 fn read_name(message: &[u8], at: usize, wanted: Option<&str>) -> Option<(bool, usize)> {
     let mut labels = wanted.map(|name| name.split('.'));
-    let (mut at, mut end) = (at, None);
+    let (mut at, mut end, mut first) = (at, None, at);
     let mut is_it = wanted.is_some();
     loop {
         let length = *message.get(at)?;
@@ -272,7 +272,8 @@ fn read_name(message: &[u8], at: usize, wanted: Option<&str>) -> Option<(bool, u
             3 => {
                 let target = usize::from(number(message, at)? & 0x3fff);
                 end.get_or_insert(at + 2);
-                at = Some(target).filter(|target| *target < at)?;
+                at = Some(target).filter(|target| *target < first)?;
+                first = at;
             }
             _ => return None,
         }
@@ -405,6 +406,20 @@ mod tests {
         }
         let questions = std::iter::from_fn(|| names.poll_question());
         assert_eq!(questions.count(), MOST_NAMES);
+    }
+
+    #[test]
+    fn a_name_that_leads_back_into_itself_is_none() {
+        for (name, at) in [
+            // A label, and a pointer to it; a pointer to itself; two that name each other.
+            (&[1, b'a', 0xc0, 12][..], 12),
+            (&[0xc0, 12], 12),
+            (&[1, b'a', 0xc0, 16, 1, b'b', 0xc0, 12], 16),
+        ] {
+            let mut message = vec![0; HEADER];
+            message.extend(name);
+            assert_eq!(read_name(&message, at, Some(NAME)), None, "{name:?}");
+        }
     }
 
     proptest! {
