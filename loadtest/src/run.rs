@@ -1,4 +1,4 @@
-//! Runs the machine: an engine with the users' accounts, its events, the clock, Ctrl-C.
+//! Runs the machine: an engine with the users' accounts, its events, the clock, the signals that end it.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -15,6 +15,7 @@ use offhook_engine::event::Event;
 use offhook_engine::request::{CallRequest, EndOptions};
 use offhook_media::audio::playback::Playback;
 use offhook_media::audio::recording::RecordingError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{interval, sleep_until};
 
 use crate::accounts;
@@ -85,6 +86,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         .map_err(RunError::Runtime)?;
     let began = Instant::now();
     let figures = runtime.block_on(async {
+        let ends = Ends::listen().map_err(RunError::Runtime)?;
         let (engine, names) = engine(&run, &users)?;
         let mut load = Load::new(plan, calls, Instant::now());
         let subscription = engine.subscribe().await?;
@@ -97,6 +99,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         let mut driver = Driver {
             load,
             events: subscription.events,
+            ends,
             engine,
             names,
             users: users.into_iter().map(|user| user.name).collect(),
@@ -185,10 +188,34 @@ fn engine(
     Ok((engine, names.collect()))
 }
 
+/// The signals that end the run politely. One listener for all of it: what comes while the driver is busy with a call
+/// or a line waits here.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ends {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 struct Driver {
     load: Load,
     engine: Engine,
     events: Events,
+    ends: Ends,
     /// Which user an account is.
     names: HashMap<Arc<str>, usize>,
     users: Vec<String>,
@@ -199,7 +226,7 @@ impl Driver {
     async fn drive(&mut self) -> Figures {
         let began = Instant::now();
         let mut lines = interval(LINE_EVERY);
-        let mut interrupts = 0;
+        let mut ending = false;
         loop {
             let wake = match self.load.poll(Instant::now()) {
                 Action::Call(user) => {
@@ -224,9 +251,9 @@ impl Driver {
                 },
                 () = sleep_until(wake.into()) => {}
                 _ = lines.tick() => self.show(began.elapsed()),
-                _ = tokio::signal::ctrl_c() => {
-                    interrupts += 1;
-                    if interrupts > 1 {
+                () = self.ends.next() => {
+                    // Who asks twice does not want to wait for the calls' ends.
+                    if std::mem::replace(&mut ending, true) {
                         break;
                     }
                     self.load.stop();

@@ -123,19 +123,21 @@ fn users_call_again_and_again_until_the_time_is_over() {
 #[test]
 fn an_interrupt_ends_all_calls_politely() {
     let world = World::new(&[]);
-    let command = world.command("telnyx", &["--calls", "3", "--hold", "600"]);
-    let mut program = Program::spawn("offhook-load", command);
-    program.wait_for_stderr("answered 3", Duration::from_secs(30));
-    program.signal(Signal::SIGINT);
-    let status = program.wait(Duration::from_secs(20));
-    let said = program.stderr().to_owned();
-    assert_eq!(status.code(), Some(0), "{said}");
-    let mut table = String::new();
-    while let Some(line) = program.try_line(Duration::from_secs(1)) {
-        table += &line;
-    }
-    for part in ["calls 3, answered 3", "failed 0"] {
-        assert!(table.contains(part), "{part} in {table}");
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let command = world.command("telnyx", &["--calls", "3", "--hold", "600"]);
+        let mut program = Program::spawn("offhook-load", command);
+        program.wait_for_stderr("answered 3", Duration::from_secs(30));
+        program.signal(signal);
+        let status = program.wait(Duration::from_secs(20));
+        let said = program.stderr().to_owned();
+        assert_eq!(status.code(), Some(0), "{signal}: {said}");
+        let mut table = String::new();
+        while let Some(line) = program.try_line(Duration::from_secs(1)) {
+            table += &line;
+        }
+        for part in ["calls 3, answered 3", "failed 0"] {
+            assert!(table.contains(part), "{signal}: {part} in {table}");
+        }
     }
 }
 
