@@ -12,7 +12,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use crate::dtls::fingerprint::FingerprintHash;
 use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
-use crate::ice::mdns::{self, NamedCandidate, Names};
+use crate::ice::mdns::Names;
 use crate::media_transport::config::TransportConfig;
 use crate::media_transport::deadline::Deadline as TransportDeadline;
 use crate::media_transport::event::{Received, Route};
@@ -371,35 +371,6 @@ impl MediaSession {
         }
     }
 
-    /// Adds one whose address hides behind a name, which is looked for first, where the account allows that.
-    pub fn add_named_candidate(&mut self, named: NamedCandidate, now: Instant) {
-        self.now = now;
-        if self.config.mdns && named.is_of_component_1() {
-            // A guess would have to be right in 1.5 s, and lead no further than a check that fails.
-            let id = self.rng.random();
-            self.names.want(named, id, now);
-            self.follow_names();
-        }
-    }
-
-    /// Asks all links, and takes the candidates whose address is known by now.
-    fn follow_names(&mut self) {
-        while let Some(question) = self.names.poll_question() {
-            let hosts = self.candidates.iter();
-            let hosts = hosts.filter(|candidate| candidate.typ == CandidateType::Host);
-            // Which link a question of IPv6 goes to is not ours to say, and every responder hears IPv4 too where that is.
-            let has_ipv4 = hosts.clone().any(|host| host.base.is_ipv4());
-            for host in hosts.filter(|host| host.base.is_ipv4() == has_ipv4) {
-                let (local, remote) = (host.base, mdns::group_for(host.base));
-                self.questions
-                    .push_back((Route { local, remote }, question.clone()));
-            }
-        }
-        while let Some(candidate) = self.names.poll_found() {
-            self.add_remote_candidate(candidate, self.now);
-        }
-    }
-
     /// Our offer: the first one, or a later one for hold and the like, with the ICE credentials in force.
     pub fn create_offer(&mut self, now: Instant) -> String {
         self.now = now;
@@ -543,11 +514,8 @@ impl MediaSession {
         if self.stage != Stage::Open {
             return;
         }
-        if remote.port() == mdns::PORT
-            && self.names.is_asking()
-            && self.names.handle_datagram(datagram)
-        {
-            return self.follow_names();
+        if self.is_name_answer(remote, datagram) {
+            return;
         }
         if self.forks.has_others()
             && self
@@ -579,8 +547,7 @@ impl MediaSession {
         if self.stage == Stage::Open {
             self.forks.handle_timeout(now);
             self.rtcp.handle_timeout(now);
-            self.names.handle_timeout(now);
-            self.follow_names();
+            self.ask_names_again();
         }
         if self.stage == Stage::Open
             && let Some(transport) = &mut self.transport

@@ -11,6 +11,7 @@ mod figures;
 pub mod forks;
 mod incoming;
 pub mod media_session;
+mod names;
 mod outgoing;
 mod pacing;
 pub mod policy;
