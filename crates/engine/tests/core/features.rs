@@ -1,4 +1,4 @@
-//! What a call can do beside being placed and ended: hold, switch, transfer, texts, tokens, adoption; in virtual time.
+//! What a call can do beside being placed and ended: hold, switch, transfer, tokens, adoption; in virtual time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use offhook_engine::error::Error;
 use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
 use offhook_engine::quality_warning::{Problem, QualityWarning};
-use offhook_engine::request::{AnswerOptions, Dtmf, EndOptions, Message, ServerCommand};
+use offhook_engine::request::{AnswerOptions, Dtmf, EndOptions, ServerCommand};
 use offhook_engine::status::{CallState, Direction};
 use offhook_engine::vocabulary::RingbackTone;
 use offhook_media::driver::event::CallEvent;
@@ -17,7 +17,7 @@ use offhook_media::session::event::MediaEvent;
 use offhook_media::srtp::profile::SrtpProfile;
 use offhook_signaling::auth::login::Login;
 use offhook_signaling::call_id::CallId;
-use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::command::Command;
 use offhook_signaling::event::{DisconnectCause, Event, Party};
 use offhook_signaling::secret::Secret;
 use serde_json::json;
@@ -443,75 +443,6 @@ pub(crate) fn told_as_unknown(world: &World, call: &CallId, why: &str) {
     };
     assert!(named == call && reason.contains(why), "{event:?}");
     assert_eq!(event.call, None);
-}
-
-#[test]
-fn texts_go_to_a_user_or_to_an_assistant() {
-    let mut world = World::ready();
-    let text = |to: Option<&str>| Message {
-        to: to.map(str::to_owned),
-        text: "hello".into(),
-        ..Message::default()
-    };
-    world.core.message(text(Some("1002"))).unwrap();
-    world.core.message(text(None)).unwrap();
-    assert_eq!(
-        world.commands(),
-        [
-            Command::Message {
-                call: None,
-                to: "1002".into(),
-                body: "hello".into()
-            },
-            Command::Converse {
-                call: None,
-                item: ConversationItem::Text {
-                    text: "hello".into(),
-                    images: Vec::new()
-                }
-            }
-        ]
-    );
-    assert!(matches!(
-        world.core.message(Message::default()),
-        Err(Error::Unsendable { .. })
-    ));
-
-    // A user would not get the images, and nobody would be told.
-    let seen = |to| Message {
-        images: vec!["https://x.example/a.png".into()],
-        ..text(to)
-    };
-    let refused = world.core.message(seen(Some("1002"))).unwrap_err();
-    assert!(refused.to_string().contains("image"), "{refused}");
-    assert_eq!(world.commands(), []);
-    world.core.message(seen(None)).unwrap();
-    assert!(matches!(&world.commands()[..], [Command::Converse { .. }]));
-}
-
-#[test]
-fn a_text_into_a_sip_call_needs_no_name_beside_it() {
-    let mut world = World::at_sip_server();
-    world.make_ready();
-    let call = world.answered();
-    world.commands();
-    let text = Message {
-        call: Some(call.clone()),
-        text: "hello".into(),
-        ..Message::default()
-    };
-    world.core.message(text.clone()).unwrap();
-    let said = Command::Message {
-        call: Some(call),
-        to: String::new(),
-        body: "hello".into(),
-    };
-    assert_eq!(world.commands(), [said]);
-    let seen = Message {
-        images: vec!["https://x.example/a.png".into()],
-        ..text
-    };
-    assert!(world.core.message(seen).is_err());
 }
 
 #[test]

@@ -12,5 +12,6 @@ mod features;
 mod fields;
 mod lost_media;
 mod offers;
+mod texts;
 mod unanswered;
 mod world;
