@@ -100,7 +100,7 @@ if [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $deny" ]; then
 fi
 
 # --- a far end by another library, which is none of ours: built apart -------------------------------------------------
-say "cargo build of a far end by str0m in benches/peers (some minutes, once)"
+[ -x "$root/benches/peers/target/debug/str0m_end" ] || say "cargo build of a far end by str0m in benches/peers (some minutes, once)"
 cargo build --quiet --locked --manifest-path "$root/benches/peers/Cargo.toml" --target-dir "$root/benches/peers/target" \
 	-p offhook-peers-str0m --bin str0m_end || {
 	say "that failed. Run: cargo build --locked --manifest-path benches/peers/Cargo.toml -p offhook-peers-str0m --bin str0m_end"

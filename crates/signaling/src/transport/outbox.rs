@@ -85,6 +85,7 @@ pub(super) enum Outgoing {
 
 /// A queue for messages of so many bytes in all.
 pub(super) fn outbox(limit: usize) -> (Outbox, Queued) {
+    // Its bound is in bytes, and `Outbox::send` keeps it.
     let (sender, receiver) = mpsc::unbounded_channel();
     let wishes = Arc::new(Wishes::default());
     (

@@ -352,8 +352,8 @@ fn a_pause_between_digits_takes_its_time() {
     assert_eq!(world.take_events().iter().filter(sent).count(), 2);
 }
 
-#[test]
-fn what_is_lost_within_a_call_is_told_or_said_again() {
+/// A call in which a text, an INFO package and these digits go out at once.
+fn says_everything(digits: &str) -> (World, CallId) {
     let script = Script::invite().header("Recv-Info: door");
     let (mut world, call, tag) = crate::called::ringing(&script);
     world.command(answer(&call));
@@ -366,8 +366,14 @@ fn what_is_lost_within_a_call_is_told_or_said_again() {
     world.command(package(&call, "door", "application/x-door"));
     world.command(Command::Dtmf {
         call: call.clone(),
-        digits: "12".to_owned(),
+        digits: digits.to_owned(),
     });
+    (world, call)
+}
+
+#[test]
+fn what_is_lost_within_a_call_is_told_or_said_again() {
+    let (mut world, call) = says_everything("12");
     for method in [Method::Message, Method::Info, Method::Info] {
         assert_eq!(world.request().method, method);
     }
@@ -395,20 +401,7 @@ fn what_is_lost_within_a_call_is_told_or_said_again() {
 /// RFC 4028, 7.1; RFC 5626, 4.2.1; RFC 5627, 4.4.
 #[test]
 fn every_request_within_a_call_says_what_we_can() {
-    let script = Script::invite().header("Recv-Info: door");
-    let (mut world, call, tag) = crate::called::ringing(&script);
-    world.command(answer(&call));
-    world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
-    world.command(Command::Message {
-        call: Some(call.clone()),
-        to: String::new(),
-        body: "hello".to_owned(),
-    });
-    world.command(package(&call, "door", "application/x-door"));
-    world.command(Command::Dtmf {
-        call: call.clone(),
-        digits: "1".to_owned(),
-    });
+    let (mut world, call) = says_everything("1");
     world.command(crate::pair::bye(&call));
     let seen: Vec<_> = std::mem::take(&mut world.requests)
         .into_iter()
