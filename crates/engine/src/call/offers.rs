@@ -10,7 +10,7 @@ use offhook_media::session::media_session::Renewal;
 use offhook_signaling::command::Command;
 
 use crate::call::dialog::Call;
-use crate::call::state::{Effects, State};
+use crate::call::state::{Effects, Heard, State};
 use crate::event::EventKind;
 use crate::output::MediaCommand;
 
@@ -195,7 +195,10 @@ impl Call {
     /// We cannot take the far end's offer: the call stays as it is. `false`: there was none within the call.
     pub(super) fn refuse_far_offer(&mut self, reason: &str, fx: &mut Effects<'_>) -> bool {
         let within = self.identity.protocol.is_sip()
-            && matches!(self.state, State::Active { .. })
+            && matches!(
+                self.state,
+                State::Active { .. } | State::Inviting(Heard::Early)
+            )
             && self.sound.agreed
             && mem::take(&mut self.sound.renewing);
         if within {

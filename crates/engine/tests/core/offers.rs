@@ -215,6 +215,49 @@ fn an_offer_that_cannot_be_used_is_refused_and_the_call_goes_on() {
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
 }
 
+/// Before the answer as well, once the early media is agreed on.
+#[test]
+fn an_early_offer_is_answered_or_refused_and_the_call_rings_on() {
+    let mut world = World::at_sip_server();
+    let call = world.invited();
+    world.signal(SignalingEvent::EarlyMedia {
+        call: call.clone(),
+        sdp: "their answer".to_owned(),
+        fork: Some("one".to_owned()),
+        said: Box::default(),
+    });
+    negotiated(&mut world, OPUS);
+    world.commands();
+    world.media_commands();
+    world.signal(offered(&call, Some("their offer")));
+    let accept = MediaCommand::AcceptOffer("their offer".into(), Renewal::Change);
+    assert_eq!(world.media_commands(), [accept]);
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".into(),
+    });
+    let attach = Command::Attach {
+        call: call.clone(),
+        sdp: "our answer".into(),
+    };
+    assert_eq!(world.commands(), [attach]);
+    world.signal(offered(&call, Some("nonsense")));
+    world.media(CallEvent::Refused(Refusal::NoOffer));
+    let refuse = Command::RefuseOffer {
+        call: call.clone(),
+        status: 488,
+    };
+    assert_eq!(world.commands(), [refuse]);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Early);
+    world.signal(SignalingEvent::Answered {
+        call,
+        sdp: None,
+        fork: Some("one".to_owned()),
+        said: Box::default(),
+    });
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+}
+
 #[test]
 fn a_far_side_without_an_offer_gets_ours() {
     let mut world = World::at_sip_server();

@@ -13,6 +13,9 @@ pub const TRANSACTION: Duration = Duration::from_secs(32);
 /// RFC 4320, 4.1: when the pauses between copies on a lossy transport would have reached [`T2`].
 pub const TRYING: Duration = Duration::from_millis(3500);
 
+/// RFC 3261, 17.2.1: how long an INVITE within a dialog may have no word of ours.
+pub const INVITE_TRYING: Duration = Duration::from_millis(200);
+
 /// Names what the user agent waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -37,7 +40,7 @@ pub enum Deadline {
     ProvisionalAck,
     /// RFC 3261, 13.3.1.1: a long ringing is told again every minute, reliably every 2.5 minutes.
     RingAgain,
-    /// A request other than INVITE that needs time is told so after [`TRYING`].
+    /// A request within a dialog that needs time is told so, after [`INVITE_TRYING`] or [`TRYING`].
     TryingDue,
     /// Our call was neither answered nor refused; default 180 s.
     Unanswered,

@@ -191,12 +191,22 @@ fn a_caller_that_demands_reliability_gets_it_until_its_prack() {
             .iter()
             .all(|copy| copy.headers.number(&HeaderName::RSeq) == Some(rseq))
     );
-    let wrong = Script::new("PRACK")
-        .within(&tag, 2)
-        .header("RAck: 1 1 INVITE");
-    assert_eq!(answer_to(&mut world, &wrong).status, 481);
-    let right = format!("RAck: {rseq} 1 INVITE");
-    let right = Script::new("PRACK").within(&tag, 3).header(&right);
+    // All three are what they name (RFC 3262, 7.2).
+    let wrong = [
+        "1 1 INVITE".to_owned(),
+        format!("{rseq} 2 INVITE"),
+        format!("{rseq} 1 UPDATE"),
+        format!("{rseq} 1"),
+    ];
+    let cseqs = 2..;
+    for (wrong, cseq) in wrong.iter().zip(cseqs) {
+        let wrong = Script::new("PRACK")
+            .within(&tag, cseq)
+            .header(&format!("RAck: {wrong}"));
+        assert_eq!(answer_to(&mut world, &wrong).status, 481);
+    }
+    let right = format!("RAck: {rseq}  1 INVITE");
+    let right = Script::new("PRACK").within(&tag, 6).header(&right);
     assert_eq!(answer_to(&mut world, &right).status, 200);
     // A long ringing is told again after 2.5 minutes, with the next number.
     world.pass(seconds(150), |world| world.handle(Input::Pong(FLOW)));
@@ -425,6 +435,40 @@ fn two_offers_at_a_time_are_one_too_many() {
     assert_eq!(ours.sdp().as_deref(), Some("three"));
     let theirs = answer_to(&mut world, &reinvite(4));
     assert_eq!(theirs.status, 491);
+}
+
+/// RFC 3261, 17.2.1: a proxy between us, or the far side itself, waits for its answer longer then.
+#[test]
+fn an_invite_within_the_call_whose_answer_takes_a_while_hears_100() {
+    let (mut world, call, tag) = talking();
+    let reinvite = |cseq| {
+        let offer = Script {
+            body: Some(("application/sdp", "one")),
+            ..Script::new("INVITE")
+        };
+        offer.within(&tag, cseq).text()
+    };
+    world.say(FLOW, &reinvite(2));
+    world.pass(Duration::from_millis(199), |_| ());
+    assert!(statuses(&mut world).is_empty());
+    world.pass(Duration::from_millis(1), |_| ());
+    assert_eq!(statuses(&mut world), [100]);
+    world.command(Command::Attach {
+        call: call.clone(),
+        sdp: "two".to_owned(),
+    });
+    assert_eq!(statuses(&mut world), [200]);
+    world.say(FLOW, &Script::new("ACK").within(&tag, 2).text());
+    // Whoever has its answer at once hears nothing else.
+    world.say(FLOW, &reinvite(3));
+    world.command(Command::Attach {
+        call,
+        sdp: "three".to_owned(),
+    });
+    assert_eq!(statuses(&mut world), [200]);
+    world.say(FLOW, &Script::new("ACK").within(&tag, 3).text());
+    world.pass(seconds(1), |_| ());
+    assert!(statuses(&mut world).is_empty());
 }
 
 #[test]

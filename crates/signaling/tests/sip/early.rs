@@ -9,7 +9,7 @@ use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
 use offhook_signaling::sip::session::contract::Input;
 
-use crate::called::{Script, answer_to, ringing};
+use crate::called::{Script, answer_to, responses, ringing};
 use crate::pair::{bye, invite};
 use crate::world::{FLOW, World, answer, config};
 
@@ -215,7 +215,7 @@ fn a_caller_that_wants_an_offer_reliably_hears_100_until_it_is_there() {
     let script = Script::new("INVITE").header("Require: 100rel");
     let mut world = crate::called::idle();
     world.say(FLOW, &script.text());
-    let first = crate::called::responses(&mut world);
+    let first = responses(&mut world);
     assert_eq!(first.len(), 1);
     assert_eq!((first[0].status, first[0].ids.to_tag()), (100, ""));
     let told = world.take_events();
@@ -232,7 +232,7 @@ fn a_caller_that_wants_an_offer_reliably_hears_100_until_it_is_there() {
     });
     assert!(world.take_events().is_empty(), "no PRACK is missed");
     world.command(crate::pair::answer(call));
-    let all = crate::called::responses(&mut world);
+    let all = responses(&mut world);
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!((all[0].status, all[0].sdp().is_some()), (200, true));
     let tag = all[0].ids.to_tag().to_owned();
@@ -253,7 +253,7 @@ fn a_call_that_rang_reliably_is_confirmed_by_the_ack_of_its_invite() {
     let (mut world, call, tag) = ringing(&Script::invite().header("Require: 100rel"));
     let rseq = {
         world.pass(Duration::from_millis(600), |_| ());
-        let copies = crate::called::responses(&mut world);
+        let copies = responses(&mut world);
         copies[0].headers.number(&HeaderName::RSeq).unwrap()
     };
     // PRACK has a number of its own, and the ACK that of the INVITE.
@@ -274,4 +274,145 @@ fn a_call_that_rang_reliably_is_confirmed_by_the_ack_of_its_invite() {
     assert!(world.texts.is_empty(), "nothing is said again");
     world.command(bye(&call));
     assert_eq!(world.request().method, Method::Bye);
+}
+
+/// A call with an offer of ours is out, and a reliable 183 brought the answer; what their next UPDATE would be.
+fn answered_early() -> (World, Request) {
+    let mut world = World::registered(config(), 1, 7200);
+    world.command(invite(&name(), "bob"));
+    let request = world.request();
+    progress(&mut world, &request, "server-tag");
+    world.take_events();
+    (world, request)
+}
+
+/// That fork answers early and reliably.
+fn progress(world: &mut World, request: &Request, tag: &str) {
+    let lines = [
+        CONTACT,
+        (HeaderName::Require, "100rel"),
+        (HeaderName::RSeq, "4"),
+    ];
+    let mut progress = answer(request, 183, &lines);
+    progress
+        .content
+        .set_body("application/sdp", format!("v=0 answer of {tag}"));
+    world.say(FLOW, &progress.to_text().replace("server-tag", tag));
+    let prack = world.request();
+    world.say(FLOW, &answer(&prack, 200, &[]).to_text());
+}
+
+fn update(request: &Request, cseq: u32) -> Script {
+    Script {
+        from: "sip:bob@example.com",
+        call_id: Box::leak(request.ids.call_id.clone().into_boxed_str()),
+        from_tag: "server-tag",
+        body: Some(("application/sdp", THEIRS)),
+        ..Script::new("UPDATE").within(request.ids.from_tag(), cseq)
+    }
+}
+
+/// Shows it to our user, who does not answer yet.
+fn asks(world: &mut World, request: &Request, cseq: u32) {
+    world.say(FLOW, &update(request, cseq).text());
+    let offer = Event::Offer {
+        call: name(),
+        sdp: Some(THEIRS.to_owned()),
+    };
+    assert_eq!(world.take_events(), [offer]);
+    assert_eq!(responses(world).len(), 0);
+}
+
+/// The callee's answer, with what it said early.
+fn answers(world: &mut World, request: &Request) -> Vec<Event> {
+    let mut accepted = answer(request, 200, &[CONTACT]);
+    accepted
+        .content
+        .set_body("application/sdp", "v=0 answer of server-tag".to_owned());
+    world.say(FLOW, &accepted.to_text());
+    let ack = world.request();
+    assert_eq!((ack.method.clone(), ack.sdp()), (Method::Ack, None));
+    world.take_events()
+}
+
+/// What the UPDATE agreed on stands: the 200's copy of the first answer is no answer to anything.
+fn is_answered_without_sdp(told: &[Event]) {
+    let answered = |event: &Event| matches!(event, Event::Answered { sdp: None, .. });
+    assert!(told.iter().any(answered), "{told:?}");
+}
+
+#[test]
+fn after_a_reliable_answer_the_callee_may_offer_before_it_answers() {
+    let (mut world, request) = answered_early();
+    asks(&mut world, &request, 1);
+    // One at a time.
+    assert_eq!(answer_to(&mut world, &update(&request, 2)).status, 500);
+    world.command(attach());
+    let said = responses(&mut world);
+    assert_eq!((said.len(), said[0].status), (1, 200));
+    assert_eq!(said[0].sdp().as_deref(), Some(OURS));
+    let told = answers(&mut world, &request);
+    is_answered_without_sdp(&told);
+}
+
+#[test]
+fn an_offer_that_our_user_has_not_answered_goes_on_in_the_call() {
+    let (mut world, request) = answered_early();
+    asks(&mut world, &request, 1);
+    let told = answers(&mut world, &request);
+    is_answered_without_sdp(&told);
+    world.command(attach());
+    let said = responses(&mut world);
+    assert_eq!((said.len(), said[0].status), (1, 200));
+    assert_eq!(said[0].sdp().as_deref(), Some(OURS));
+}
+
+#[test]
+fn an_early_offer_that_our_user_cannot_take_leaves_what_was_agreed() {
+    let (mut world, request) = answered_early();
+    asks(&mut world, &request, 1);
+    world.command(Command::RefuseOffer {
+        call: name(),
+        status: 488,
+    });
+    assert_eq!(responses(&mut world)[0].status, 488);
+    asks(&mut world, &request, 2);
+    // Nobody says anything: a user has no time in an UPDATE.
+    world.pass(Duration::from_secs(31), |world| {
+        world.handle(Input::Pong(FLOW));
+    });
+    let statuses: Vec<_> = responses(&mut world).iter().map(|it| it.status).collect();
+    assert_eq!(statuses, [100, 504]);
+    let told = answers(&mut world, &request);
+    let first = |event: &Event| matches!(event, Event::Answered { sdp: Some(sdp), .. } if sdp == "v=0 answer of server-tag");
+    assert!(told.iter().any(first), "{told:?}");
+}
+
+#[test]
+fn an_early_offer_ends_with_its_dialog() {
+    type End = fn(&mut World, &Request);
+    let ends: [End; 3] = [
+        |world, _| world.command(bye(&name())),
+        |world, request| world.say(FLOW, &answer(request, 486, &[]).to_text()),
+        |world, request| world.say(FLOW, &answer(request, 199, &[CONTACT]).to_text()),
+    ];
+    for end in ends {
+        let (mut world, request) = answered_early();
+        asks(&mut world, &request, 1);
+        end(&mut world, &request);
+        let statuses: Vec<_> = responses(&mut world).iter().map(|it| it.status).collect();
+        assert_eq!(statuses, [487]);
+    }
+}
+
+/// The other one's answer may still become the call's, and it is one to our first offer.
+#[test]
+fn where_several_were_heard_an_early_offer_waits() {
+    let (mut world, request) = answered_early();
+    progress(&mut world, &request, "another");
+    world.take_events();
+    let refused = answer_to(&mut world, &update(&request, 1));
+    assert_eq!(refused.status, 500);
+    assert!(refused.headers.has(&HeaderName::RetryAfter));
+    assert_eq!(world.take_events(), []);
 }

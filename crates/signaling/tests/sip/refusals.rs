@@ -263,6 +263,30 @@ fn a_refused_digit_ends_the_call_only_where_the_code_says_that_there_is_none() {
     }
 }
 
+/// As silence to it does.
+#[test]
+fn a_refused_text_ends_the_call_only_where_the_code_says_that_there_is_none() {
+    for (status, ends) in [
+        (481, true),
+        (408, true),
+        (404, true),
+        (405, false),
+        (415, false),
+        (501, false),
+        (603, false),
+    ] {
+        let mut world = talking(false);
+        world.command(Command::Message {
+            call: Some(name()),
+            to: String::new(),
+            body: "hello".to_owned(),
+        });
+        let (_, text) = next(&mut world, &Method::Message).unwrap();
+        world.answer(&text, status, &[]);
+        assert_eq!(end(&mut world).is_some(), ends, "{status}");
+    }
+}
+
 #[test]
 fn an_offer_that_came_at_a_bad_time_is_made_again_and_not_for_ever() {
     for (status, lines) in [

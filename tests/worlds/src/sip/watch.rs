@@ -450,10 +450,11 @@ impl Watch {
                 (None, true) => PATIENCE,
                 (None, false) => TRANSACTION,
             };
-            let spare = if it.blind {
-                TRANSACTION
-            } else {
-                Duration::ZERO
+            let spare = match (it.blind, it.initial) {
+                (false, _) => Duration::ZERO,
+                (true, true) => TRANSACTION,
+                // The dialog outlives the connection, and with it what the user said to a request in it meanwhile.
+                (true, false) => PATIENCE,
             };
             let stays = now <= it.since + patience + spare;
             if !stays && !it.blind {

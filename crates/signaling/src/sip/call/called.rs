@@ -182,14 +182,18 @@ impl Call {
     /// PRACK: `true` when it names the answer that waits for it.
     pub(in crate::sip) fn on_prack(&mut self, request: &Request, core: &mut Core) -> bool {
         let waits = match &self.phase {
-            Phase::Called(called) => called.unacked.as_ref().map(|unacked| unacked.number),
+            Phase::Called(called) => called
+                .unacked
+                .as_ref()
+                .map(|unacked| (unacked.number, called.cseq)),
             Phase::Up(up) => up.late_prack,
             Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => None,
         };
         let rack = request.headers.get(&HeaderName::RAck).unwrap_or_default();
-        let mut parts = rack.split_ascii_whitespace();
-        let rseq: Option<u32> = parts.next().and_then(|number| number.parse().ok());
-        if rseq.is_none() || rseq != waits || parts.nth(1) != Some("INVITE") {
+        // 7.2: all three are what they name.
+        let named = waits.map(|(rseq, cseq)| format!("{rseq} {cseq} INVITE"));
+        let parts: Vec<_> = rack.split_ascii_whitespace().collect();
+        if named.is_none_or(|named| named != parts.join(" ")) {
             return false;
         }
         match &mut self.phase {
@@ -269,7 +273,7 @@ impl Call {
         let over = self.connection(core);
         let mut up = Up::new(called.dialog, false, called.session, Some(sdp));
         up.answer_in_ack = called.offerless;
-        up.late_prack = called.unacked.map(|unacked| unacked.number);
+        up.late_prack = called.unacked.map(|unacked| (unacked.number, number));
         up.unacked = Some(Unacked {
             text: response.to_text(),
             pause: T1,

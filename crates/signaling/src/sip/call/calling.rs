@@ -292,11 +292,23 @@ impl Call {
         let shown = fork.as_ref().and_then(|fork| fork.answer.clone());
         let reliable = fork.as_ref().is_some_and(|fork| fork.reliable);
         let sdp = response.sdp();
-        let local_early = fork.as_ref().and_then(|fork| fork.local.clone());
         let owes = fork.as_ref().and_then(|fork| fork.owed_prack);
-        // Their offer came with a provisional answer, and ours to it went with its PRACK.
-        let exchanged = offerless && local_early.is_some();
-        up.local_sdp = up.local_sdp.or(local_early);
+        let (local_early, asked) = match fork {
+            Some(fork) => (fork.local, fork.owed_update),
+            None => (None, None),
+        };
+        // Their offer came with a provisional answer, or an UPDATE after one, and ours to it went with the PRACK, or the 200: that
+        // stands.
+        let exchanged = local_early.is_some() || asked.is_some();
+        up.local_sdp = local_early.or(up.local_sdp);
+        if let Some(key) = asked {
+            up.offer = Offer::Theirs {
+                key,
+                cseq,
+                offerless: false,
+                session: up.session,
+            };
+        }
         // It waits for our user still: the ACK brings the answer.
         let sdp = if owes.is_some() { shown.clone() } else { sdp };
         if offerless && !exchanged {

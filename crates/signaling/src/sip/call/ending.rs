@@ -121,7 +121,10 @@ impl Call {
         now: Instant,
     ) {
         match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Calling(calling) => {
+            Phase::Calling(mut calling) => {
+                for fork in &mut calling.forks {
+                    fork.refuse_update(core, now);
+                }
                 self.tell_end(by, cause.clone(), detail, false, Over::default(), core);
                 let mut leaving = Leaving {
                     invite: Some(calling.branch),

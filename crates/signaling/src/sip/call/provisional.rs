@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::cause::Cause;
 use crate::event::{EndedBy, Event, Said};
 use crate::sip::call::identity;
+use crate::sip::call::offers::core_answer;
 use crate::sip::call::reason;
 use crate::sip::call::state::{Call, Fork, Phase};
 use crate::sip::deadline::Deadline;
@@ -52,7 +53,12 @@ impl Call {
         };
         let tag = response.ids.to_tag();
         if response.status == 199 {
-            calling.forks.retain(|fork| fork.dialog.remote_tag() != tag);
+            let gone = calling
+                .forks
+                .extract_if(.., |fork| fork.dialog.remote_tag() == tag);
+            for mut fork in gone {
+                fork.refuse_update(core, now);
+            }
             if calling.heard.as_deref() == Some(tag) {
                 let said = identity::said(&response.headers, &core.config);
                 self.hear_another(said, core);
@@ -86,6 +92,7 @@ impl Call {
                         answer: None,
                         reliable: false,
                         owed_prack: None,
+                        owed_update: None,
                         local: None,
                         barred: false,
                     });
@@ -228,7 +235,7 @@ impl Call {
         }
     }
 
-    /// The user's answer to an offer that a provisional answer brought. `false`: there is none that waits.
+    /// The user's answer to an offer that a provisional answer brought, or an UPDATE after that. `false`: there is none that waits.
     pub(in crate::sip) fn answer_early_offer(
         &mut self,
         sdp: String,
@@ -239,12 +246,15 @@ impl Call {
             return false;
         };
         let cseq = calling.cseq;
-        let waits = |fork: &Fork| fork.owed_prack.is_some();
+        let waits = Fork::waits_for_user;
         let Some(at) = calling.forks.iter().position(waits) else {
             return false;
         };
         let mut fork = calling.forks.remove(at);
-        if let Some(rseq) = fork.owed_prack.take() {
+        if let Some(key) = fork.owed_update.take() {
+            self.answer_update(&fork, &key, sdp.clone(), core, now);
+            fork.local = Some(sdp);
+        } else if let Some(rseq) = fork.owed_prack.take() {
             let mut content = Content::default();
             content.push(&HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
             content.set_body("application/sdp", sdp.clone());
@@ -262,8 +272,25 @@ impl Call {
         true
     }
 
-    /// Nobody here answers it: there will be no call.
-    pub(in crate::sip) fn refuse_early_offer(&mut self, core: &mut Core, now: Instant) -> bool {
+    /// Nobody here answers it. Where it is the call's first, there will be no call; a further one leaves what was agreed
+    /// (RFC 3311, 5.2).
+    pub(in crate::sip) fn refuse_early_offer(
+        &mut self,
+        status: u16,
+        core: &mut Core,
+        now: Instant,
+    ) -> bool {
+        if let Phase::Calling(calling) = &mut self.phase
+            && let Some(key) = calling
+                .forks
+                .iter_mut()
+                .find_map(|it| it.owed_update.take())
+        {
+            // A user has no time in an UPDATE.
+            let status = if status == 500 { 504 } else { status };
+            core_answer(core, &key, status, now);
+            return true;
+        }
         let waits = |fork: &Fork| fork.owed_prack.is_some();
         let owes =
             matches!(&self.phase, Phase::Calling(calling) if calling.forks.iter().any(waits));
@@ -273,5 +300,19 @@ impl Call {
             self.close(EndedBy::Local, cause, detail, &[], core, now);
         }
         owes
+    }
+}
+
+impl Fork {
+    /// Whether an offer of theirs waits for our user.
+    const fn waits_for_user(&self) -> bool {
+        self.owed_prack.is_some() || self.owed_update.is_some()
+    }
+
+    /// This dialog is no more: nobody answers the offer in it (RFC 3261, 15.1.2).
+    pub(in crate::sip) fn refuse_update(&mut self, core: &mut Core, now: Instant) {
+        if let Some(key) = self.owed_update.take() {
+            core_answer(core, &key, 487, now);
+        }
     }
 }

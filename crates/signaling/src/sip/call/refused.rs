@@ -35,7 +35,9 @@ impl Call {
         let quiet = match &mut self.phase {
             Phase::Calling(calling) => {
                 let quiet = calling.forks.is_empty() && !calling.rang;
-                calling.forks.clear();
+                for mut fork in calling.forks.drain(..) {
+                    fork.refuse_update(core, now);
+                }
                 quiet
             }
             Phase::Leaving(leaving) => {

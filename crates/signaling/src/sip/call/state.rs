@@ -90,7 +90,9 @@ pub(in crate::sip) struct Fork {
     pub(in crate::sip) reliable: bool,
     /// It was an offer, since our INVITE had none: the PRACK with that number waits for our user's answer.
     pub(in crate::sip) owed_prack: Option<u32>,
-    /// That answer.
+    /// Their UPDATE with a further offer waits for our user's answer (RFC 3311, 5.2).
+    pub(in crate::sip) owed_update: Option<ServerKey>,
+    /// Our answer to what was offered in it.
     pub(in crate::sip) local: Option<String>,
     /// The network lets no early media through to us (RFC 5009): its answer says nothing before the call's.
     pub(in crate::sip) barred: bool,
@@ -146,8 +148,9 @@ pub(in crate::sip) struct Up {
     pub(in crate::sip) session: Option<SessionTimer>,
     /// Our 2xx has no ACK yet.
     pub(in crate::sip) unacked: Option<Unacked>,
-    /// A reliable provisional answer of ours that had no PRACK when we answered: it may still come (RFC 3262, 3).
-    pub(in crate::sip) late_prack: Option<u32>,
+    /// A reliable provisional answer of ours that had no PRACK when we answered, and number of its INVITE: it may still come
+    /// (RFC 3262, 3).
+    pub(in crate::sip) late_prack: Option<(u32, u32)>,
     /// That 2xx held an offer: the ACK brings the answer.
     pub(in crate::sip) answer_in_ack: bool,
     /// A 2xx with an offer waits for our user's answer, which its ACK carries.

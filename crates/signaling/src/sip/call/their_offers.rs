@@ -10,8 +10,8 @@ use crate::sip::call::headers;
 use crate::sip::call::identity;
 use crate::sip::call::offers::{READABLE, answer_with_content, core_answer, core_answer_with};
 use crate::sip::call::session_timer::SessionTimer;
-use crate::sip::call::state::{Call, Offer, Phase, Unacked, Wish};
-use crate::sip::deadline::{Deadline, T1, TRANSACTION, TRYING};
+use crate::sip::call::state::{Call, Fork, Offer, Phase, Unacked, Wish};
+use crate::sip::deadline::{Deadline, INVITE_TRYING, T1, TRANSACTION, TRYING};
 use crate::sip::message::outgoing::{Content, OutgoingResponse};
 use crate::sip::message::request::Request;
 use crate::sip::message::{HeaderName, Method};
@@ -86,11 +86,16 @@ impl Call {
             core.deadlines.clear(Deadline::GlareOver, &owner);
             up.wishes.push_front(kind);
         }
-        if request.method == Method::Update {
-            // RFC 4320, 4.1: who asked must know before its own patience ends.
-            let owner = Owner::Served(key.clone());
-            core.deadlines.set(Deadline::TryingDue, owner, now + TRYING);
-        }
+        // RFC 4320, 4.1, and RFC 3261, 17.2.1: who asked must know before its own patience ends, and that of an INVITE is cut short
+        // by nothing else where the connection is lost before our user has answered.
+        let patience = if request.method == Method::Update {
+            TRYING
+        } else {
+            INVITE_TRYING
+        };
+        let owner = Owner::Served(key.clone());
+        core.deadlines
+            .set(Deadline::TryingDue, owner, now + patience);
         up.offer = Offer::Theirs {
             key,
             cseq: request.ids.cseq,
@@ -107,8 +112,9 @@ impl Call {
         self.await_user(core, now);
     }
 
-    /// An UPDATE before the answer (RFC 3311, 5.2): a new target is taken note of; an offer has to wait, and while the one of our
-    /// INVITE has no answer it meets that.
+    /// An UPDATE before the answer (RFC 3311, 5.2): a new target is taken note of. An offer is shown to our user once the exchange
+    /// before it was reliable, and where no other fork was heard, whose answer may still become the call's. Else it has to wait, and
+    /// while the one of our INVITE has no answer it meets that.
     fn on_early_update(
         &mut self,
         request: &Request,
@@ -117,16 +123,21 @@ impl Call {
         now: Instant,
     ) {
         if request.method != Method::Update || request.sdp().is_some() {
-            if let Phase::Calling(calling) = &self.phase
-                && !calling.offerless
-            {
-                let mut forks = calling.forks.iter();
-                let fork = forks.find(|fork| fork.dialog.has_request(&request.ids));
-                if fork.is_some_and(|fork| !fork.reliable) {
-                    return core_answer(core, key, 491, now);
+            let Phase::Calling(calling) = &mut self.phase else {
+                return self.busy_with_offer(key, core, now);
+            };
+            let offerless = calling.offerless;
+            let shown = calling.forks.iter().filter(|it| it.answer.is_some());
+            let alone = shown.count() == 1;
+            let mut forks = calling.forks.iter_mut();
+            let fork = forks.find(|fork| fork.dialog.has_request(&request.ids));
+            return match (fork, request.sdp()) {
+                (Some(fork), Some(sdp)) if alone && fork.may_be_offered(offerless) => {
+                    self.on_early_offer(request, sdp, key, core, now);
                 }
-            }
-            return self.busy_with_offer(key, core, now);
+                (Some(fork), _) if !offerless && !fork.reliable => core_answer(core, key, 491, now),
+                _ => self.busy_with_offer(key, core, now),
+            };
         }
         let dialog = match &mut self.phase {
             Phase::Called(called) => Some(&mut called.dialog),
@@ -148,6 +159,48 @@ impl Call {
         headers::push_answer(&mut content, core, self.flow, self.hides);
         answer_with_content(core, key, &tag, content, now);
         self.show(party, core);
+    }
+
+    fn on_early_offer(
+        &mut self,
+        request: &Request,
+        sdp: String,
+        key: &ServerKey,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        if let Phase::Calling(calling) = &mut self.phase {
+            let mut forks = calling.forks.iter_mut();
+            if let Some(fork) = forks.find(|fork| fork.dialog.has_request(&request.ids)) {
+                fork.dialog.refresh_target(&request.headers);
+                fork.owed_update = Some(key.clone());
+            }
+        }
+        let party = identity::caller(&request.headers, &request.ids, &core.config);
+        self.show(party, core);
+        let owner = Owner::Served(key.clone());
+        core.deadlines.set(Deadline::TryingDue, owner, now + TRYING);
+        self.heard(&sdp);
+        core.tell(Event::Offer {
+            call: self.id.clone(),
+            sdp: Some(sdp),
+        });
+        self.await_user(core, now);
+    }
+
+    /// Our user's answer to it.
+    pub(super) fn answer_update(
+        &self,
+        fork: &Fork,
+        key: &ServerKey,
+        sdp: String,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let mut content = Content::default();
+        headers::push_answer(&mut content, core, self.flow, self.hides);
+        content.set_body("application/sdp", sdp);
+        answer_with_content(core, key, fork.dialog.local_tag(), content, now);
     }
 
     fn busy_with_offer(&self, key: &ServerKey, core: &mut Core, now: Instant) {
@@ -229,7 +282,7 @@ impl Call {
     pub(in crate::sip) fn refuse_offer(&mut self, status: u16, core: &mut Core, now: Instant) {
         let owner = Owner::Call(self.id.clone());
         core.deadlines.clear(Deadline::OfferUntaken, &owner);
-        if self.refuse_early_offer(core, now) {
+        if self.refuse_early_offer(status, core, now) {
             return;
         }
         let Phase::Up(up) = &mut self.phase else {
@@ -249,5 +302,13 @@ impl Call {
             core_answer(core, &key, status, now);
         }
         self.next_wish(core, now);
+    }
+}
+
+impl Fork {
+    /// Whether the offer and answer before are done, reliably, and our user has seen them.
+    const fn may_be_offered(&self, offerless: bool) -> bool {
+        let agreed = self.reliable && !self.barred && (!offerless || self.local.is_some());
+        agreed && self.owed_prack.is_none() && self.owed_update.is_none()
     }
 }

@@ -83,7 +83,7 @@ impl Call {
             }
             return;
         }
-        if refused && ends_dialog(response.status) && what != InCall::Message {
+        if refused && ends_dialog(response.status) {
             let detail = unknown(response.status);
             let cause = Cause::NORMAL_TEMPORARY_FAILURE;
             return self.close(EndedBy::Server, cause, Some(detail), &[], core, now);
@@ -241,7 +241,8 @@ impl Call {
                 let Some(at) = calling.forks.iter().position(own) else {
                     return;
                 };
-                let gone = calling.forks.remove(at);
+                let mut gone = calling.forks.remove(at);
+                gone.refuse_update(core, now);
                 if calling.heard.as_deref() == Some(gone.dialog.remote_tag()) {
                     self.hear_another(Box::default(), core);
                 }

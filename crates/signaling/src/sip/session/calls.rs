@@ -154,8 +154,9 @@ impl Session {
                     return Err(wrong());
                 }
             }
-            Command::RefuseOffer { .. } if !is_up => {
-                let taken = self.with_call(id, |call, core| call.refuse_early_offer(core, now));
+            Command::RefuseOffer { status, .. } if !is_up => {
+                let taken =
+                    self.with_call(id, |call, core| call.refuse_early_offer(status, core, now));
                 if taken != Some(true) {
                     return Err(wrong());
                 }
