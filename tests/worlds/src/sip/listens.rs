@@ -156,7 +156,8 @@ impl Listens {
             wanted.out = true;
             wanted.rests = None;
             if wanted.attempt.as_ref() == Some(&name.call_id) && message.cseq() > 1 {
-                // The same once more, with what was missing.
+                // The same once more, with what was missing, or over another connection: what the first one's server named is its own.
+                wanted.named = None;
                 return Ok(());
             }
             wanted.attempt = Some(name.call_id.clone());

@@ -109,6 +109,7 @@ impl Core {
     /// now (408, 504, and 503 that says how long; RFC 3261, 21.5.4): notes the latter. `None`: there is no other, or no use in it.
     pub(in crate::sip) fn flow_after(
         &mut self,
+        tried: &[FlowId],
         transaction: &ClientTransaction<Purpose>,
         response: &Response,
         now: Instant,
@@ -122,7 +123,24 @@ impl Core {
             (408 | 504, _) => {}
             _ => return None,
         }
-        self.flow_beside(&[transaction.flow], method, now)
+        self.flow_beside(tried, method, now)
+    }
+
+    /// The best connection for a request of that kind that is made whatever servers asked for: those that want none are the last.
+    pub(in crate::sip) fn flow_at_any_rate(&self, method: &Method, now: Instant) -> Option<FlowId> {
+        self.ready_flows_for(method, now)
+            .next()
+            .or_else(|| self.ready_flow())
+    }
+
+    /// For how long the servers of all connections want no such requests; zero where one takes them, or there is none.
+    pub(in crate::sip) fn unwanted_for(&self, method: &Method, now: Instant) -> Duration {
+        let ready = self.flows.iter().filter(|flow| flow.is_ready(&self.config));
+        let pauses = ready.map(|flow| {
+            let until = flow.avoided_until(method, now);
+            until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        });
+        pauses.min().unwrap_or_default()
     }
 
     /// The connection for a new request of that kind.
