@@ -18,8 +18,8 @@ const SHORT: Duration = Duration::from_secs(30);
 struct Wanted {
     /// Call-ID of the first SUBSCRIBE that counts.
     attempt: Option<String>,
-    /// It has no answer.
-    out: bool,
+    /// It has no answer, and was said then.
+    out: Option<Instant>,
     /// Something went wrong: the next try is due by then.
     rests: Option<Instant>,
     /// The server named the time before which it wants no other.
@@ -129,7 +129,7 @@ impl Listens {
     pub(super) fn all(&self, now: Instant) -> impl Iterator<Item = (&str, Option<&str>, bool)> {
         // Some are being asked for, or were ended just now.
         let settled = move |(_, wanted): &(&String, &Wanted)| {
-            !wanted.out && !wanted.doomed && wanted.rests.is_none_or(|until| until <= now)
+            wanted.out.is_none() && !wanted.doomed && wanted.rests.is_none_or(|until| until <= now)
         };
         self.wanted.iter().filter(settled).map(|(event, wanted)| {
             let told = self.told.iter().any(|channel| event_of(channel) == event);
@@ -152,8 +152,10 @@ impl Listens {
             let listens = self.held.values().any(|held| held.listens_to(event));
             let wanted = self.wanted.get_mut(event);
             let wanted = wanted.ok_or_else(|| format!("{event} is asked for by nobody"))?;
-            check(!wanted.out, || format!("{event} is asked for twice"))?;
-            wanted.out = true;
+            // As soon as its time is over it may go by another way.
+            let over = wanted.out.is_none_or(|since| since + TRANSACTION <= now);
+            check(over, || format!("{event} is asked for twice"))?;
+            wanted.out = Some(now);
             wanted.rests = None;
             if wanted.attempt.as_ref() == Some(&name.call_id) && message.cseq() > 1 {
                 // The same once more, with what was missing, or over another connection: what the first one's server named is its own.
@@ -267,7 +269,9 @@ impl Listens {
     }
 
     fn is_asking(&self, event: &str) -> bool {
-        self.wanted.get(event).is_some_and(|wanted| wanted.out)
+        self.wanted
+            .get(event)
+            .is_some_and(|wanted| wanted.out.is_some())
     }
 
     // ---- what it hears ----
@@ -308,7 +312,7 @@ impl Listens {
         if wanted.attempt.as_ref() != Some(&asked.call_id) {
             return;
         }
-        wanted.out = false;
+        wanted.out = None;
         match status {
             401 | 407 | 423 => {}
             200..300 if granted.is_zero() => self.rests(event, None, now),
@@ -353,8 +357,14 @@ impl Listens {
         }
     }
 
-    /// A SUBSCRIBE has no answer: its time is over, or its connection is gone.
-    pub(super) fn unanswered(&mut self, name: &Name, event: &str, lost: bool, now: Instant) {
+    /// A SUBSCRIBE of that time has no answer: its time is over, or its connection is gone.
+    pub(super) fn unanswered(
+        &mut self,
+        (name, since): (&Name, Instant),
+        event: &str,
+        lost: bool,
+        now: Instant,
+    ) {
         if let Some(held) = self.held.get_mut(name) {
             held.asked = false;
             held.stale = true;
@@ -371,8 +381,10 @@ impl Listens {
         let Some(wanted) = self.wanted.get_mut(event) else {
             return;
         };
-        if name.far.is_empty() && wanted.attempt.as_ref() == Some(&name.call_id) {
-            wanted.out = false;
+        // It may be out by another way meanwhile.
+        let last = wanted.out == Some(since) && wanted.attempt.as_ref() == Some(&name.call_id);
+        if name.far.is_empty() && last {
+            wanted.out = None;
             if !lost && !listens {
                 self.rests(event, None, now);
             }
@@ -440,7 +452,7 @@ impl Listens {
         let idle = self.wanted.iter().find(|(event, wanted)| {
             let rests = wanted.rests.is_some_and(|until| until > now);
             let listens = self.held.values().any(|held| held.listens_to(event));
-            !(listens || wanted.out || rests || wanted.doomed)
+            !(listens || wanted.out.is_some() || rests || wanted.doomed)
         });
         check(idle.is_none(), || {
             format!("{idle:?} is neither heard nor asked for")

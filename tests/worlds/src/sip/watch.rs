@@ -370,7 +370,10 @@ impl Watch {
                 talks.forget_offer(&client.name, key);
                 match key.1.as_str() {
                     "BYE" => talks.bye_lost(&client.name, client.since),
-                    "SUBSCRIBE" => listens.unanswered(&client.name, &client.event, true, now),
+                    "SUBSCRIBE" => {
+                        let asked = (&client.name, client.since);
+                        listens.unanswered(asked, &client.event, true, now);
+                    }
                     _ => {}
                 }
             }
@@ -427,8 +430,8 @@ impl Watch {
                 match key.1.as_str() {
                     "BYE" => self.talks.bye_missed(&client.name),
                     "SUBSCRIBE" => {
-                        let (name, event) = (&client.name, &client.event);
-                        self.listens.unanswered(name, event, false, now);
+                        let asked = (&client.name, client.since);
+                        self.listens.unanswered(asked, &client.event, false, now);
                     }
                     _ => {}
                 }
