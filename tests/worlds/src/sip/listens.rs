@@ -1,6 +1,6 @@
 //! What a user agent listens to, judged by the wire: asked for in time and not needlessly, never turned away (RFC 6665, 4.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::sip::message::{Message, param};
@@ -39,7 +39,10 @@ struct Held {
     /// Granted then, for so long.
     since: Instant,
     granted: Duration,
-    notified: bool,
+    /// Since when a NOTIFY is awaited.
+    awaits: Option<Instant>,
+    /// What was told may be missing.
+    misses: bool,
     /// A SUBSCRIBE is out.
     asked: bool,
     /// Its connection was lost: nothing reaches the user agent until it has said where it is.
@@ -72,6 +75,8 @@ pub(super) struct Listens {
     notices: BTreeMap<Key, Notice>,
     /// What the user was told to have.
     told: Vec<String>,
+    /// Dialogs that the notifier ended: a 200 that comes later begins none.
+    over: BTreeSet<Name>,
 }
 
 /// The event of a channel.
@@ -176,6 +181,9 @@ impl Listens {
         held.flow = flow;
         let free = std::mem::take(&mut held.again) || std::mem::take(&mut held.stale);
         held.stale = false;
+        if held.misses || held.awaits.is_some() {
+            held.awaits = Some(now);
+        }
         check(free || now >= held.since + held.granted / 2, || {
             format!("{event} is refreshed needlessly")
         })
@@ -205,6 +213,7 @@ impl Listens {
             format!("word of {event} is taken, and nobody wants it")
         })?;
         if notice.over {
+            self.over.insert(name.clone());
             let held = self.held.remove(name);
             let born = held.as_ref().map_or(now, |held| held.born);
             if held.is_none_or(|held| held.leaving.is_none()) {
@@ -216,7 +225,8 @@ impl Listens {
             let seconds = notice.seconds.unwrap_or_default();
             Held::new(event, notice.flow, seconds, now)
         });
-        held.notified = true;
+        held.awaits = None;
+        held.misses = false;
         if let Some(seconds) = notice.seconds {
             let left = held.ends().saturating_duration_since(now);
             if seconds.abs_diff(left) > Duration::from_secs(2) {
@@ -318,6 +328,9 @@ impl Listens {
             200..300 if granted.is_zero() => self.rests(event, None, now),
             200..300 => {
                 let name = Name::of_sent(message);
+                if self.over.contains(&name) {
+                    return;
+                }
                 let held = self.held.entry(name);
                 let held = held.or_insert_with(|| Held::new(event, flow, granted, now));
                 held.since = now;
@@ -333,6 +346,11 @@ impl Listens {
             return;
         };
         held.asked = false;
+        if !(200..300).contains(&status) && !matches!(status, 401 | 407) {
+            held.awaits = None;
+        } else if status < 300 {
+            held.misses = false;
+        }
         let (event, born, leaves) = (held.event.clone(), held.born, held.leaving.is_some());
         match status {
             200..300 if leaves => {}
@@ -368,6 +386,8 @@ impl Listens {
         if let Some(held) = self.held.get_mut(name) {
             held.asked = false;
             held.stale = true;
+            held.misses = true;
+            held.awaits = None;
             if !lost {
                 let leaves = held.leaving.is_some();
                 self.held.remove(name);
@@ -395,6 +415,7 @@ impl Listens {
     pub(super) fn lost(&mut self, flow: u8) {
         for held in self.held.values_mut().filter(|held| held.flow == flow) {
             held.stale = true;
+            held.misses = true;
         }
     }
 
@@ -402,6 +423,7 @@ impl Listens {
     pub(super) fn registered_again(&mut self) {
         for held in self.held.values_mut().filter(|held| !held.asked) {
             held.stale = true;
+            held.misses = true;
         }
     }
 
@@ -468,7 +490,8 @@ impl Held {
             born: now,
             since: now,
             granted,
-            notified: false,
+            awaits: Some(now),
+            misses: false,
             asked: false,
             stale: false,
             again: false,
@@ -487,6 +510,6 @@ impl Held {
 
     /// Timer N (4.1.2.4).
     fn is_mute(&self, now: Instant) -> bool {
-        !self.notified && self.born + TRANSACTION <= now
+        self.awaits.is_some_and(|since| since + TRANSACTION <= now)
     }
 }

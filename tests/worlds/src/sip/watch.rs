@@ -312,6 +312,10 @@ impl Watch {
             };
         }
         served.said = Some((status, text.to_owned(), now));
+        if self.grants.is_empty() && status < 300 {
+            // No connection carries it for certain: it has its time again over the next one.
+            served.moved = Some(now);
+        }
         let refusal = Due::Refusal(key.clone());
         if self.due.contains(&refusal) {
             check(status >= 300, || {

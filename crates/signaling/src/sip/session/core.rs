@@ -29,7 +29,7 @@ use crate::sip::session::flow::Flow;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::session::tokens::Tokens;
 use crate::sip::transaction::client::{ClientTransaction, ClientTransactions};
-use crate::sip::transaction::draft::{Draft, Hop};
+use crate::sip::transaction::draft::{self, Draft, Hop};
 use crate::sip::transaction::server::{After, ServerKey, ServerTransactions};
 use crate::verto::address::with_query;
 
@@ -248,6 +248,38 @@ impl Core {
             flow,
             text: request.to_text(),
         });
+    }
+
+    /// Sends the CANCEL of an INVITE. `false`: nothing provisional came that would allow it yet (RFC 3261, 9.1).
+    pub(in crate::sip) fn cancel(
+        &mut self,
+        branch: &str,
+        reason: Option<&str>,
+        now: Instant,
+    ) -> bool {
+        if !self.clients.is_proceeding(branch) {
+            return false;
+        }
+        let Some(transaction) = self.clients.get(branch, &Method::Invite) else {
+            return false;
+        };
+        let cancel = draft::cancel(&transaction.request, reason);
+        let (flow, draft, cseq) = (
+            transaction.flow,
+            transaction.draft.clone(),
+            transaction.cseq,
+        );
+        self.send_request(&cancel, flow);
+        let owner = Owner::Request(branch.to_owned(), Method::Cancel.to_string());
+        self.deadlines
+            .set(Deadline::Response, owner, now + TRANSACTION);
+        self.clients
+            .begin(branch, Purpose::Nobody, flow, draft, cseq, cancel);
+        // 9.1: without a final answer within 64 x T1 the INVITE is over.
+        let owner = Owner::Request(branch.to_owned(), Method::Invite.to_string());
+        self.deadlines
+            .set(Deadline::CancelledAnswer, owner, now + TRANSACTION);
+        true
     }
 
     /// Answers a request that has no transaction: a stray, a flood, a malformed one.
