@@ -260,7 +260,7 @@ fn an_offer_that_a_proxy_tries_for_ever_ends_the_call() {
     world.answer(&offer, 100, &[]);
     let alive = |world: &mut World| {
         // Nothing but the ping's answer comes.
-        world.handle(offhook_signaling::sip::session::contract::Input::Pong(FLOW));
+        world.handle(Input::Pong(FLOW));
     };
     world.pass(seconds(170), alive);
     assert_eq!(ends(&mut world), []);
@@ -317,7 +317,7 @@ fn a_registration_that_lapses_while_it_is_asked_for_tells_when_the_next_try_come
     let mut world = World::registered(config(), 1, 20);
     // The refresh at half of it has no answer.
     world.pass(Duration::from_secs(21), |world| {
-        world.handle(offhook_signaling::sip::session::contract::Input::Pong(FLOW));
+        world.handle(Input::Pong(FLOW));
     });
     let lost = world
         .take_events()
