@@ -308,6 +308,11 @@ fn an_offer_that_came_at_a_bad_time_is_made_again_and_not_for_ever() {
         }
         assert_eq!(tries, 6, "{status}");
         assert!(end(&mut world).is_none(), "the call goes on");
+        // And the next one has as many.
+        let another = offer(&mut world);
+        world.answer(&another, status, &lines);
+        world.pass(seconds(33), |world| world.handle(Input::Pong(FLOW)));
+        assert!(next(&mut world, &Method::Invite).is_some(), "{status}");
     }
 }
 

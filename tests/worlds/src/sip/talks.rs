@@ -54,6 +54,8 @@ struct Talk {
 
 /// How long a refresh or a goodbye may be put off by what is in its way.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// So often an offer that meets theirs is made again.
+const MOST_GLARES: u8 = 5;
 
 /// All dialogs of one user agent.
 #[derive(Debug, Default)]
@@ -256,6 +258,10 @@ impl Talks {
             format!("{} while one of theirs is open", key.1)
         })?;
         talk.ours = Some(key.clone());
+        // Enough of them: that one was given up, and the user told. What is wanted next is another.
+        if talk.glare.is_some_and(|glare| glare.in_a_row > MOST_GLARES) {
+            talk.glare = None;
+        }
         if let Some(glare) = &mut talk.glare
             && std::mem::take(&mut glare.waits)
         {
@@ -521,7 +527,7 @@ impl Talks {
             }
             if let Some(glare) = talk.glare
                 && glare.waits
-                && glare.in_a_row <= 5
+                && glare.in_a_row <= MOST_GLARES
                 && free
             {
                 let most = glare.at + Duration::from_millis(4_100);

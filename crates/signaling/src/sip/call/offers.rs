@@ -291,6 +291,8 @@ impl Call {
             }
             _ => {}
         }
+        // This one has its last word; the next has all of its tries.
+        up.glares = 0;
         up.shown_alive(&self.id, core);
         if let Wish::Offer(_) = kind {
             core.tell(Event::MediaUpdateFailed {
