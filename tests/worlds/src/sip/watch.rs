@@ -376,7 +376,9 @@ impl Watch {
                     "BYE" => talks.bye_lost(&client.name, client.since),
                     "SUBSCRIBE" => {
                         let asked = (&client.name, client.since);
-                        listens.unanswered(asked, &client.event, true, now);
+                        // Its own time may end at the same instant, and which came first is not seen.
+                        let lost = client.since + TRANSACTION > now;
+                        listens.unanswered(asked, &client.event, lost, now);
                     }
                     _ => {}
                 }
