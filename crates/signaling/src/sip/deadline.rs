@@ -61,7 +61,8 @@ pub enum Deadline {
     ReferUntaken,
     /// The far side's subscription to how its REFER goes ends (RFC 3515, 2.4.4).
     ReferExpiry,
-    /// Timer N (RFC 6665, 4.1.2.4): no NOTIFY within [`TRANSACTION`] after a SUBSCRIBE or REFER of ours was taken.
+    /// Timer N (RFC 6665, 4.1.2.4): no NOTIFY within [`TRANSACTION`] after a SUBSCRIBE or REFER of ours was taken, or after a
+    /// refresh that is to bring what a lost connection took.
     FirstNotice,
     /// Time for another SUBSCRIBE within a subscription (RFC 6665, 4.1.2.2).
     SubscribeRefresh,

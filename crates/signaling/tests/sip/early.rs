@@ -391,10 +391,17 @@ fn an_early_offer_that_our_user_cannot_take_leaves_what_was_agreed() {
 #[test]
 fn an_early_offer_ends_with_its_dialog() {
     type End = fn(&mut World, &Request);
-    let ends: [End; 3] = [
+    let ends: [End; 4] = [
         |world, _| world.command(bye(&name())),
         |world, request| world.say(FLOW, &answer(request, 486, &[]).to_text()),
         |world, request| world.say(FLOW, &answer(request, 199, &[CONTACT]).to_text()),
+        |world, request| {
+            let mut accepted = answer(request, 200, &[CONTACT]);
+            let sdp = "v=0 answer of another".to_owned();
+            accepted.content.set_body("application/sdp", sdp);
+            let text = accepted.to_text().replace("server-tag", "another");
+            world.say(FLOW, &text);
+        },
     ];
     for end in ends {
         let (mut world, request) = answered_early();

@@ -346,3 +346,86 @@ fn a_thousand_clients_that_lost_their_server_come_back_spread() {
     assert!(worst <= 251 / 5, "{worst} of 251 at once");
     assert!(total <= 251 * 5, "{total} attempts in two minutes");
 }
+
+fn watches() -> Command {
+    Command::Subscribe {
+        channels: vec!["presence:bob@example.com".to_owned()],
+    }
+}
+
+fn shows() -> Command {
+    Command::Publish {
+        open: true,
+        note: None,
+    }
+}
+
+/// Another edge may reach whom this one could not (RFC 3261, 21.5.4 and 8.1.3.1; RFC 3263, 4.3).
+#[test]
+fn what_is_watched_and_shown_goes_by_the_other_edge_where_one_cannot_do_it() {
+    let pause = [(HeaderName::RetryAfter, "20")];
+    for (status, lines) in [(503, pause.as_slice()), (408, &[]), (504, &[])] {
+        for command in [watches(), shows()] {
+            let mut world = both_registered();
+            world.take_events();
+            world.command(command.clone());
+            let first = on(&mut world, FIRST);
+            world.say(FIRST, &answer(&first, status, lines).to_text());
+            let second = on(&mut world, SECOND);
+            assert_eq!(second.method, first.method);
+            assert_eq!(second.ids.call_id, first.ids.call_id);
+            assert!(second.ids.cseq > first.ids.cseq);
+            // It says where we are there.
+            let contact = |request: &Request| request.headers.get(&HeaderName::Contact);
+            assert_eq!(contact(&second).is_some(), contact(&first).is_some());
+            assert_eq!(world.take_events(), []);
+            // Neither can: the user hears of it, and it is tried again after a pause, the server's own at least.
+            world.say(SECOND, &answer(&second, status, lines).to_text());
+            assert!(world.requests.is_empty(), "{:?}", world.requests);
+            let told = world.take_events();
+            assert!(matches!(told.as_slice(), [Event::Failed(_)]), "{told:?}");
+            if status == 503 {
+                world.pass(seconds(19), both_live);
+                assert!(world.requests.is_empty(), "{:?}", world.requests);
+            }
+            world.pass(seconds(600), both_live);
+            assert!(!world.requests.is_empty(), "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn an_edge_that_wants_none_of_it_for_a_while_is_passed_over() {
+    let mut world = both_registered();
+    world.command(watches());
+    let first = on(&mut world, FIRST);
+    let pause = [(HeaderName::RetryAfter, "300")];
+    world.say(FIRST, &answer(&first, 503, &pause).to_text());
+    on(&mut world, SECOND);
+    world.command(Command::Subscribe {
+        channels: vec!["dialog:bob@example.com".to_owned()],
+    });
+    assert_eq!(on(&mut world, SECOND).method, Method::Subscribe);
+    // It was for subscriptions only.
+    world.command(shows());
+    assert_eq!(on(&mut world, FIRST).method, Method::Publish);
+}
+
+#[test]
+fn an_edge_that_says_nothing_to_it_is_as_good_as_one_that_cannot() {
+    for command in [watches(), shows()] {
+        let mut world = both_registered();
+        world.command(command);
+        let first = on(&mut world, FIRST);
+        world.pass(seconds(31), both_live);
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+        world.pass(seconds(2), both_live);
+        assert_eq!(on(&mut world, SECOND).method, first.method);
+    }
+}
+
+fn both_live(world: &mut World) {
+    for flow in [FIRST, SECOND] {
+        world.handle(Input::Pong(flow));
+    }
+}

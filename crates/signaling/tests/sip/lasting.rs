@@ -14,6 +14,7 @@ use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, EndedBy, Event};
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
+use offhook_signaling::sip::session::contract::Input;
 
 use crate::answers::{calling, name, next, seconds};
 use crate::called::{Script, answer_to, ends, idle, responses, ringing, statuses, talking};
@@ -259,7 +260,7 @@ fn an_offer_that_a_proxy_tries_for_ever_ends_the_call() {
     world.answer(&offer, 100, &[]);
     let alive = |world: &mut World| {
         // Nothing but the ping's answer comes.
-        world.handle(offhook_signaling::sip::session::contract::Input::Pong(FLOW));
+        world.handle(Input::Pong(FLOW));
     };
     world.pass(seconds(170), alive);
     assert_eq!(ends(&mut world), []);
@@ -316,7 +317,7 @@ fn a_registration_that_lapses_while_it_is_asked_for_tells_when_the_next_try_come
     let mut world = World::registered(config(), 1, 20);
     // The refresh at half of it has no answer.
     world.pass(Duration::from_secs(21), |world| {
-        world.handle(offhook_signaling::sip::session::contract::Input::Pong(FLOW));
+        world.handle(Input::Pong(FLOW));
     });
     let lost = world
         .take_events()
@@ -328,4 +329,57 @@ fn a_registration_that_lapses_while_it_is_asked_for_tells_when_the_next_try_come
     let (cause, retry_in) = lost.expect("a loss");
     assert_eq!(cause, DisconnectCause::NotRegistered);
     assert!(retry_in.is_some_and(|pause| pause <= seconds(32)));
+}
+
+/// It has not heard the goodbye, and has the call still.
+#[test]
+fn the_200_of_an_offer_comes_again_after_a_goodbye_in_vain_and_gets_another() {
+    let (mut world, request) = calling("bob");
+    world.say(FLOW, &accepts(&request, "one"));
+    world.request();
+    let sdp = OFFER.to_owned();
+    world.command(Command::UpdateMedia { call: name(), sdp });
+    let offer = world.request();
+    world.pass(Duration::from_secs(1), |_| {});
+    world.command(bye(&name()));
+    assert_eq!(world.request().method, Method::Bye);
+    world.pass(Duration::from_secs(2), |_| {});
+    for seconds in [1, 1, 2, 4, 4, 4, 4, 4, 4, 3] {
+        world.say(FLOW, &accepts(&offer, "one"));
+        assert_eq!(world.request().method, Method::Ack);
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+        world.pass(Duration::from_secs(seconds), |world| {
+            world.handle(Input::Pong(FLOW))
+        });
+    }
+    world.say(FLOW, &accepts(&offer, "one"));
+    assert_eq!(world.request().method, Method::Ack);
+    assert_eq!(world.request().method, Method::Bye);
+}
+
+/// Somebody between us said 100, and nothing follows: the call ends. What comes yet, as from a far side that was without a connection,
+/// is acknowledged, and shown that nobody is here (RFC 3261, 9.1 and 13.2.2.4).
+#[test]
+fn an_offer_without_an_answer_is_cancelled_and_a_late_one_is_acknowledged() {
+    let (mut world, request) = calling("bob");
+    world.say(FLOW, &accepts(&request, "one"));
+    world.request();
+    let sdp = OFFER.to_owned();
+    world.command(Command::UpdateMedia { call: name(), sdp });
+    let offer = world.request();
+    world.say(FLOW, &answer(&offer, 100, &[]).to_text());
+    let pong = |world: &mut World| world.handle(Input::Pong(FLOW));
+    world.pass(seconds(179), pong);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    world.pass(seconds(1), pong);
+    let cancel = of(&mut world, Method::Cancel);
+    assert_eq!(cancel.ids.cseq, offer.ids.cseq);
+    let goodbye = of(&mut world, Method::Bye);
+    assert_eq!(ends(&mut world)[0].0, EndedBy::Timeout);
+    world.say(FLOW, &answer(&cancel, 200, &[]).to_text());
+    world.say(FLOW, &answer(&goodbye, 480, &[]).to_text());
+    world.pass(seconds(10), pong);
+    world.say(FLOW, &accepts(&offer, "one"));
+    assert_eq!(world.request().method, Method::Ack);
+    assert_eq!(world.request().method, Method::Bye);
 }

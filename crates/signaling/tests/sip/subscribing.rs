@@ -365,10 +365,30 @@ fn what_a_lost_connection_may_have_taken_is_asked_for_soon_even_when_it_is_refus
     world.answer(&refused, 500, &[]);
     let taken = request_between(&mut world, 120, 241);
     world.answer(&taken, 200, &[(HeaderName::Expires, "3600")]);
+    let news = notify(&first, "server-tag", 2, "active;expires=3600", PIDF, OPEN);
+    assert_eq!(status_of(&mut world, &news), 200);
     // What is known to be as it was waits for its time.
     let refused = request_between(&mut world, 2_800, 3_300);
     world.answer(&refused, 500, &[]);
     request_between(&mut world, 150, 400);
+}
+
+/// What was to bring it was taken, and is silent: as a first SUBSCRIBE would be (RFC 6665, 4.1.2.4).
+#[test]
+fn what_a_lost_connection_may_have_taken_is_asked_for_anew_where_the_refresh_brings_no_word() {
+    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+    world.pass(seconds(60), pong);
+    world.close(FLOW);
+    world.command(Command::Reconnect);
+    world.open(FLOW);
+    let register = world.request();
+    world.grant(&register, 1_000_000, &[]);
+    let refresh = world.request();
+    assert_eq!(refresh.ids.call_id, first.ids.call_id);
+    world.answer(&refresh, 200, &[(HeaderName::Expires, "3600")]);
+    let anew = request_between(&mut world, 32, 100);
+    assert_eq!(anew.method, Method::Subscribe);
+    assert_ne!(anew.ids.call_id, first.ids.call_id);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a user agent listens to, judged by the wire: asked for in time and not needlessly, never turned away (RFC 6665, 4.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::sip::message::{Message, param};
@@ -18,8 +18,8 @@ const SHORT: Duration = Duration::from_secs(30);
 struct Wanted {
     /// Call-ID of the first SUBSCRIBE that counts.
     attempt: Option<String>,
-    /// It has no answer.
-    out: bool,
+    /// It has no answer, and was said then.
+    out: Option<Instant>,
     /// Something went wrong: the next try is due by then.
     rests: Option<Instant>,
     /// The server named the time before which it wants no other.
@@ -39,7 +39,10 @@ struct Held {
     /// Granted then, for so long.
     since: Instant,
     granted: Duration,
-    notified: bool,
+    /// Since when a NOTIFY is awaited.
+    awaits: Option<Instant>,
+    /// What was told may be missing.
+    misses: bool,
     /// A SUBSCRIBE is out.
     asked: bool,
     /// Its connection was lost: nothing reaches the user agent until it has said where it is.
@@ -72,6 +75,8 @@ pub(super) struct Listens {
     notices: BTreeMap<Key, Notice>,
     /// What the user was told to have.
     told: Vec<String>,
+    /// Dialogs that the notifier ended: a 200 that comes later begins none.
+    over: BTreeSet<Name>,
 }
 
 /// The event of a channel.
@@ -129,7 +134,7 @@ impl Listens {
     pub(super) fn all(&self, now: Instant) -> impl Iterator<Item = (&str, Option<&str>, bool)> {
         // Some are being asked for, or were ended just now.
         let settled = move |(_, wanted): &(&String, &Wanted)| {
-            !wanted.out && !wanted.doomed && wanted.rests.is_none_or(|until| until <= now)
+            wanted.out.is_none() && !wanted.doomed && wanted.rests.is_none_or(|until| until <= now)
         };
         self.wanted.iter().filter(settled).map(|(event, wanted)| {
             let told = self.told.iter().any(|channel| event_of(channel) == event);
@@ -152,11 +157,14 @@ impl Listens {
             let listens = self.held.values().any(|held| held.listens_to(event));
             let wanted = self.wanted.get_mut(event);
             let wanted = wanted.ok_or_else(|| format!("{event} is asked for by nobody"))?;
-            check(!wanted.out, || format!("{event} is asked for twice"))?;
-            wanted.out = true;
+            // As soon as its time is over it may go by another way.
+            let over = wanted.out.is_none_or(|since| since + TRANSACTION <= now);
+            check(over, || format!("{event} is asked for twice"))?;
+            wanted.out = Some(now);
             wanted.rests = None;
             if wanted.attempt.as_ref() == Some(&name.call_id) && message.cseq() > 1 {
-                // The same once more, with what was missing.
+                // The same once more, with what was missing, or over another connection: what the first one's server named is its own.
+                wanted.named = None;
                 return Ok(());
             }
             wanted.attempt = Some(name.call_id.clone());
@@ -173,6 +181,9 @@ impl Listens {
         held.flow = flow;
         let free = std::mem::take(&mut held.again) || std::mem::take(&mut held.stale);
         held.stale = false;
+        if held.misses || held.awaits.is_some() {
+            held.awaits = Some(now);
+        }
         check(free || now >= held.since + held.granted / 2, || {
             format!("{event} is refreshed needlessly")
         })
@@ -202,6 +213,7 @@ impl Listens {
             format!("word of {event} is taken, and nobody wants it")
         })?;
         if notice.over {
+            self.over.insert(name.clone());
             let held = self.held.remove(name);
             let born = held.as_ref().map_or(now, |held| held.born);
             if held.is_none_or(|held| held.leaving.is_none()) {
@@ -213,7 +225,8 @@ impl Listens {
             let seconds = notice.seconds.unwrap_or_default();
             Held::new(event, notice.flow, seconds, now)
         });
-        held.notified = true;
+        held.awaits = None;
+        held.misses = false;
         if let Some(seconds) = notice.seconds {
             let left = held.ends().saturating_duration_since(now);
             if seconds.abs_diff(left) > Duration::from_secs(2) {
@@ -266,7 +279,9 @@ impl Listens {
     }
 
     fn is_asking(&self, event: &str) -> bool {
-        self.wanted.get(event).is_some_and(|wanted| wanted.out)
+        self.wanted
+            .get(event)
+            .is_some_and(|wanted| wanted.out.is_some())
     }
 
     // ---- what it hears ----
@@ -307,12 +322,15 @@ impl Listens {
         if wanted.attempt.as_ref() != Some(&asked.call_id) {
             return;
         }
-        wanted.out = false;
+        wanted.out = None;
         match status {
             401 | 407 | 423 => {}
             200..300 if granted.is_zero() => self.rests(event, None, now),
             200..300 => {
                 let name = Name::of_sent(message);
+                if self.over.contains(&name) {
+                    return;
+                }
                 let held = self.held.entry(name);
                 let held = held.or_insert_with(|| Held::new(event, flow, granted, now));
                 held.since = now;
@@ -328,6 +346,11 @@ impl Listens {
             return;
         };
         held.asked = false;
+        if !(200..300).contains(&status) && !matches!(status, 401 | 407) {
+            held.awaits = None;
+        } else if status < 300 {
+            held.misses = false;
+        }
         let (event, born, leaves) = (held.event.clone(), held.born, held.leaving.is_some());
         match status {
             200..300 if leaves => {}
@@ -352,11 +375,19 @@ impl Listens {
         }
     }
 
-    /// A SUBSCRIBE has no answer: its time is over, or its connection is gone.
-    pub(super) fn unanswered(&mut self, name: &Name, event: &str, lost: bool, now: Instant) {
+    /// A SUBSCRIBE of that time has no answer: its time is over, or its connection is gone.
+    pub(super) fn unanswered(
+        &mut self,
+        (name, since): (&Name, Instant),
+        event: &str,
+        lost: bool,
+        now: Instant,
+    ) {
         if let Some(held) = self.held.get_mut(name) {
             held.asked = false;
             held.stale = true;
+            held.misses = true;
+            held.awaits = None;
             if !lost {
                 let leaves = held.leaving.is_some();
                 self.held.remove(name);
@@ -370,8 +401,10 @@ impl Listens {
         let Some(wanted) = self.wanted.get_mut(event) else {
             return;
         };
-        if name.far.is_empty() && wanted.attempt.as_ref() == Some(&name.call_id) {
-            wanted.out = false;
+        // It may be out by another way meanwhile.
+        let last = wanted.out == Some(since) && wanted.attempt.as_ref() == Some(&name.call_id);
+        if name.far.is_empty() && last {
+            wanted.out = None;
             if !lost && !listens {
                 self.rests(event, None, now);
             }
@@ -382,6 +415,7 @@ impl Listens {
     pub(super) fn lost(&mut self, flow: u8) {
         for held in self.held.values_mut().filter(|held| held.flow == flow) {
             held.stale = true;
+            held.misses = true;
         }
     }
 
@@ -389,6 +423,7 @@ impl Listens {
     pub(super) fn registered_again(&mut self) {
         for held in self.held.values_mut().filter(|held| !held.asked) {
             held.stale = true;
+            held.misses = true;
         }
     }
 
@@ -439,7 +474,7 @@ impl Listens {
         let idle = self.wanted.iter().find(|(event, wanted)| {
             let rests = wanted.rests.is_some_and(|until| until > now);
             let listens = self.held.values().any(|held| held.listens_to(event));
-            !(listens || wanted.out || rests || wanted.doomed)
+            !(listens || wanted.out.is_some() || rests || wanted.doomed)
         });
         check(idle.is_none(), || {
             format!("{idle:?} is neither heard nor asked for")
@@ -455,7 +490,8 @@ impl Held {
             born: now,
             since: now,
             granted,
-            notified: false,
+            awaits: Some(now),
+            misses: false,
             asked: false,
             stale: false,
             again: false,
@@ -474,6 +510,6 @@ impl Held {
 
     /// Timer N (4.1.2.4).
     fn is_mute(&self, now: Instant) -> bool {
-        !self.notified && self.born + TRANSACTION <= now
+        self.awaits.is_some_and(|since| since + TRANSACTION <= now)
     }
 }

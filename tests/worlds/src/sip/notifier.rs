@@ -258,7 +258,7 @@ impl Notifier {
         let calm = self.calm && listener.ends > now;
         match word {
             _ if listener.over => {}
-            Word::News | Word::End("rejected" | "noresource") if calm => {}
+            Word::News | Word::End(_) if calm => {}
             Word::News => {
                 let (side, event) = (listener.side, listener.event.clone());
                 *self.news.entry((side, event.clone())).or_default() += 1;

@@ -312,6 +312,10 @@ impl Watch {
             };
         }
         served.said = Some((status, text.to_owned(), now));
+        if self.grants.is_empty() && status < 300 {
+            // No connection carries it for certain: it has its time again over the next one.
+            served.moved = Some(now);
+        }
         let refusal = Due::Refusal(key.clone());
         if self.due.contains(&refusal) {
             check(status >= 300, || {
@@ -370,7 +374,10 @@ impl Watch {
                 talks.forget_offer(&client.name, key);
                 match key.1.as_str() {
                     "BYE" => talks.bye_lost(&client.name, client.since),
-                    "SUBSCRIBE" => listens.unanswered(&client.name, &client.event, true, now),
+                    "SUBSCRIBE" => {
+                        let asked = (&client.name, client.since);
+                        listens.unanswered(asked, &client.event, true, now);
+                    }
                     _ => {}
                 }
             }
@@ -427,8 +434,8 @@ impl Watch {
                 match key.1.as_str() {
                     "BYE" => self.talks.bye_missed(&client.name),
                     "SUBSCRIBE" => {
-                        let (name, event) = (&client.name, &client.event);
-                        self.listens.unanswered(name, event, false, now);
+                        let asked = (&client.name, client.since);
+                        self.listens.unanswered(asked, &client.event, false, now);
                     }
                     _ => {}
                 }

@@ -271,6 +271,7 @@ impl World {
             self.trace.clock(self.now - self.start);
             if !self.is_lively() {
                 self.server.calm = true;
+                self.server.registrar.refusals = 0;
                 self.far.calm = true;
                 self.notifier.calm = true;
             }

@@ -256,6 +256,9 @@ impl Call {
             .iter()
             .position(|fork| fork.dialog.remote_tag() == tag)
             .map(|at| calling.forks.swap_remove(at));
+        for other in &mut calling.forks {
+            other.refuse_update(core, now);
+        }
         if let Some(fork) = &fork {
             dialog.local_cseq = fork.dialog.local_cseq.max(dialog.local_cseq);
             dialog.remote_cseq = fork.dialog.remote_cseq;

@@ -12,7 +12,6 @@ use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
 use crate::sip::session::core::Core;
 use crate::sip::session::owner::{InCall, Owner};
-use crate::sip::transaction::draft;
 
 /// What the last message of a call said.
 #[derive(Clone, Debug, Default)]
@@ -226,10 +225,11 @@ impl Call {
         };
         leaving.bye_sent = true;
         let goodbye = leaving.goodbye.clone();
+        self.send_in(&mut dialog, Method::Bye, goodbye, InCall::Bye, core, now);
+        // After the request's own time, which is as long: that it was not heard is taken note of first.
         let owner = Owner::Call(self.id.clone());
         core.deadlines
             .set(Deadline::Detached, owner, now + TRANSACTION);
-        self.send_in(&mut dialog, Method::Bye, goodbye, InCall::Bye, core, now);
         if let Phase::Leaving(leaving) = &mut self.phase {
             leaving.bye = Some(dialog);
         }
@@ -240,30 +240,9 @@ impl Call {
         let Some(branch) = &leaving.invite else {
             return;
         };
-        if leaving.cancelled || !core.clients.is_proceeding(branch) {
-            return;
+        if !leaving.cancelled {
+            leaving.cancelled = core.cancel(branch, leaving.reason.as_deref(), now);
         }
-        let Some(transaction) = core.clients.get(branch, &Method::Invite) else {
-            return;
-        };
-        let cancel = draft::cancel(&transaction.request, leaving.reason.as_deref());
-        let (flow, draft, cseq) = (
-            transaction.flow,
-            transaction.draft.clone(),
-            transaction.cseq,
-        );
-        core.send_request(&cancel, flow);
-        let owner = Owner::Request(branch.clone(), Method::Cancel.to_string());
-        core.deadlines
-            .set(Deadline::Response, owner, now + TRANSACTION);
-        let nobody = crate::sip::session::owner::Purpose::Nobody;
-        core.clients
-            .begin(branch, nobody, flow, draft, cseq, cancel);
-        // 9.1: without a final answer within 64 x T1 the INVITE is over.
-        let owner = Owner::Request(branch.clone(), Method::Invite.to_string());
-        core.deadlines
-            .set(Deadline::CancelledAnswer, owner, now + TRANSACTION);
-        leaving.cancelled = true;
     }
 
     /// The caller cancels.

@@ -6,6 +6,7 @@ use rand::Rng;
 
 use crate::sip::auth::authorization::{Authorization, Identity};
 use crate::sip::config::Config;
+use crate::sip::flow_id::FlowId;
 use crate::sip::message::HeaderName;
 use crate::sip::message::response::Response;
 use crate::sip::random;
@@ -35,6 +36,8 @@ pub(in crate::sip) struct Publication {
     untold: bool,
     /// A PUBLISH is out.
     out: Option<Sent>,
+    /// Connections that could not carry it.
+    pub(in crate::sip) tried: Vec<FlowId>,
     expires: Duration,
     /// Refusals that were amended since the last success.
     amended: Vec<u16>,
@@ -94,6 +97,7 @@ impl Publication {
             dirty: false,
             untold: false,
             out: None,
+            tried: Vec::new(),
             expires: config.publish_expires,
             amended: Vec::new(),
             failures: 0,
@@ -147,6 +151,18 @@ impl Publication {
         })
     }
 
+    /// Whether what is out says something, and nothing was asked for instead.
+    pub(in crate::sip) fn is_out_to_stay(&self) -> bool {
+        matches!(self.out, Some(Sent::State(_) | Sent::Refresh)) && self.wanted.is_some()
+    }
+
+    /// What is out did not arrive: the next PUBLISH says it, or what is wanted by then.
+    pub(in crate::sip) fn take_back(&mut self) {
+        if let Some(sent) = self.out.take() {
+            self.dirty |= matches!(sent, Sent::State(_)) || self.etag.is_none();
+        }
+    }
+
     /// The last PUBLISH: takes back what the server has (4.5). `None`: it has nothing.
     pub(in crate::sip) fn remove(&mut self) -> Option<Request> {
         self.wanted = None;
@@ -170,6 +186,7 @@ impl Publication {
 
     /// Nothing came back. It is not known whether the server has it: the next one says so.
     pub(in crate::sip) fn on_silence(&mut self) -> Outcome {
+        self.tried.clear();
         match self.out.take() {
             Some(Sent::State(_) | Sent::Refresh) => self.dirty = true,
             Some(Sent::Removal) | None => return Outcome::Nothing,
@@ -182,6 +199,7 @@ impl Publication {
         response: &Response,
         identity: &Identity<'_>,
     ) -> Outcome {
+        self.tried.clear();
         let Some(sent) = self.out.take() else {
             return Outcome::Nothing;
         };

@@ -395,7 +395,7 @@ impl Session {
             }
             Purpose::Subscribe(name) => self.on_subscribe_answer(name, transaction, response, now),
             Purpose::Refresh(id) => self.on_refresh_answer(*id, response, now),
-            Purpose::Publish => self.on_publish_answer(response, now),
+            Purpose::Publish => self.on_publish_answer(transaction, response, now),
             Purpose::Text => self.on_text_answer(transaction, response, now),
             Purpose::ReferNotice(name) => self.on_refer_notice_answer(name, response, now),
             Purpose::Nobody => {}
@@ -434,7 +434,7 @@ impl Session {
             }
             Purpose::Subscribe(name) => self.on_no_subscribe_answer(name, transaction, lost, now),
             Purpose::Refresh(id) => self.on_no_refresh_answer(*id, lost, now),
-            Purpose::Publish => self.on_no_publish_answer(lost, now),
+            Purpose::Publish => self.on_no_publish_answer(transaction, lost, now),
             Purpose::Text => self.on_no_text_answer(transaction, lost, now),
             Purpose::ReferNotice(name) => self.on_no_refer_notice_answer(name, lost, now),
             Purpose::Nobody => {}

@@ -29,7 +29,7 @@ use crate::sip::session::flow::Flow;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::session::tokens::Tokens;
 use crate::sip::transaction::client::{ClientTransaction, ClientTransactions};
-use crate::sip::transaction::draft::{Draft, Hop};
+use crate::sip::transaction::draft::{self, Draft, Hop};
 use crate::sip::transaction::server::{After, ServerKey, ServerTransactions};
 use crate::verto::address::with_query;
 
@@ -109,6 +109,7 @@ impl Core {
     /// now (408, 504, and 503 that says how long; RFC 3261, 21.5.4): notes the latter. `None`: there is no other, or no use in it.
     pub(in crate::sip) fn flow_after(
         &mut self,
+        tried: &[FlowId],
         transaction: &ClientTransaction<Purpose>,
         response: &Response,
         now: Instant,
@@ -122,7 +123,24 @@ impl Core {
             (408 | 504, _) => {}
             _ => return None,
         }
-        self.flow_beside(&[transaction.flow], method, now)
+        self.flow_beside(tried, method, now)
+    }
+
+    /// The best connection for a request of that kind that is made whatever servers asked for: those that want none are the last.
+    pub(in crate::sip) fn flow_at_any_rate(&self, method: &Method, now: Instant) -> Option<FlowId> {
+        self.ready_flows_for(method, now)
+            .next()
+            .or_else(|| self.ready_flow())
+    }
+
+    /// For how long the servers of all connections want no such requests; zero where one takes them, or there is none.
+    pub(in crate::sip) fn unwanted_for(&self, method: &Method, now: Instant) -> Duration {
+        let ready = self.flows.iter().filter(|flow| flow.is_ready(&self.config));
+        let pauses = ready.map(|flow| {
+            let until = flow.avoided_until(method, now);
+            until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        });
+        pauses.min().unwrap_or_default()
     }
 
     /// The connection for a new request of that kind.
@@ -230,6 +248,38 @@ impl Core {
             flow,
             text: request.to_text(),
         });
+    }
+
+    /// Sends the CANCEL of an INVITE. `false`: nothing provisional came that would allow it yet (RFC 3261, 9.1).
+    pub(in crate::sip) fn cancel(
+        &mut self,
+        branch: &str,
+        reason: Option<&str>,
+        now: Instant,
+    ) -> bool {
+        if !self.clients.is_proceeding(branch) {
+            return false;
+        }
+        let Some(transaction) = self.clients.get(branch, &Method::Invite) else {
+            return false;
+        };
+        let cancel = draft::cancel(&transaction.request, reason);
+        let (flow, draft, cseq) = (
+            transaction.flow,
+            transaction.draft.clone(),
+            transaction.cseq,
+        );
+        self.send_request(&cancel, flow);
+        let owner = Owner::Request(branch.to_owned(), Method::Cancel.to_string());
+        self.deadlines
+            .set(Deadline::Response, owner, now + TRANSACTION);
+        self.clients
+            .begin(branch, Purpose::Nobody, flow, draft, cseq, cancel);
+        // 9.1: without a final answer within 64 x T1 the INVITE is over.
+        let owner = Owner::Request(branch.to_owned(), Method::Invite.to_string());
+        self.deadlines
+            .set(Deadline::CancelledAnswer, owner, now + TRANSACTION);
+        true
     }
 
     /// Answers a request that has no transaction: a stray, a flood, a malformed one.

@@ -375,6 +375,9 @@ impl Session {
                 let method = Method::parse(&bytes::Bytes::copy_from_slice(method.as_bytes()));
                 self.core.clients.end(&branch, &method);
             }
+            Owner::Request(branch, _) if deadline == Deadline::Unanswered => {
+                self.on_offer_unanswered(&branch, now);
+            }
             Owner::Request(branch, method) => self.on_request_deadline(&branch, &method, now),
             Owner::Served(key) if deadline == Deadline::TryingDue => {
                 core_answer(&mut self.core, &key, 100, now);
@@ -416,6 +419,18 @@ impl Session {
             Deadline::RegisterExpiry => self.on_register_expiry(id, now),
             _ => {}
         }
+    }
+
+    /// Something provisional came to our INVITE within a call, and nothing else for long. Its end is told now; it stays a while,
+    /// since a 2xx that comes yet is owed its ACK (RFC 3261, 9.1 and 13.2.2.4).
+    fn on_offer_unanswered(&mut self, branch: &str, now: Instant) {
+        let Some(transaction) = self.core.clients.get(branch, &Method::Invite).cloned() else {
+            return;
+        };
+        if !self.core.cancel(branch, None, now) {
+            self.core.clients.end(branch, &Method::Invite);
+        }
+        self.on_unanswered(&transaction, false, now);
     }
 
     fn on_request_deadline(&mut self, branch: &str, method: &str, now: Instant) {

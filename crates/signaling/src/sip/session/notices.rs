@@ -151,7 +151,7 @@ impl Session {
         if over {
             return self.on_terminated(id, &params, now);
         }
-        leg.misses |= gap;
+        leg.misses = gap;
         let left = leg.ends.saturating_duration_since(now);
         match seconds(&params, "expires") {
             // The notifier's word counts, in either direction (4.1.3).

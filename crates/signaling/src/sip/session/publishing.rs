@@ -18,6 +18,7 @@ use crate::sip::registration::schedule;
 use crate::sip::session::core::identity;
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
+use crate::sip::transaction::client::ClientTransaction;
 use crate::sip::transaction::draft::Draft;
 
 /// Longest words that are shown.
@@ -51,9 +52,14 @@ impl Session {
 
     /// Sends what is to be said; without a connection it waits for one.
     pub(super) fn publish(&mut self, now: Instant) {
-        let Some(flow) = self.core.ready_flow().filter(|_| !self.stopping) else {
+        let flow = self.core.flow_at_any_rate(&Method::Publish, now);
+        let Some(flow) = flow.filter(|_| !self.stopping) else {
             return;
         };
+        self.publish_over(flow, now);
+    }
+
+    fn publish_over(&mut self, flow: FlowId, now: Instant) {
         if let Some(request) = self.publication.next(&self.core.config) {
             self.send_publish(request, flow, now);
         }
@@ -100,21 +106,56 @@ impl Session {
         core.request(draft, request.cseq, auth, flow, Purpose::Publish, now);
     }
 
-    pub(super) fn on_publish_answer(&mut self, response: &Response, now: Instant) {
+    pub(super) fn on_publish_answer(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        response: &Response,
+        now: Instant,
+    ) {
+        self.publication.tried.push(transaction.flow);
+        let tried = &self.publication.tried;
+        let other = self.core.flow_after(tried, transaction, response, now);
+        if let Some(other) = other.filter(|_| self.publication.is_out_to_stay()) {
+            return self.publish_elsewhere(other, now);
+        }
         let identity = identity(&self.core.config);
         let outcome = self.publication.on_answer(response, &identity);
-        self.on_publish_outcome(outcome, Some(response), now);
+        self.on_publish_outcome(outcome, transaction.flow, Some(response), now);
     }
 
-    pub(super) fn on_no_publish_answer(&mut self, lost: bool, now: Instant) {
+    /// The same over another connection (RFC 3263, 4.3).
+    fn publish_elsewhere(&mut self, flow: FlowId, now: Instant) {
+        self.publication.take_back();
+        self.publish_over(flow, now);
+    }
+
+    pub(super) fn on_no_publish_answer(
+        &mut self,
+        transaction: &ClientTransaction<Purpose>,
+        lost: bool,
+        now: Instant,
+    ) {
+        self.publication.tried.push(transaction.flow);
+        let tried = &self.publication.tried;
+        // As good as 408 (RFC 3261, 8.1.3.1).
+        let other = self.core.flow_beside(tried, &Method::Publish, now);
+        if let Some(other) = other.filter(|_| !lost && self.publication.is_out_to_stay()) {
+            return self.publish_elsewhere(other, now);
+        }
         let outcome = self.publication.on_silence();
         // Where the connection is lost it goes out over the next one.
         if !lost || self.core.ready_flow().is_some() {
-            self.on_publish_outcome(outcome, None, now);
+            self.on_publish_outcome(outcome, transaction.flow, None, now);
         }
     }
 
-    fn on_publish_outcome(&mut self, outcome: Outcome, response: Option<&Response>, now: Instant) {
+    fn on_publish_outcome(
+        &mut self,
+        outcome: Outcome,
+        flow: FlowId,
+        response: Option<&Response>,
+        now: Instant,
+    ) {
         let owner = Owner::Publication;
         let error = |session: &Self| Error::Refused {
             server: session.core.server_name(FlowId(0)),
@@ -142,13 +183,17 @@ impl Session {
                 }
             }
             Outcome::Again if self.stopping => {}
-            Outcome::Again => self.publish(now),
+            Outcome::Again => self.publish_over(flow, now),
             Outcome::Later { least, first } => {
                 let core = &mut self.core;
                 let failures = self.publication.failures();
                 let pause =
                     schedule::back_off(&core.config.backoff, failures, false, &mut core.rng);
-                let pause = pause.max(least.unwrap_or_default().min(schedule::LONGEST_WAIT));
+                let least = least.unwrap_or_default().min(schedule::LONGEST_WAIT);
+                // What another connection's server said of itself counts while there is no better one.
+                let pause = pause
+                    .max(least)
+                    .max(core.unwanted_for(&Method::Publish, now));
                 core.deadlines.clear(Deadline::PublishRefresh, &owner);
                 core.deadlines
                     .set(Deadline::PublishAgain, owner, now + pause);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sip::deadline::Deadline;
+use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::registration::schedule;
@@ -48,6 +48,12 @@ impl Session {
         let purpose = Purpose::Refresh(id);
         let auth = Some(&mut leg.auth);
         core.request(draft, cseq, auth, leg.flow, purpose, now);
+        let awaited = leg.misses || core.deadlines.is_set(Deadline::FirstNotice, &owner);
+        if awaited && !leg.leaving {
+            // The NOTIFY that follows (4.2.1.2) brings what may be missing. Where nothing is, a server that leaves it out is borne.
+            core.deadlines
+                .set(Deadline::FirstNotice, owner, now + TRANSACTION);
+        }
     }
 
     pub(super) fn on_refresh_answer(&mut self, id: LegId, response: &Response, now: Instant) {
@@ -95,6 +101,9 @@ impl Session {
             }
             return;
         }
+        self.core
+            .deadlines
+            .clear(Deadline::FirstNotice, &Owner::Leg(id));
         let least = response.headers.number(&HeaderName::MinExpires);
         if status == 423 && !leg.raised && least.is_some() {
             leg.raised = true;
@@ -138,6 +147,9 @@ impl Session {
         let name = leg.channel.name.clone();
         if lost {
             leg.stale = true;
+            self.core
+                .deadlines
+                .clear(Deadline::FirstNotice, &Owner::Leg(id));
         } else {
             let leaving = leg.leaving;
             self.drop_leg(id);

@@ -102,7 +102,8 @@ impl Session {
         let Some(wanted) = self.subs.wanted.get_mut(name) else {
             return;
         };
-        let Some(flow) = self.core.ready_flow().filter(|_| !self.stopping) else {
+        let flow = self.core.flow_at_any_rate(&Method::Subscribe, now);
+        let Some(flow) = flow.filter(|_| !self.stopping) else {
             // What was asked for before is over, and the next connection finds it missing.
             wanted.attempt = None;
             return;
@@ -115,6 +116,7 @@ impl Session {
             tag: random::token(&mut core.rng),
             cseq: 1,
             redirected: false,
+            tried: Vec::new(),
         };
         let draft = Draft {
             method: Method::Subscribe,
@@ -208,6 +210,11 @@ impl Session {
             draft.uri = target;
             return self.subscribe_again(name, draft, flow, now);
         }
+        let mut tried = attempt.tried;
+        tried.push(flow);
+        if let Some(other) = (self.core).flow_after(&tried, transaction, response, now) {
+            return self.subscribe_elsewhere(name, transaction, tried, other, now);
+        }
         let retry_after = response.headers.retry_after();
         if may_pass(status) || (status == 404 && retry_after.is_some()) {
             self.subscribe_later(name, retry_after, Some(response), now);
@@ -236,6 +243,27 @@ impl Session {
         self.core.request(draft, cseq, auth, flow, purpose, now);
     }
 
+    /// The same over another connection, whose way and our address there are others (RFC 3263, 4.3).
+    fn subscribe_elsewhere(
+        &mut self,
+        name: &str,
+        transaction: &ClientTransaction<Purpose>,
+        tried: Vec<FlowId>,
+        flow: FlowId,
+        now: Instant,
+    ) {
+        let Some(wanted) = self.subs.wanted.get_mut(name) else {
+            return;
+        };
+        if let Some(attempt) = &mut wanted.attempt {
+            attempt.tried = tried;
+        }
+        let mut draft = transaction.draft.clone();
+        draft.routes = routes(&self.core, flow);
+        draft.content = content(&wanted.channel, wanted.expires, flow, &self.core);
+        self.subscribe_again(name, draft, flow, now);
+    }
+
     /// The first SUBSCRIBE of a channel has no answer.
     pub(super) fn on_no_subscribe_answer(
         &mut self,
@@ -244,8 +272,18 @@ impl Session {
         lost: bool,
         now: Instant,
     ) {
-        if self.asked(name, transaction).is_none() || !self.subs.legs_of(name).is_empty() {
+        let Some(attempt) = self.asked(name, transaction) else {
             return;
+        };
+        if !self.subs.legs_of(name).is_empty() {
+            return;
+        }
+        let mut tried = attempt.tried;
+        tried.push(transaction.flow);
+        // As good as 408 (RFC 3261, 8.1.3.1).
+        let other = self.core.flow_beside(&tried, &Method::Subscribe, now);
+        if let Some(other) = other.filter(|_| !lost) {
+            return self.subscribe_elsewhere(name, transaction, tried, other, now);
         }
         if let Some(wanted) = self.subs.wanted.get_mut(name) {
             wanted.attempt = None;
@@ -336,9 +374,14 @@ impl Session {
         let pause = schedule::back_off(&core.config.backoff, wanted.failures, false, &mut core.rng);
         let first = wanted.failures == 1;
         let owner = Owner::Channel(name.to_owned());
-        let pause = pause.max(least.unwrap_or_default().min(schedule::LONGEST_WAIT));
-        core.deadlines
-            .set(Deadline::SubscribeAgain, owner, now + pause);
+        // What another connection's server said of itself counts while there is no better one.
+        let least = least.unwrap_or_default().min(schedule::LONGEST_WAIT);
+        let unwanted = core.unwanted_for(&Method::Subscribe, now);
+        core.deadlines.set(
+            Deadline::SubscribeAgain,
+            owner,
+            now + pause.max(least).max(unwanted),
+        );
         if let Some(response) = response.filter(|response| first && !response.is_success()) {
             let error = Error::Refused {
                 server: core.server_name(FlowId(0)),

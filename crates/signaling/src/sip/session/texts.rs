@@ -45,15 +45,14 @@ struct Text {
     to: Uri,
     cseq: u32,
     auth: Authorization,
-    /// It went over another connection than at first.
-    moved: bool,
+    /// Connections that could not carry it.
+    tried: Vec<FlowId>,
     /// It went to another address than at first.
     redirected: bool,
 }
 
 impl Text {
-    /// Another try that a refusal makes sensible: with credentials, over another connection, or to where it points. Each of the
-    /// latter once.
+    /// Another try that a refusal makes sensible: with credentials, over each other connection, or once to where it points.
     fn another(
         &mut self,
         transaction: &ClientTransaction<Purpose>,
@@ -67,9 +66,8 @@ impl Text {
             return answered.is_ok().then_some((draft, transaction.flow));
         }
         self.auth.on_accepted(response);
-        if let Some(flow) = core.flow_after(transaction, response, now)
-            && !std::mem::replace(&mut self.moved, true)
-        {
+        self.tried.push(transaction.flow);
+        if let Some(flow) = core.flow_after(&self.tried, transaction, response, now) {
             draft.routes = routes(core, flow);
             return Some((draft, flow));
         }
@@ -132,8 +130,8 @@ impl Session {
     fn next_texts(&mut self, now: Instant) {
         for (to, body) in std::mem::take(&mut self.texts.waiting) {
             let busy = self.texts.out.iter().any(|text| text.to.is_same(&to));
-            let flow = self.core.flow_beside(&[], &Method::Message, now);
-            match flow.or_else(|| self.core.ready_flow()).filter(|_| !busy) {
+            let flow = self.core.flow_at_any_rate(&Method::Message, now);
+            match flow.filter(|_| !busy) {
                 Some(flow) => self.send_message(to, body, flow, now),
                 None if busy => self.texts.waiting.push_back((to, body)),
                 None => self.tell_lost_text(),
@@ -163,7 +161,7 @@ impl Session {
             to,
             cseq: 1,
             auth: Authorization::default(),
-            moved: false,
+            tried: Vec::new(),
             redirected: false,
         };
         core.request(draft, 1, Some(&mut text.auth), flow, Purpose::Text, now);

@@ -61,6 +61,8 @@ pub(in crate::sip) struct Attempt {
     pub(in crate::sip) cseq: u32,
     /// It went to another address than at first.
     pub(in crate::sip) redirected: bool,
+    /// Connections that could not carry it.
+    pub(in crate::sip) tried: Vec<FlowId>,
 }
 
 /// One dialog with one notifier.
