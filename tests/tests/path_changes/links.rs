@@ -10,13 +10,6 @@ use crate::world::{Outage, SOON, each, is_possible};
 /// Seconds without a path.
 const OUTAGES: [u64; 3] = [1, 5, 20];
 
-/// After a while checks are given up, and a new path is asked for: that needs the server, whose connection has to be made anew first.
-const BY_THE_SERVER: Duration = Duration::from_secs(5);
-
-const fn limit(seconds: u64) -> Duration {
-    if seconds > 15 { BY_THE_SERVER } else { SOON }
-}
-
 /// Everything that the router would pass on is lost.
 const CUT: &str = "table ip cut {\n chain passing {\n type filter hook forward priority -5\n policy drop\n }\n }\n";
 
@@ -27,7 +20,7 @@ fn a_cable_is_pulled_and_an_address_replaced() {
     }
     each(&mut Internet::new(), "", |user, site| {
         for seconds in OUTAGES {
-            user.talk("link down", limit(seconds), |_| {
+            user.talk("link down", SOON, |_| {
                 let machine = &site.machine;
                 Outage::during(|| {
                     machine.ip(&["link", "set", CABLE, "down"]);
@@ -56,7 +49,7 @@ fn the_way_behind_the_router_is_cut() {
     }
     each(&mut Internet::new(), "", |user, site| {
         for seconds in OUTAGES {
-            user.talk("way cut", limit(seconds), |_| {
+            user.talk("way cut", SOON, |_| {
                 let router = site.router.as_ref().expect("a router");
                 Outage::during(|| {
                     router.nft(CUT);

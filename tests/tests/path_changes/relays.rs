@@ -1,14 +1,54 @@
-//! The TURN server that carries the call is killed; there is another one.
+//! The TURN server that carries the call is killed, and there is another one; or it is out of reach for a while.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use offhook_tests::daemon::Config;
-use offhook_tests::internet::{Internet, SECOND, THIRD};
+use offhook_tests::internet::{CABLE, Internet, ROUTER, SECOND, THIRD};
 use offhook_tests::turn_server::{PASSWORD, TurnServer, USER};
 
 use crate::world::{Outage, SOON, each, is_possible};
+
+/// What an account says that may use no path but by these relays.
+fn by_relays_alone(files: &Config, transport: &str) -> String {
+    let password = files.secret("turn.password", PASSWORD);
+    let relays = [SECOND, THIRD].map(|address| {
+        format!(
+            "{{ url = \"turn:{address}?transport={transport}\", username = {USER:?}, password_file = {password:?} }}"
+        )
+    });
+    format!(
+        "ice_policy = \"relay-only\"\nice_servers = [{}]\n",
+        relays.join(", ")
+    )
+}
+
+#[test]
+fn a_cable_is_pulled_under_a_call_by_a_relay() {
+    if !is_possible(&["turnserver"]) {
+        return;
+    }
+    let mut internet = Internet::new();
+    let _servers = [SECOND, THIRD].map(|address| TurnServer::start_in(&internet.core, address));
+    let files = Config::new();
+    let keys = by_relays_alone(&files, "udp");
+    each(&mut internet, &keys, |user, site| {
+        for seconds in [5, 20] {
+            user.talk("link under a relayed call down", SOON, |_| {
+                let machine = &site.machine;
+                Outage::during(|| {
+                    machine.ip(&["link", "set", CABLE, "down"]);
+                    sleep(Duration::from_secs(seconds));
+                    machine.ip(&["link", "set", CABLE, "up"]);
+                    machine.default_route(ROUTER);
+                })
+            });
+        }
+    });
+}
 
 #[test]
 fn a_relay_is_killed() {
@@ -20,16 +60,7 @@ fn a_relay_is_killed() {
         let servers = [SECOND, THIRD]
             .map(|address| Mutex::new(TurnServer::start_in(&internet.core, address)));
         let files = Config::new();
-        let password = files.secret("turn.password", PASSWORD);
-        let relays = [SECOND, THIRD].map(|address| {
-            format!(
-                "{{ url = \"turn:{address}?transport={transport}\", username = {USER:?}, password_file = {password:?} }}"
-            )
-        });
-        let keys = format!(
-            "ice_policy = \"relay-only\"\nice_servers = [{}]\n",
-            relays.join(", ")
-        );
+        let keys = by_relays_alone(&files, transport);
         // Nobody's relay is gone before all talk; then the one that most talk by is, and the other one stays.
         let (all_talk, by_third) = (Barrier::new(3), AtomicUsize::new(0));
         each(&mut internet, &keys, |user, _| {

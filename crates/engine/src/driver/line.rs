@@ -28,6 +28,8 @@ pub(crate) struct Line {
     pub(crate) options: ConnectOptions,
     /// The instant that the session waits for, as it stands in the shard's table.
     pub(crate) wait: Option<Instant>,
+    /// The last attempt never left this machine.
+    pub(crate) unrouted: bool,
     /// One place for each flow.
     sockets: Vec<Place>,
 }
@@ -69,6 +71,7 @@ impl Line {
             session,
             options,
             wait: None,
+            unrouted: false,
             sockets,
         }
     }

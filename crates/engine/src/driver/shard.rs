@@ -320,6 +320,7 @@ impl Shard {
             None => return,
             Some(Err(error)) => {
                 line.disconnect(key.flow);
+                line.unrouted = error.is_unrouted();
                 let failed = if matches!(error.fault, Fault::Refused { .. }) {
                     Input::Unauthorized(key.flow, failure(&error))
                 } else {
@@ -328,6 +329,7 @@ impl Shard {
                 line.session.handle(failed, now);
             }
             Some(Ok((connection, timings))) => {
+                line.unrouted = false;
                 let local = connection.local_address().ip();
                 line.opened(key.flow, connection.outbox(), local);
                 let date = connection.server_date();
@@ -345,15 +347,12 @@ impl Shard {
         self.drain_session(key.account, now);
     }
 
-    /// An address that is gone takes its sockets along; a new one, or a link that is back, may be the way for whoever waits.
+    /// An address that is gone takes its sockets along; a new one, a link that is back or a new route may be the way for whoever waits.
     fn on_addresses(&mut self, changes: &[Change], now: Instant) {
-        if changes
-            .iter()
-            .any(|change| matches!(change, Change::Gone(_) | Change::Unknown))
-        {
+        if !changes.is_empty() {
             for worker in self.workers.handles() {
-                if let Err(error) = worker.addresses_changed() {
-                    tracing::warn!(%error, "calls find out by themselves that an address is gone");
+                if let Err(error) = worker.surroundings_changed() {
+                    tracing::warn!(%error, "calls find out by themselves what has changed");
                 }
             }
         }
@@ -365,7 +364,7 @@ impl Shard {
                 .iter()
                 .filter_map(|change| match change {
                     Change::Gone(address) => Some(line.flows_bound_to(*address)),
-                    Change::Came(_) | Change::LinkUp | Change::Unknown => None,
+                    Change::Came(_) | Change::LinkUp | Change::Routes | Change::Unknown => None,
                 })
                 .flatten()
                 .collect();
@@ -374,6 +373,8 @@ impl Shard {
                 Change::Gone(_) => false,
                 Change::Came(address) => line.is_idle() && !address.is_loopback(),
                 Change::LinkUp => line.is_idle(),
+                // Somebody's routes change all the time: they are news to whoever had none.
+                Change::Routes => line.is_idle() && line.unrouted,
                 Change::Unknown => true,
             });
             if concerned {

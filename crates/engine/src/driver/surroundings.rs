@@ -1,4 +1,4 @@
-//! Notices what happens around the engine: addresses and links come and go, the machine slept, its clock was set.
+//! Notices what happens around the engine: addresses, links and routes come and go, the machine slept, its clock was set.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -24,6 +24,8 @@ const JUMP: Duration = Duration::from_secs(2);
 const FAR: i64 = 9_000_000_000;
 /// Groups of rtnetlink(7): links (`RTMGRP_LINK`), addresses of IPv4 (`RTMGRP_IPV4_IFADDR`) and of IPv6 (`RTMGRP_IPV6_IFADDR`).
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// Routes of IPv4 (`RTMGRP_IPV4_ROUTE`) and of IPv6 (`RTMGRP_IPV6_ROUTE`).
+const ROUTES: u32 = 0x40 | 0x400;
 /// `RTM_NEWLINK` and `RTM_DELLINK` of rtnetlink(7).
 const LINK: u16 = 16;
 const GONE_LINK: u16 = 17;
@@ -32,6 +34,18 @@ const RUNNING: u32 = 0x40;
 /// `RTM_NEWADDR` and `RTM_DELADDR` of rtnetlink(7).
 const NEW_ADDRESS: u16 = 20;
 const GONE_ADDRESS: u16 = 21;
+/// `RTM_NEWROUTE`, and of its `rtmsg` the table of our own addresses (`RT_TABLE_LOCAL`), the maker of the routes that come with an
+/// address (`RTPROT_KERNEL`), and the type of those that lead somewhere (`RTN_UNICAST`).
+const NEW_ROUTE: u16 = 24;
+const TABLE_LOCAL: u8 = 255;
+const MADE_BY_KERNEL: u8 = 2;
+const UNICAST: u8 = 1;
+/// Routes come in numbers; what comes within this time is one change.
+const ROUTES_SETTLE: Duration = Duration::from_millis(50);
+/// The least time between two changes of routes: on some machines they never rest.
+const ROUTES_APART: Duration = Duration::from_secs(1);
+/// Messages about routes that are passed over at once when they have been told of already.
+const MOST_ROUTES: usize = 1000;
 /// `IFA_ADDRESS` and `IFA_LOCAL`: the second, where there is one, is our own end of a point-to-point link.
 const ATTRIBUTE_ADDRESS: u16 = 1;
 const ATTRIBUTE_LOCAL: u16 = 2;
@@ -45,6 +59,8 @@ pub(crate) enum Change {
     Gone(IpAddr),
     /// A link that was down carries again; an address that never changes comes back in no other way.
     LinkUp,
+    /// There are new routes, as there are a moment after a new address, or when a VPN is up.
+    Routes,
     /// Changes were lost: any address may be gone.
     Unknown,
 }
@@ -54,6 +70,7 @@ pub(crate) enum Change {
 pub(crate) struct Surroundings {
     /// `None` where the system gives no netlink socket; then a dead socket is found by its probes.
     netlink: Option<UnixDatagram>,
+    routes: Routes,
     /// Links that are down, by index: many a system tells of a link without anything having changed.
     down: BTreeSet<u32>,
     /// Wakes whoever waits when the time of day was set or the machine resumed (timerfd_create(2)); `None` where the system
@@ -80,12 +97,13 @@ pub(crate) enum ClockChange {
 impl Surroundings {
     /// Begins to watch; `sleep` is [`slept`] but in tests.
     pub(crate) fn new(sleep: SleepClock, now: Instant) -> Self {
-        let netlink = open();
+        let netlink = open(GROUPS);
         if let Err(error) = &netlink {
             tracing::debug!(%error, "address changes are not told by this system");
         }
         Self {
             netlink: netlink.ok(),
+            routes: Routes::new(),
             down: BTreeSet::new(),
             alarm: alarm().ok(),
             wall: (now, clock::time_of_day()),
@@ -99,6 +117,7 @@ impl Surroundings {
         let alarm = &self.alarm;
         tokio::select! {
             changes = addresses(self.netlink.as_ref(), &mut self.down) => changes,
+            () = self.routes.changed() => vec![Change::Routes],
             () = clock_was_set(alarm.as_ref()) => Vec::new(),
         }
     }
@@ -120,6 +139,57 @@ impl Surroundings {
             return Some(ClockChange::Slept);
         }
         (jump > JUMP).then_some(ClockChange::Set)
+    }
+}
+
+/// Watches routes, by a socket of its own: where they are too many to be told, no address has been missed.
+#[derive(Debug)]
+struct Routes {
+    netlink: Option<UnixDatagram>,
+    /// When a change that came is told.
+    due: Option<Instant>,
+    told: Option<Instant>,
+}
+
+impl Routes {
+    fn new() -> Self {
+        Self {
+            // Without, attempts go on at their own times.
+            netlink: open(ROUTES).ok(),
+            due: None,
+            told: None,
+        }
+    }
+
+    /// Waits for new routes. May be dropped at any time, and nothing is lost.
+    async fn changed(&mut self) {
+        let Some(netlink) = &self.netlink else {
+            return std::future::pending().await;
+        };
+        let mut buffer = [0; 8192];
+        let due = loop {
+            if let Some(due) = self.due {
+                break due;
+            }
+            let is_new = match netlink.recv(&mut buffer).await {
+                Ok(length) => has_new_route(buffer.get(..length).unwrap_or_default()),
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => true,
+                Err(_) => return std::future::pending().await,
+            };
+            if is_new {
+                let earliest = self.told.map(|told| told + ROUTES_APART);
+                self.due = earliest.max(Some(clock::now() + ROUTES_SETTLE));
+            }
+        };
+        tokio::time::sleep_until(due.into()).await;
+        // What came meanwhile is told with it.
+        for _ in 0..MOST_ROUTES {
+            if netlink.try_recv(&mut buffer).is_err() {
+                break;
+            }
+        }
+        self.due = None;
+        self.told = Some(clock::now());
     }
 }
 
@@ -174,34 +244,48 @@ pub(crate) fn slept() -> Duration {
 }
 
 /// A netlink socket in the type that the runtime has for datagrams without addresses; only `recv` is ever called on it.
-fn open() -> std::io::Result<UnixDatagram> {
+fn open(groups: u32) -> std::io::Result<UnixDatagram> {
     let socket = socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
         SockProtocol::NetlinkRoute,
     )?;
-    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
     UnixDatagram::from_std(socket.into())
 }
 
-/// Reads the messages of one datagram (netlink(7), rtnetlink(7)); what it does not know it passes over.
-fn read(mut datagram: &[u8], down: &mut BTreeSet<u32>) -> Vec<Change> {
-    let mut changes = Vec::new();
-    while let Some((length, kind)) = number32(datagram, 0).zip(number16(datagram, 4)) {
-        let length = length as usize;
-        let Some(message) = datagram.get(16..length) else {
-            break;
-        };
-        changes.extend(match kind {
+/// The messages of one datagram (netlink(7)), each with its kind.
+fn messages(mut datagram: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = number32(datagram, 0)? as usize;
+        let kind = number16(datagram, 4)?;
+        let message = datagram.get(16..length)?;
+        datagram = datagram.get(aligned(length)..).unwrap_or_default();
+        Some((kind, message))
+    })
+}
+
+/// Reads a datagram about addresses and links (rtnetlink(7)); what it does not know it passes over.
+fn read(datagram: &[u8], down: &mut BTreeSet<u32>) -> Vec<Change> {
+    messages(datagram)
+        .filter_map(|(kind, message)| match kind {
             NEW_ADDRESS => own_address(message).map(Change::Came),
             GONE_ADDRESS => own_address(message).map(Change::Gone),
             LINK | GONE_LINK => link(kind, message, down),
             _ => None,
-        });
-        datagram = datagram.get(aligned(length)..).unwrap_or_default();
-    }
-    changes
+        })
+        .collect()
+}
+
+/// Whether a datagram tells of a route that leads further than to the neighbours of an address of ours.
+fn has_new_route(datagram: &[u8]) -> bool {
+    messages(datagram).any(|(kind, message)| {
+        let [_, _, _, _, table, made_by, _, typ, ..] = *message else {
+            return false;
+        };
+        kind == NEW_ROUTE && typ == UNICAST && table != TABLE_LOCAL && made_by != MADE_BY_KERNEL
+    })
 }
 
 /// What an `ifinfomsg` tells that is new.
@@ -324,7 +408,32 @@ mod tests {
         #[test]
         fn nothing_that_a_socket_brings_can_harm(datagram in any::<Vec<u8>>()) {
             let _ = read(&datagram, &mut BTreeSet::new());
+            let _ = has_new_route(&datagram);
         }
+    }
+
+    #[test]
+    fn routes_that_lead_somewhere_are_told_from_those_that_come_with_an_address() {
+        let route = |table: u8, made_by: u8, typ: u8| {
+            let mut bytes = 28_u32.to_ne_bytes().to_vec();
+            bytes.extend(NEW_ROUTE.to_ne_bytes());
+            bytes.extend([0; 10]);
+            bytes.extend([2, 0, 0, 0, table, made_by, 0, typ, 0, 0, 0, 0]);
+            bytes
+        };
+        let (main, by_dhcp, local) = (254, 16, 2);
+        let with_address = [
+            route(TABLE_LOCAL, MADE_BY_KERNEL, local),
+            route(main, MADE_BY_KERNEL, UNICAST),
+        ]
+        .concat();
+        assert!(!has_new_route(&with_address));
+        let default = route(main, by_dhcp, UNICAST);
+        assert!(has_new_route(&[with_address, default.clone()].concat()));
+        // The same words of another message, as of a route that is gone.
+        let mut gone = default;
+        gone[4] += 1;
+        assert!(!has_new_route(&gone));
     }
 
     #[tokio::test]

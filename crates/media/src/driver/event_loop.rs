@@ -312,7 +312,7 @@ impl EventLoop {
                 self.rebind(key);
                 self.describe(key, Pending::Offer);
             }
-            Command::AddressesChanged => self.look_at_addresses(now),
+            Command::SurroundingsChanged => self.look_around(now),
             Command::Close(key) => {
                 if let Some(index) = self.keys.get(&key).copied() {
                     self.close(index);
@@ -339,21 +339,17 @@ impl EventLoop {
         self.drain(index);
     }
 
-    /// Tells the calls whose media goes by an address that is gone, before their checks would find out.
-    fn look_at_addresses(&mut self, now: Instant) {
+    /// Addresses, links or routes have changed: a path in doubt may be there again, and one by an address that is gone is not, before
+    /// its checks would find out.
+    fn look_around(&mut self, now: Instant) {
         self.addresses.forget();
-        let addresses = &mut self.addresses;
-        for (_, call) in &self.calls {
-            let Some(route) = call.session.route() else {
-                continue;
-            };
-            let own = call.sockets.iter().any(|socket| {
-                let socket = self.sockets.get(*socket);
-                socket.is_some_and(|socket| socket.local == route.local)
-            });
-            if own && !addresses.has(route.local.ip(), now) {
-                let lost = MediaEvent::PathLost { given_up: false };
-                self.sink.event(call.key, CallEvent::Media(lost));
+        let all: Vec<usize> = self.calls.iter().map(|(index, _)| index).collect();
+        for index in all {
+            self.leave_what_is_gone(index, now);
+            if let Some(call) = self.calls.get_mut(index)
+                && call.session.look_again(now)
+            {
+                self.drain(index);
             }
         }
     }

@@ -14,12 +14,16 @@ use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
 use crate::ice::gathering::gatherer::{Gatherer, Output, Sent, StreamId};
 use crate::ice::mdns::NamedCandidate;
+use crate::media_transport::event::Route;
 use crate::program::CallKey;
 use crate::session::error::MediaError;
 use crate::session::media_session::{MediaSession, Renewal};
 
 /// Tokens of connections count from here, those of UDP sockets from zero.
 pub(super) const STREAMS: usize = usize::MAX / 2;
+
+/// A call whose address changes again and again without a new description opens no more sockets than so many.
+const MOST_BOUND: usize = 32;
 
 /// A description that waits until all candidates are known.
 #[derive(Debug)]
@@ -158,7 +162,8 @@ impl EventLoop {
 
     /// Before a description on new credentials: sockets on addresses that are gone are closed, new addresses get theirs,
     /// and the servers are asked again. Where no address has changed, they are asked only when the path is lost: a NAT before
-    /// us may have another address now, and a relay may be gone.
+    /// us may have another address now, and a relay may be gone. One that the lost path went by is not given back while that is
+    /// checked on: it may be out of reach only, and its server has no second one for the same socket then (437, RFC 8656).
     pub(super) fn rebind(&mut self, key: CallKey) {
         let now = now();
         let Some(index) = self.index_of(key) else {
@@ -186,7 +191,11 @@ impl EventLoop {
             .into_iter()
             .filter(|ip| !bound.iter().any(|(_, local)| local.ip() == *ip))
             .collect();
-        let asks_again = call.gathering.has_servers() && !call.session.has_good_path();
+        let by_relay = |route: Route| !bound.iter().any(|(_, local)| *local == route.local);
+        let keeps_relay =
+            call.session.keeps_former_path() && call.session.route().is_some_and(by_relay);
+        let asks_again =
+            call.gathering.has_servers() && !call.session.has_good_path() && !keeps_relay;
         if gone.is_empty() && fresh.is_empty() && !asks_again {
             return;
         }
@@ -201,6 +210,46 @@ impl EventLoop {
             opened = opened.len(),
             "sockets"
         );
+    }
+
+    /// Where a call's media goes by an address that is gone, it is told so, and the addresses that there are get sockets. The far end may answer checks from there, and media moves without a word of signalling.
+    pub(super) fn leave_what_is_gone(&mut self, index: usize, now: Instant) {
+        let Some(call) = self.calls.get(index) else {
+            return;
+        };
+        let sockets = call.sockets.iter();
+        let bound: Vec<SocketAddr> = sockets
+            .filter_map(|socket| Some(self.sockets.get(*socket)?.local))
+            .collect();
+        let local = call.session.route().map(|route| route.local);
+        let gone =
+            local.filter(|local| bound.contains(local) && !self.addresses.has(local.ip(), now));
+        let Some(gone) = gone else {
+            return;
+        };
+        let wanted = self.addresses.of(&call.bind, now).unwrap_or_default();
+        let hides = call.gathering.hides_hosts();
+        let fresh: Vec<IpAddr> = wanted
+            .into_iter()
+            .filter(|ip| {
+                !hides && !ip.is_loopback() && !bound.iter().any(|local| local.ip() == *ip)
+            })
+            .take(MOST_BOUND.saturating_sub(bound.len()))
+            .collect();
+        let opened: Vec<(usize, SocketAddr)> = fresh
+            .into_iter()
+            .filter_map(|ip| self.open_socket(ip, index).ok())
+            .collect();
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        for (socket, local) in opened {
+            call.sockets.push(socket);
+            call.session
+                .add_local_candidate(LocalCandidate::host(local), now);
+        }
+        call.session.forsake(gone.ip(), now);
+        self.drain(index);
     }
 
     fn move_to(

@@ -43,7 +43,7 @@ pub(crate) enum Command {
     ReplaceProgram(CallKey, Box<dyn Program>),
     Hold(CallKey, Hold),
     RestartIce(CallKey),
-    AddressesChanged,
+    SurroundingsChanged,
     Close(CallKey),
 }
 
@@ -193,13 +193,14 @@ impl WorkerHandle {
         self.give(Command::RestartIce(call))
     }
 
-    /// Says that this machine's addresses have changed: calls whose media goes by one that is gone are told at once, by
-    /// [`PathLost`](crate::session::event::MediaEvent::PathLost).
+    /// Says that this machine's addresses, links or routes have changed: calls whose media goes by an address that is gone are told at
+    /// once, by [`PathLost`](crate::session::event::MediaEvent::PathLost), and try those that there are; paths in doubt are asked
+    /// again.
     ///
     /// # Errors
     /// When the worker is overloaded or gone.
-    pub fn addresses_changed(&self) -> Result<(), CommandError> {
-        self.give(Command::AddressesChanged)
+    pub fn surroundings_changed(&self) -> Result<(), CommandError> {
+        self.give(Command::SurroundingsChanged)
     }
 
     /// Ends a call: RTCP BYE, DTLS close_notify, sockets closed; then

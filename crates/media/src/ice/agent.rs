@@ -1,6 +1,7 @@
 //! One call's ICE agent, by the `is` crate, with bounds and the knowledge which addresses a check vouches for.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -99,8 +100,10 @@ pub(crate) struct Agent {
     running: bool,
     /// Checks that came before the far end's credentials, and wait in the crate's queue.
     early: usize,
-    /// The next selection is told even if it is the pair of before.
-    restarted: bool,
+    /// Heard of the far end, or of a change around us, since the path was lost.
+    awake: bool,
+    /// The path is lost since its address of ours is gone.
+    forsaken: bool,
     /// When checks may become rare.
     steady_at: Option<Instant>,
     consent: Consent,
@@ -132,7 +135,8 @@ impl Agent {
             up: false,
             running: false,
             early: 0,
-            restarted: false,
+            awake: false,
+            forsaken: false,
             steady_at: None,
             consent: Consent::default(),
             listening: None,
@@ -152,6 +156,16 @@ impl Agent {
     /// Whether a pair works now, and nothing was said against it.
     pub(crate) fn is_well(&self) -> bool {
         self.up && !self.consent.is_doubted()
+    }
+
+    /// Whether the far end's credentials are known, and its addresses are checked.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Whether a pair was ever selected.
+    pub(crate) const fn has_found(&self) -> bool {
+        self.selected.is_some()
     }
 
     pub(crate) fn is_controlling(&self) -> bool {
@@ -262,7 +276,7 @@ impl Agent {
         self.running = true;
         // The crate answers one early check a tick, begins nothing of its own in such a tick, and asks for no further one
         // before its first whole one: without a tick for each of them it would sleep for ever.
-        for _ in 0..std::mem::take(&mut self.early) {
+        for _ in 0..mem::take(&mut self.early) {
             self.agent.handle_timeout(now);
         }
         self.agent.handle_timeout(now);
@@ -293,23 +307,11 @@ impl Agent {
         }
     }
 
-    /// New credentials of ours; the far end's, and its candidates, are forgotten until `start`.
-    pub(crate) fn restart(&mut self, credentials: &IceCredentials) {
-        // What a check showed of our own addresses goes: the crate lets no server show the same address beside it, not even
-        // when it was given up.
-        let ours: Vec<LocalCandidate> = self.own_candidates().collect();
-        self.agent.ice_restart(as_creds(credentials), false);
-        for candidate in ours.into_iter().filter_map(as_local) {
-            let _ = self.agent.add_local_candidate(candidate);
-        }
-        self.running = false;
-        self.restarted = true;
-        self.unproven = None;
-        self.answered.clear();
-        self.seek();
-        // Media keeps coming by the old path until a new one works.
-        let kept = self.selected.map(|pair| pair.remote);
-        self.vouched.retain(|addr| Some(*addr) == kept);
+    /// Takes over from the agent before a restart: media that is on its way by the path of before is the far end's as well.
+    pub(crate) fn inherit(&mut self, former: &Self) {
+        let before = former.selected.map(|pair| pair.remote);
+        self.vouched
+            .extend(before.filter(|addr| !self.vouched.contains(addr)));
     }
 
     /// No more checks of ours: the call is given up.
@@ -321,6 +323,11 @@ impl Agent {
     /// Whether an authenticated check came from this address.
     pub(crate) fn vouches_for(&self, remote: SocketAddr) -> bool {
         self.vouched.contains(&remote)
+    }
+
+    /// Whether it is this agent that is asked or answered: by its user name or transaction, and with its password.
+    pub(crate) fn is_meant(&self, datagram: &[u8]) -> bool {
+        StunMessage::parse(datagram).is_ok_and(|message| self.agent.accepts_message(&message))
     }
 
     pub(crate) fn handle_stun(
@@ -368,6 +375,7 @@ impl Agent {
         if class == Class::Success && self.is_first_answer(datagram) {
             self.on_answer(local, remote, now);
         }
+        self.wake();
         // A check triggers one the other way, and an answer may allow to nominate: neither waits for the next tick.
         if self.running {
             self.agent.handle_timeout(now);
@@ -424,7 +432,7 @@ impl Agent {
             && self.consent.give(now) == Given::Again
         {
             self.news = self.selected.map(AgentEvent::Selected);
-        } else if self.listening.as_ref().is_some_and(Listening::is_silent) {
+        } else if self.forsaken || self.listening.as_ref().is_some_and(Listening::is_silent) {
             self.move_to(local, remote, now);
         }
     }
@@ -439,6 +447,9 @@ impl Agent {
     /// one is answered.
     pub(crate) fn hear(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) -> bool {
         let is_selected = self.is_selected(local, remote);
+        if self.wake() {
+            return true;
+        }
         let Some(listening) = self.listening.as_mut().filter(|_| self.up && self.running) else {
             return false;
         };
@@ -465,7 +476,6 @@ impl Agent {
             let pair = self.describe(local, remote);
             self.unproven = None;
             self.select(pair, answered, now);
-            self.seek();
             self.news = Some(AgentEvent::Selected(pair));
         }
     }
@@ -481,7 +491,8 @@ impl Agent {
 
     /// Sends by this pair from now on, with the consent that its last answer gave.
     fn select(&mut self, pair: Pair, answered: Instant, now: Instant) {
-        self.restarted = false;
+        self.seek();
+        self.forsaken = false;
         self.selected = Some(pair);
         self.up = true;
         self.listening = Some(Listening::new(now));
@@ -533,7 +544,52 @@ impl Agent {
         self.agent.set_max_stun_rto(ASKING);
     }
 
+    /// The far end is heard while the path to it is lost, so there is one again; `true` when that is news.
+    fn wake(&mut self) -> bool {
+        let is_lost = self.running && !self.up && self.has_found();
+        let is_news = is_lost && !mem::replace(&mut self.awake, true);
+        if is_news {
+            self.ask();
+        }
+        is_news
+    }
+
+    /// An address of ours is gone: where media went by it the path is lost, and the first pair that answers takes over, the
+    /// controlling side's choice or not.
+    pub(crate) fn forsake(&mut self, address: IpAddr) {
+        let goes_by_it = self.selected.is_some_and(|pair| pair.local.ip() == address);
+        if self.running && goes_by_it && !mem::replace(&mut self.forsaken, true) {
+            if mem::take(&mut self.up) {
+                self.news = Some(AgentEvent::Lost);
+            }
+            self.begin_anew();
+        }
+    }
+
+    /// Something has changed around us: a path in doubt is asked again at once, and not when its next check is due. `true` when it
+    /// is one.
+    pub(crate) fn look_again(&mut self, now: Instant) -> bool {
+        let goes_unanswered = self.listening.as_mut().is_some_and(|it| it.ask_again(now));
+        let is_lost = !self.up && self.has_found();
+        let is_in_doubt = self.running && (is_lost || goes_unanswered);
+        if is_in_doubt && is_lost {
+            self.begin_anew();
+        } else if is_in_doubt {
+            self.ask();
+        }
+        is_in_doubt
+    }
+
+    /// Every pair, also one that was given up, is checked at once.
+    fn begin_anew(&mut self) {
+        self.agent.recreate_candidate_pairs();
+        self.unproven = None;
+        self.awake = true;
+        self.ask();
+    }
+
     fn seek(&mut self) {
+        self.awake = false;
         self.steady_at = None;
         self.agent.set_max_stun_rto(SEEKING);
     }
@@ -577,7 +633,7 @@ impl Agent {
                     ..
                 } => {
                     let pair = self.describe(source, destination);
-                    let is_news = !self.up || self.restarted || self.selected != Some(pair);
+                    let is_news = !self.up || self.selected != Some(pair);
                     self.unproven = None;
                     let answered = self.last_answer(pair.local, pair.remote, now);
                     if let (true, Some(answered)) = (is_news, answered) {
@@ -589,7 +645,7 @@ impl Agent {
                 }
                 IceAgentEvent::IceConnectionStateChange(state) => {
                     if state.is_disconnected() && self.running {
-                        // The crate dropped the dead pairs: begin them anew, until the owner gives up.
+                        // The crate dropped the dead pairs: they begin anew, until the owner gives up.
                         self.agent.recreate_candidate_pairs();
                         self.unproven = None;
                     }

@@ -76,11 +76,27 @@ impl Listening {
 
     /// Media came by another pair; `true` when the selected one is to be asked whether it still is one.
     pub(crate) fn media_elsewhere(&mut self, now: Instant) -> bool {
-        let asks = matches!(self.state, State::Idle | State::Hearing);
-        if asks {
+        match self.state {
+            State::Idle | State::Hearing => self.ask(now),
+            // It has had its time: the other one takes over with its first answer.
+            State::Unanswered => {
+                self.state = State::Asked {
+                    since: now,
+                    late: true,
+                };
+            }
+            State::Asked { .. } => return false,
+        }
+        true
+    }
+
+    /// The pair did not answer, and may now; `true` when it is to be asked more often again.
+    pub(crate) fn ask_again(&mut self, now: Instant) -> bool {
+        let goes_unanswered = matches!(self.state, State::Asked { .. } | State::Unanswered);
+        if goes_unanswered {
             self.ask(now);
         }
-        asks
+        goes_unanswered
     }
 
     /// Whether media that comes by another pair has left the selected one.

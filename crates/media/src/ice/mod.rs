@@ -6,6 +6,7 @@ mod consent;
 pub mod credentials;
 mod fingerprint;
 pub mod gathering;
+pub(crate) mod generations;
 mod listening;
 pub mod mdns;
 pub mod server;

@@ -132,6 +132,27 @@ fn media_follows_a_far_end_whose_nat_was_rebound() {
     }
 }
 
+/// Nothing came through for a while before.
+#[test]
+fn media_follows_a_far_end_whose_nat_was_rebound_in_an_outage() {
+    for controlling in [0, 1] {
+        for outage in [1, 2, 5, 8] {
+            let mut world = World::new(controlling);
+            let seen_at = |outside: &str| {
+                let (inside, outside) = (address("127.0.0.1:4000"), address(outside));
+                move |side, from: SocketAddr, to: SocketAddr| match side {
+                    0 => Some((outside, to)),
+                    _ => (to == outside).then_some((from, inside)),
+                }
+            };
+            world.run(10 * SOON, seen_at("198.51.100.1:20000"));
+            world.run(outage * SOON, |_, _, _| None);
+            world.run(SOON, seen_at("198.51.100.1:20001"));
+            assert!(world.both_hear(), "{controlling}: {outage} s");
+        }
+    }
+}
+
 #[test]
 fn a_pair_that_answers_takes_the_place_of_a_dead_one() {
     for controlling in [0, 1] {
@@ -143,6 +164,47 @@ fn a_pair_that_answers_takes_the_place_of_a_dead_one() {
         assert!(world.both_hear(), "controlling: {controlling}");
         world.run(60 * SOON, without);
         assert!(world.both_hear(), "controlling: {controlling}");
+    }
+}
+
+/// Its address is replaced by another one, which has a route a moment later.
+#[test]
+fn media_leaves_an_address_that_is_gone() {
+    let (before, after) = (address("127.0.0.1:4000"), address("127.0.0.3:4000"));
+    for controlling in [0, 1] {
+        for routed_after in [0, 100, 700, 1500, 5000] {
+            let mut world = World::new(controlling);
+            world.run(10 * SOON, |_, from, to| Some((from, to)));
+            let moved = |_, from, to| (from != before && to != before).then_some((from, to));
+            let replaced = LocalCandidate::host(after);
+            let _ = world.agents[0].add_local(replaced, world.now).unwrap();
+            world.agents[0].forsake(before.ip());
+            assert!(!world.agents[0].is_well());
+            world.run(routed_after * MS, |_, _, _| None);
+            assert!(world.agents[0].look_again(world.now));
+            world.run(SOON, moved);
+            assert!(world.both_hear(), "{controlling}: {routed_after}");
+            assert_eq!(world.agents[0].selected().unwrap().local, after);
+            assert!(world.agents[0].is_well());
+            world.run(60 * SOON, moved);
+            assert!(world.both_hear(), "{controlling}: {routed_after}");
+            assert!(!world.agents[0].look_again(world.now));
+        }
+    }
+}
+
+/// A link was down, and its owner knows that it is up: nothing waits for the next check.
+#[test]
+fn a_path_in_doubt_is_asked_as_soon_as_something_changes() {
+    for controlling in [0, 1] {
+        for cut in [3, 10, 20] {
+            let mut world = World::new(controlling);
+            world.run(60 * SOON, |_, from, to| Some((from, to)));
+            world.run(cut * SOON, |_, _, _| None);
+            assert!(world.agents[0].look_again(world.now));
+            world.run(SOON / 2, |_, from, to| Some((from, to)));
+            assert!(world.agents.iter().all(Agent::is_well), "{cut} s");
+        }
     }
 }
 

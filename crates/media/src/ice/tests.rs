@@ -11,6 +11,7 @@ use crate::ice::agent::{Agent, AgentEvent};
 use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
 use crate::ice::consent::DOUBT;
 use crate::ice::credentials::IceCredentials;
+use crate::ice::generations::Generations;
 
 fn agent(rng: &mut StdRng, port: u16, controlling: bool, now: Instant) -> (Agent, IceCredentials) {
     let credentials = IceCredentials::generate(rng);
@@ -180,9 +181,11 @@ fn an_address_that_a_check_showed_may_be_gathered_after_a_restart() {
     )]
     let now = Instant::now();
     let mut rng = StdRng::seed_from_u64(9);
-    let (mut ours, our_credentials) = agent(&mut rng, 4000, true, now);
+    let our_credentials = IceCredentials::generate(&mut rng);
+    let mut ours = Generations::new(&our_credentials, 4000, true);
     let (mut theirs, their_credentials) = agent(&mut rng, 5000, false, now);
     let host = SocketAddr::from(([127, 0, 0, 1], 4000));
+    ours.add_local(LocalCandidate::host(host), now).unwrap();
     let outside = SocketAddr::from(([198, 51, 100, 1], 20_000));
     ours.start(&their_credentials, now);
     theirs.start(&our_credentials, now);
@@ -195,7 +198,7 @@ fn an_address_that_a_check_showed_may_be_gathered_after_a_restart() {
         let _ = ours.handle_stun(host, from, &answer, now);
     }
     ours.keep_hosts(&[host], now);
-    ours.restart(&IceCredentials::generate(&mut rng));
+    ours.restart(&IceCredentials::generate(&mut rng), now);
     let gathered = LocalCandidate {
         address: outside,
         base: host,

@@ -1,14 +1,15 @@
 //! The transport itself: which part gets what, and what it means for the call.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::dtls::endpoint::DatagramRefused;
 use crate::dtls::setup::{DtlsRole, Setup};
-use crate::ice::agent::{Agent, AgentEvent, Pair, StunRefused};
+use crate::ice::agent::{AgentEvent, Pair, StunRefused};
 use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
+use crate::ice::generations::Generations;
 use crate::media_transport::association::{Association, AssociationEvent};
 use crate::media_transport::config::{RemoteParameters, RemoteRefused, TransportConfig};
 use crate::media_transport::counters::{Refusal, TransportCounters};
@@ -33,7 +34,7 @@ const MAX_EARLY_BYTES: usize = 2048;
 #[derive(Debug)]
 pub struct MediaTransport {
     config: TransportConfig,
-    agent: Agent,
+    agent: Generations,
     remote: Option<IceCredentials>,
     /// Remote candidates taken from signalling since the last restart.
     remote_candidates: usize,
@@ -69,7 +70,7 @@ impl MediaTransport {
     #[must_use]
     pub fn new(config: TransportConfig, _now: Instant) -> Self {
         Self {
-            agent: Agent::new(&config.credentials, config.tie_breaker, config.controlling),
+            agent: Generations::new(&config.credentials, config.tie_breaker, config.controlling),
             config,
             remote: None,
             remote_candidates: 0,
@@ -153,6 +154,22 @@ impl MediaTransport {
     pub(crate) fn keep_host_candidates(&mut self, sockets: &[SocketAddr], now: Instant) {
         self.agent.keep_hosts(sockets, now);
         self.settle(now);
+    }
+
+    /// Says that an address of ours is gone: media that went by it has lost its path, and takes the first that answers.
+    pub fn forsake(&mut self, address: IpAddr, now: Instant) {
+        if self.fixed.is_some_and(|it| it.route.local.ip() == address) {
+            self.tell(Event::IceDisconnected);
+        }
+        self.agent.forsake(address);
+        self.settle(now);
+    }
+
+    /// Says that something has changed around us, so that a path in doubt may be there again; `true` when this one is in doubt.
+    pub fn look_again(&mut self, now: Instant) -> bool {
+        let is_in_doubt = self.agent.look_again(now);
+        self.settle(now);
+        is_in_doubt
     }
 
     /// Our candidates, to be signalled.
@@ -343,15 +360,19 @@ impl MediaTransport {
     }
 
     /// Starts ICE afresh with new credentials of ours (RFC 8445, section 9). Media keeps its path and keys until a new
-    /// pair works. `set_remote` with the far end's new credentials must follow.
+    /// pair works, and that path is checked on; one that is lost comes back if it answers again meanwhile. `set_remote` with
+    /// the far end's new credentials must follow.
     pub fn restart(&mut self, credentials: IceCredentials, now: Instant) {
         if self.closed {
             return;
         }
-        self.agent.restart(&credentials);
+        self.agent.restart(&credentials, now);
         self.config.credentials = credentials;
         self.remote = None;
-        self.ice_give_up = None;
+        // A path that is lost already has the time that it had.
+        if self.selected.is_none() || self.has_path() {
+            self.ice_give_up = None;
+        }
         self.settle(now);
     }
 
@@ -489,6 +510,11 @@ impl MediaTransport {
         self.fixed.is_some() || self.agent.is_well()
     }
 
+    /// Whether ICE is restarted, and the path of before is checked until there is a new one.
+    pub(crate) const fn keeps_former_path(&self) -> bool {
+        self.agent.has_former()
+    }
+
     fn has_path(&self) -> bool {
         self.fixed.is_some() || self.agent.is_up()
     }
@@ -526,9 +552,7 @@ impl MediaTransport {
 
     /// Says that the deadline last told has come (earlier is harmless).
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.agent.deadline().is_some_and(|due| now >= due) {
-            self.agent.handle_timeout(now);
-        }
+        self.agent.handle_timeout(now);
         if let Some(association) = &mut self.association {
             association.handle_timeout(now);
         }
@@ -653,6 +677,10 @@ impl MediaTransport {
     fn give_up_ice(&mut self) {
         self.ice_give_up = None;
         self.dtls_give_up = None;
+        // Keys that are agreed with somebody new are of no use on the path of before.
+        if self.association.as_ref().is_some_and(Association::is_ready) && self.agent.falls_back() {
+            return;
+        }
         self.agent.stop();
         let failure = match self.selected {
             Some(route) => IceFailure::Lost {
@@ -706,12 +734,14 @@ impl MediaTransport {
                     local: pair.local,
                     remote: pair.remote,
                 });
-                self.ice_give_up = None;
+                if !self.agent.is_between() {
+                    self.ice_give_up = None;
+                }
                 self.tell(ice_connected(pair));
                 self.start_dtls(now);
             }
             AgentEvent::Lost => {
-                self.ice_give_up = Some(now + self.config.limits.ice);
+                self.ice_give_up.get_or_insert(now + self.config.limits.ice);
                 self.tell(Event::IceDisconnected);
             }
             AgentEvent::Unanswered => self.tell(Event::IceDisconnected),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use rand::rngs::StdRng;
@@ -305,6 +305,24 @@ impl MediaSession {
         }
     }
 
+    /// Says that an address of ours is gone, and media that goes by it has to find another way.
+    pub fn forsake(&mut self, address: IpAddr, now: Instant) {
+        self.now = now;
+        if let Some(transport) = &mut self.transport {
+            transport.forsake(address, now);
+            self.transport_stirred = true;
+        }
+    }
+
+    /// Says that something has changed around us; `true` when there is something to do for a path in doubt.
+    pub fn look_again(&mut self, now: Instant) -> bool {
+        self.now = now;
+        let transport = self.transport.as_mut();
+        let is_in_doubt = transport.is_some_and(|transport| transport.look_again(now));
+        self.transport_stirred |= is_in_doubt;
+        is_in_doubt
+    }
+
     /// Whether this offer wants RTCP on a port of its own, and there is no socket for it yet: add some by
     /// [`add_rtcp_host_candidate`](Self::add_rtcp_host_candidate) before it is answered. Without, it is answered all the
     /// same, and there are no reports in the call.
@@ -342,6 +360,13 @@ impl MediaSession {
     pub fn has_good_path(&self) -> bool {
         let transport = self.transport.as_ref();
         transport.is_some_and(MediaTransport::has_good_path)
+    }
+
+    /// Whether ICE is restarted, and the path of before is checked until there is a new one.
+    #[must_use]
+    pub fn keeps_former_path(&self) -> bool {
+        let transport = self.transport.as_ref();
+        transport.is_some_and(MediaTransport::keeps_former_path)
     }
 
     /// Whether there is any candidate of ours.

@@ -63,6 +63,29 @@ impl ConnectError {
         self.fault.remedy(self.stage)
     }
 
+    /// Whether no packet reached anybody: this machine had no route to any of the addresses, or could not learn them.
+    #[must_use]
+    pub fn is_unrouted(&self) -> bool {
+        use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkDown, NetworkUnreachable};
+        let of_route = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                AddrNotAvailable | HostUnreachable | NetworkDown | NetworkUnreachable
+            )
+        };
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "every other fault is somebody's answer, or its lack"
+        )]
+        match &self.fault {
+            Fault::NameUnknown { .. } => true,
+            Fault::Unreachable { attempts, .. } => attempts
+                .iter()
+                .all(|attempt| attempt.error.as_ref().is_some_and(of_route)),
+            _ => false,
+        }
+    }
+
     /// How long the server asks to be left alone, where it does.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -511,5 +534,36 @@ impl fmt::Display for Clock<'_> {
             write!(f, ", and this machine's clock says {now}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_never_left_this_machine_is_told_from_one_that_nobody_answered() {
+        let attempt = |error: Option<io::ErrorKind>| FailedAttempt {
+            address: SocketAddr::from(([192, 0, 2, 1], 443)),
+            error: error.map(io::Error::from),
+        };
+        let unrouted = |attempts: Vec<FailedAttempt>| {
+            let limit = Duration::from_secs(5);
+            let failed = ConnectError {
+                stage: Stage::Tcp,
+                server: "192.0.2.1:443".to_owned(),
+                proxy: None,
+                certificate: None,
+                fault: Fault::Unreachable { attempts, limit },
+            };
+            failed.is_unrouted()
+        };
+        let no_route = || attempt(Some(io::ErrorKind::NetworkUnreachable));
+        assert!(unrouted(vec![no_route(), no_route()]));
+        assert!(!unrouted(vec![
+            no_route(),
+            attempt(Some(io::ErrorKind::ConnectionRefused))
+        ]));
+        assert!(!unrouted(vec![no_route(), attempt(None)]));
     }
 }

@@ -109,6 +109,125 @@ fn ice_restarts_on_new_credentials_and_media_goes_on_meanwhile() {
     world.assert_media_flows(3);
 }
 
+/// Both talk until both are heard; how long that took, or that it took too long.
+fn both_are_heard(world: &mut World, sequence: &mut u16, limit: Duration) -> Option<Duration> {
+    const SLOT: Duration = Duration::from_millis(20);
+    let began = world.now;
+    let before = world.media.each_ref().map(Vec::len);
+    while world.now < began + limit {
+        for end in [CALLER, CALLEE] {
+            let _ = world.say(end, *sequence, b"hello?");
+        }
+        *sequence += 1;
+        world.run_for(SLOT);
+        if (0..2).all(|end| world.media[end].len() > before[end]) {
+            return Some(world.now - began);
+        }
+    }
+    None
+}
+
+/// Its offer cannot be answered before the link is back, and is not for a long while after.
+#[test]
+fn a_path_that_is_back_carries_media_while_a_restart_waits_for_its_answer() {
+    const SOON: Duration = Duration::from_secs(1);
+    for restarted_after in [0, 2, 6, 16, 19] {
+        for (seed, who) in [(20, CALLER), (21, CALLEE), (22, CALLER), (23, CALLEE)] {
+            let mut world = World::new(seed);
+            world.negotiate(Setup::ActPass, Setup::Active);
+            assert!(world.run_until_connected(Duration::from_secs(5)));
+            world.run_for(Duration::from_secs(60));
+            let mut sequence = 1;
+            world.link.cut = true;
+            world.run_for(Duration::from_secs(restarted_after));
+            let credentials = IceCredentials::generate(&mut world.rng);
+            world.ends[who].restart(credentials, world.now);
+            world.run_for(Duration::from_secs(20 - restarted_after));
+            world.link.cut = false;
+            let back = both_are_heard(&mut world, &mut sequence, SOON);
+            let when = format!("restarted by {who} after {restarted_after} s");
+            assert!(back.is_some(), "{when}: {:?}", world.events);
+            // It holds by itself.
+            for _ in 0..40 {
+                world.run_for(SOON);
+                assert!(both_are_heard(&mut world, &mut sequence, SOON / 10).is_some());
+            }
+            let before = world.events[who].len();
+            let credentials = IceCredentials::generate(&mut world.rng);
+            world.ends[1 - who].restart(credentials, world.now);
+            world.negotiate(Setup::ActPass, Setup::Active);
+            assert!(both_are_heard(&mut world, &mut sequence, SOON / 10).is_some());
+            world.run_for(Duration::from_secs(2));
+            let told = &world.events[who][before..];
+            let is_new = matches!(told, [(_, Event::IceConnected { .. })]);
+            assert!(is_new, "{when}: {told:?}");
+            world.run_for(Duration::from_secs(60));
+            assert!(both_are_heard(&mut world, &mut sequence, SOON / 10).is_some());
+            assert_eq!(world.failure(who), None);
+        }
+    }
+}
+
+#[test]
+fn a_restart_that_waits_for_its_answer_lets_consent_last_no_longer() {
+    let mut world = World::new(24);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(2)));
+    world.run_for(Duration::from_secs(60));
+    world.link.unanswering = Some(CALLEE);
+    let began = world.now;
+    let mut last = 0;
+    for second in 0..60_u16 {
+        if second == 16 {
+            let credentials = IceCredentials::generate(&mut world.rng);
+            world.ends[CALLER].restart(credentials, world.now);
+        }
+        if world.say(CALLER, 2 + second, b"hello?").is_ok() {
+            last = (world.now - began).as_secs();
+        }
+        world.run_for(Duration::from_secs(1));
+    }
+    assert!((25..=30).contains(&last), "{last} s");
+    let remote = world.addresses[CALLEE];
+    assert!(world.saw(CALLER, &Event::IceFailed(IceFailure::Lost { remote })));
+    // What answers then is no path any more, but the answer to the restart brings one.
+    world.link.unanswering = None;
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.say(CALLER, 100, b"?"), Err(NotReady::NotConnected));
+    let credentials = IceCredentials::generate(&mut world.rng);
+    world.ends[CALLEE].restart(credentials, world.now);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    world.run_for(Duration::from_secs(2));
+    world.assert_media_flows(200);
+}
+
+/// The far end's new addresses are out of reach, and it answers at the one of before.
+#[test]
+fn a_restart_that_finds_no_new_path_leaves_the_one_of_before() {
+    let mut world = World::new(25);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    let before = world.events.each_ref().map(Vec::len);
+    for end in [CALLER, CALLEE] {
+        let credentials = IceCredentials::generate(&mut world.rng);
+        world.ends[end].restart(credentials, world.now);
+    }
+    for end in [CALLER, CALLEE] {
+        let mut remote = world.parameters(1 - end, [Setup::ActPass, Setup::Active][1 - end]);
+        let nowhere = "1 1 udp 99 192.0.2.99 9 typ host";
+        remote.candidates = vec![nowhere.parse().unwrap()];
+        world.ends[end].set_remote(remote, world.now).unwrap();
+    }
+    for sequence in 1..60 {
+        world.run_for(Duration::from_secs(1));
+        world.assert_media_flows(sequence);
+    }
+    for end in [CALLER, CALLEE] {
+        let told = &world.events[end][before[end]..];
+        assert!(told.is_empty(), "{told:?}");
+    }
+}
+
 #[test]
 fn candidates_of_no_use_are_left_aside() {
     let mut world = World::new(17);
