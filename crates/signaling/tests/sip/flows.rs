@@ -429,3 +429,39 @@ fn both_live(world: &mut World) {
         world.handle(Input::Pong(flow));
     }
 }
+
+/// The registration on the INVITE's own connection has lapsed, so the PRACK takes the other, and goes down with it. What is open still
+/// carries another, which a copy of the answer asks for (RFC 3262, 3: it comes until it is acknowledged).
+#[test]
+fn a_prack_that_was_lost_with_its_flow_is_said_again_over_what_is_left() {
+    let mut world = World::new(two_edges(), 3);
+    for (flow, granted) in [(FIRST, 60), (SECOND, 7200)] {
+        world.open(flow);
+        let register = on(&mut world, flow);
+        let outbound = (HeaderName::Require, "outbound");
+        world.grant_on(flow, &register, granted, &[outbound]);
+    }
+    world.command(invite(&CallId::from_wire("a-call").unwrap(), "bob"));
+    let request = on(&mut world, FIRST);
+    world.say(FIRST, &answer(&request, 100, &[]).to_text());
+    world.pass(seconds(61), both_live);
+    assert_eq!(on(&mut world, FIRST).method, Method::Register);
+    let lines = [
+        (HeaderName::Contact, "<sip:bob@192.0.2.9;transport=ws>"),
+        (HeaderName::Require, "100rel"),
+        (HeaderName::RSeq, "7"),
+    ];
+    let rings = answer(&request, 180, &lines).to_text();
+    world.say(FIRST, &rings);
+    assert_eq!(on(&mut world, SECOND).method, Method::Prack);
+    world.say(FIRST, &rings);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    world.close(SECOND);
+    world.say(FIRST, &rings);
+    let again = on(&mut world, FIRST);
+    assert_eq!(again.method, Method::Prack);
+    let rack = again.headers.get(&HeaderName::RAck);
+    assert_eq!(rack.as_deref(), Some("7 1 INVITE"));
+    world.say(FIRST, &rings);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+}

@@ -108,7 +108,9 @@ impl Watch {
             let rseq = rseq.filter(|_| message.lists("Require", "100rel"));
             if let (Some(rseq), "INVITE") = (rseq, method) {
                 let last = client.rseqs.get(&name.far).copied();
-                let in_turn = last.is_none_or(|last| rseq == last + 1);
+                let next = last.is_none_or(|last| rseq == last + 1);
+                let known = next || last == Some(rseq);
+                let in_turn = next | (known && self.lost_pracks.remove(&name));
                 let open = client.cancelled.is_none() && !self.talks.has_ended(&name.call_id);
                 if in_turn && open {
                     client.rseqs.insert(name.far.clone(), rseq);

@@ -281,7 +281,11 @@ impl Model {
                     format!("{call} was taken, and is neither up nor over")
                 })?;
             }
-            if let Some(at) = seen.owed {
+            // Each new connection asks them anew.
+            let owed = seen
+                .owed
+                .map(|at| seen.shaken.map_or(at, |shaken| at.max(shaken)));
+            if let Some(at) = owed {
                 check(since(at) < LONGEST_OWED, || {
                     format!("{call} waits for its new description")
                 })?;

@@ -49,6 +49,8 @@ pub(super) struct Watch {
     pub(super) invited: bool,
     /// No flow may carry calls before this, by a 503.
     pub(super) avoided: Option<Instant>,
+    /// Early dialogs whose PRACK was lost with its connection: a copy of what it was for asks for another.
+    pub(super) lost_pracks: BTreeSet<Name>,
     /// Calls within which something was challenged.
     pub(super) again: BTreeSet<String>,
     /// Calls that the far side has ended, by their Call-ID.
@@ -73,6 +75,7 @@ impl Watch {
             backoff,
             invited: false,
             avoided: None,
+            lost_pracks: BTreeSet::new(),
             again: BTreeSet::new(),
             ended: BTreeSet::new(),
         }
@@ -368,12 +371,14 @@ impl Watch {
         }
         self.refused.remove(&flow);
         let (talks, listens) = (&mut self.talks, &mut self.listens);
+        let pracks = &mut self.lost_pracks;
         self.clients.retain(|key, client| {
             let stays = client.flow != flow || client.accepted.is_some();
             if !stays {
                 talks.forget_offer(&client.name, key);
                 match key.1.as_str() {
                     "BYE" => talks.bye_lost(&client.name, client.since),
+                    "PRACK" => drop(pracks.insert(client.name.clone())),
                     "SUBSCRIBE" => {
                         let asked = (&client.name, client.since);
                         // Its own time may end at the same instant, and which came first is not seen.

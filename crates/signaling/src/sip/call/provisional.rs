@@ -89,6 +89,7 @@ impl Call {
                     calling.forks.push(Fork {
                         dialog,
                         rseq: None,
+                        lost_prack: false,
                         answer: None,
                         reliable: false,
                         owed_prack: None,
@@ -120,13 +121,18 @@ impl Call {
         let Phase::Calling(calling) = &self.phase else {
             return false;
         };
-        let (cseq, offerless) = (calling.cseq, calling.offerless);
+        let offerless = calling.offerless;
         fork.dialog.peer.learn(&response.headers);
         let rseq = response
             .headers
             .number(&HeaderName::RSeq)
             .filter(|_| response.headers.lists(&HeaderName::Require, "100rel"));
         if let Some(rseq) = rseq {
+            if fork.rseq == Some(rseq) && std::mem::take(&mut fork.lost_prack) {
+                let answer = fork.local.clone().filter(|_| offerless);
+                self.prack(fork, rseq, answer, core, now);
+                return false;
+            }
             if fork.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
                 return false;
             }
@@ -148,10 +154,7 @@ impl Call {
                 self.await_user(core, now);
                 return true;
             }
-            let mut content = Content::default();
-            content.push(&HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
-            let prack = InCall::Prack;
-            self.send_in(&mut fork.dialog, Method::Prack, content, prack, core, now);
+            self.prack(fork, rseq, None, core, now);
         }
         let allowed = early_media(response).filter(|_| core.config.early_media);
         let freed = allowed == Some(true) && fork.barred;
@@ -177,6 +180,28 @@ impl Call {
             });
         }
         true
+    }
+
+    fn prack(
+        &mut self,
+        fork: &mut Fork,
+        rseq: u32,
+        sdp: Option<String>,
+        core: &mut Core,
+        now: Instant,
+    ) {
+        let Phase::Calling(calling) = &self.phase else {
+            return;
+        };
+        let mut content = Content::default();
+        let cseq = calling.cseq;
+        content.push(&HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
+        if let Some(sdp) = sdp {
+            content.set_body("application/sdp", sdp);
+        }
+        fork.lost_prack = false;
+        let prack = InCall::Prack;
+        self.send_in(&mut fork.dialog, Method::Prack, content, prack, core, now);
     }
 
     fn tell_heard(&mut self, dialog: &Dialog) {
@@ -245,7 +270,6 @@ impl Call {
         let Phase::Calling(calling) = &mut self.phase else {
             return false;
         };
-        let cseq = calling.cseq;
         let waits = Fork::waits_for_user;
         let Some(at) = calling.forks.iter().position(waits) else {
             return false;
@@ -255,12 +279,8 @@ impl Call {
             self.answer_update(&fork, &key, sdp.clone(), core, now);
             fork.local = Some(sdp);
         } else if let Some(rseq) = fork.owed_prack.take() {
-            let mut content = Content::default();
-            content.push(&HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
-            content.set_body("application/sdp", sdp.clone());
-            fork.local = Some(sdp);
-            let prack = InCall::Prack;
-            self.send_in(&mut fork.dialog, Method::Prack, content, prack, core, now);
+            fork.local = Some(sdp.clone());
+            self.prack(&mut fork, rseq, Some(sdp), core, now);
         }
         let owner = Owner::Call(self.id.clone());
         if let Phase::Calling(calling) = &mut self.phase {

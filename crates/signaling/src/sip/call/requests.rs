@@ -9,6 +9,7 @@ use crate::sip::message::outgoing::{Content, OutgoingRequest};
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
 use crate::sip::session::core::Core;
+use crate::sip::session::flow::Flow;
 use crate::sip::session::owner::{InCall, Purpose};
 use crate::sip::transaction::client::ClientTransaction;
 
@@ -57,12 +58,15 @@ impl Call {
         Some((way, flow.connection))
     }
 
-    /// The connection that the call's requests take: its own as long as that is ready, else any that is.
+    /// The connection that the call's requests take: its own as long as that is ready, else any that is. Where none is: its own
+    /// if that is open at least, else any that is.
     pub(in crate::sip) fn way(&mut self, core: &Core) -> FlowId {
         let own = core.flow(self.flow);
-        if !own.is_some_and(|flow| flow.is_ready(&core.config))
-            && let Some(other) = core.ready_flow()
-        {
+        if own.is_some_and(|flow| flow.is_ready(&core.config)) {
+            return self.flow;
+        }
+        let open = || core.open_flow().filter(|_| !own.is_some_and(Flow::is_open));
+        if let Some(other) = core.ready_flow().or_else(open) {
             self.flow = other;
         }
         self.flow

@@ -84,6 +84,8 @@ pub(in crate::sip) struct Fork {
     pub(in crate::sip) dialog: Dialog,
     /// The last reliable provisional answer.
     pub(in crate::sip) rseq: Option<u32>,
+    /// The PRACK of that was lost with its connection: a copy of the answer asks for another.
+    pub(in crate::sip) lost_prack: bool,
     /// Its answer, which the user was shown unless it is barred.
     pub(in crate::sip) answer: Option<String>,
     /// That answer came reliably: later ones do not count (RFC 6337, 3.1.1).

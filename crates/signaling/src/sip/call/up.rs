@@ -205,7 +205,15 @@ impl Call {
             }
             InCall::Message if lost => self.tell_lost("message", core),
             InCall::Info if lost => self.tell_lost("info", core),
-            InCall::Prack | InCall::Offer if lost => {}
+            InCall::Prack if lost => {
+                if let Phase::Calling(calling) = &mut self.phase {
+                    let own = |fork: &&mut Fork| fork.dialog.is_named_by(&transaction.draft);
+                    if let Some(fork) = calling.forks.iter_mut().find(own) {
+                        fork.lost_prack = true;
+                    }
+                }
+            }
+            InCall::Offer if lost => {}
             InCall::Prack => self.on_prack_in_vain(transaction, None, core, now),
             InCall::Digit | InCall::Info | InCall::Message | InCall::Offer | InCall::Trickle => {
                 let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;

@@ -80,6 +80,12 @@ impl Core {
             .map(|flow| flow.id)
     }
 
+    /// The first connection, registered or not.
+    pub(in crate::sip) fn open_flow(&self) -> Option<FlowId> {
+        let open = self.flows.iter().find(|flow| flow.is_open());
+        open.map(|flow| flow.id)
+    }
+
     /// The connections that a new request of that kind may take, the best first: those whose server asked to be left alone
     /// are passed over (RFC 3261, 21.5.4).
     pub(in crate::sip) fn ready_flows_for(
