@@ -214,6 +214,10 @@ impl Listens {
         })?;
         if notice.over {
             self.over.insert(name.clone());
+            if ours && let Some(wanted) = self.wanted.get_mut(event) {
+                // It had begun by its first word: the 200 may never come.
+                wanted.out = None;
+            }
             let held = self.held.remove(name);
             let born = held.as_ref().map_or(now, |held| held.born);
             if held.is_none_or(|held| held.leaving.is_none()) {
