@@ -212,12 +212,12 @@ impl Listens {
         check(ours || known.is_some(), || {
             format!("word of {event} is taken, and nobody wants it")
         })?;
+        if ours && let Some(wanted) = self.wanted.get_mut(event) {
+            // It has begun by its first word: the 200 may never come.
+            wanted.out = None;
+        }
         if notice.over {
             self.over.insert(name.clone());
-            if ours && let Some(wanted) = self.wanted.get_mut(event) {
-                // It had begun by its first word: the 200 may never come.
-                wanted.out = None;
-            }
             let held = self.held.remove(name);
             let born = held.as_ref().map_or(now, |held| held.born);
             if held.is_none_or(|held| held.leaving.is_none()) {
