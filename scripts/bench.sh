@@ -1,5 +1,6 @@
 #!/bin/sh
-# Speed on this machine: SIP messages and ends of calls beside others in the same run, SIP accounts in one process at the sandbox.
+# Speed on this machine: SIP messages and ends of calls beside others in the same run, SIP accounts in one process at the sandbox,
+# and what other ways to have sockets would cost.
 # OFFHOOK_BENCH_S and OFFHOOK_BENCH_ENDS scale the calls, OFFHOOK_BENCH_ACCOUNTS the accounts.
 set -eu
 cd "$(dirname -- "$0")/.."
@@ -21,6 +22,9 @@ for way in "" --tls; do
 	# A core for us, another for the sandbox, as far as there are two.
 	"$programs/registrations" --accounts "$accounts" --core 0 --sandbox-core "$last" $way
 done
+
+echo "== the kernel's part of a frame: a socket for each call, as offhook has it, and one for all"
+"$programs/sockets"
 
 echo "== ends of calls, both in one process, on one core"
 # Ours first: the others are measured against it. The page has the same figures as a plot.
