@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::sip::message::{Message, param};
 use crate::sip::name::Name;
 use crate::sip::transactions::Key;
-use crate::sip::watch::{TRANSACTION, Verdict, check};
+use crate::sip::watch::{LONGEST_PAUSE, TRANSACTION, Verdict, check};
 
 /// How long an offer waits for the user.
 const UNTAKEN: Duration = Duration::from_secs(10);
@@ -496,11 +496,11 @@ impl Talks {
         for (name, talk) in &self.talks {
             let call = || format!("in {} ({})", name.call_id, name.far);
             let ended = self.ended.contains(&name.call_id);
-            // It waits for the ACK, which has its time again.
+            // It waits for the ACK, which has its time again from the next copy of the answer on.
             let moved = talk.moved.filter(|_| talk.unacked.is_some());
             if let Some(since) = talk
                 .owed_bye
-                .map(|since| moved.map_or(since, |at| at.max(since)))
+                .map(|since| moved.map_or(since, |at| at.max(since) + LONGEST_PAUSE))
                 && now > since + TRANSACTION + Duration::from_secs(1)
             {
                 let held = sound.is_some_and(|sound| sound <= since);

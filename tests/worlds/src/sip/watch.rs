@@ -16,7 +16,7 @@ use crate::sip::world::PATIENCE;
 pub(super) type Verdict = Result<(), String>;
 
 /// T2: the longest pause between two copies of an answer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// 64 x T1.
 pub(super) const TRANSACTION: Duration = Duration::from_secs(32);
 
