@@ -180,15 +180,19 @@ impl Load {
                 self.user_is_free(user, now);
             }
             EventKind::Account { state, reason, .. } => {
-                if let Some(trouble) = self.troubles.get_mut(user) {
-                    trouble.clone_from(reason);
-                }
-                if *state == AccountState::Refused && self.users.get(user) == Some(&User::LoggingIn)
-                {
-                    self.lose_user(user, "login refused");
-                }
+                self.on_state(user, *state, reason.as_ref());
             }
             _ => {}
+        }
+    }
+
+    /// What is known of a user's login, by an event or when listening began.
+    pub(crate) fn on_state(&mut self, user: usize, state: AccountState, reason: Option<&String>) {
+        if let Some(trouble) = self.troubles.get_mut(user) {
+            *trouble = reason.cloned();
+        }
+        if state == AccountState::Refused && self.users.get(user) == Some(&User::LoggingIn) {
+            self.lose_user(user, "login refused");
         }
     }
 

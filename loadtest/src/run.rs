@@ -92,9 +92,13 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         let subscription = engine.subscribe().await?;
         // What happened before somebody listened.
         for account in subscription.status.accounts {
-            if let (Some(user), Some(steps)) = (names.get(&account.name), &account.steps) {
+            let Some(user) = names.get(&account.name) else {
+                continue;
+            };
+            if let Some(steps) = &account.steps {
                 load.on_steps(*user, steps, Instant::now());
             }
+            load.on_state(*user, account.state, account.reason.as_ref());
         }
         let mut driver = Driver {
             load,
