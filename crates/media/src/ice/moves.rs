@@ -107,17 +107,21 @@ impl World {
     }
 }
 
+/// A network that shows the first agent at this address.
+fn seen_at(
+    outside: &str,
+) -> impl Fn(usize, SocketAddr, SocketAddr) -> Option<(SocketAddr, SocketAddr)> {
+    let (inside, outside) = (address("127.0.0.1:4000"), address(outside));
+    move |side, from, to| match side {
+        0 => Some((outside, to)),
+        _ => (to == outside).then_some((from, inside)),
+    }
+}
+
 #[test]
 fn media_follows_a_far_end_whose_nat_was_rebound() {
     for controlling in [0, 1] {
         let mut world = World::new(controlling);
-        let seen_at = |outside: &str| {
-            let (inside, outside) = (address("127.0.0.1:4000"), address(outside));
-            move |side, from: SocketAddr, to: SocketAddr| match side {
-                0 => Some((outside, to)),
-                _ => (to == outside).then_some((from, inside)),
-            }
-        };
         world.run(10 * SOON, seen_at("198.51.100.1:20000"));
         assert!(world.both_hear());
         for port in 20_001..20_004 {
@@ -138,13 +142,6 @@ fn media_follows_a_far_end_whose_nat_was_rebound_in_an_outage() {
     for controlling in [0, 1] {
         for outage in [1, 2, 5, 8] {
             let mut world = World::new(controlling);
-            let seen_at = |outside: &str| {
-                let (inside, outside) = (address("127.0.0.1:4000"), address(outside));
-                move |side, from: SocketAddr, to: SocketAddr| match side {
-                    0 => Some((outside, to)),
-                    _ => (to == outside).then_some((from, inside)),
-                }
-            };
             world.run(10 * SOON, seen_at("198.51.100.1:20000"));
             world.run(outage * SOON, |_, _, _| None);
             world.run(SOON, seen_at("198.51.100.1:20001"));

@@ -241,49 +241,28 @@ fn a_refused_offer_ends_the_call_only_where_the_code_says_that_there_is_none() {
     }
 }
 
-#[test]
-fn a_refused_digit_ends_the_call_only_where_the_code_says_that_there_is_none() {
-    for (status, ends) in [
-        (481, true),
-        (408, true),
-        (404, true),
-        (405, false),
-        (415, false),
-        (500, false),
-        (403, false),
-    ] {
-        let mut world = talking(false);
-        world.command(Command::Dtmf {
-            call: name(),
-            digits: "1".to_owned(),
-        });
-        let (_, info) = next(&mut world, &Method::Info).unwrap();
-        world.answer(&info, status, &[]);
-        assert_eq!(end(&mut world).is_some(), ends, "{status}");
-    }
-}
-
 /// As silence to it does.
 #[test]
-fn a_refused_text_ends_the_call_only_where_the_code_says_that_there_is_none() {
-    for (status, ends) in [
-        (481, true),
-        (408, true),
-        (404, true),
-        (405, false),
-        (415, false),
-        (501, false),
-        (603, false),
-    ] {
-        let mut world = talking(false);
-        world.command(Command::Message {
-            call: Some(name()),
-            to: String::new(),
-            body: "hello".to_owned(),
-        });
-        let (_, text) = next(&mut world, &Method::Message).unwrap();
-        world.answer(&text, status, &[]);
-        assert_eq!(end(&mut world).is_some(), ends, "{status}");
+fn a_refused_digit_or_text_ends_the_call_only_where_the_code_says_that_there_is_none() {
+    let digit = Command::Dtmf {
+        call: name(),
+        digits: "1".to_owned(),
+    };
+    let text = Command::Message {
+        call: Some(name()),
+        to: String::new(),
+        body: "hello".to_owned(),
+    };
+    for (command, method) in [(digit, Method::Info), (text, Method::Message)] {
+        let fatal = [404, 408, 481].map(|status| (status, true));
+        let alive = [403, 405, 415, 500, 501, 603].map(|status| (status, false));
+        for (status, ends) in fatal.into_iter().chain(alive) {
+            let mut world = talking(false);
+            world.command(command.clone());
+            let (_, request) = next(&mut world, &method).unwrap();
+            world.answer(&request, status, &[]);
+            assert_eq!(end(&mut world).is_some(), ends, "{method} {status}");
+        }
     }
 }
 
