@@ -430,10 +430,8 @@ fn both_live(world: &mut World) {
     }
 }
 
-/// The registration on the INVITE's own connection has lapsed, so the PRACK takes the other, and goes down with it. What is open still
-/// carries another, which a copy of the answer asks for (RFC 3262, 3: it comes until it is acknowledged).
-#[test]
-fn a_prack_that_was_lost_with_its_flow_is_said_again_over_what_is_left() {
+/// A call over the first flow, whose registration lapses meanwhile: its requests take the other.
+fn between_two_flows(call: Command) -> (World, Request) {
     let mut world = World::new(two_edges(), 3);
     for (flow, granted) in [(FIRST, 60), (SECOND, 7200)] {
         world.open(flow);
@@ -441,11 +439,19 @@ fn a_prack_that_was_lost_with_its_flow_is_said_again_over_what_is_left() {
         let outbound = (HeaderName::Require, "outbound");
         world.grant_on(flow, &register, granted, &[outbound]);
     }
-    world.command(invite(&CallId::from_wire("a-call").unwrap(), "bob"));
+    world.command(call);
     let request = on(&mut world, FIRST);
     world.say(FIRST, &answer(&request, 100, &[]).to_text());
     world.pass(seconds(61), both_live);
     assert_eq!(on(&mut world, FIRST).method, Method::Register);
+    (world, request)
+}
+
+/// The registration on the INVITE's own connection has lapsed, so the PRACK takes the other, and goes down with it. What is open still
+/// carries another, which a copy of the answer asks for (RFC 3262, 3: it comes until it is acknowledged).
+#[test]
+fn a_prack_that_was_lost_with_its_flow_is_said_again_over_what_is_left() {
+    let (mut world, request) = between_two_flows(invite(&name(), "bob"));
     let lines = [
         (HeaderName::Contact, "<sip:bob@192.0.2.9;transport=ws>"),
         (HeaderName::Require, "100rel"),
@@ -464,4 +470,44 @@ fn a_prack_that_was_lost_with_its_flow_is_said_again_over_what_is_left() {
     assert_eq!(rack.as_deref(), Some("7 1 INVITE"));
     world.say(FIRST, &rings);
     assert!(world.requests.is_empty(), "{:?}", world.requests);
+}
+
+/// Ours answered an offer with the PRACK before: the one that is lost belongs to an answer without any, and brings none.
+#[test]
+fn a_prack_that_is_said_again_holds_what_it_held() {
+    let mut call = invite(&name(), "bob");
+    if let Command::Invite { sdp, .. } = &mut call {
+        sdp.clear();
+    }
+    let (mut world, request) = between_two_flows(call);
+    let rings = |rseq, sdp: Option<&str>| {
+        let lines = [
+            (HeaderName::Contact, "<sip:bob@192.0.2.9;transport=ws>"),
+            (HeaderName::Require, "100rel"),
+            (HeaderName::RSeq, rseq),
+        ];
+        let mut rings = answer(&request, 183, &lines);
+        if let Some(sdp) = sdp {
+            rings.content.set_body("application/sdp", sdp.to_owned());
+        }
+        rings.to_text()
+    };
+    world.say(FIRST, &rings("7", Some("v=0 their offer")));
+    world.command(Command::Attach {
+        call: name(),
+        sdp: "v=0 our answer".to_owned(),
+    });
+    let prack = on(&mut world, SECOND);
+    assert_eq!(prack.sdp().as_deref(), Some("v=0 our answer"));
+    world.say(SECOND, &answer(&prack, 200, &[]).to_text());
+    world.say(FIRST, &rings("8", None));
+    assert_eq!(on(&mut world, SECOND).sdp(), None);
+    world.close(SECOND);
+    world.say(FIRST, &rings("8", None));
+    let again = on(&mut world, FIRST);
+    assert_eq!((again.method.clone(), again.sdp()), (Method::Prack, None));
+}
+
+fn name() -> CallId {
+    CallId::from_wire("a-call").expect("a name")
 }

@@ -346,15 +346,20 @@ fn a_lost_connection_renews_what_is_listened_to_and_nothing_else() {
     assert_eq!(events, ["message-summary", "presence"]);
 }
 
-#[test]
-fn what_a_lost_connection_may_have_taken_is_asked_for_soon_even_when_it_is_refused_first() {
-    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
-    world.pass(seconds(60), pong);
+/// The connection is lost, and the next one is there at once.
+fn connect_again(world: &mut World) {
     world.close(FLOW);
     world.command(Command::Reconnect);
     world.open(FLOW);
     let register = world.request();
     world.grant(&register, 1_000_000, &[]);
+}
+
+#[test]
+fn what_a_lost_connection_may_have_taken_is_asked_for_soon_even_when_it_is_refused_first() {
+    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+    world.pass(seconds(60), pong);
+    connect_again(&mut world);
     let refused = world.request();
     world.answer(&refused, 500, &[]);
     // The pauses of RFC 5626, 4.5: 30 to 60 s, then up to 120 s; one that the server names is kept.
@@ -378,17 +383,32 @@ fn what_a_lost_connection_may_have_taken_is_asked_for_soon_even_when_it_is_refus
 fn what_a_lost_connection_may_have_taken_is_asked_for_anew_where_the_refresh_brings_no_word() {
     let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
     world.pass(seconds(60), pong);
-    world.close(FLOW);
-    world.command(Command::Reconnect);
-    world.open(FLOW);
-    let register = world.request();
-    world.grant(&register, 1_000_000, &[]);
+    connect_again(&mut world);
     let refresh = world.request();
     assert_eq!(refresh.ids.call_id, first.ids.call_id);
     world.answer(&refresh, 200, &[(HeaderName::Expires, "3600")]);
     let anew = request_between(&mut world, 32, 100);
     assert_eq!(anew.method, Method::Subscribe);
     assert_ne!(anew.ids.call_id, first.ids.call_id);
+}
+
+/// Its credentials went down with the connection: that they had no answer is no refusal.
+#[test]
+fn a_challenge_after_a_lost_connection_is_answered_like_the_first() {
+    let (mut world, _) = listening(PRESENCE, "3600", PIDF, OPEN);
+    world.command(Command::Unsubscribe {
+        channels: names(&[PRESENCE]),
+    });
+    for nonce in ["one", "two", "three", "four"] {
+        let goodbye = world.request();
+        let challenge = format!("Digest realm=\"example.com\", nonce=\"{nonce}\"");
+        let challenge = (HeaderName::ProxyAuthenticate, challenge.as_str());
+        world.answer(&goodbye, 407, &[challenge]);
+        let again = world.request();
+        assert!(again.headers.has(&HeaderName::ProxyAuthorization));
+        assert_eq!(again.headers.number(&HeaderName::Expires), Some(0));
+        connect_again(&mut world);
+    }
 }
 
 #[test]

@@ -276,13 +276,6 @@ impl Call {
         }
         let local_sdp = Some(draft.content.body().to_owned()).filter(|sdp| !sdp.is_empty());
         let mut up = Up::new(dialog, true, session, local_sdp);
-        if astray {
-            core.count_malformed("a 200 to INVITE whose route cannot be read");
-            self.phase = Phase::Up(Box::new(up));
-            self.acknowledge(cseq, Some(&invite), None, core);
-            let detail = "the far side answered with a route that cannot be read";
-            return self.fail(Cause::PROTOCOL_ERROR, detail, core, now);
-        }
         let id = self.id.clone();
         let said = identity::said(&response.headers, &core.config);
         let name = Some(up.dialog.remote_tag().to_owned());
@@ -311,6 +304,13 @@ impl Call {
                 offerless: false,
                 session: up.session,
             };
+        }
+        if astray {
+            core.count_malformed("a 200 to INVITE whose route cannot be read");
+            self.phase = Phase::Up(Box::new(up));
+            self.acknowledge(cseq, Some(&invite), None, core);
+            let detail = "the far side answered with a route that cannot be read";
+            return self.fail(Cause::PROTOCOL_ERROR, detail, core, now);
         }
         // It waits for our user still: the ACK brings the answer.
         let sdp = if owes.is_some() { shown.clone() } else { sdp };

@@ -129,7 +129,9 @@ impl Call {
             .filter(|_| response.headers.lists(&HeaderName::Require, "100rel"));
         if let Some(rseq) = rseq {
             if fork.rseq == Some(rseq) && std::mem::take(&mut fork.lost_prack) {
-                let answer = fork.local.clone().filter(|_| offerless);
+                // Where that answer held no offer, an answer of ours would be one.
+                let asked = offerless && response.sdp().is_some();
+                let answer = fork.local.clone().filter(|_| asked);
                 self.prack(fork, rseq, answer, core, now);
                 return false;
             }

@@ -159,7 +159,7 @@ impl Publication {
     /// What is out did not arrive: the next PUBLISH says it, or what is wanted by then.
     pub(in crate::sip) fn take_back(&mut self) {
         if let Some(sent) = self.out.take() {
-            self.dirty |= matches!(sent, Sent::State(_)) || self.etag.is_none();
+            self.say_again(&sent);
         }
     }
 
@@ -265,8 +265,12 @@ impl Publication {
 
     /// Room for the same thing with what was learned.
     fn again(&mut self, sent: &Sent) -> Outcome {
-        self.dirty |= matches!(sent, Sent::State(_)) || self.etag.is_none();
+        self.say_again(sent);
         Outcome::Again
+    }
+
+    fn say_again(&mut self, sent: &Sent) {
+        self.dirty |= matches!(sent, Sent::State(_)) || self.etag.is_none();
     }
 
     fn later(&mut self, least: Option<Duration>) -> Outcome {

@@ -142,6 +142,10 @@ impl Session {
         if let Some(other) = other.filter(|_| !lost && self.publication.is_out_to_stay()) {
             return self.publish_elsewhere(other, now);
         }
+        if lost {
+            // What was challenged and has no answer now says nothing about what follows over the next one.
+            self.publication.auth.forget_refusal();
+        }
         let outcome = self.publication.on_silence();
         // Where the connection is lost it goes out over the next one.
         if !lost || self.core.ready_flow().is_some() {

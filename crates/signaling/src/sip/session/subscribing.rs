@@ -418,6 +418,8 @@ impl Session {
             if leg.flow == flow {
                 leg.stale = true;
                 leg.misses = true;
+                // What was challenged and has no answer now says nothing about what follows over the next one.
+                leg.auth.forget_refusal();
                 ids.push(*id);
             }
         }
