@@ -459,6 +459,20 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_was_refused_before_anybody_listened_is_filed_at_once() {
+        let mut world = World::new(plan(), 2);
+        let why = "no such user".to_owned();
+        world.load.on_state(0, AccountState::Refused, Some(&why));
+        world.ready(1);
+        world.run(600 * SECOND, true);
+        assert!(world.done);
+        assert_eq!(world.load.figures.failed, 1);
+        let kinds: Vec<_> = world.load.figures.failures.keys().collect();
+        assert_eq!(kinds.len(), 1);
+        assert!(kinds[0].starts_with("login refused"), "{kinds:?}");
+    }
+
+    #[test]
     fn calls_begin_at_the_rate_and_last_as_long_as_they_are_to() {
         let mut world = World::new(plan(), 5);
         for user in 0..5 {
