@@ -21,13 +21,7 @@ fn a_cable_is_pulled_and_an_address_replaced() {
     each(&mut Internet::new(), "", |user, site| {
         for seconds in OUTAGES {
             user.talk("link down", SOON, |_| {
-                let machine = &site.machine;
-                Outage::during(|| {
-                    machine.ip(&["link", "set", CABLE, "down"]);
-                    sleep(Duration::from_secs(seconds));
-                    machine.ip(&["link", "set", CABLE, "up"]);
-                    machine.default_route(ROUTER);
-                })
+                Outage::of_cable(&site.machine, seconds)
             });
         }
         user.talk("address replaced", SOON, |_| {

@@ -2,12 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
-use std::thread::sleep;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use offhook_tests::daemon::Config;
-use offhook_tests::internet::{CABLE, Internet, ROUTER, SECOND, THIRD};
+use offhook_tests::internet::{Internet, SECOND, THIRD};
 use offhook_tests::turn_server::{PASSWORD, TurnServer, USER};
 
 use crate::world::{Outage, SOON, each, is_possible};
@@ -38,13 +36,7 @@ fn a_cable_is_pulled_under_a_call_by_a_relay() {
     each(&mut internet, &keys, |user, site| {
         for seconds in [5, 20] {
             user.talk("link under a relayed call down", SOON, |_| {
-                let machine = &site.machine;
-                Outage::during(|| {
-                    machine.ip(&["link", "set", CABLE, "down"]);
-                    sleep(Duration::from_secs(seconds));
-                    machine.ip(&["link", "set", CABLE, "up"]);
-                    machine.default_route(ROUTER);
-                })
+                Outage::of_cable(&site.machine, seconds)
             });
         }
     });

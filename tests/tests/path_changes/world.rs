@@ -9,7 +9,7 @@ use offhook_control::reply::CallPlaced;
 use offhook_control::request::{Call, Request};
 use offhook_tests::control::Control;
 use offhook_tests::daemon::{Config, Daemon};
-use offhook_tests::internet::{Internet, SERVER, Site};
+use offhook_tests::internet::{CABLE, Internet, ROUTER, SERVER, Site};
 use offhook_tests::namespace::{Namespace, Translation};
 use offhook_tests::sandbox::{Ready, Sandbox};
 use offhook_tests::{figures, skip, sound};
@@ -66,6 +66,16 @@ impl Outage {
             from,
             until: Instant::now(),
         }
+    }
+
+    /// The machine's cable is pulled for so many seconds.
+    pub(crate) fn of_cable(machine: &Namespace, seconds: u64) -> Self {
+        Self::during(|| {
+            machine.ip(&["link", "set", CABLE, "down"]);
+            thread::sleep(Duration::from_secs(seconds));
+            machine.ip(&["link", "set", CABLE, "up"]);
+            machine.default_route(ROUTER);
+        })
     }
 
     /// Shows how long nothing was heard, and fails when that is more than `limit` and its margin beyond the time without a path.

@@ -212,7 +212,8 @@ impl EventLoop {
         );
     }
 
-    /// Where a call's media goes by an address that is gone, it is told so, and the addresses that there are get sockets. The far end may answer checks from there, and media moves without a word of signalling.
+    /// Where a call's media goes by an address that is gone, it is told so, and the addresses that there are get sockets. The far
+    /// end may answer checks from there, and media moves without a word of signalling.
     pub(super) fn leave_what_is_gone(&mut self, index: usize, now: Instant) {
         let Some(call) = self.calls.get(index) else {
             return;
