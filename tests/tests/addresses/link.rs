@@ -1,29 +1,43 @@
-//! The link fails; its address stays, so only silence tells.
-
-use std::time::Duration;
+//! The link fails, or a route goes; the address stays, so only silence tells.
 
 use offhook_control::notice::{EndedBy, Event};
-use offhook_control::reply::AccountState;
+use offhook_control::reply::{AccountState, Done};
+use offhook_control::request::{OfAccount, Request};
 
-use crate::world::{PATIENCE, both, both_with, told_at};
+use crate::network::BEYOND;
+use crate::world::{PATIENCE, both, both_at, both_with};
+
+/// So that no attempt is made by chance while something is looked for.
+const LONG_WAITS: &str = "backoff_base = \"60s\"\nbackoff_max = \"60s\"\n";
 
 #[test]
 fn a_link_that_is_back_is_used_at_once() {
-    let keys = "backoff_base = \"60s\"\nbackoff_max = \"60s\"\n";
-    both_with(keys, &[], |mut world| {
+    both_with(LONG_WAITS, &[], |mut world| {
         world.network.link("down");
-        // The jitter may choose a short wait; then another one follows.
-        let next = world
-            .control
-            .wait("a wait", PATIENCE, |notice| match &notice.event {
-                Event::Account {
-                    state: AccountState::Waiting,
-                    retry_in_ms: Some(wait @ 5000..),
-                    ..
-                } => Some(told_at(notice) + Duration::from_millis(*wait)),
-                _ => None,
-            });
+        let next = world.long_wait();
         world.network.link("up");
+        let connected = world.expect("a socket", |event| matches!(event, Event::Socket { .. }));
+        assert!(connected < next, "{}", world.dialect);
+        world.expect("ready", |event| matches!(event, Event::Ready));
+        let call = world.talk();
+        world.hang_up(&call);
+    });
+}
+
+#[test]
+fn a_route_that_is_back_is_used_at_once() {
+    both_at(BEYOND, LONG_WAITS, &[], |mut world| {
+        world.network.route("delete");
+        world.sandbox.fault_for("demo-1", "drop");
+        world.expect("a wait", |event| {
+            let waiting = AccountState::Waiting;
+            matches!(event, Event::Account { state, .. } if *state == waiting)
+        });
+        // Only an attempt finds out that there is no route.
+        let account = Some("kiosk".to_owned());
+        let _: Done = world.control.ask(&Request::Retry(OfAccount { account }));
+        let next = world.long_wait();
+        world.network.route("add");
         let connected = world.expect("a socket", |event| matches!(event, Event::Socket { .. }));
         assert!(connected < next, "{}", world.dialect);
         world.expect("ready", |event| matches!(event, Event::Ready));

@@ -7,6 +7,9 @@ use offhook_tests::namespace::Namespace;
 /// Where the server is; nothing else is in its namespace, so this address is in nobody's way.
 pub(crate) const SERVER: &str = "10.77.0.1";
 
+/// Another address of the server, which the client has no neighbours in: a route leads there.
+pub(crate) const BEYOND: &str = "10.78.0.1";
+
 /// Addresses that the client has, one after the other.
 const CLIENT: [&str; 2] = ["10.77.0.2", "10.77.0.3"];
 
@@ -34,6 +37,10 @@ impl Network {
             .server
             .cable((CABLE, &server), &network.client, (CABLE, &client));
         network
+            .server
+            .ip(&["address", "add", &format!("{BEYOND}/32"), "dev", CABLE]);
+        network.route("add");
+        network
     }
 
     /// What is appended to it runs at the server.
@@ -59,6 +66,12 @@ impl Network {
             let address = format!("{address}/24");
             self.client.ip(&["address", change, &address, "dev", CABLE]);
         }
+    }
+
+    /// Gives the client the route to the server's other address (`add`), or takes it away (`delete`).
+    pub(crate) fn route(&self, change: &str) {
+        self.client
+            .ip(&["route", change, &format!("{BEYOND}/32"), "via", SERVER]);
     }
 
     /// Pulls the cable at the client's end, or puts it in again.

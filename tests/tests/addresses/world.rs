@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use offhook_control::notice::{Ended, Event, Notice};
-use offhook_control::reply::{CallState, CallStatus, Quality};
+use offhook_control::reply::{AccountState, CallState, CallStatus, Quality};
 use offhook_tests::control::Control;
 use offhook_tests::daemon::{Config, Daemon};
 use offhook_tests::sandbox::Sandbox;
@@ -24,13 +24,23 @@ pub(crate) fn both(options: &[&str], story: impl Fn(World) + Sync) {
 
 /// The same with more keys in the account's configuration.
 pub(crate) fn both_with(keys: &str, options: &[&str], story: impl Fn(World) + Sync) {
+    both_at(SERVER, keys, options, story);
+}
+
+/// The same with the server at that address of its.
+pub(crate) fn both_at(
+    server: &'static str,
+    keys: &str,
+    options: &[&str],
+    story: impl Fn(World) + Sync,
+) {
     if !skip::have(&["ip"]) || !skip::may_make_networks() {
         return;
     }
     std::thread::scope(|scope| {
         for dialect in ["telnyx", "freeswitch"] {
             let story = &story;
-            scope.spawn(move || story(World::new(dialect, keys, options)));
+            scope.spawn(move || story(World::new(server, dialect, keys, options)));
         }
     });
 }
@@ -47,9 +57,9 @@ pub(crate) struct World {
 
 impl World {
     /// The account is ready.
-    fn new(dialect: &'static str, keys: &str, options: &[&str]) -> Self {
+    fn new(server: &str, dialect: &'static str, keys: &str, options: &[&str]) -> Self {
         let network = Network::new();
-        let sandbox = Sandbox::start_by(network.at_server(), &format!("{SERVER}:0"), options);
+        let sandbox = Sandbox::start_by(network.at_server(), &format!("{server}:0"), options);
         let config = Config::new();
         let password = config.secret("password", "sandbox");
         let keys = format!("login = \"demo-1\"\npassword_file = {password:?}\n{keys}");
@@ -71,6 +81,20 @@ impl World {
         self.control.wait(what, PATIENCE, |notice| {
             wanted(&notice.event).then(|| told_at(notice))
         })
+    }
+
+    /// Waits until the account has seconds to wait before its next attempt; returns when that will be.
+    pub(crate) fn long_wait(&mut self) -> Duration {
+        // The jitter may choose a short wait; then another one follows.
+        self.control
+            .wait("a wait", PATIENCE, |notice| match &notice.event {
+                Event::Account {
+                    state: AccountState::Waiting,
+                    retry_in_ms: Some(wait @ 5000..),
+                    ..
+                } => Some(told_at(notice) + Duration::from_millis(*wait)),
+                _ => None,
+            })
     }
 
     /// A call to the echo that is heard.
