@@ -379,16 +379,16 @@ pub enum Event {
         ids: Box<PlatformIds>,
     },
     /// The far side offers new media within a call that is up (SIP). Answer with `Command::Attach`, or with
-    /// `Command::RefuseOffer`: then everything stays as it was.
+    /// `Command::RefuseOffer`: then everything stays as it was. An offer of ours that has no answer yet is void: make it anew after that.
     Offer {
         /// The call.
         call: CallId,
         /// Its offer; `None`: it wants one of ours, and `MediaUpdated` brings the answer.
         sdp: Option<String>,
     },
-    /// The session has to be refreshed by an offer (SIP, RFC 4028). What was agreed last is an answer of ours, which cannot be offered
-    /// as it stands: its DTLS role is fixed, and an offer leaves the choice (RFC 8842, section 5.5). Make one by
-    /// `Command::UpdateMedia`.
+    /// An offer is wanted (SIP): the session has to be refreshed by one (RFC 4028), and what was agreed last is an answer of ours, which
+    /// cannot be offered as it stands: its DTLS role is fixed, and an offer leaves the choice (RFC 8842, section 5.5). Or the far side
+    /// answered such a refresh with other media than it had, which both sides have to agree on. Make it by `Command::UpdateMedia`.
     OfferWanted {
         /// The call.
         call: CallId,

@@ -79,10 +79,10 @@ fn numbers_and_calls_from_the_trunk_over_tls() {
 #[test]
 fn presence_goes_through_its_server() {
     let servers = Kamailio::start();
-    // Without GRUUs: this presence server reaches no watcher that has one, since it takes the host of its Contact for an address.
-    let mut ann = Phone::ready(&servers, 1100);
-    let mut ben = Phone::ready(&servers, 1101);
-    let presence = format!("presence:1101@{}", servers.realm());
+    // This presence server takes the host of a Contact for an address, which a GRUU has not.
+    let mut ann = Phone::ready(&servers, 1000);
+    let mut ben = Phone::ready(&servers, 1001);
+    let presence = format!("presence:1001@{}", servers.realm());
     let channels = Channels {
         account: None,
         channels: vec![presence.clone()],

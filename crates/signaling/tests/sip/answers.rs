@@ -315,6 +315,22 @@ fn a_server_that_cannot_is_left_for_the_next_one_and_each_is_asked_once() {
 }
 
 #[test]
+fn who_rang_before_refusing_says_nothing_of_the_server() {
+    let mut world = two_edges();
+    world.command(invite(&name(), "bob"));
+    let (_, first) = next(&mut world, &Method::Invite).unwrap();
+    world.say(FLOW, &answer(&first, 180, &[]).to_text());
+    let later = [(HeaderName::RetryAfter, "60")];
+    world.say(FLOW, &answer(&first, 503, &later).to_text());
+    assert!(next(&mut world, &Method::Invite).is_none(), "asked again");
+    assert_eq!(end(&mut world).unwrap().sip.code, Some(503));
+    let another = CallId::from_wire("another").unwrap();
+    world.command(invite(&another, "carol"));
+    let (flow, _) = next(&mut world, &Method::Invite).unwrap();
+    assert_eq!(flow, FLOW, "the server is as good as before");
+}
+
+#[test]
 fn a_silent_server_and_a_lost_connection_are_as_good_as_a_refusal() {
     let mut world = two_edges();
     world.command(invite(&name(), "bob"));

@@ -238,6 +238,33 @@ fn a_new_description_goes_before_a_refresh_and_takes_its_place() {
 }
 
 #[test]
+fn a_description_of_before_theirs_is_never_sent() {
+    let (mut world, call, tag) = talking();
+    let update = |sdp: &str| Command::UpdateMedia {
+        call: call.clone(),
+        sdp: sdp.to_owned(),
+    };
+    world.command(update("v=0 stale"));
+    let offer = of(&mut world, Method::Invite);
+    world.answer(&offer, 491, &[]);
+    of(&mut world, Method::Ack);
+    let theirs = Script {
+        body: Some(("application/sdp", OFFER)),
+        ..Script::new("UPDATE").within(&tag, 2)
+    };
+    world.say(FLOW, &theirs.text());
+    let sdp = "v=0 ours".to_owned();
+    let call = call.clone();
+    world.command(Command::Attach { call, sdp });
+    assert_eq!(statuses(&mut world), [200]);
+    world.pass(seconds(5), alive);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    world.command(update("v=0 anew"));
+    let offer = of(&mut world, Method::Invite);
+    assert_eq!(offer.sdp().as_deref(), Some("v=0 anew"));
+}
+
+#[test]
 fn a_description_that_is_refused_leaves_the_refresh_to_be_done() {
     let (mut world, request) = calling("bob");
     world.say(FLOW, &accepts(&request, "one"));

@@ -6,6 +6,7 @@ use offhook_signaling::call_id::CallId;
 use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::event::{EndedBy, Event};
+use offhook_signaling::sip::config::Config;
 use offhook_signaling::sip::message::read::{self, Incoming};
 use offhook_signaling::sip::message::response::Response;
 use offhook_signaling::sip::message::{HeaderName, Method};
@@ -122,14 +123,21 @@ pub(crate) fn answer_to(world: &mut World, script: &Script) -> Response {
 }
 
 pub(crate) fn idle() -> World {
-    let mut world = World::registered(config(), 1, 7200);
+    idle_at(config())
+}
+
+fn idle_at(config: Config) -> World {
+    let mut world = World::registered(config, 1, 7200);
     world.texts.clear();
     world
 }
 
 /// Carol's call rings; its tag of ours.
 pub(crate) fn ringing(script: &Script) -> (World, CallId, String) {
-    let mut world = idle();
+    ringing_at(idle(), script)
+}
+
+fn ringing_at(mut world: World, script: &Script) -> (World, CallId, String) {
     world.say(FLOW, &script.text());
     let ringing = responses(&mut world).pop().expect("an answer");
     assert_eq!(ringing.status, 180);
@@ -147,7 +155,15 @@ pub(crate) fn talking() -> (World, CallId, String) {
 
 /// That call is up.
 fn talking_to(script: &Script) -> (World, CallId, String) {
-    let (mut world, call, tag) = ringing(script);
+    up(ringing(script))
+}
+
+/// That call is up at an account of that configuration.
+pub(crate) fn talking_at(config: Config) -> (World, CallId, String) {
+    up(ringing_at(idle_at(config), &Script::invite()))
+}
+
+fn up((mut world, call, tag): (World, CallId, String)) -> (World, CallId, String) {
     world.command(answer(&call));
     assert_eq!(statuses(&mut world), [200]);
     world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
@@ -376,24 +392,44 @@ fn a_session_that_an_answer_of_ours_began_is_refreshed_by_an_offer() {
     assert_eq!(world.take_events(), [wanted]);
     let offer = sdp.replace("active", "actpass");
     world.command(Command::UpdateMedia {
-        call,
+        call: call.clone(),
         sdp: offer.clone(),
     });
-    let accept = |world: &mut World| {
+    let accept = |world: &mut World, theirs: &str| {
         let refresh = world.request();
         assert_eq!(refresh.method, Method::Invite);
         assert_eq!(refresh.sdp().as_deref(), Some(offer.as_str()));
         let lines = [(HeaderName::SessionExpires, "600;refresher=uac")];
         let mut response = world::answer(&refresh, 200, &lines);
-        response.content.set_body("application/sdp", sdp.clone());
+        response
+            .content
+            .set_body("application/sdp", theirs.to_owned());
         world.say(FLOW, &response.to_text());
         assert_eq!(world.request().method, Method::Ack);
     };
-    accept(&mut world);
+    accept(&mut world, &sdp);
     world.take_events();
     // That is an offer, and changes nothing when it is sent again.
     world.pass(seconds(301), pong);
-    accept(&mut world);
+    accept(&mut world, &sdp);
+    assert!(world.take_events().is_empty());
+    // Unless the far side has moved, which an offer of ours brings to our media.
+    let moved = format!("{sdp}c=IN IP4 192.0.2.77\r\n");
+    world.pass(seconds(301), pong);
+    accept(&mut world, &moved);
+    let wanted = Event::OfferWanted { call: call.clone() };
+    assert_eq!(world.take_events(), [wanted]);
+    world.command(Command::UpdateMedia {
+        call,
+        sdp: offer.clone(),
+    });
+    accept(&mut world, &moved);
+    assert!(matches!(
+        world.take_events()[..],
+        [Event::MediaUpdated { .. }]
+    ));
+    world.pass(seconds(301), pong);
+    accept(&mut world, &moved);
     assert!(world.take_events().is_empty());
 }
 

@@ -274,6 +274,10 @@ fn offers_that_cross_are_both_answered_in_the_end() {
                 for event in pair.take(bob) {
                     if let Event::Offer { call, .. } = event {
                         pair.command(bob, attach(&call, "yes"));
+                        // What was offered before it is void.
+                        if !updated[usize::from(bob)] {
+                            pair.command(bob, update(&call, "anew"));
+                        }
                     } else if let Event::MediaUpdated { .. } = event {
                         updated[usize::from(bob)] = true;
                     } else {

@@ -78,14 +78,23 @@ fn the_route_of_the_configuration_holds_until_the_registrar_names_another() {
 }
 
 #[test]
-fn our_address_is_the_gruu_or_the_flow_or_neither() {
+fn our_address_is_the_gruu_or_that_of_the_flow() {
     let contact = |request: &Request| request.headers.address(&HeaderName::Contact).unwrap().uri;
     let (_, register, request) = calling(config(), &[(HeaderName::Require, "outbound")]);
     assert!(contact(&register).param("ob").is_some());
     assert!(contact(&request).param("ob").is_some(), "RFC 5626, 4.3");
-    // The registrar did not take outbound.
+    // The registrar did not take outbound; the edge may.
     let (_, _, request) = calling(config(), &[]);
-    assert!(contact(&request).param("ob").is_none());
+    assert!(contact(&request).param("ob").is_some());
+    // The edge refuses it.
+    let mut world = World::new(config(), 1);
+    world.open(FLOW);
+    let register = world.request();
+    world.answer(&register, 439, &[]);
+    let register = world.request();
+    world.grant(&register, 7200, &[]);
+    world.command(invite(&CallId::from_wire("a-call").unwrap(), "bob"));
+    assert!(contact(&world.request()).param("ob").is_none());
     let mut world = World::new(config(), 1);
     world.open(FLOW);
     let register = world.request();

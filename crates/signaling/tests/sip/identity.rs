@@ -17,7 +17,7 @@ use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::uri::Uri;
 use offhook_signaling::sip::message::{HeaderName, Method};
 
-use crate::called::{Script, answer_to};
+use crate::called::{Script, answer_to, talking_at};
 use crate::pair::{ANSWER, OFFER, Pair, bob_config};
 use crate::world::{FLOW, World, answer, config};
 
@@ -32,6 +32,24 @@ fn party(name: &str, number: &str) -> Party {
     Party {
         name: name.to_owned(),
         number: number.to_owned(),
+    }
+}
+
+#[test]
+fn a_text_within_a_call_is_of_whom_a_believed_server_says() {
+    for (config, number) in [(trusting(), "+12015550100"), (config(), "carol")] {
+        let (mut world, call, tag) = talking_at(config);
+        let text = Script {
+            body: Some(("text/plain", "hello")),
+            ..Script::new("MESSAGE").within(&tag, 2)
+        };
+        let text = text.header("P-Asserted-Identity: \"Ann\" <sip:+12015550100@example.com>");
+        world.say(FLOW, &text.text());
+        let events = world.take_events();
+        let [Event::Message { call: of, from, .. }] = events.as_slice() else {
+            panic!("{events:?}");
+        };
+        assert_eq!((of.as_ref(), from.number.as_str()), (Some(&call), number));
     }
 }
 

@@ -214,6 +214,12 @@ fn refusals_are_the_last_word_or_not() {
         world.pass(seconds(3000), pong);
         assert!(world.requests.is_empty(), "{status}");
     }
+    for status in [404, 603] {
+        let mut world = registered();
+        let request = ask(&mut world, PRESENCE);
+        world.answer(&request, status, &[(HeaderName::RetryAfter, "100")]);
+        request_between(&mut world, 99, 161);
+    }
     let mut world = registered();
     let request = ask(&mut world, PRESENCE);
     world.answer(&request, 503, &[(HeaderName::RetryAfter, "100")]);
@@ -453,6 +459,57 @@ fn the_reason_of_an_end_says_what_may_be_done() {
             }
         }
     }
+}
+
+#[test]
+fn a_subscription_that_is_moved_at_once_is_asked_for_at_once_the_first_time() {
+    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+    let state = "terminated;reason=deactivated";
+    let text = notify(&first, "server-tag", 2, state, "", "");
+    assert_eq!(status_of(&mut world, &text), 200);
+    let second = world.request();
+    assert_ne!(second.ids.call_id, first.ids.call_id);
+    world.answer(&second, 200, &[(HeaderName::Expires, "3600"), CONTACT]);
+    let text = notify(&second, "server-tag", 1, state, "", "");
+    assert_eq!(status_of(&mut world, &text), 200);
+    assert!(world.requests.is_empty());
+    request_between(&mut world, 29, 61);
+}
+
+#[test]
+fn who_waits_for_consent_is_not_listening_yet() {
+    let mut world = registered();
+    let request = ask(&mut world, PRESENCE);
+    world.answer(&request, 200, &[(HeaderName::Expires, "3600"), CONTACT]);
+    let text = notify(&request, "server-tag", 1, "pending;expires=3600", "", "");
+    assert_eq!(status_of(&mut world, &text), 200);
+    let listening = |world: &mut World| {
+        let told = world.take_events().into_iter().rev();
+        let mut lists = told.filter_map(|event| match event {
+            Event::Channels { subscribed, .. } => Some(subscribed),
+            _ => None,
+        });
+        lists.next().unwrap_or_default()
+    };
+    assert!(listening(&mut world).is_empty());
+    let text = notify(&request, "server-tag", 2, "active;expires=3600", PIDF, OPEN);
+    assert_eq!(status_of(&mut world, &text), 200);
+    assert_eq!(listening(&mut world), [PRESENCE]);
+}
+
+#[test]
+fn the_dialog_of_a_subscription_hangs_on_its_connection() {
+    let mut world = World::new(config(), 1);
+    world.open(FLOW);
+    let register = world.request();
+    let own = register.headers.get(&HeaderName::Contact).unwrap();
+    let gruu = format!("{own};pub-gruu=\"sip:alice@example.com;gr=urn:uuid:1\"");
+    world.answer(&register, 200, &[(HeaderName::Contact, &gruu)]);
+    let request = ask(&mut world, PRESENCE);
+    let contact = request.headers.address(&HeaderName::Contact).unwrap().uri;
+    // A presence server that takes the host for an address reaches it all the same.
+    assert_eq!(contact.param("transport").as_deref(), Some("ws"));
+    assert!(contact.param("gr").is_none() && contact.param("ob").is_some());
 }
 
 #[test]

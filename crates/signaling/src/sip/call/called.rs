@@ -74,6 +74,7 @@ impl Call {
             verdict: None,
             hides: false,
             trickle: Trickle::default(),
+            their_media: 0,
             reserve: None,
             shown: caller.clone(),
             phase: Phase::Called(Box::new(called)),

@@ -190,6 +190,7 @@ impl Call {
             hides,
             shown,
             trickle: Trickle::default(),
+            their_media: 0,
             reserve: None,
             phase: Phase::Over,
         };

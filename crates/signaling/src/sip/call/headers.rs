@@ -12,8 +12,8 @@ use crate::sip::message::outgoing::Content;
 use crate::sip::message::quoted::is_token;
 use crate::sip::session::core::Core;
 
-/// Our address for the dialog's requests: the public GRUU, or the registered one with `;ob` (RFC 5627, 4.4; RFC 5626, 4.3). Who
-/// hides has the temporary GRUU, which tells nothing about us (RFC 5627, 3.1.2).
+/// Our address for a call's requests: the public GRUU, or that of the flow (RFC 5627, 4.4). Who hides has the temporary GRUU, which
+/// tells nothing about us (RFC 5627, 3.1.2).
 pub(in crate::sip) fn contact(core: &Core, flow: FlowId, hides: bool) -> String {
     let hides = hides || is_anonymous(&core.config);
     let granted = core
@@ -26,18 +26,25 @@ pub(in crate::sip) fn contact(core: &Core, flow: FlowId, hides: bool) -> String 
             granted.public_gruu.clone()
         }
     });
-    let uri = match gruu {
-        Some(gruu) => gruu,
-        None => {
-            let Some(uri) = core.agent.contact_uri() else {
-                return String::new();
-            };
-            if granted.is_some_and(|granted| granted.outbound) {
-                uri.with_param("ob", None)
-            } else {
-                uri
-            }
-        }
+    match gruu {
+        Some(gruu) => NameAddr::new(gruu).to_string(),
+        None => contact_of_flow(core, flow),
+    }
+}
+
+/// Our address on this connection. `;ob` keeps what follows in the dialog there, whether or not a registrar took outbound
+/// (RFC 5626, 4.3); an edge that refuses outbound is not asked for it.
+pub(in crate::sip) fn contact_of_flow(core: &Core, flow: FlowId) -> String {
+    let Some(uri) = core.agent.contact_uri() else {
+        return String::new();
+    };
+    let refused = core
+        .flow(flow)
+        .is_some_and(|flow| flow.registration.is_without_outbound());
+    let uri = if refused {
+        uri
+    } else {
+        uri.with_param("ob", None)
     };
     NameAddr::new(uri).to_string()
 }
@@ -60,6 +67,17 @@ pub(in crate::sip) fn supported(config: &Config) -> String {
 /// Contact, Allow, Supported, Allow-Events and User-Agent of a request within or for a dialog.
 pub(in crate::sip) fn push_request(content: &mut Content, core: &Core, flow: FlowId, hides: bool) {
     content.push(&HeaderName::Contact, contact(core, flow, hides));
+    push_abilities(content, core);
+}
+
+/// The same of a SUBSCRIBE, whose dialog hangs on its connection: it is asked for anew over the next one anyway, and presence servers
+/// that take the host of a Contact for an address (Kamailio's after `fix_nated_contact`) reach no GRUU.
+pub(in crate::sip) fn push_subscribe(content: &mut Content, core: &Core, flow: FlowId) {
+    content.push(&HeaderName::Contact, contact_of_flow(core, flow));
+    push_abilities(content, core);
+}
+
+fn push_abilities(content: &mut Content, core: &Core) {
     content.push(&HeaderName::Allow, ALLOW);
     content.push(&HeaderName::Supported, supported(&core.config));
     content.push(&HeaderName::AllowEvents, ALLOW_EVENTS);

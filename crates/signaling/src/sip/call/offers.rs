@@ -1,5 +1,6 @@
 //! New descriptions and refreshes within a call, by re-INVITE and UPDATE, one at a time (RFC 3261, 14; RFC 3311; RFC 4028).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
@@ -176,6 +177,12 @@ impl Call {
                     fault: "a 200 without the answer to our offer",
                 },
             }),
+            // It is no news unless the far side has moved meanwhile, and then both sides have to agree anew.
+            (Wish::Refresh, Some(sdp)) if self.their_media != media_of(&sdp) => {
+                core.tell(Event::OfferWanted {
+                    call: self.id.clone(),
+                });
+            }
             (Wish::Refresh, _) => {}
         }
         self.plan_session(core, now);
@@ -471,6 +478,29 @@ impl Up {
 fn is_answer(sdp: &str) -> bool {
     sdp.lines()
         .any(|line| matches!(line.trim_end(), "a=setup:active" | "a=setup:passive"))
+}
+
+/// What a description says of where media goes, under which keys and in which direction, for comparing two of them. Versions, candidates
+/// and extras may be written anew each time.
+pub(in crate::sip) fn media_of(sdp: &str) -> u64 {
+    const SAYS: [&str; 9] = [
+        "m=",
+        "c=",
+        "a=ice-ufrag:",
+        "a=fingerprint:",
+        "a=setup:",
+        "a=sendrecv",
+        "a=sendonly",
+        "a=recvonly",
+        "a=inactive",
+    ];
+    let mut hasher = DefaultHasher::new();
+    for line in sdp.lines().map(str::trim_end) {
+        if SAYS.iter().any(|start| line.starts_with(start)) {
+            line.hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 /// Refusals of a re-INVITE or UPDATE that end the call, though not what else the dialog carries (RFC 5057, 5.1).

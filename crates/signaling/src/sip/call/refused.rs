@@ -140,7 +140,7 @@ impl Call {
     }
 
     /// The same INVITE for another connection, or once more for the same one where the server says at once. `None`: the
-    /// refusal stands. Where somebody rang already, 408 means that nobody answered.
+    /// refusal stands. Where somebody rang already (not `quiet`), 408 means that nobody answered, and 503 is theirs.
     fn elsewhere(
         &mut self,
         draft: &Draft,
@@ -161,7 +161,8 @@ impl Call {
                 calling.amended.push(503);
                 Some(draft.clone())
             }
-            (503, Some(pause)) => {
+            // Where somebody rang it came from further away than the server, of which it says nothing.
+            (503, Some(pause)) if quiet => {
                 let until = now + pause.min(LONGEST_AVOIDANCE);
                 if let Some(flow) = core.flow_mut(self.flow) {
                     flow.avoid(&Method::Invite, until);

@@ -38,6 +38,8 @@ pub(in crate::sip) struct Call {
     pub(in crate::sip) shown: Party,
     /// Candidates that follow the descriptions.
     pub(in crate::sip) trickle: Trickle,
+    /// What the far side's last description says of its media ([`super::offers::media_of`]).
+    pub(in crate::sip) their_media: u64,
     /// What is offered in place of an offer that is refused for what it describes.
     pub(in crate::sip) reserve: Option<String>,
     pub(in crate::sip) phase: Phase,

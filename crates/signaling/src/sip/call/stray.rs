@@ -112,6 +112,7 @@ impl Call {
             hides: false,
             shown: Party::default(),
             trickle: Trickle::default(),
+            their_media: 0,
             reserve: None,
             phase: Phase::Leaving(Leaving {
                 bye: Some(Box::new(dialog)),

@@ -44,7 +44,7 @@ impl Call {
         core_answer(core, key, 200, now);
         core.tell(Event::Message {
             call: Some(self.id.clone()),
-            from: identity::party(&request.ids.from),
+            from: identity::caller(&request.headers, &request.ids, &core.config),
             body,
         });
     }

@@ -86,6 +86,8 @@ impl Call {
             core.deadlines.clear(Deadline::GlareOver, &owner);
             up.wishes.push_front(kind);
         }
+        // What our user offered before it knew of theirs says what was so then (RFC 3264, 8): it offers anew.
+        up.wishes.retain(|wish| !matches!(wish, Wish::Offer(_)));
         // RFC 4320, 4.1, and RFC 3261, 17.2.1: who asked must know before its own patience ends, and that of an INVITE is cut short
         // by nothing else where the connection is lost before our user has answered.
         let patience = if request.method == Method::Update {

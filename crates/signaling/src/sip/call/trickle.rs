@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::error::Error;
 use crate::event::Event;
-use crate::sip::call::offers::{core_answer, core_answer_with};
+use crate::sip::call::offers::{core_answer, core_answer_with, media_of};
 use crate::sip::call::state::{Call, Offer, Phase, Up, Wish};
 use crate::sip::message::outgoing::Content;
 use crate::sip::message::request::Request;
@@ -151,6 +151,7 @@ impl Call {
 
     /// The user is shown a description of the far side: candidates of the one before mean nothing any more.
     pub(in crate::sip) fn heard(&mut self, sdp: &str) {
+        self.their_media = media_of(sdp);
         let generation = attribute(sdp, "ice-ufrag").unwrap_or_default();
         if generation != self.trickle.their_generation {
             self.trickle.their_generation = generation.to_owned();

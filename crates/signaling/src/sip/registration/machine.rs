@@ -105,6 +105,11 @@ impl Registration {
         self.state != State::Idle
     }
 
+    /// Whether outbound was refused (439).
+    pub fn is_without_outbound(&self) -> bool {
+        self.without_outbound
+    }
+
     /// Whether the last REGISTER is out.
     pub fn is_leaving(&self) -> bool {
         self.state == State::Leaving

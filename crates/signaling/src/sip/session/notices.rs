@@ -138,7 +138,13 @@ impl Session {
         let mut gap = false;
         if let Some(wanted) = wanted {
             wanted.failures = if over { wanted.failures } else { 0 };
-            self.subs.changed |= !std::mem::replace(&mut wanted.held, true) && !over;
+            // Whoever waits for somebody's consent is not told anything yet.
+            let held = if over {
+                wanted.held
+            } else {
+                state != "pending"
+            };
+            self.subs.changed |= std::mem::replace(&mut wanted.held, held) != held;
             if let Some((data, missed)) = data {
                 gap = missed;
                 self.core.tell(Event::ChannelEvent {

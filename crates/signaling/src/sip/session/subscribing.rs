@@ -216,7 +216,8 @@ impl Session {
             return self.subscribe_elsewhere(name, transaction, tried, other, now);
         }
         let retry_after = response.headers.retry_after();
-        if may_pass(status) || (status == 404 && retry_after.is_some()) {
+        let until = matches!(status, 404 | 603) && retry_after.is_some();
+        if may_pass(status) || until {
             self.subscribe_later(name, retry_after, Some(response), now);
         } else {
             self.refuse_channel(name);
@@ -342,12 +343,15 @@ impl Session {
             .set(Deadline::SubscribeExpiry, owner, now + granted);
     }
 
-    /// The channel's dialog is over: another SUBSCRIBE, unless other notifiers are left.
-    pub(super) fn subscribe_anew(&mut self, name: &str, after_pause: bool, now: Instant) {
+    /// The channel's dialog is over: another SUBSCRIBE at once, unless other notifiers are left. Where it was `brief` and the one
+    /// before it too, after a pause.
+    pub(super) fn subscribe_anew(&mut self, name: &str, brief: bool, now: Instant) {
         if !self.subs.legs_of(name).is_empty() {
             return;
         }
-        if after_pause {
+        let wanted = self.subs.wanted.get_mut(name);
+        let hurried = wanted.map(|wanted| std::mem::replace(&mut wanted.hurried, brief));
+        if brief && hurried.unwrap_or_default() {
             return self.subscribe_later(name, None, None, now);
         }
         self.subscribe(name, now);
@@ -479,8 +483,13 @@ impl Session {
         let (name, leaving) = (leg.channel.name.clone(), leg.leaving);
         let short = now.saturating_duration_since(leg.born) < SHORT;
         self.drop_leg(id);
-        if !leaving {
-            self.subscribe_anew(&name, short || deadline == Deadline::FirstNotice, now);
+        if leaving {
+            return;
+        }
+        if deadline == Deadline::FirstNotice {
+            self.subscribe_later(&name, None, None, now);
+        } else {
+            self.subscribe_anew(&name, short, now);
         }
     }
 
@@ -506,7 +515,7 @@ pub(super) fn granted(response: &Response, asked: Duration) -> Duration {
 
 pub(super) fn content(channel: &Channel, expires: Duration, flow: FlowId, core: &Core) -> Content {
     let mut content = Content::default();
-    headers::push_request(&mut content, core, flow, false);
+    headers::push_subscribe(&mut content, core, flow);
     content.push(&HeaderName::Event, channel.package.as_str());
     if let Some(accept) = channel.accept() {
         content.push(&HeaderName::Accept, accept);

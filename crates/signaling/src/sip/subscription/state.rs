@@ -48,6 +48,8 @@ pub(in crate::sip) struct Wanted {
     pub(in crate::sip) failures: u32,
     /// It was granted.
     pub(in crate::sip) held: bool,
+    /// Its last dialog was brief, and it was asked for anew at once.
+    pub(in crate::sip) hurried: bool,
     /// Notifications that could not be passed on since the last that was.
     pub(in crate::sip) lost: u64,
     pub(in crate::sip) room: Bucket,
@@ -151,6 +153,7 @@ impl Wanted {
             raised: false,
             failures: 0,
             held: false,
+            hurried: false,
             lost: 0,
             room: Bucket::new(now),
         }
