@@ -71,6 +71,8 @@ pub enum MediaCommand {
     CreateOffer,
     /// Make an offer with new ICE credentials.
     RestartIce,
+    /// The far end does not take that offer: keep the credentials of before.
+    WithdrawRestart,
     /// Take the far end's offer, make our answer.
     AcceptOffer(String, Renewal),
     /// Take the far end's answer.

@@ -137,7 +137,13 @@ impl Call {
 
     /// The far end did not: everything is as it was.
     pub(super) fn on_offer_not_taken(&mut self, fx: &mut Effects<'_>) {
-        if let Exchange::Hold(_) = mem::take(&mut self.sound.exchange) {
+        let exchange = mem::take(&mut self.sound.exchange);
+        let said_otherwise = match exchange {
+            Exchange::Hold(_) => true,
+            Exchange::Asked => self.sound.held,
+            Exchange::Refresh | Exchange::None => false,
+        };
+        if said_otherwise {
             let before = self.direction(self.sound.held);
             self.media(MediaCommand::Hold(before), fx);
         }
@@ -164,16 +170,8 @@ impl Call {
             self.sound.restart_wanted = true;
         }
         self.await_description(fx);
-        let Some(sdp) = sdp else {
-            if let Exchange::Hold(_) = exchange {
-                let before = self.direction(self.sound.held);
-                self.media(MediaCommand::Hold(before), fx);
-            }
-            self.sound.exchange = Exchange::Asked;
-            return self.media(MediaCommand::CreateOffer, fx);
-        };
-        self.sound.renewing = true;
-        // A hold of ours stands whatever becomes of theirs, which their offer says anew: the answer is what both leave.
+        // A hold of ours stands whatever becomes of theirs, which their offer or answer says anew: both leave what remains. An offer
+        // that they ask for is as in a new call, and says nothing of theirs (RFC 3261, section 14.2).
         let hold = match self.sound.held {
             true => Some(Hold::SendOnly),
             false => matches!(exchange, Exchange::Hold(_)).then_some(Hold::Off),
@@ -181,6 +179,11 @@ impl Call {
         if let Some(hold) = hold {
             self.media(MediaCommand::Hold(hold), fx);
         }
+        let Some(sdp) = sdp else {
+            self.sound.exchange = Exchange::Asked;
+            return self.media(MediaCommand::CreateOffer, fx);
+        };
+        self.sound.renewing = true;
         self.media(MediaCommand::AcceptOffer(sdp, Renewal::Change), fx);
     }
 

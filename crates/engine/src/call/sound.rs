@@ -365,8 +365,11 @@ impl Call {
     /// The server did not take our new media. While what there is serves, that changes nothing; without it, the server shall
     /// offer media of its own on a new connection. Where it never heard of ours, it is about to do so anyway.
     pub(super) fn media_not_updated(&mut self, error: &Error, fx: &mut Effects<'_>) {
-        self.sound.restarting = false;
+        let restarting = mem::take(&mut self.sound.restarting);
         if self.identity.protocol.is_sip() {
+            if restarting {
+                self.media(MediaCommand::WithdrawRestart, fx);
+            }
             // Media is the far end's, not the server's: a new connection to that changes nothing.
             return self.on_offer_not_taken(fx);
         }

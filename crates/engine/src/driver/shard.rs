@@ -628,6 +628,7 @@ impl Shard {
             MediaCommand::Open(..) => Ok(()),
             MediaCommand::CreateOffer => worker.create_offer(call),
             MediaCommand::RestartIce => worker.restart_ice(call),
+            MediaCommand::WithdrawRestart => worker.withdraw_restart(call),
             MediaCommand::Hold(hold) => worker.hold(call, hold),
             MediaCommand::AcceptOffer(sdp, renewal) => worker.accept_offer(call, sdp, renewal),
             MediaCommand::AcceptAnswer(sdp) => worker.accept_answer(call, sdp),

@@ -46,6 +46,16 @@ fn updated(call: &CallId) -> SignalingEvent {
     }
 }
 
+fn refused() -> Error {
+    Error::Refused {
+        server: "sip.example.com".into(),
+        setting: None,
+        method: "INVITE",
+        code: Some(488),
+        reason: "Not Acceptable Here".into(),
+    }
+}
+
 fn offered(call: &CallId, sdp: Option<&str>) -> SignalingEvent {
     SignalingEvent::Offer {
         call: call.clone(),
@@ -157,13 +167,7 @@ fn a_refused_hold_leaves_the_call_as_it_was() {
     world.media_commands();
     world.signal(SignalingEvent::MediaUpdateFailed {
         call,
-        error: Error::Refused {
-            server: "sip.example.com".into(),
-            setting: None,
-            method: "INVITE",
-            code: Some(488),
-            reason: "Not Acceptable Here".into(),
-        },
+        error: refused(),
     });
     assert_eq!(world.media_commands(), [MediaCommand::Hold(Hold::Off)]);
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
@@ -524,4 +528,70 @@ fn a_session_is_refreshed_by_an_offer_made_for_it_once_nothing_else_is_under_way
         .iter()
         .filter(|command| **command == MediaCommand::CreateOffer);
     assert_eq!(offers.count(), 1, "{asked:?}");
+}
+
+/// Both hold, and the far side asks for an offer: it is as in a new call (RFC 3261, section 14.2), so that either hold can end by it.
+#[test]
+fn an_offer_that_the_far_side_asks_for_says_nothing_of_its_own_hold() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.core.hold(None, true, world.now).unwrap();
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    let neither = AudioFormat {
+        send: false,
+        receive: false,
+        ..OPUS
+    };
+    negotiated(&mut world, neither);
+    let before = world.media_commands();
+    assert_eq!(before.last(), Some(&MediaCommand::Hold(Hold::Inactive)));
+    let ask = |world: &mut World| {
+        world.signal(offered(&call, None));
+        assert_eq!(
+            world.media_commands(),
+            [
+                MediaCommand::Hold(Hold::SendOnly),
+                MediaCommand::CreateOffer
+            ]
+        );
+        offer_made(world);
+    };
+    // Nobody answers: what was agreed on stands.
+    ask(&mut world);
+    world.signal(SignalingEvent::MediaUpdateFailed {
+        call: call.clone(),
+        error: refused(),
+    });
+    assert_eq!(world.media_commands(), [MediaCommand::Hold(Hold::Inactive)]);
+    ask(&mut world);
+    world.signal(updated(&call));
+    let music = AudioFormat {
+        receive: false,
+        ..OPUS
+    };
+    negotiated(&mut world, music);
+    let taken = MediaCommand::AcceptAnswer("their answer".into());
+    assert_eq!(
+        world.media_commands(),
+        [taken, MediaCommand::Hold(Hold::SendOnly)]
+    );
+    assert_eq!(holds(&world), [true], "ours stands");
+}
+
+#[test]
+fn a_refused_path_is_taken_back() {
+    let mut world = World::at_sip_server();
+    let call = world.answered();
+    negotiated(&mut world, OPUS);
+    world.media_commands();
+    world.media(CallEvent::Media(MediaEvent::PathLost { given_up: false }));
+    assert_eq!(world.media_commands(), [MediaCommand::RestartIce]);
+    offer_made(&mut world);
+    world.signal(SignalingEvent::MediaUpdateFailed {
+        call,
+        error: refused(),
+    });
+    assert_eq!(world.media_commands(), [MediaCommand::WithdrawRestart]);
 }

@@ -312,6 +312,10 @@ impl EventLoop {
                 self.rebind(key);
                 self.describe(key, Pending::Offer);
             }
+            Command::WithdrawRestart(key) => self.with_call(key, |session| {
+                session.withdraw_restart(now);
+                None
+            }),
             Command::SurroundingsChanged => self.look_around(now),
             Command::Close(key) => {
                 if let Some(index) = self.keys.get(&key).copied() {

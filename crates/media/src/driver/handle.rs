@@ -43,6 +43,7 @@ pub(crate) enum Command {
     ReplaceProgram(CallKey, Box<dyn Program>),
     Hold(CallKey, Hold),
     RestartIce(CallKey),
+    WithdrawRestart(CallKey),
     SurroundingsChanged,
     Close(CallKey),
 }
@@ -191,6 +192,14 @@ impl WorkerHandle {
     /// When the worker is overloaded or gone.
     pub fn restart_ice(&self, call: CallKey) -> Result<(), CommandError> {
         self.give(Command::RestartIce(call))
+    }
+
+    /// Takes back a restart of ours whose offer the far end has not taken.
+    ///
+    /// # Errors
+    /// When the worker is overloaded or gone.
+    pub fn withdraw_restart(&self, call: CallKey) -> Result<(), CommandError> {
+        self.give(Command::WithdrawRestart(call))
     }
 
     /// Says that this machine's addresses, links or routes have changed: calls whose media goes by an address that is gone are told at

@@ -19,6 +19,17 @@ pub(crate) struct Generations {
     current: Agent,
     /// The one before, until the current one has selected a pair.
     former: Option<Box<Agent>>,
+    /// While nobody has answered the current one: the one whose credentials are agreed on.
+    agreed: Option<Agreed>,
+}
+
+/// Where the generation is that a restart without an answer gives way to.
+#[derive(Debug)]
+enum Agreed {
+    /// It has a path, and goes on as the former one.
+    Former,
+    /// It has none.
+    Apart(Box<Agent>),
 }
 
 impl Generations {
@@ -27,6 +38,7 @@ impl Generations {
             tie_breaker,
             current: Agent::new(credentials, tie_breaker, controlling),
             former: None,
+            agreed: None,
         }
     }
 
@@ -78,12 +90,18 @@ impl Generations {
         if let Some(former) = &mut self.former {
             let _ = former.add_local(candidate, now);
         }
+        if let Some(Agreed::Apart(agent)) = &mut self.agreed {
+            let _ = agent.add_local(candidate, now);
+        }
         self.current.add_local(candidate, now)
     }
 
     /// Gives up everything but our own addresses on these sockets.
     pub(crate) fn keep_hosts(&mut self, sockets: &[SocketAddr], now: Instant) {
         self.all().for_each(|agent| agent.keep_hosts(sockets, now));
+        if let Some(Agreed::Apart(agent)) = &mut self.agreed {
+            agent.keep_hosts(sockets, now);
+        }
     }
 
     pub(crate) fn local_candidates(&self) -> Vec<Candidate> {
@@ -112,6 +130,7 @@ impl Generations {
 
     /// Takes the far end's credentials and begins the checks.
     pub(crate) fn start(&mut self, remote: &IceCredentials, now: Instant) {
+        self.agreed = None;
         self.current.start(remote, now);
     }
 
@@ -125,16 +144,38 @@ impl Generations {
         for candidate in self.current.own_candidates() {
             let _ = fresh.add_local(candidate, now);
         }
-        let before = mem::replace(&mut self.current, fresh);
+        let before = Box::new(mem::replace(&mut self.current, fresh));
+        if self.agreed.is_some() {
+            // Another restart that nobody has answered.
+            return;
+        }
         // One that never found a path leaves it to the one before it.
         if before.is_running() && before.has_found() {
-            self.former = Some(Box::new(before));
+            self.former = Some(before);
+            self.agreed = Some(Agreed::Former);
+        } else {
+            self.agreed = Some(Agreed::Apart(before));
+        }
+    }
+
+    /// Takes back a restart that nobody has answered.
+    pub(crate) fn withdraw_restart(&mut self) {
+        let agreed = match self.agreed.take() {
+            Some(Agreed::Former) => self.former.take(),
+            Some(Agreed::Apart(agent)) => Some(agent),
+            None => None,
+        };
+        if let Some(agreed) = agreed {
+            self.current = *agreed;
         }
     }
 
     /// An address of ours is gone.
     pub(crate) fn forsake(&mut self, address: IpAddr) {
         self.all().for_each(|agent| agent.forsake(address));
+        if let Some(Agreed::Apart(agent)) = &mut self.agreed {
+            agent.forsake(address);
+        }
     }
 
     /// Something has changed around us; `true` when there is something to send.
@@ -146,6 +187,7 @@ impl Generations {
     /// No more checks of ours: the call is given up.
     pub(crate) fn stop(&mut self) {
         self.former = None;
+        self.agreed = None;
         self.current.stop();
     }
 
@@ -207,7 +249,10 @@ impl Generations {
             if event != AgentEvent::ConsentExpired {
                 return Some(event);
             }
-            self.former = None;
+            let former = self.former.take();
+            if matches!(self.agreed, Some(Agreed::Former)) {
+                self.agreed = former.map(Agreed::Apart);
+            }
             if !self.current.is_running() {
                 return Some(event);
             }

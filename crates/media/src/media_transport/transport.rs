@@ -1,6 +1,7 @@
 //! The transport itself: which part gets what, and what it means for the call.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub struct MediaTransport {
     config: TransportConfig,
     agent: Generations,
     remote: Option<IceCredentials>,
+    /// What a restart of ours has put aside, until it is answered.
+    agreed: Option<Agreed>,
     /// Remote candidates taken from signalling since the last restart.
     remote_candidates: usize,
     association: Option<Association>,
@@ -57,6 +60,15 @@ pub struct MediaTransport {
     counters: TransportCounters,
 }
 
+/// ICE as both descriptions in force have it.
+#[derive(Debug)]
+struct Agreed {
+    credentials: IceCredentials,
+    remote: Option<IceCredentials>,
+    /// No path was found yet.
+    seeks: bool,
+}
+
 #[derive(Debug)]
 struct Early {
     came: Instant,
@@ -73,6 +85,7 @@ impl MediaTransport {
             agent: Generations::new(&config.credentials, config.tie_breaker, config.controlling),
             config,
             remote: None,
+            agreed: None,
             remote_candidates: 0,
             association: None,
             successor: None,
@@ -221,6 +234,7 @@ impl MediaTransport {
             return Ok(());
         }
 
+        self.agreed = None;
         if ice_lite {
             self.agent.set_controlling();
         }
@@ -367,11 +381,30 @@ impl MediaTransport {
             return;
         }
         self.agent.restart(&credentials, now);
-        self.config.credentials = credentials;
-        self.remote = None;
+        let credentials = mem::replace(&mut self.config.credentials, credentials);
+        let remote = self.remote.take();
+        self.agreed.get_or_insert(Agreed {
+            credentials,
+            remote,
+            seeks: self.ice_give_up.is_some(),
+        });
         // A path that is lost already has the time that it had.
         if self.selected.is_none() || self.has_path() {
             self.ice_give_up = None;
+        }
+        self.settle(now);
+    }
+
+    /// Takes back a restart of ours that the far end has not answered, and will not: what was agreed on before stands.
+    pub fn withdraw_restart(&mut self, now: Instant) {
+        let Some(agreed) = self.agreed.take().filter(|_| !self.closed) else {
+            return;
+        };
+        self.agent.withdraw_restart();
+        self.config.credentials = agreed.credentials;
+        self.remote = agreed.remote;
+        if agreed.seeks && !self.has_path() {
+            self.ice_give_up.get_or_insert(now + self.config.limits.ice);
         }
         self.settle(now);
     }

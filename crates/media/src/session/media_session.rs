@@ -440,7 +440,8 @@ impl MediaSession {
     }
 
     /// Takes an offer of the far end, the first or a later one, and answers it. An offer of ours that waits for its
-    /// answer is void then.
+    /// answer is void then, and with it an ICE restart that it was to bring: the answer has new credentials where the far end's
+    /// offer has, and nowhere else (RFC 8839, section 4.4.1.1.1).
     ///
     /// # Errors
     /// [`Refusal`]; what was agreed before stays in force.
@@ -453,6 +454,9 @@ impl MediaSession {
         self.now = now;
         self.check_open()?;
         self.forks.leave_others(now);
+        if renewal == Renewal::Change {
+            self.withdraw_restart(now);
+        }
         let kept = match renewal {
             Renewal::Change => self.transport.take(),
             Renewal::Afresh => None,
@@ -491,6 +495,17 @@ impl MediaSession {
         self.rtcp.restart(&credentials, now);
         if let Some(transport) = &mut self.transport {
             transport.restart(credentials, now);
+            self.transport_stirred = true;
+        }
+    }
+
+    /// The far end does not take the offer with new ICE credentials: those that are agreed on stay, with the path that they have.
+    /// Without such an offer nothing happens.
+    pub fn withdraw_restart(&mut self, now: Instant) {
+        self.now = now;
+        self.rtcp.withdraw_restart(now);
+        if let Some(transport) = &mut self.transport {
+            transport.withdraw_restart(now);
             self.transport_stirred = true;
         }
     }
@@ -769,7 +784,11 @@ impl MediaSession {
             self.rtcp.restart(&local.credentials, self.now);
             transport.restart(local.credentials, self.now);
         }
-        transport.set_remote(answer.negotiated.remote.clone(), self.now)?;
+        if let Err(refused) = transport.set_remote(answer.negotiated.remote.clone(), self.now) {
+            self.rtcp.withdraw_restart(self.now);
+            transport.withdraw_restart(self.now);
+            return Err(refused.into());
+        }
         self.rtcp.set_remote(&answer.negotiated, self.now);
         Ok((answer.sdp, answer.negotiated))
     }

@@ -108,6 +108,13 @@ impl RtcpComponent {
         }
     }
 
+    pub(super) fn withdraw_restart(&mut self, now: Instant) {
+        if let Some(transport) = &mut self.transport {
+            transport.withdraw_restart(now);
+            self.stirred = true;
+        }
+    }
+
     /// Takes a datagram that came to one of its sockets; a report is handed back, opened.
     pub(super) fn handle_datagram<'a>(
         &mut self,

@@ -12,5 +12,6 @@ mod plain;
 mod programs;
 mod reduced;
 mod reports;
+mod restarts;
 mod rtcp_apart;
 mod world;
