@@ -10,6 +10,15 @@ pub const T2: Duration = Duration::from_secs(4);
 /// 64 x T1: what every transaction has at most.
 pub const TRANSACTION: Duration = Duration::from_secs(32);
 
+/// How long a goodbye that no connection carried is owed to a far side that has agreed to no session timer: without one it may
+/// have the call for ever (RFC 4028, 1), and is not to hear of it for the first time a day later.
+pub const GOODBYE: Duration = Duration::from_secs(30 * 60);
+/// Longest session interval that such a goodbye is owed for.
+pub const LONGEST_GOODBYE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// RFC 3261, 16.6: who called gives an INVITE up after three minutes without a word (timer C).
+pub const CALLER_PATIENCE: Duration = Duration::from_secs(180);
+
 /// RFC 4320, 4.1: when the pauses between copies on a lossy transport would have reached [`T2`].
 pub const TRYING: Duration = Duration::from_millis(3500);
 
@@ -30,6 +39,9 @@ pub enum Deadline {
     FurtherAnswers,
     /// Timer H (RFC 3261, 17.2.1): no ACK for our refusal within [`TRANSACTION`].
     RefusalAck,
+    /// A final answer that no connection carried waits for one, until who asked has given up: [`CALLER_PATIENCE`] or
+    /// [`TRANSACTION`].
+    AnswerOwed,
     /// RFC 3261, 13.3.1.4: our 2xx is said again, first after [`T1`], doubling up to [`T2`].
     RepeatAnswer,
     /// RFC 3261, 13.3.1.4: no ACK for our 2xx within [`TRANSACTION`].
@@ -94,7 +106,7 @@ pub enum Deadline {
     KeepAlive,
     /// That keep-alive without its answer: 10 s (RFC 5626, 4.4.1).
     KeepAliveAnswer,
-    /// A call without a connection: the far end has given it up by now.
+    /// A call or a goodbye without a connection: the far end has given it up by now.
     Detached,
     /// Goodbyes without answers during a shutdown.
     Stopping,
@@ -116,6 +128,7 @@ impl fmt::Display for Deadline {
             Self::Response => "answer to a request",
             Self::FurtherAnswers => "further answers to an INVITE",
             Self::RefusalAck => "ACK of a refusal",
+            Self::AnswerOwed => "connection for an answer",
             Self::RepeatAnswer => "next copy of an answer",
             Self::AnswerAck => "ACK of an answer",
             Self::RepeatProvisional => "next copy of a provisional answer",

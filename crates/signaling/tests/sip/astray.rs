@@ -26,7 +26,7 @@ fn alive(world: &mut World) {
 }
 
 /// The next connection is there, and registered.
-fn reconnected(world: &mut World) {
+pub(crate) fn reconnected(world: &mut World) {
     world.command(Command::Reconnect);
     world.open(FLOW);
     let register = of(world, Method::Register);
@@ -416,10 +416,23 @@ fn an_answer_to_a_call_that_was_given_up_is_ended_over_the_next_connection() {
 }
 
 #[test]
-fn a_late_fork_is_given_up_with_the_time_of_its_goodbye() {
+fn a_late_fork_is_given_up_when_its_goodbye_is_owed_no_longer() {
     let (mut world, _) = late_fork();
     world.close(FLOW);
-    world.pass(seconds(33), |_| ());
+    // With the call that got it, which no connection came back for in time.
+    let tags = |world: &mut World| {
+        let said = goodbyes(world);
+        let tags = said.iter().map(|goodbye| goodbye.ids.to_tag().to_owned());
+        let mut tags: Vec<_> = tags.collect();
+        tags.sort();
+        tags
+    };
+    world.pass(seconds(29 * 60), |_| ());
+    reconnected(&mut world);
+    assert_eq!(tags(&mut world), ["one", "two"]);
+    let (mut world, _) = late_fork();
+    world.close(FLOW);
+    world.pass(seconds(32 * 60), |_| ());
     reconnected(&mut world);
     assert!(goodbyes(&mut world).is_empty());
 }

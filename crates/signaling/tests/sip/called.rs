@@ -522,6 +522,28 @@ fn an_offer_that_nobody_here_answers_is_refused_in_time_and_the_call_goes_on() {
     assert!(ends(&mut world).is_empty());
 }
 
+/// Nothing is answered or moved unasked.
+fn rings_and_is_refused(world: &mut World, script: &Script) {
+    assert_eq!(answer_to(world, script).status, 180);
+    let events = world.take_events();
+    let [
+        Event::Incoming {
+            call,
+            replaces: None,
+            said,
+            ..
+        },
+    ] = events.as_slice()
+    else {
+        panic!("{events:?}");
+    };
+    assert!(said.headers.iter().any(|(name, _)| name == "Replaces"));
+    world.command(bye(call));
+    assert_eq!(statuses(world), [603]);
+    assert!(world.requests.is_empty(), "the other one goes on");
+    assert_eq!(ends(world).len(), 1);
+}
+
 #[test]
 fn a_call_is_taken_over_by_its_own_far_side_and_not_by_a_stranger() {
     let replaces = |tag: &str| format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols");
@@ -533,8 +555,9 @@ fn a_call_is_taken_over_by_its_own_far_side_and_not_by_a_stranger() {
         branch: format!("z9hG4bK{}", from.len()),
         ..Script::invite()
     };
+    // Who only knows the names rings as any other does, and our user decides.
     let stranger = other("sip:mallory@example.com").header(&replaces(&tag));
-    assert_eq!(answer_to(&mut world, &stranger).status, 403);
+    rings_and_is_refused(&mut world, &stranger);
     // Of a caller that hides everybody could say to be it.
     let hidden = Script {
         from: "sip:anonymous@anonymous.invalid",
@@ -542,7 +565,7 @@ fn a_call_is_taken_over_by_its_own_far_side_and_not_by_a_stranger() {
     };
     let (mut hidden, _, name) = talking_to(&hidden);
     let anybody = other("sip:anonymous@anonymous.invalid").header(&replaces(&name));
-    assert_eq!(answer_to(&mut hidden, &anybody).status, 403);
+    rings_and_is_refused(&mut hidden, &anybody);
     let early = format!("{};early-only", replaces(&tag));
     let early = Script {
         branch: "z9hG4bKearly".to_owned(),
@@ -739,4 +762,85 @@ fn a_cancelled_offer_is_off_and_the_call_goes_on() {
     assert!(ends(&mut world).is_empty());
     world.command(bye(&call));
     assert_eq!(world.request().method.to_string(), "BYE");
+}
+
+/// RFC 3261, 9.2: the answer to a CANCEL is of the same dialog as that to its INVITE.
+#[test]
+fn the_answer_to_a_cancel_has_the_tag_of_its_invite() {
+    let script = Script::invite();
+    let cancel = || Script {
+        branch: script.branch.clone(),
+        ..Script::new("CANCEL")
+    };
+    let (mut world, _, tag) = ringing(&script);
+    world.say(FLOW, &cancel().text());
+    let all = responses(&mut world);
+    let of = |response: &Response| (response.status, response.ids.to_tag().to_owned());
+    let said: Vec<_> = all.iter().map(of).collect();
+    assert_eq!(said, [(200, tag.clone()), (487, tag)]);
+    // Also where the INVITE has its answer, from nobody's user.
+    let mut world = idle();
+    let twice = Script::invite().header("Replaces: a;to-tag=b;from-tag=c");
+    let refused = answer_to(&mut world, &twice);
+    let late = answer_to(&mut world, &cancel());
+    assert_eq!((refused.status, late.status), (481, 200));
+    assert_eq!(refused.ids.to_tag(), late.ids.to_tag());
+}
+
+#[test]
+fn a_caller_that_says_goodbye_before_the_answer_takes_its_invite_with_it() {
+    let (mut world, _, tag) = ringing(&Script::invite());
+    world.say(FLOW, &Script::new("BYE").within(&tag, 2).text());
+    let all = responses(&mut world);
+    let said: Vec<_> = all
+        .iter()
+        .map(|response| (response.status, response.ids.method.clone()))
+        .collect();
+    assert_eq!(said, [(200, Method::Bye), (487, Method::Invite)]);
+    let cause = Cause::ORIGINATOR_CANCEL;
+    assert_eq!(ends(&mut world), [(EndedBy::Remote, cause, false)]);
+}
+
+/// RFC 3261, 8.2.1 comes before 8.2.2.
+#[test]
+fn a_method_that_is_not_known_is_refused_for_that_whatever_it_requires() {
+    let (mut world, _, tag) = talking();
+    for (script, status) in [
+        (Script::new("NOSUCH"), 405),
+        (Script::new("NOSUCH").within(&tag, 2), 405),
+        (Script::new("OPTIONS"), 420),
+    ] {
+        let refused = answer_to(&mut world, &script.header("Require: nonsense"));
+        assert_eq!(refused.status, status);
+        let allowed = refused.headers.get(&HeaderName::Allow);
+        assert_eq!(allowed.is_some(), status == 405);
+        assert!(allowed.is_none_or(|line| line.contains("INVITE") && line.contains("BYE")));
+    }
+}
+
+/// RFC 3261, 11.2: as an INVITE would be.
+#[test]
+fn options_say_whether_a_call_would_be_taken() {
+    let mut world = idle();
+    for number in 0..32_u32 {
+        let script = Script {
+            branch: format!("z9hG4bKring{number}"),
+            call_id: Box::leak(format!("ring-{number}").into_boxed_str()),
+            ..Script::invite()
+        };
+        assert_eq!(answer_to(&mut world, &script).status, 180);
+    }
+    assert_eq!(answer_to(&mut world, &Script::new("OPTIONS")).status, 486);
+    let (mut world, _, _) = talking();
+    assert_eq!(answer_to(&mut world, &Script::new("OPTIONS")).status, 200);
+    // Our goodbyes are under way.
+    world.command(Command::Shutdown);
+    world.requests.clear();
+    assert_eq!(answer_to(&mut world, &Script::new("OPTIONS")).status, 480);
+    let late = Script {
+        call_id: "late",
+        branch: "z9hG4bKlate".to_owned(),
+        ..Script::invite()
+    };
+    assert_eq!(answer_to(&mut world, &late).status, 480);
 }

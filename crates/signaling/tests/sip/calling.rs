@@ -457,14 +457,12 @@ fn routes_of_the_answer_are_kept_in_reverse_and_the_contact_is_never_resolved() 
     );
 }
 
-#[test]
-fn an_offer_in_the_answer_is_answered_in_the_ack() {
-    let mut world = World::registered(config(), 4, 7200);
-    let call = CallId::from_wire("a-call").unwrap();
-    let Command::Invite { to, headers, .. } = invite(&call, "bob") else {
+/// A call to bob that he is to describe.
+fn offerless(call: &CallId) -> Command {
+    let Command::Invite { to, headers, .. } = invite(call, "bob") else {
         panic!("an invite");
     };
-    world.command(Command::Invite {
+    Command::Invite {
         call: call.clone(),
         to,
         sdp: String::new(),
@@ -477,7 +475,90 @@ fn an_offer_in_the_answer_is_answered_in_the_ack() {
         refer: None,
         replaces: None,
         trickle: None,
-    });
+    }
+}
+
+/// RFC 3261, 22.1: whether our user answers the offer or hangs up.
+#[test]
+fn the_ack_of_an_offer_has_the_credentials_of_its_invite() {
+    for hangs_up in [false, true] {
+        let mut world = World::registered(config(), 4, 7200);
+        let call = CallId::from_wire("a-call").unwrap();
+        world.command(offerless(&call));
+        let first = world.request();
+        let challenge = r#"Digest realm="proxy", nonce="a", qop="auth""#;
+        world.answer(&first, 407, &[(HeaderName::ProxyAuthenticate, challenge)]);
+        assert_eq!(world.request().method, Method::Ack);
+        let second = world.request();
+        let offer = with_sdp(tagged(&second, 200, "one", &[CONTACT]), "their offer");
+        world.say(FLOW, &offer);
+        world.command(if hangs_up {
+            crate::pair::bye(&call)
+        } else {
+            Command::Attach {
+                call,
+                sdp: "our answer".to_owned(),
+            }
+        });
+        let ack = world.request();
+        assert_eq!(
+            (ack.method.clone(), ack.ids.cseq),
+            (Method::Ack, second.ids.cseq)
+        );
+        let credentials = |request: &Request| request.headers.get(&HeaderName::ProxyAuthorization);
+        assert!(credentials(&ack).is_some());
+        assert_eq!(credentials(&ack), credentials(&second));
+        // A copy of that answer gets it again.
+        world.requests.clear();
+        world.say(FLOW, &offer);
+        assert_eq!(credentials(&world.request()), credentials(&second));
+    }
+}
+
+/// RFC 3261, 9.1: a proxy that does not know what it requires may not refuse a CANCEL for it.
+#[test]
+fn a_cancel_requires_nothing_that_its_invite_did() {
+    let mut config = config();
+    config.reliable = Reliable::Required;
+    let mut world = World::registered(config, 1, 7200);
+    let call = CallId::from_wire("a-call").expect("a name");
+    world.command(invite(&call, "bob"));
+    let request = world.request();
+    assert!(request.headers.has(&HeaderName::Require));
+    world.answer(&request, 180, &[CONTACT]);
+    world.command(crate::pair::bye(&call));
+    let cancel = world.request();
+    assert_eq!(cancel.method, Method::Cancel);
+    for name in [HeaderName::Require, HeaderName::ProxyRequire] {
+        assert!(!cancel.headers.has(&name), "{name:?}");
+    }
+}
+
+/// RFC 3261, 8.1.3.3: it was to go on to somebody behind us, and there is nobody.
+#[test]
+fn an_answer_with_another_via_is_not_ours() {
+    let (mut world, _, request) = calling("bob");
+    let answered = |second: &str| {
+        let text = tagged(&request, 486, "one", &[]).to_text();
+        text.replacen("\r\nFrom:", &format!("{second}\r\nFrom:"), 1)
+    };
+    for second in [
+        "\r\nVia: SIP/2.0/WS other.invalid;branch=z9hG4bKother",
+        ", SIP/2.0/WS other.invalid;branch=z9hG4bKother",
+    ] {
+        world.say(FLOW, &answered(second));
+        assert!(world.requests.is_empty() && ended(&mut world).is_none());
+    }
+    world.say(FLOW, &answered(""));
+    assert_eq!(world.request().method, Method::Ack);
+    assert!(ended(&mut world).is_some());
+}
+
+#[test]
+fn an_offer_in_the_answer_is_answered_in_the_ack() {
+    let mut world = World::registered(config(), 4, 7200);
+    let call = CallId::from_wire("a-call").unwrap();
+    world.command(offerless(&call));
     let request = world.request();
     assert!(request.body.is_empty());
     world.say(

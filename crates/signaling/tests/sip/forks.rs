@@ -168,3 +168,59 @@ fn an_answer_whose_route_cannot_be_read_is_acknowledged_and_ended_and_tells_why(
     assert_eq!(world.request().method, Method::Ack);
     assert_eq!(world.request().method, Method::Bye);
 }
+
+/// RFC 6228, 4: a 199 is acknowledged as any other that comes reliably, in the dialog that ends with it.
+#[test]
+fn the_end_of_a_fork_that_comes_reliably_has_its_prack() {
+    for known in [true, false] {
+        let (mut world, sent) = calling();
+        let mut last = sent.ids.cseq;
+        if known {
+            let prack = rings_reliably(&mut world, &sent, "a");
+            last = prack.ids.cseq;
+            world.answer(&prack, 200, &[]);
+        }
+        let rseq = if known { "2" } else { "1" };
+        let lines = [(HeaderName::Require, "100rel"), (HeaderName::RSeq, rseq)];
+        says(&mut world, &sent, 199, "a", &lines);
+        let prack = world.request();
+        assert_eq!(
+            (prack.method.clone(), prack.ids.to_tag()),
+            (Method::Prack, "a")
+        );
+        assert_eq!(prack.ids.cseq, last + 1);
+        let acknowledged = prack.headers.get(&HeaderName::RAck);
+        assert_eq!(acknowledged, Some(format!("{rseq} 1 INVITE")));
+        // A copy that crossed it needs no other, and the call rings on elsewhere.
+        says(&mut world, &sent, 199, "a", &lines);
+        assert!(world.requests.is_empty());
+        // One that went down with its connection does.
+        world.close(FLOW);
+        crate::astray::reconnected(&mut world);
+        world.requests.clear();
+        says(&mut world, &sent, 199, "a", &lines);
+        let again = world.requests.iter().map(|(_, request)| request);
+        let again: Vec<_> = again.map(|request| request.method.clone()).collect();
+        let lost = ends(&mut world);
+        assert!(lost.is_empty() || again.is_empty(), "{again:?}");
+        if lost.is_empty() {
+            assert_eq!(again, [Method::Prack]);
+        }
+    }
+}
+
+#[test]
+fn a_fork_that_has_ended_leaves_the_call_to_the_next() {
+    let (mut world, sent) = calling();
+    let prack = rings_reliably(&mut world, &sent, "a");
+    world.answer(&prack, 200, &[]);
+    let lines = [(HeaderName::Require, "100rel"), (HeaderName::RSeq, "2")];
+    says(&mut world, &sent, 199, "a", &lines);
+    let prack = world.request();
+    // That it is not known there any more ends nothing.
+    world.answer(&prack, 481, &[]);
+    says(&mut world, &sent, 200, "b", &[]);
+    assert_eq!(world.request().method, Method::Ack);
+    world.take_events();
+    goes_on(&mut world);
+}

@@ -272,7 +272,7 @@ fn what_cannot_be_carried_out_is_refused_with_its_code() {
     assert_eq!(answer_to(&mut world, &two).status, 400);
     assert!(world.take_events().is_empty());
     assert!(world.requests.is_empty());
-    // The call itself goes on; one at a time is taken, and it has a name of its own by now.
+    // The call itself goes on, and each that is taken has a name of its own by now.
     let good = refer(&tag, 22, "<sip:dave@example.com>");
     assert_eq!(answer_to(&mut world, &good).status, 200);
     let first = unanswered_notice(&mut world);
@@ -280,11 +280,119 @@ fn what_cannot_be_carried_out_is_refused_with_its_code() {
         first.headers.get(&HeaderName::Event).as_deref(),
         Some("refer;id=22")
     );
-    let second = refer(&tag, 23, "<sip:erin@example.com>");
-    assert_eq!(answer_to(&mut world, &second).status, 491);
     assert!(
         matches!(&world.take_events()[..], [Event::Referred { call: known, .. }] if *known == call)
     );
+}
+
+/// Carol wants us to call that many; their names, each told of by its own event.
+fn referred_to(world: &mut World, tag: &str, cseqs: std::ops::Range<u32>) -> Vec<CallId> {
+    cseqs
+        .map(|cseq| {
+            let to = format!("<sip:friend-{cseq}@example.com>");
+            assert_eq!(answer_to(world, &refer(tag, cseq, &to)).status, 200);
+            let events = world.take_events();
+            let [
+                Event::Referred {
+                    call, within: true, ..
+                },
+            ] = &events[..]
+            else {
+                panic!("{events:?}");
+            };
+            call.clone()
+        })
+        .collect()
+}
+
+fn event_of(request: &Request) -> String {
+    request.headers.get(&HeaderName::Event).unwrap_or_default()
+}
+
+/// RFC 3515, 2.4.6.
+#[test]
+fn several_referrals_of_a_call_are_told_apart_by_their_numbers() {
+    let (mut world, call, tag) = talking();
+    let names = referred_to(&mut world, &tag, 2..4);
+    assert_eq!(names[0], call);
+    assert_ne!(names[1], call);
+    let mut last = 0;
+    for event in ["refer", "refer;id=3"] {
+        let first = unanswered_notice(&mut world);
+        assert_eq!(event_of(&first), event);
+        assert!(first.ids.cseq > last);
+        last = first.ids.cseq;
+        world.answer(&first, 200, &[]);
+    }
+    // The second is carried out and the first refused, each with its word.
+    let (command, _) = carry(&names[1], "the-new-call");
+    world.command(command);
+    let invite = world.request();
+    assert_eq!(invite.uri.to_string(), "sip:friend-3@example.com");
+    world.command(Command::RefuseRefer {
+        call: names[0].clone(),
+        status: 603,
+    });
+    let refused = unanswered_notice(&mut world);
+    assert_eq!(event_of(&refused), "refer");
+    assert_eq!(shown(&refused), ("SIP/2.0 603 Decline".into(), OVER.into()));
+    world.answer(&refused, 200, &[]);
+    // Who referred hangs up, and hears the rest, in the order of its numbers.
+    let goodbye = Script::new("BYE").within(&tag, 4);
+    assert_eq!(answer_to(&mut world, &goodbye).status, 200);
+    world.answer(&invite, 486, &[]);
+    assert_eq!(world.request().method, Method::Ack);
+    let busy = unanswered_notice(&mut world);
+    assert_eq!(event_of(&busy), "refer;id=3");
+    assert_eq!(shown(&busy), ("SIP/2.0 486 Busy Here".into(), OVER.into()));
+    assert!(busy.ids.cseq > refused.ids.cseq);
+}
+
+#[test]
+fn the_numbers_of_referrals_go_on_together_when_their_call_is_over() {
+    let (mut world, _, tag) = talking();
+    let names = referred_to(&mut world, &tag, 2..5);
+    let goodbye = Script::new("BYE").within(&tag, 5);
+    assert_eq!(answer_to(&mut world, &goodbye).status, 200);
+    world.take_events();
+    let mut last = 0;
+    let mut heard = Vec::new();
+    for name in names.into_iter().rev() {
+        world.command(Command::RefuseRefer {
+            call: name,
+            status: 603,
+        });
+        while !world.requests.is_empty() {
+            let notice = unanswered_notice(&mut world);
+            assert!(notice.ids.cseq > last, "{} {last}", notice.ids.cseq);
+            last = notice.ids.cseq;
+            heard.push((event_of(&notice), shown(&notice).0));
+            world.answer(&notice, 200, &[]);
+        }
+    }
+    for event in ["refer", "refer;id=3", "refer;id=4"] {
+        assert!(heard.contains(&(event.to_owned(), "SIP/2.0 603 Decline".to_owned())));
+    }
+    assert!(world.session.census().referrals == 0);
+}
+
+#[test]
+fn a_call_has_no_more_than_four_referrals_at_a_time() {
+    let (mut world, _, tag) = talking();
+    let names = referred_to(&mut world, &tag, 2..6);
+    let more = answer_to(&mut world, &refer(&tag, 6, "<sip:dave@example.com>"));
+    assert_eq!(more.status, 500);
+    assert!(more.headers.retry_after().is_some());
+    assert!(world.take_events().is_empty());
+    for _ in 0..4 {
+        notice(&mut world);
+    }
+    world.command(Command::RefuseRefer {
+        call: names[2].clone(),
+        status: 603,
+    });
+    notice(&mut world);
+    referred_to(&mut world, &tag, 7..8);
 }
 
 #[test]

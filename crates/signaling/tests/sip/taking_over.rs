@@ -6,7 +6,7 @@ use offhook_signaling::event::{EndedBy, Event};
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
 
-use crate::called::{Script, answer_to, responses, statuses, talking};
+use crate::called::{Script, answer_to, responses, ringing, statuses, talking};
 use crate::pair::{answer, invite};
 use crate::world::{FLOW, World, config};
 
@@ -194,16 +194,95 @@ fn what_was_answered_meanwhile_is_not_picked_up_any_more() {
     assert_eq!(world.request().method, Method::Bye);
 }
 
-#[test]
-fn what_cannot_be_taken_over_is_refused() {
-    let (mut world, _, tag) = talking();
-    let line = format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols");
-    let fresh = |method, number: u32| Script {
+/// A request of no dialog.
+fn fresh(method: &'static str, number: u32) -> Script {
+    Script {
         branch: format!("z9hG4bKfresh{number}"),
         call_id: Box::leak(format!("fresh-{number}").into_boxed_str()),
         from_tag: "fresh",
         ..Script::new(method)
-    };
+    }
+}
+
+/// The names of carol's call, whose tag of ours is that one.
+fn names_of(tag: &str) -> String {
+    format!("Replaces: call-of-carol;to-tag={tag};from-tag=carols")
+}
+
+/// Who is sent by the far side of a call and does not say so, as some do, has it when our user takes the new one.
+#[test]
+fn a_call_that_is_up_is_taken_over_by_whom_our_user_lets() {
+    for (by, unasked) in [
+        (None, false),
+        (Some("sip:mallory@example.com"), false),
+        (Some("sip:carol@example.com:5061"), false),
+        (Some("sip:carol@EXAMPLE.com:5060;transport=ws"), true),
+    ] {
+        let (mut world, first, tag) = talking();
+        let mut script = Script {
+            from: "sip:dave@example.com",
+            ..fresh("INVITE", 1)
+        }
+        .header(&names_of(&tag));
+        if let Some(by) = by {
+            script = script.header(&format!("Referred-By: <{by}>"));
+        }
+        assert_eq!(answer_to(&mut world, &script).status, 180);
+        let events = world.take_events();
+        let [
+            Event::Incoming {
+                call,
+                replaces,
+                said,
+                ..
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!(replaces.as_ref(), unasked.then_some(&first), "{by:?}");
+        let told = said.headers.iter().any(|(name, _)| name == "Replaces");
+        assert_eq!(told, !unasked, "our user knows what it is asked");
+        assert!(world.requests.is_empty());
+        world.command(answer(call));
+        assert_eq!(responses(&mut world)[0].status, 200);
+        assert_eq!(world.request().method, Method::Bye);
+        let ended =
+            |event: &Event| matches!(event, Event::Ended { call: known, .. } if *known == first);
+        assert!(world.take_events().iter().any(ended));
+    }
+}
+
+#[test]
+fn what_has_ended_is_declined_and_what_rings_here_is_nobodys_to_take() {
+    for by_us in [false, true] {
+        let (mut world, call, tag) = talking();
+        if by_us {
+            world.command(crate::pair::bye(&call));
+            let goodbye = world.request();
+            world.answer(&goodbye, 200, &[]);
+        } else {
+            let goodbye = Script::new("BYE").within(&tag, 2);
+            assert_eq!(answer_to(&mut world, &goodbye).status, 200);
+        }
+        world.take_events();
+        let late = fresh("INVITE", 1).header(&names_of(&tag));
+        assert_eq!(answer_to(&mut world, &late).status, 603);
+        world.pass(std::time::Duration::from_secs(33), |_| ());
+        let later = fresh("INVITE", 2).header(&names_of(&tag));
+        assert_eq!(answer_to(&mut world, &later).status, 481);
+        assert!(world.take_events().is_empty());
+    }
+    let (mut world, _, tag) = ringing(&Script::invite());
+    let rings = fresh("INVITE", 3).header(&names_of(&tag));
+    assert_eq!(answer_to(&mut world, &rings).status, 481);
+    assert!(world.take_events().is_empty());
+}
+
+#[test]
+fn what_cannot_be_taken_over_is_refused() {
+    let (mut world, _, tag) = talking();
+    let line = names_of(&tag);
     for (number, (script, status)) in (1..).zip([
         (fresh("MESSAGE", 1).header(&line), 400),
         (fresh("OPTIONS", 2).header(&line), 400),

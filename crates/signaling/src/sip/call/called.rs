@@ -50,6 +50,13 @@ impl Call {
         let requires = request.headers.lists(&HeaderName::Require, "100rel");
         let unasked = replaces.as_ref().filter(|replaced| replaced.unasked);
         let replaced = unasked.map(|replaced| replaced.call.clone());
+        let mut said = identity::said(&request.headers, &core.config);
+        if replaces.is_some() && replaced.is_none() {
+            // Our user is asked, and is to know for what.
+            let line = request.headers.get(&HeaderName::Replaces);
+            let line = line.map(|line| ("Replaces".to_owned(), line));
+            said.headers.extend(line);
+        }
         let called = Called {
             cseq: request.ids.cseq,
             key,
@@ -92,7 +99,7 @@ impl Call {
             call: id,
             caller,
             sdp,
-            said: identity::said(&request.headers, &core.config),
+            said,
             ids: Box::default(),
             replaces: replaced,
         });
@@ -360,8 +367,6 @@ impl Call {
             Phase::Up(up) => up,
             Phase::Leaving(leaving) => {
                 leaving.unacked = None;
-                core.deadlines
-                    .set(Deadline::Detached, owner, now + TRANSACTION);
                 return self.say_bye(core, now);
             }
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => return,
@@ -396,7 +401,7 @@ impl Call {
         let carried = self.connection(core).is_some();
         match &mut self.phase {
             // Without a connection no ACK can come, and no BYE go: it is said anew over the next one.
-            Phase::Up(_) if !carried => {}
+            Phase::Up(_) | Phase::Leaving(_) if !carried => {}
             Phase::Up(up) => {
                 up.unacked = None;
                 let detail = Some("the caller did not acknowledge our answer".to_owned());
@@ -405,8 +410,6 @@ impl Call {
             }
             Phase::Leaving(leaving) => {
                 leaving.unacked = None;
-                core.deadlines
-                    .set(Deadline::Detached, owner, now + TRANSACTION);
                 self.say_bye(core, now);
             }
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => {}

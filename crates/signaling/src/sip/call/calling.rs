@@ -13,7 +13,7 @@ use crate::sip::call::headers;
 use crate::sip::call::identity;
 use crate::sip::call::provisional::EARLY_MEDIA;
 use crate::sip::call::session_timer::{self, SessionTimer};
-use crate::sip::call::state::{Call, Calling, Offer, Phase, Up};
+use crate::sip::call::state::{Call, Calling, Offer, OwedAck, Phase, Up};
 use crate::sip::call::trickle::Trickle;
 use crate::sip::config::{Config, Reliable};
 use crate::sip::deadline::Deadline;
@@ -208,6 +208,7 @@ impl Call {
             tried,
             tried_flows: Vec::new(),
             progress: 0,
+            gone: Vec::new(),
         });
         core.deadlines.set(
             Deadline::Unanswered,
@@ -263,6 +264,10 @@ impl Call {
         if let Some(fork) = &fork {
             dialog.local_cseq = fork.dialog.local_cseq.max(dialog.local_cseq);
             dialog.remote_cseq = fork.dialog.remote_cseq;
+        }
+        let mut gone = calling.gone.iter().map(|fork| &fork.dialog);
+        if let Some(gone) = gone.find(|dialog| dialog.remote_tag() == tag) {
+            dialog.local_cseq = gone.local_cseq.max(dialog.local_cseq);
         }
         let (cseq, offerless) = (calling.cseq, calling.offerless);
         let owner = Owner::Call(self.id.clone());
@@ -322,7 +327,8 @@ impl Call {
                 let detail = "the far side answered without an offer";
                 return self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
             };
-            up.owed_ack = Some(cseq);
+            let invite = Box::new(invite);
+            up.owed_ack = Some(OwedAck { cseq, invite });
             self.phase = Phase::Up(Box::new(up));
             self.plan_session(core, now);
             self.heard(&sdp);

@@ -1,12 +1,12 @@
 //! The ends of calls: by us, by them, by time (RFC 3261, 9 and 15).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cause::Cause;
 use crate::event::{EndedBy, Event, SipEnd};
 use crate::sip::call::reason;
 use crate::sip::call::state::{Call, Leaving, Phase, Up};
-use crate::sip::deadline::{Deadline, TRANSACTION};
+use crate::sip::deadline::{Deadline, GOODBYE, LONGEST_GOODBYE, TRANSACTION};
 use crate::sip::message::outgoing::{Content, OutgoingResponse};
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
@@ -123,6 +123,7 @@ impl Call {
             Phase::Calling(mut calling) => {
                 for fork in &mut calling.forks {
                     fork.refuse_update(core, now);
+                    core.ended.note(&fork.dialog, now);
                 }
                 self.tell_end(by, cause.clone(), detail, false, Over::default(), core);
                 let mut leaving = Leaving {
@@ -138,6 +139,7 @@ impl Call {
                 self.phase = Phase::Leaving(leaving);
             }
             Phase::Called(called) => {
+                core.ended.note(&called.dialog, now);
                 self.tell_end(by, cause.clone(), detail, false, Over::default(), core);
                 let status = called.refusal.unwrap_or_else(|| reason::status(&cause));
                 if let Some(bare) = core
@@ -172,10 +174,12 @@ impl Call {
         core: &mut Core,
         now: Instant,
     ) {
-        if let Some(cseq) = up.owed_ack {
+        core.ended.note(&up.dialog, now);
+        if let Some(owed) = &up.owed_ack {
             // The far side's 2xx needs its ACK before the BYE.
             let flow = self.way(core);
-            let ack = super::requests::answer_ack(&up.dialog, cseq, None, None, flow, core);
+            let (cseq, invite) = (owed.cseq, Some(&*owed.invite));
+            let ack = super::requests::answer_ack(&up.dialog, cseq, invite, None, flow, core);
             core.send_request(&ack, flow);
             core.clients
                 .note_ack(&up.dialog.call_id, cseq, up.dialog.remote_tag(), &ack);
@@ -189,26 +193,27 @@ impl Call {
         }
         push_users(&mut goodbye, headers);
         let owner = Owner::Call(self.id.clone());
+        let owed_until = now + goodbye_time(up.session.map(|session| session.interval));
+        core.deadlines
+            .set(Deadline::Detached, owner.clone(), owed_until);
         if let Some(unacked) = &up.unacked {
             // RFC 3261, 15: the callee sends no BYE before the ACK, or its 64 x T1.
             core.deadlines
                 .set(Deadline::AnswerAck, owner, unacked.until);
             let pause = unacked.pause;
             self.repeat_answer_after(pause, core, now);
-        } else {
-            core.deadlines
-                .set(Deadline::Detached, owner, now + TRANSACTION);
         }
         self.phase = Phase::Leaving(Leaving {
             bye: Some(Box::new(up.dialog)),
             goodbye,
             unacked: up.unacked,
+            owed_until: Some(owed_until),
             ..Leaving::default()
         });
         self.say_bye(core, now);
     }
 
-    /// Sends the BYE, if nothing is in its way any more.
+    /// Sends the BYE, if nothing is in its way any more. Without a connection it is owed until [`Leaving::owed_until`].
     pub(in crate::sip) fn say_bye(&mut self, core: &mut Core, now: Instant) {
         let way = self.way(core);
         if !core.flow(way).is_some_and(|flow| flow.is_open()) {
@@ -256,6 +261,7 @@ impl Call {
             return;
         };
         let (key, tag) = (called.key.clone(), called.dialog.local_tag().to_owned());
+        core.ended.note(&called.dialog, now);
         if let Some(bare) = core.servers.get(&key).map(|served| served.bare.clone()) {
             let response = OutgoingResponse::to(&bare, 487, &tag);
             core.answer(&key, response, now);
@@ -286,6 +292,7 @@ impl Call {
     ) {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Up(mut up) => {
+                core.ended.note(&up.dialog, now);
                 self.refuse_their_offer(&mut up, core, now);
                 let said = reason::read(headers);
                 let cause = said.cause.unwrap_or(Cause::NORMAL_CLEARING);
@@ -300,6 +307,7 @@ impl Call {
             }
             Phase::Called(called) => {
                 // The caller's BYE within an early dialog takes the INVITE with it (15.1.2).
+                core.ended.note(&called.dialog, now);
                 if let Some(bare) = core
                     .servers
                     .get(&called.key)
@@ -326,6 +334,11 @@ impl Call {
             core.answer(&key, OutgoingResponse::to(&bare, 487, &tag), now);
         }
     }
+}
+
+/// How long a goodbye is owed to a far side that agreed to that session interval.
+pub(in crate::sip) fn goodbye_time(interval: Option<Duration>) -> Duration {
+    interval.map_or(GOODBYE, |interval| interval.min(LONGEST_GOODBYE))
 }
 
 /// The user's headers of a goodbye; what cannot be sent is left out, since the call ends all the same.

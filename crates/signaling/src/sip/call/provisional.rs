@@ -8,7 +8,7 @@ use crate::event::{EndedBy, Event, Said};
 use crate::sip::call::identity;
 use crate::sip::call::offers::core_answer;
 use crate::sip::call::reason;
-use crate::sip::call::state::{Call, Fork, Phase};
+use crate::sip::call::state::{Call, Calling, Fork, Phase};
 use crate::sip::deadline::Deadline;
 use crate::sip::dialog::Dialog;
 use crate::sip::message::outgoing::Content;
@@ -32,6 +32,35 @@ fn early_media(response: &Response) -> Option<bool> {
     line.split(',').rev().find_map(word)
 }
 
+/// Most early dialogs of one INVITE; what further ones say is not heard.
+const MOST_FORKS: usize = 32;
+
+/// RSeq of an answer that came reliably.
+fn reliable_number(response: &Response) -> Option<u32> {
+    response
+        .headers
+        .number(&HeaderName::RSeq)
+        .filter(|_| response.headers.lists(&HeaderName::Require, "100rel"))
+}
+
+impl Calling {
+    /// The early dialog that a provisional answer makes.
+    fn fork_of(&self, response: &Response, core: &Core) -> Option<Fork> {
+        let transaction = core.clients.get(&self.branch, &Method::Invite)?;
+        Some(Fork {
+            dialog: Dialog::of_answer(&transaction.draft, self.cseq, response)?,
+            rseq: None,
+            lost_prack: false,
+            answer: None,
+            reliable: false,
+            owed_prack: None,
+            owed_update: None,
+            local: None,
+            barred: false,
+        })
+    }
+}
+
 impl Call {
     pub(in crate::sip) fn on_provisional(
         &mut self,
@@ -53,11 +82,20 @@ impl Call {
         };
         let tag = response.ids.to_tag();
         if response.status == 199 {
+            if !self.acknowledge_end(response, core, now) {
+                return;
+            }
+            let Phase::Calling(calling) = &mut self.phase else {
+                return;
+            };
             let gone = calling
                 .forks
                 .extract_if(.., |fork| fork.dialog.remote_tag() == tag);
             for mut fork in gone {
                 fork.refuse_update(core, now);
+                if reliable_number(response).is_some() {
+                    calling.gone.push(fork);
+                }
             }
             if calling.heard.as_deref() == Some(tag) {
                 let said = identity::said(&response.headers, &core.config);
@@ -72,34 +110,20 @@ impl Call {
             .forks
             .iter()
             .position(|fork| fork.dialog.remote_tag() == tag);
-        let at =
-            match known {
-                Some(at) => at,
-                None => {
-                    // A server that forks without end gets no memory for it.
-                    if calling.forks.len() >= 32 {
-                        return;
-                    }
-                    let dialog = core.clients.get(&calling.branch, &Method::Invite).and_then(
-                        |transaction| Dialog::of_answer(&transaction.draft, calling.cseq, response),
-                    );
-                    let Some(dialog) = dialog else {
-                        return core.count_malformed("a provisional answer that makes no dialog");
-                    };
-                    calling.forks.push(Fork {
-                        dialog,
-                        rseq: None,
-                        lost_prack: false,
-                        answer: None,
-                        reliable: false,
-                        owed_prack: None,
-                        owed_update: None,
-                        local: None,
-                        barred: false,
-                    });
-                    calling.forks.len() - 1
+        let at = match known {
+            Some(at) => at,
+            None => {
+                // A server that forks without end gets no memory for it.
+                if calling.forks.len() + calling.gone.len() >= MOST_FORKS {
+                    return;
                 }
-            };
+                let Some(fork) = calling.fork_of(response, core) else {
+                    return core.count_malformed("a provisional answer that makes no dialog");
+                };
+                calling.forks.push(fork);
+                calling.forks.len() - 1
+            }
+        };
         let mut fork = calling.forks.remove(at);
         let taken = self.take_provisional(&mut fork, response, core, now);
         if let Phase::Calling(calling) = &mut self.phase {
@@ -123,10 +147,7 @@ impl Call {
         };
         let offerless = calling.offerless;
         fork.dialog.peer.learn(&response.headers);
-        let rseq = response
-            .headers
-            .number(&HeaderName::RSeq)
-            .filter(|_| response.headers.lists(&HeaderName::Require, "100rel"));
+        let rseq = reliable_number(response);
         if let Some(rseq) = rseq {
             if fork.rseq == Some(rseq) && std::mem::take(&mut fork.lost_prack) {
                 // Where that answer held no offer, an answer of ours would be one.
@@ -138,7 +159,7 @@ impl Call {
             if fork.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
                 return false;
             }
-            if core.clients.is_flooded() {
+            if core.clients.is_flooded(&self.sip_call_id) {
                 core.count_malformed("too many provisional answers to one INVITE");
                 return false;
             }
@@ -182,6 +203,58 @@ impl Call {
             });
         }
         true
+    }
+
+    /// A 199 that came reliably has its PRACK as any other (RFC 6228, 4), in the dialog that ends with it. `false`: out of turn, or a
+    /// copy.
+    fn acknowledge_end(&mut self, response: &Response, core: &mut Core, now: Instant) -> bool {
+        let Phase::Calling(calling) = &mut self.phase else {
+            return false;
+        };
+        let tag = response.ids.to_tag();
+        let Some(rseq) = reliable_number(response).filter(|_| !tag.is_empty()) else {
+            return true;
+        };
+        let known = |fork: &Fork| fork.dialog.remote_tag() == tag;
+        if let Some(at) = calling.gone.iter().position(known) {
+            let fork = &calling.gone[at];
+            if fork.rseq == Some(rseq) && fork.lost_prack {
+                let mut fork = calling.gone.swap_remove(at);
+                self.prack(&mut fork, rseq, None, core, now);
+                if let Phase::Calling(calling) = &mut self.phase {
+                    calling.gone.push(fork);
+                }
+            }
+            return false;
+        }
+        if calling.forks.len() + calling.gone.len() >= MOST_FORKS
+            && !calling.forks.iter().any(known)
+        {
+            return true;
+        }
+        let at = calling.forks.iter().position(known);
+        let mut fork = match at {
+            Some(at) => calling.forks.remove(at),
+            None => match calling.fork_of(response, core) {
+                Some(fork) => fork,
+                None => return true,
+            },
+        };
+        let in_turn = fork.rseq.is_none_or(|last| rseq == last.wrapping_add(1));
+        let flooded = core.clients.is_flooded(&self.sip_call_id);
+        if flooded {
+            core.count_malformed("too many provisional answers to one INVITE");
+        }
+        let taken = in_turn && !flooded;
+        if taken {
+            fork.rseq = Some(rseq);
+            self.prack(&mut fork, rseq, None, core, now);
+        }
+        if let Phase::Calling(calling) = &mut self.phase {
+            let at = at.unwrap_or(calling.forks.len());
+            calling.forks.insert(at, fork);
+        }
+        taken
     }
 
     fn prack(

@@ -35,6 +35,7 @@ impl Call {
         let quiet = match &mut self.phase {
             Phase::Calling(calling) => {
                 let quiet = calling.forks.is_empty() && !calling.rang;
+                calling.gone.clear();
                 for mut fork in calling.forks.drain(..) {
                     fork.refuse_update(core, now);
                 }

@@ -11,7 +11,7 @@ use crate::sip::call::trickle::Trickle;
 use crate::sip::config::DtmfInfo;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::outgoing::Content;
+use crate::sip::message::outgoing::{Content, OutgoingRequest};
 use crate::sip::message::uri::Uri;
 use crate::sip::session::core::Core;
 use crate::sip::transaction::server::ServerKey;
@@ -78,6 +78,8 @@ pub(in crate::sip) struct Calling {
     pub(in crate::sip) tried_flows: Vec<FlowId>,
     /// The last word on its way that was told.
     pub(in crate::sip) progress: u16,
+    /// Early dialogs that ended by a reliable 199, whose PRACK may have to be said again.
+    pub(in crate::sip) gone: Vec<Fork>,
 }
 
 /// One early dialog.
@@ -128,6 +130,8 @@ pub(in crate::sip) struct Replaced {
     pub(in crate::sip) call: CallId,
     /// Who sends it may do so without our user's word; else it rings as any other.
     pub(in crate::sip) unasked: bool,
+    /// It was up then: whoever takes the new one knows that it ends. One that rang is another by the time it is answered.
+    pub(in crate::sip) was_up: bool,
 }
 
 /// Something that is said again until the far side acknowledges it.
@@ -158,7 +162,7 @@ pub(in crate::sip) struct Up {
     /// That 2xx held an offer: the ACK brings the answer.
     pub(in crate::sip) answer_in_ack: bool,
     /// A 2xx with an offer waits for our user's answer, which its ACK carries.
-    pub(in crate::sip) owed_ack: Option<u32>,
+    pub(in crate::sip) owed_ack: Option<OwedAck>,
     pub(in crate::sip) offer: Offer,
     /// How often in a row our offer met theirs.
     pub(in crate::sip) glares: u8,
@@ -179,6 +183,14 @@ pub(in crate::sip) struct Up {
     pub(in crate::sip) adrift: bool,
     /// The far side sent a REFER in it before (RFC 3515, 2.4.6).
     pub(in crate::sip) was_referred: bool,
+}
+
+/// The ACK of a 2xx with an offer.
+#[derive(Debug)]
+pub(in crate::sip) struct OwedAck {
+    pub(in crate::sip) cseq: u32,
+    /// The INVITE, whose credentials it repeats (RFC 3261, 22.1).
+    pub(in crate::sip) invite: Box<OutgoingRequest>,
 }
 
 impl Up {
@@ -249,6 +261,8 @@ pub(in crate::sip) struct Leaving {
     pub(in crate::sip) goodbye: Content,
     /// Our 2xx has no ACK: the BYE waits for it.
     pub(in crate::sip) unacked: Option<Unacked>,
+    /// As long as the far side may have the dialog: until then the BYE waits for a connection.
+    pub(in crate::sip) owed_until: Option<Instant>,
 }
 
 impl Call {

@@ -3,16 +3,17 @@
 //! Each is a call in its last phase that no user ever heard of: its goodbye is challenged, lost with its connection and said
 //! again like any other.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::call_id::CallId;
 use crate::event::Party;
 use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::ending::goodbye_time;
 use crate::sip::call::requests::answer_ack;
-use crate::sip::call::session_timer;
+use crate::sip::call::session_timer::{self, SessionTimer};
 use crate::sip::call::state::{Call, Leaving, Phase};
 use crate::sip::call::trickle::Trickle;
-use crate::sip::deadline::{Deadline, TRANSACTION};
+use crate::sip::deadline::Deadline;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::Method;
@@ -66,7 +67,8 @@ impl Call {
         let mut dialog = acknowledge(response, flow, core)?;
         // PRACKs may have used numbers above the INVITE's; a gap does no harm.
         dialog.local_cseq += 100;
-        Some(Self::parting(dialog, auth, flow, core, now))
+        let time = time_of(response);
+        Some(Self::parting(dialog, time, auth, flow, core, now))
     }
 
     /// A 2xx comes, anew or once more, from a far side that has not heard our goodbye with the number `missed`: another one.
@@ -90,11 +92,13 @@ impl Call {
             dialog.edge = invite.draft.way.learnt;
         }
         dialog.local_cseq = missed;
-        Some(Self::parting(dialog, None, flow, core, now))
+        let time = time_of(response);
+        Some(Self::parting(dialog, time, None, flow, core, now))
     }
 
     fn parting(
         dialog: Dialog,
+        time: Duration,
         auth: Option<&mut Authorization>,
         flow: FlowId,
         core: &mut Core,
@@ -116,12 +120,12 @@ impl Call {
             reserve: None,
             phase: Phase::Leaving(Leaving {
                 bye: Some(Box::new(dialog)),
+                owed_until: Some(now + time),
                 ..Leaving::default()
             }),
         };
         let owner = Owner::Call(stray.id.clone());
-        core.deadlines
-            .set(Deadline::Detached, owner, now + TRANSACTION);
+        core.deadlines.set(Deadline::Detached, owner, now + time);
         let mut own = Authorization::default();
         let auth = auth.unwrap_or(&mut own);
         // Uses of a nonce are counted in one place; a challenge of this BYE is its own.
@@ -130,6 +134,12 @@ impl Call {
         std::mem::swap(&mut stray.auth, auth);
         stray
     }
+}
+
+/// How long whoever said that 2xx may have the call.
+fn time_of(response: &Response) -> Duration {
+    let session = SessionTimer::as_caller(&response.headers);
+    goodbye_time(session.map(|session| session.interval))
 }
 
 /// ACK of a 2xx that no call wants. Gives back the dialog that it made.
@@ -145,7 +155,7 @@ pub(in crate::sip) fn acknowledge(
         transaction.draft.clone(),
         transaction.cseq,
     );
-    if core.clients.is_flooded() {
+    if core.clients.is_flooded(&draft.call_id) {
         core.count_malformed("too many answers to one INVITE");
         return None;
     }

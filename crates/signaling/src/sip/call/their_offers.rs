@@ -228,9 +228,9 @@ impl Call {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        if let Some(cseq) = up.owed_ack.take() {
+        if let Some(owed) = up.owed_ack.take() {
             up.local_sdp = Some(sdp.clone());
-            self.acknowledge(cseq, None, Some(sdp), core);
+            self.acknowledge(owed.cseq, Some(&owed.invite), Some(sdp), core);
             core.tell(Event::Confirmed {
                 call: self.id.clone(),
             });

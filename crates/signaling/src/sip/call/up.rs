@@ -5,7 +5,6 @@ use std::time::Instant;
 use crate::cause::Cause;
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
-use crate::sip::call::ending::Over;
 use crate::sip::call::offers::ends_dialog;
 use crate::sip::call::requests::note_missed;
 use crate::sip::call::state::{Call, Fork, Phase};
@@ -159,7 +158,8 @@ impl Call {
             },
             Phase::Calling(calling) => {
                 let own = |fork: &&mut Fork| fork.dialog.is_named_by(&transaction.draft);
-                match calling.forks.iter_mut().find(own) {
+                let mut all = calling.forks.iter_mut().chain(&mut calling.gone);
+                match all.find(own) {
                     Some(fork) => &mut fork.dialog,
                     None => return false,
                 }
@@ -188,6 +188,10 @@ impl Call {
                 // It is said again over the next connection.
                 if let Phase::Leaving(leaving) = &mut self.phase {
                     leaving.bye_sent = false;
+                    if let Some(until) = leaving.owed_until {
+                        let owner = Owner::Call(self.id.clone());
+                        core.deadlines.set(Deadline::Detached, owner, until);
+                    }
                 }
             }
             InCall::Bye => {
@@ -208,7 +212,8 @@ impl Call {
             InCall::Prack if lost => {
                 if let Phase::Calling(calling) = &mut self.phase {
                     let own = |fork: &&mut Fork| fork.dialog.is_named_by(&transaction.draft);
-                    if let Some(fork) = calling.forks.iter_mut().find(own) {
+                    let mut all = calling.forks.iter_mut().chain(&mut calling.gone);
+                    if let Some(fork) = all.find(own) {
                         fork.lost_prack = true;
                     }
                 }
@@ -357,13 +362,13 @@ impl Call {
         }
     }
 
-    /// No connection came in time.
-    pub(in crate::sip) fn on_detached(&mut self, core: &mut Core) {
+    /// No connection came in time. The far side may have the call for longer: its goodbye is owed still.
+    pub(in crate::sip) fn on_detached(&mut self, core: &mut Core, now: Instant) {
         match &self.phase {
             Phase::Up(_) => {
                 let detail = Some("no connection came back in time".to_owned());
                 let cause = Cause::NETWORK_OUT_OF_ORDER;
-                self.end(EndedBy::Network, cause, detail, Over::default(), core);
+                self.close(EndedBy::Network, cause, detail, &[], core, now);
             }
             Phase::Leaving(_) => self.phase = Phase::Over,
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => {}

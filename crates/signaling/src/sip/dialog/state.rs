@@ -126,6 +126,13 @@ impl Dialog {
         self.call_id == call_id
     }
 
+    /// Whether it is the same one, perhaps with other numbers.
+    pub fn has_names_of(&self, other: &Self) -> bool {
+        self.call_id == other.call_id
+            && self.local_tag() == other.local_tag()
+            && self.remote_tag() == other.remote_tag()
+    }
+
     /// Whether a request of the far side belongs here (12.2.2).
     pub fn has_request(&self, ids: &Ids) -> bool {
         self.call_id == ids.call_id

@@ -144,6 +144,19 @@ impl Uri {
         self.user().is_some_and(|own| own == user)
     }
 
+    /// Whether both are the same user at the same host, whatever transport, parameters, or port that goes without saying one of
+    /// them names.
+    pub fn is_same_party(&self, other: &Self) -> bool {
+        let host = |uri: &Self| uri.host().map(|host| host.to_ascii_lowercase());
+        let usual = |uri: &Self| if uri.is_sips() { 5061 } else { 5060 };
+        let port = |uri: &Self| uri.port().filter(|port| *port != usual(uri));
+        let alike = self.is_sip() == other.is_sip();
+        alike
+            && self.user() == other.user()
+            && host(self) == host(other)
+            && port(self) == port(other)
+    }
+
     /// Equality by RFC 3261, 19.1.4.
     pub fn is_same(&self, other: &Self) -> bool {
         self.0.equivalent(&other.0)
@@ -242,6 +255,27 @@ mod tests {
         assert!(uri(text).is_gruu());
         assert_eq!(uri(text).to_string(), text);
         assert!(!uri("sip:alice@example.com;grx").is_gruu());
+    }
+
+    #[test]
+    fn a_party_is_a_user_at_a_host() {
+        let bob = uri("sip:bob@example.com");
+        for same in [
+            "sip:bob@EXAMPLE.com:5060;transport=ws",
+            "sip:b%6Fb@example.com;user=phone?X=1",
+            "sips:bob@example.com:5061",
+        ] {
+            assert!(bob.is_same_party(&uri(same)), "{same}");
+        }
+        for other in [
+            "sip:Bob@example.com",
+            "sip:bob@example.org",
+            "sip:bob@example.com:5062",
+            "sip:example.com",
+            "tel:bob",
+        ] {
+            assert!(!bob.is_same_party(&uri(other)), "{other}");
+        }
     }
 
     #[test]

@@ -14,11 +14,15 @@ use crate::sip::transaction::server::ServerKey;
 pub(in crate::sip) const MOST_IN_A_ROW: u8 = 5;
 /// Most that are under way at a time.
 pub(in crate::sip) const MOST: usize = 16;
+/// Most of one call that are.
+pub(in crate::sip) const MOST_OF_CALL: usize = 4;
 
 /// A REFER that our user may carry out. It lives on when its call ends: who transfers often hangs up at once.
 #[derive(Debug)]
 pub(in crate::sip) struct Referred {
     pub(in crate::sip) wanted: Wanted,
+    /// The call that it is about.
+    pub(in crate::sip) call: Option<CallId>,
     /// It came within a call's own dialog, whose numbers it shares.
     pub(in crate::sip) shares: bool,
     /// Where its NOTIFYs go; of a shared dialog a copy that is kept in step.
@@ -87,6 +91,7 @@ impl Referred {
     ) -> Self {
         Self {
             wanted,
+            call: None,
             shares,
             dialog,
             flow,

@@ -11,8 +11,10 @@ use crate::sip::call::session_timer::{LEAST, SessionTimer};
 use crate::sip::call::state::{Call, Phase, Replaced};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
+use crate::sip::message::outgoing::OutgoingResponse;
 use crate::sip::message::request::Request;
 use crate::sip::message::{HeaderName, Method};
+use crate::sip::random;
 use crate::sip::referral::wanted::DialogName;
 use crate::sip::session::machine::Session;
 use crate::sip::transaction::server::{Arrived, ServerKey};
@@ -37,6 +39,7 @@ impl Session {
                 }
                 return;
             }
+            Arrived::Full if self.has_reserve(request) => {}
             Arrived::Full => {
                 self.core.count_malformed("too many requests at a time");
                 return self.core.answer_bare(flow, &request.into(), 503);
@@ -53,19 +56,21 @@ impl Session {
         if request.method == Method::Cancel {
             return self.on_cancel(request, &key, now);
         }
+        // 8.2.1 comes before 8.2.2: a method that is not known wants nothing of us but that word.
+        let known = is_known(&request.method);
         let unknown: Vec<_> = request
             .headers
             .tokens(&HeaderName::Require)
             .into_iter()
             .filter(|option| !self.can(option))
             .collect();
-        if !unknown.is_empty() {
+        if known && !unknown.is_empty() {
             let line = [(HeaderName::Unsupported, unknown.join(", "))];
             let line = [(line[0].0.clone(), line[0].1.as_str())];
             return core_answer_with(&mut self.core, &key, 420, &line, now);
         }
         // RFC 3891, 3: nothing but a call can take another's place.
-        if request.method != Method::Invite && request.headers.has(&HeaderName::Replaces) {
+        if known && request.method != Method::Invite && request.headers.has(&HeaderName::Replaces) {
             return core_answer(&mut self.core, &key, 400, now);
         }
         if request.ids.to_tag().is_empty() {
@@ -79,6 +84,22 @@ impl Session {
         headers::supported(&self.core.config)
             .split(", ")
             .any(|known| known.eq_ignore_ascii_case(option))
+    }
+
+    /// Whether a request that strangers have left no room for is about a dialog of ours, or an INVITE that waits.
+    fn has_reserve(&self, request: &Request) -> bool {
+        let ids = &request.ids;
+        let servers = &self.core.servers;
+        let ours = if request.method == Method::Cancel {
+            servers.get(&ServerKey::cancelled(ids)).is_some()
+        } else {
+            let mut legs = self.subs.legs.values();
+            let mut referreds = self.referreds.values();
+            self.call_of(request).is_some()
+                || legs.any(|leg| leg.dialog.has_request(ids))
+                || referreds.any(|referred| referred.dialog.has_request(ids))
+        };
+        ours && servers.has_reserve(&request.method)
     }
 
     /// The call whose dialog a request belongs to.
@@ -96,17 +117,26 @@ impl Session {
         let cancelled = ServerKey::cancelled(&request.ids);
         let open = self.core.servers.is_open(&cancelled);
         let known = self.core.servers.get(&cancelled).is_some();
-        // 9.2: 200 also when the INVITE has its answer already; a stranger's CANCEL names no branch of ours.
-        core_answer(&mut self.core, key, if known { 200 } else { 481 }, now);
+        let rings = self.calls.values().find_map(|call| match &call.phase {
+            Phase::Called(called) => (called.key == cancelled)
+                .then(|| (call.id.clone(), called.dialog.local_tag().to_owned())),
+            Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over => None,
+        });
+        // 9.2: 200 also when the INVITE has its answer already, with the tag of that; a stranger's CANCEL names no branch of ours.
+        let answered = self.core.servers.get(&cancelled);
+        let tag = match &rings {
+            Some((_, tag)) => Some(tag.clone()),
+            None => answered.and_then(|invite| invite.tag.clone()),
+        };
+        let tag = tag.unwrap_or_else(|| random::token(&mut self.core.rng));
+        let status = if known { 200 } else { 481 };
+        let response = OutgoingResponse::to(&request.into(), status, &tag);
+        self.core.answer(key, response, now);
         if !open {
             return;
         }
-        let id = self.calls.values().find_map(|call| match &call.phase {
-            Phase::Called(called) => (called.key == cancelled).then(|| call.id.clone()),
-            Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over => None,
-        });
-        match id {
-            Some(id) => {
+        match rings {
+            Some((id, _)) => {
                 self.with_call(&id, |call, core| {
                     call.on_cancel(&request.headers, core, now)
                 });
@@ -216,6 +246,9 @@ impl Session {
 
     /// A request outside dialogs.
     fn on_outside(&mut self, flow: FlowId, request: &Request, key: ServerKey, now: Instant) {
+        if !is_known(&request.method) {
+            return self.on_unknown_method(&key, now);
+        }
         if !request.uri.is_sip() {
             return core_answer(&mut self.core, &key, 416, now);
         }
@@ -226,8 +259,14 @@ impl Session {
         match &request.method {
             Method::Invite => self.on_invite(flow, request, key, now),
             Method::Options => {
-                let busy = self.ringing() >= MOST_RINGING || self.stopping;
-                self.on_options(&key, if busy { 486 } else { 200 }, now);
+                let status = if self.stopping {
+                    480
+                } else if self.ringing() >= MOST_RINGING {
+                    486
+                } else {
+                    200
+                };
+                self.on_options(&key, status, now);
             }
             Method::Message => self.on_message_outside(request, &key, now),
             Method::Notify if self.on_unasked_notice(request, &key, now) => {}
@@ -293,7 +332,7 @@ impl Session {
             let line = (HeaderName::MinSe, least.as_str());
             return core_answer_with(core, &key, 422, &[line], now);
         };
-        let replaces = match self.replaced_by(request) {
+        let replaces = match self.replaced_by(request, now) {
             Ok(replaces) => replaces,
             Err(status) => return core_answer(&mut self.core, &key, status, now),
         };
@@ -319,7 +358,7 @@ impl Session {
     }
 
     /// Which call an INVITE wants to take the place of (RFC 3891, 3).
-    fn replaced_by(&self, request: &Request) -> Result<Option<Replaced>, u16> {
+    fn replaced_by(&self, request: &Request, now: Instant) -> Result<Option<Replaced>, u16> {
         let mut lines = request.headers.all(&HeaderName::Replaces);
         let Some(line) = lines.next() else {
             return Ok(None);
@@ -336,15 +375,17 @@ impl Session {
             })
         });
         let Some(found) = found else {
-            return Err(481);
+            let ended = self.core.ended.has(&name, now);
+            return Err(if ended { 603 } else { 481 });
         };
         match &found.phase {
             Phase::Up(_) if name.early_only => Err(486),
-            Phase::Up(up) if may_replace(&up.dialog, request) => Ok(Some(Replaced {
+            // Who proves no right to it, as who was sent by somebody that says so nowhere, rings as any other: our user is asked.
+            Phase::Up(up) => Ok(Some(Replaced {
                 call: found.id.clone(),
-                unasked: true,
+                unasked: may_replace(&up.dialog, request),
+                was_up: true,
             })),
-            Phase::Up(_) => Err(403),
             // Whoever picks up a call of ours that rings elsewhere is somebody else by nature: our user is asked.
             Phase::Calling(calling) => {
                 let mut forks = calling.forks.iter().map(|fork| &fork.dialog);
@@ -352,6 +393,7 @@ impl Session {
                 Ok(Some(Replaced {
                     call: found.id.clone(),
                     unasked: named.is_some_and(|dialog| may_replace(dialog, request)),
+                    was_up: false,
                 }))
             }
             Phase::Called(_) => Err(481),
@@ -360,11 +402,17 @@ impl Session {
     }
 }
 
+/// Whether a method is one of those that Allow names.
+fn is_known(method: &Method) -> bool {
+    let method = method.to_string();
+    ALLOW.split(", ").any(|known| known == method)
+}
+
 /// Whether who sent that INVITE may take the place of a dialog's far side (RFC 3891, 3): it is that far side, or sent by it. A
 /// stranger who knows three names is neither, and nobody's address proves nothing.
 fn may_replace(dialog: &Dialog, request: &Request) -> bool {
     let theirs = &dialog.remote.uri;
     let referred = request.headers.address(&HeaderName::ReferredBy);
-    let sent = referred.is_some_and(|by| by.uri.is_same(theirs));
-    !is_nobody(theirs) && (sent || request.ids.from.uri.is_same(theirs))
+    let sent = referred.is_some_and(|by| by.uri.is_same_party(theirs));
+    !is_nobody(theirs) && (sent || request.ids.from.uri.is_same_party(theirs))
 }

@@ -12,8 +12,8 @@ use crate::sip::call::state::{Call, Phase};
 use crate::sip::call::stray;
 use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::Method;
 use crate::sip::message::response::Response;
+use crate::sip::message::{HeaderName, Method};
 use crate::sip::session::core::Core;
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{InCall, Owner, Purpose};
@@ -131,7 +131,8 @@ impl Session {
                     .flatten();
                 let replaced = replaced.filter(|it| {
                     // Whoever picked up what rang has no right to what was answered since.
-                    it.unasked || self.calls.get(&it.call).is_some_and(Call::is_calling)
+                    let rings = self.calls.get(&it.call).is_some_and(Call::is_calling);
+                    it.unasked || it.was_up || rings
                 });
                 if let Some(replaced) = replaced {
                     self.with_call(&replaced.call, |call, core| {
@@ -232,6 +233,12 @@ impl Session {
             return self
                 .core
                 .count_malformed("an answer to somebody else's request");
+        }
+        // A second Via is another's, who is not behind us (8.1.3.3).
+        if response.headers.tokens(&HeaderName::Via).len() > 1 {
+            return self
+                .core
+                .count_malformed("an answer that is to go on to somebody else");
         }
         let method = response.ids.method.to_string();
         let owner = Owner::Request(response.ids.via.branch().to_owned(), method);
@@ -501,7 +508,7 @@ impl Session {
                 Deadline::OfferUntaken => call.refuse_offer(500, core, now),
                 Deadline::SessionRefresh => call.refresh_session(core, now),
                 Deadline::SessionExpiry => call.on_session_expiry(core, now),
-                Deadline::Detached => call.on_detached(core),
+                Deadline::Detached => call.on_detached(core, now),
                 Deadline::FirstNotice | Deadline::TransferExpiry => call.on_transfer_silence(core),
                 _ => {}
             }

@@ -15,7 +15,7 @@ use crate::server_name::server_name;
 use crate::sip::agent::Agent;
 use crate::sip::auth::authorization::{Authorization, Identity};
 use crate::sip::config::{Config, SocketToken};
-use crate::sip::deadline::{Deadline, TRANSACTION};
+use crate::sip::deadline::{CALLER_PATIENCE, Deadline, TRANSACTION};
 use crate::sip::dialog::Dialog;
 use crate::sip::dialog::edge::{Edge, hangs_on_edge, has_token};
 use crate::sip::flow_id::FlowId;
@@ -25,6 +25,7 @@ use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
 use crate::sip::session::contract::Output;
+use crate::sip::session::ended::Ended;
 use crate::sip::session::flow::Flow;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::session::tokens::Tokens;
@@ -48,6 +49,8 @@ pub(in crate::sip) struct Core {
     pub(in crate::sip) outbox: VecDeque<Output>,
     pub(in crate::sip) rng: StdRng,
     pub(in crate::sip) tokens: Tokens,
+    /// Dialogs that ended a moment ago.
+    pub(in crate::sip) ended: Ended,
     pub(in crate::sip) clock: ServerClock,
     /// Messages that were dropped or refused because they made no sense.
     pub(in crate::sip) malformed: u64,
@@ -299,7 +302,7 @@ impl Core {
     }
 
     /// Answers a request, over the connection that it came on (RFC 3261, 18.2.2), or over one that lives when that is
-    /// gone.
+    /// gone. Where none does, a final answer waits for the next one; a 2xx to an INVITE is said again by its call.
     pub(in crate::sip) fn answer(
         &mut self,
         key: &ServerKey,
@@ -310,15 +313,25 @@ impl Core {
             return;
         };
         let came_on = transaction.flow;
+        let transaction_is_invite = transaction.method == Method::Invite;
         let flow = match self.flow(came_on) {
             Some(flow) if flow.is_open() => Some(came_on),
-            _ => self.ready_flow(),
+            _ => self.ready_flow().or_else(|| self.open_flow()),
         };
         self.sign_response(&mut response);
         let owner = Owner::Served(key.clone());
         self.deadlines.clear(Deadline::TryingDue, &owner);
-        match self.servers.on_answer(key, &response) {
+        let patience = if transaction_is_invite {
+            CALLER_PATIENCE
+        } else {
+            TRANSACTION
+        };
+        match self.servers.on_answer(key, &response, flow) {
             After::Waiting => {}
+            After::Owed => {
+                self.deadlines
+                    .set(Deadline::AnswerOwed, owner, now + patience);
+            }
             After::Done => self.deadlines.clear_owner(&owner),
             After::Accepted => {
                 self.deadlines
@@ -333,6 +346,23 @@ impl Core {
                 flow,
                 text: response.to_text(),
             });
+        }
+    }
+
+    /// A connection is there, or one is gone: final answers that went nowhere are said.
+    pub(in crate::sip) fn say_owed(&mut self, now: Instant) {
+        let Some(flow) = self.ready_flow().or_else(|| self.open_flow()) else {
+            return;
+        };
+        for owed in self.servers.say_owed(flow) {
+            let owner = Owner::Served(owed.key);
+            self.deadlines.clear(Deadline::AnswerOwed, &owner);
+            if owed.next == After::RefusalAck {
+                self.deadlines
+                    .set(Deadline::RefusalAck, owner, now + TRANSACTION);
+            }
+            let text = owed.text;
+            self.outbox.push_back(Output::Send { flow, text });
         }
     }
 

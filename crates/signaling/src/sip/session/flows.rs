@@ -86,6 +86,8 @@ impl Session {
             self.tell_flow(id, None, None);
             self.become_ready(id, now);
         }
+        // Who asked waits for them, whatever the registrar says.
+        self.core.say_owed(now);
     }
 
     pub(super) fn on_failed(&mut self, id: FlowId, failure: ConnectFailure, now: Instant) {

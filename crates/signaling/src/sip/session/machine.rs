@@ -23,6 +23,7 @@ use crate::sip::publication::machine::Publication;
 use crate::sip::referral::referred::Referred;
 use crate::sip::session::contract::{Input, Output};
 use crate::sip::session::core::Core;
+use crate::sip::session::ended::Ended;
 use crate::sip::session::flow::{Flow, Link};
 use crate::sip::session::owner::Owner;
 use crate::sip::session::texts::Texts;
@@ -84,6 +85,7 @@ impl Session {
                 outbox: VecDeque::new(),
                 rng,
                 tokens,
+                ended: Ended::default(),
                 clock,
                 malformed: 0,
             },
@@ -217,6 +219,8 @@ impl Session {
             self.with_call(&id, |call, core| call.on_flow_lost(core, now));
         }
         self.subscriptions_lost(flow, now);
+        self.core.servers.lose(flow);
+        self.core.say_owed(now);
     }
 
     fn on_command(&mut self, command: Command, now: Instant) {

@@ -5,6 +5,7 @@ mod calls;
 pub mod census;
 pub mod contract;
 pub(in crate::sip) mod core;
+mod ended;
 pub(in crate::sip) mod flow;
 mod flows;
 pub mod machine;

@@ -18,7 +18,9 @@ use crate::sip::message::request::Request;
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
-use crate::sip::referral::referred::{MOST, MOST_IN_A_ROW, Notice, Referred, Stage, Telling};
+use crate::sip::referral::referred::{
+    MOST, MOST_IN_A_ROW, MOST_OF_CALL, Notice, Referred, Stage, Telling,
+};
 use crate::sip::referral::told;
 use crate::sip::referral::wanted::{DialogName, Wanted};
 use crate::sip::session::core::identity;
@@ -26,6 +28,9 @@ use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::subscription::state::ends;
 use crate::sip::transaction::server::ServerKey;
+
+/// Seconds that a far side is to wait which has as many REFERs under way within a call as it may.
+const FULL_PAUSE: &str = "10";
 
 /// Longest subscription to a referral's progress that is granted.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -39,8 +44,13 @@ impl Session {
         key: ServerKey,
         now: Instant,
     ) {
-        if let Err(status) = self.take_refer(call, request, &key, now) {
-            core_answer(&mut self.core, &key, status, now);
+        match self.take_refer(call, request, &key, now) {
+            Ok(()) => {}
+            Err(500) => {
+                let pause = [(HeaderName::RetryAfter, FULL_PAUSE)];
+                core_answer_with(&mut self.core, &key, 500, &pause, now);
+            }
+            Err(status) => core_answer(&mut self.core, &key, status, now),
         }
     }
 
@@ -74,11 +84,9 @@ impl Session {
             },
             None => (0, true),
         };
-        if call
-            .as_ref()
-            .is_some_and(|id| self.referreds.contains_key(id))
-        {
-            return Err(491);
+        let of_same = self.referreds.values().filter(|it| it.call == call);
+        if call.is_some() && of_same.count() >= MOST_OF_CALL {
+            return Err(500);
         }
         if self.referreds.len() >= MOST {
             return Err(486);
@@ -102,11 +110,14 @@ impl Session {
             }
         };
         let within = call.is_some();
-        let name = call.unwrap_or_else(|| CallId::random(&mut self.core.rng));
+        // Several are told apart by names of their own.
+        let free = call.clone().filter(|id| !self.referreds.contains_key(id));
+        let name = free.unwrap_or_else(|| CallId::random(&mut self.core.rng));
         let timers = self.core.config.timers;
         let ends = now + timers.refer_untaken + timers.unanswered + TRANSACTION;
         let mut referred = Referred::new(wanted, dialog, shares, depth, flow, ends);
         referred.hides = hides;
+        referred.call = call;
         if shares && !first {
             // RFC 3515, 2.4.6: every further one of a dialog has a name of its own.
             referred.event = format!("refer;id={}", request.ids.cseq);
@@ -157,7 +168,7 @@ impl Session {
                 dialog.call_id == name.call_id
                     && dialog.local_tag() == name.to_tag
                     && dialog.remote_tag() == name.from_tag
-                    && dialog.remote.uri.is_same(&request.ids.from.uri)
+                    && dialog.remote.uri.is_same_party(&request.ids.from.uri)
             })
         });
         Ok(found.map(|call| call.id.clone()))
@@ -264,22 +275,33 @@ impl Session {
 
     /// A call did something: the copy of its dialog follows.
     pub(super) fn follow_call(&mut self, id: &CallId) {
-        let Some(referred) = self.referreds.get_mut(id).filter(|it| it.shares) else {
-            return;
-        };
-        match self.calls.get(id).and_then(|call| call.dialogs().next()) {
-            Some(dialog) => referred.dialog = dialog.clone(),
-            None => {
-                // The BYE had a number too; a gap does no harm.
-                referred.shares = false;
-                referred.dialog.local_cseq += 100;
+        let of_it = |it: &&mut Referred| it.shares && it.call.as_ref() == Some(id);
+        for referred in self.referreds.values_mut().filter(of_it) {
+            match self.calls.get(id).and_then(|call| call.dialogs().next()) {
+                Some(dialog) => referred.dialog = dialog.clone(),
+                None => {
+                    // The BYE had a number too; a gap does no harm.
+                    referred.shares = false;
+                    referred.dialog.local_cseq += 100;
+                }
             }
         }
+    }
+
+    /// The highest number that was used in the dialog of that REFER: several may tell in it when its call is over.
+    fn last_cseq(&self, name: &CallId) -> u32 {
+        let Some(own) = self.referreds.get(name).map(|it| &it.dialog) else {
+            return 0;
+        };
+        let all = self.referreds.values().map(|it| &it.dialog);
+        let same = all.filter(|it| it.has_names_of(own));
+        same.map(|it| it.local_cseq).max().unwrap_or_default()
     }
 
     /// Sends the next NOTIFY, if one waits and nothing is in its way.
     fn tell_referrer(&mut self, name: &CallId, now: Instant) {
         let ready = self.core.ready_flow();
+        let last = self.last_cseq(name);
         let Some(referred) = self.referreds.get_mut(name) else {
             return;
         };
@@ -311,7 +333,9 @@ impl Session {
             told::write(notice.status, &notice.reason),
         );
         let shared = if referred.shares {
-            self.calls.get_mut(name).and_then(Call::dialog_mut)
+            let call = referred.call.as_ref();
+            let call = call.and_then(|call| self.calls.get_mut(call));
+            call.and_then(Call::dialog_mut)
         } else {
             None
         };
@@ -322,6 +346,7 @@ impl Session {
                 (cseq, dialog.draft(Method::Notify, content))
             }
             None => {
+                referred.dialog.local_cseq = last;
                 let cseq = referred.dialog.next_cseq();
                 (cseq, referred.dialog.draft(Method::Notify, content))
             }
@@ -329,6 +354,19 @@ impl Session {
         let purpose = Purpose::ReferNotice(name.clone());
         let auth = Some(&mut referred.auth);
         self.core.request(draft, cseq, auth, flow, purpose, now);
+        self.note_cseq(name, cseq);
+    }
+
+    /// That number was used in the dialog of that REFER: it counts for the others that tell in it.
+    fn note_cseq(&mut self, name: &CallId, cseq: u32) {
+        let Some(own) = self.referreds.get(name).map(|it| it.dialog.clone()) else {
+            return;
+        };
+        for referred in self.referreds.values_mut() {
+            if referred.dialog.has_names_of(&own) {
+                referred.dialog.local_cseq = cseq;
+            }
+        }
     }
 
     /// A NOTIFY about a REFER has its answer.

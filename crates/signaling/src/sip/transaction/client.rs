@@ -10,6 +10,10 @@ use crate::sip::transaction::draft::{self, Draft};
 
 /// Requests that wait at a time before those that an answer asks for (PRACK, BYE of a fork) are left out.
 pub const MOST: usize = 512;
+/// Room beyond that for what calls need, one by one, whatever fills the rest.
+pub const RESERVE: usize = 256;
+/// Requests of one call that may wait where nothing but the reserve is left.
+pub const MOST_OF_CALL: usize = 16;
 /// Far sides that one INVITE may be answered by; what more say is not acknowledged.
 pub const MOST_ANSWERS: usize = 16;
 
@@ -249,10 +253,11 @@ impl<O: Clone> ClientTransactions<O> {
             .count()
     }
 
-    /// Whether so many wait that no far side may make us send more: a server that answers one INVITE a thousand times gets no
-    /// memory for it.
-    pub fn is_flooded(&self) -> bool {
-        self.waiting.len() >= MOST
+    /// Whether so many wait that a far side of that call may not make us send more: a server that answers one INVITE a thousand
+    /// times gets no memory for it, and takes no other call's.
+    pub fn is_flooded(&self, call_id: &str) -> bool {
+        let count = self.waiting.len();
+        count >= MOST + RESERVE || (count >= MOST && self.count_of(call_id) >= MOST_OF_CALL)
     }
 
     /// Whether a provisional answer has been heard, so that a CANCEL may be sent (9.1).

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::Method;
+use crate::sip::message::address::NameAddr;
 use crate::sip::message::bare::Bare;
 use crate::sip::message::ids::Ids;
 use crate::sip::message::outgoing::OutgoingResponse;
 use crate::sip::message::request::Request;
+use crate::sip::message::{HeaderName, Method};
 
 /// Most requests that wait at a time; more are refused with 503, so that a flood costs bounded memory.
 pub const MOST: usize = 256;
+/// Room beyond that for what is about dialogs and INVITEs that are known: a flood of strangers' leaves a call its BYE. Half of it is
+/// kept from INVITEs, whose refusals wait for their ACK, so that one call's offers leave another its BYE.
+pub const RESERVE: usize = 128;
 
 /// Names a request of the far side (17.2.3): branch, sender and method. An ACK names its INVITE.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,12 +64,20 @@ pub struct ServerTransaction {
     /// It came outside of dialogs.
     initial: bool,
     last: Option<String>,
+    /// Tag of ours in its answers, where the request had none.
+    pub tag: Option<String>,
     state: State,
+    /// The connection that its final answer went over; `None`: it is to go over the next one.
+    over: Option<FlowId>,
+    /// That answer has left us before.
+    said: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Proceeding,
+    /// What is no INVITE has an answer that no connection carried.
+    Answered,
     /// An INVITE was refused: its ACK is due (timer H).
     Completed,
     /// An INVITE has its 2xx: copies of it are absorbed (timer L).
@@ -116,6 +128,16 @@ impl ServerTransactions {
         self.waiting.len()
     }
 
+    /// Whether there is room for such a request about a dialog or INVITE that is known, where there is none for strangers.
+    pub fn has_reserve(&self, method: &Method) -> bool {
+        let room = if *method == Method::Invite {
+            RESERVE / 2
+        } else {
+            RESERVE
+        };
+        self.waiting.len() < MOST + room
+    }
+
     /// Begins a transaction.
     pub fn begin(&mut self, request: &Request, flow: FlowId) -> ServerKey {
         let key = ServerKey::of(&request.ids, &request.method);
@@ -127,7 +149,10 @@ impl ServerTransactions {
             from_tag: request.ids.from_tag().to_owned(),
             initial: request.ids.to_tag().is_empty(),
             last: None,
+            tag: None,
             state: State::Proceeding,
+            over: None,
+            said: false,
         };
         self.waiting.insert(key.clone(), transaction);
         key
@@ -158,28 +183,89 @@ impl ServerTransactions {
             .is_some_and(|known| known.state == State::Proceeding)
     }
 
-    /// Notes an answer that is being sent, and says what it starts.
-    pub fn on_answer(&mut self, key: &ServerKey, response: &OutgoingResponse) -> After {
+    /// Notes an answer that is being sent, over that connection if there is one, and says what it starts.
+    pub fn on_answer(
+        &mut self,
+        key: &ServerKey,
+        response: &OutgoingResponse,
+        over: Option<FlowId>,
+    ) -> After {
         let Some(known) = self.waiting.get_mut(key) else {
             return After::Done;
         };
+        if response.status > 100 && !known.bare.has_to_tag() {
+            let to = response.content.get(&HeaderName::To).unwrap_or_default();
+            let to = NameAddr::parse(to).ok();
+            known.tag = to.and_then(|to| to.tag().map(str::to_owned));
+        }
         if response.status < 200 {
             known.last = Some(response.to_text());
             return After::Waiting;
         }
-        if known.method != Method::Invite {
+        if known.method != Method::Invite && over.is_some() {
             // Timer J is 0: on this transport nothing is repeated.
             self.take(key);
             return After::Done;
         }
         known.last = Some(response.to_text());
-        if response.status < 300 {
-            known.state = State::Accepted;
-            After::Accepted
-        } else {
-            known.state = State::Completed;
-            After::RefusalAck
+        if known.method != Method::Invite {
+            known.state = State::Answered;
+            return After::Owed;
         }
+        if response.status < 300 {
+            // Its copies are the call's (RFC 3261, 13.3.1.4).
+            known.state = State::Accepted;
+            return After::Accepted;
+        }
+        known.state = State::Completed;
+        known.over = over;
+        known.said = over.is_some();
+        if known.said {
+            After::RefusalAck
+        } else {
+            After::Owed
+        }
+    }
+
+    /// A connection is gone: refusals without an ACK may have gone with it.
+    pub fn lose(&mut self, flow: FlowId) {
+        for known in self.waiting.values_mut() {
+            if known.state == State::Completed && known.over == Some(flow) {
+                known.over = None;
+            }
+        }
+    }
+
+    /// Final answers that no living connection carried, which now go over that one.
+    pub fn say_owed(&mut self, flow: FlowId) -> Vec<Owed> {
+        let owed = |known: &ServerTransaction| match known.state {
+            State::Answered => true,
+            State::Completed => known.over.is_none(),
+            State::Proceeding | State::Accepted => false,
+        };
+        let waiting = self.waiting.iter_mut();
+        let said: Vec<_> = waiting
+            .filter(|(_, known)| owed(known))
+            .map(|(key, known)| {
+                known.over = Some(flow);
+                let answered = known.state == State::Answered;
+                let first = !std::mem::replace(&mut known.said, true);
+                let next = match (answered, first) {
+                    (true, _) => After::Done,
+                    (false, true) => After::RefusalAck,
+                    (false, false) => After::Waiting,
+                };
+                let text = known.last.clone().unwrap_or_default();
+                let key = key.clone();
+                Owed { key, text, next }
+            })
+            .collect();
+        for owed in &said {
+            if owed.next == After::Done {
+                self.take(&owed.key);
+            }
+        }
+        said
     }
 
     /// Forgets a transaction: its time is over.
@@ -197,6 +283,17 @@ impl ServerTransactions {
     }
 }
 
+/// A final answer that goes over another connection than it was meant for.
+#[derive(Debug)]
+pub struct Owed {
+    /// The request.
+    pub key: ServerKey,
+    /// The whole answer.
+    pub text: String,
+    /// What that starts.
+    pub next: After,
+}
+
 /// What an answer of ours starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -206,6 +303,8 @@ pub enum After {
     Accepted,
     /// Timer H: the ACK is due within 32 s.
     RefusalAck,
+    /// The answer waits for a connection.
+    Owed,
     /// Nothing: the transaction has ended.
     Done,
 }
