@@ -2,6 +2,7 @@
 
 mod answers;
 mod astray;
+mod bindings;
 mod bodies;
 mod called;
 mod calling;
@@ -20,6 +21,7 @@ mod lasting;
 mod notices;
 mod pair;
 mod pauses;
+mod proofs;
 mod publishing;
 mod reader;
 mod recovery;
@@ -28,6 +30,7 @@ mod refusals;
 mod refused_logins;
 mod registration;
 mod reserve;
+mod secure;
 mod subscribing;
 mod taking_over;
 mod tokens;
