@@ -442,11 +442,12 @@ fn a_goodbye_to_a_late_fork_is_out_once_whatever_becomes_of_other_connections() 
     let mut config = config();
     config.servers.push("wss://two.example.com/sip".to_owned());
     let second = FlowId(1);
+    let outbound = [(HeaderName::Require, "outbound")];
     let mut world = World::new(config, 1);
     for flow in [FLOW, second] {
         world.open(flow);
         let register = of(&mut world, Method::Register);
-        world.grant_on(flow, &register, 7200, &[]);
+        world.grant_on(flow, &register, 7200, &outbound);
     }
     world.command(invite(&name(), "bob"));
     let request = world.request();
@@ -457,7 +458,7 @@ fn a_goodbye_to_a_late_fork_is_out_once_whatever_becomes_of_other_connections() 
     world.pass(seconds(6), alive);
     world.open(second);
     let register = of(&mut world, Method::Register);
-    world.grant_on(second, &register, 7200, &[]);
+    world.grant_on(second, &register, 7200, &outbound);
     assert!(
         goodbyes(&mut world).is_empty(),
         "the first one has its time"

@@ -143,7 +143,12 @@ fn a_call_that_is_too_much_for_a_server_or_not_private_is_not_placed() {
 #[test]
 fn numbers_and_addresses_become_request_uris_and_nothing_else() {
     for (to, uri) in [
-        ("+1 (201) 555", "sip:+1%20(201)%20555@example.com"),
+        ("+1 (201) 555", "sip:+1201555@example.com"),
+        ("030.12 34-56", "sip:030123456@example.com"),
+        ("*21 # 7", "sip:*21%237@example.com"),
+        ("demo-1", "sip:demo-1@example.com"),
+        ("(-)", "sip:(-)@example.com"),
+        ("1 201+555", "sip:1%20201+555@example.com"),
         ("bob@other.example", "sip:bob@other.example"),
         ("sips:bob@other.example;x=y", "sips:bob@other.example;x=y"),
         ("tel:+12015550123", "tel:+12015550123"),
@@ -151,6 +156,12 @@ fn numbers_and_addresses_become_request_uris_and_nothing_else() {
         let (_, _, request) = calling(to);
         assert_eq!(request.uri.to_string(), uri);
     }
+    // A name with a dot is none; the independent reader takes it for a host.
+    let mut world = World::registered(config(), 1, 7200);
+    world.spares_reader = true;
+    let call = CallId::from_wire("a-call").unwrap();
+    world.command(invite(&call, "a.b"));
+    assert_eq!(world.request().uri.to_string(), "sip:a.b@example.com");
     for bad in ["", "a\r\nX-Evil: 1", "sip:a b@c"] {
         let mut world = World::registered(config(), 2, 7200);
         let call = CallId::from_wire("a-call").unwrap();

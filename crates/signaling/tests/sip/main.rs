@@ -2,6 +2,7 @@
 
 mod answers;
 mod astray;
+mod bindings;
 mod bodies;
 mod called;
 mod calling;
@@ -21,6 +22,7 @@ mod notices;
 mod owed;
 mod pair;
 mod pauses;
+mod proofs;
 mod publishing;
 mod reader;
 mod recovery;
@@ -30,6 +32,7 @@ mod refused_logins;
 mod registration;
 mod reserve;
 mod room;
+mod secure;
 mod subscribing;
 mod taking_over;
 mod tokens;

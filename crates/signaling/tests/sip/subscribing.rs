@@ -775,12 +775,13 @@ fn what_a_lost_flow_may_have_taken_along_is_asked_for_when_it_is_back() {
     let mut config = config();
     config.servers.push("wss://two.example.com/sip".to_owned());
     let second = FlowId(1);
+    let outbound = [(HeaderName::Require, "outbound")];
     let mut world = World::registered(config, 1, 1_000_000);
     let request = ask(&mut world, PRESENCE);
     world.answer(&request, 200, &[(HeaderName::Expires, "3600"), CONTACT]);
     world.open(second);
     let register = world.request();
-    world.grant_on(second, &register, 1_000_000, &[]);
+    world.grant_on(second, &register, 1_000_000, &outbound);
     assert!(world.requests.is_empty(), "nothing was lost by it");
     world.doings.clear();
     world.close(second);
@@ -794,7 +795,7 @@ fn what_a_lost_flow_may_have_taken_along_is_asked_for_when_it_is_back() {
     }
     world.open(second);
     let register = world.request();
-    world.grant_on(second, &register, 1_000_000, &[]);
+    world.grant_on(second, &register, 1_000_000, &outbound);
     let refresh = world.request();
     assert_eq!(refresh.method, Method::Subscribe);
     assert_eq!(refresh.ids.to_tag(), "server-tag");

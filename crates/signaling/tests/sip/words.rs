@@ -400,6 +400,33 @@ fn what_is_lost_within_a_call_is_told_or_said_again() {
 
 /// RFC 4028, 7.1; RFC 5626, 4.2.1; RFC 5627, 4.4.
 #[test]
+fn every_request_outside_of_calls_says_what_we_can() {
+    for command in [
+        Command::Message {
+            call: None,
+            to: "bob".to_owned(),
+            body: "hello".to_owned(),
+        },
+        Command::Publish {
+            open: true,
+            note: None,
+        },
+        Command::Subscribe {
+            channels: vec!["presence:bob".to_owned()],
+        },
+    ] {
+        let mut world = World::registered(config(), 1, 7200);
+        world.command(command);
+        let request = world.request();
+        for option in ["timer", "gruu", "outbound"] {
+            let says = request.headers.lists(&HeaderName::Supported, option);
+            assert!(says, "{} without {option}", request.method);
+        }
+    }
+}
+
+/// RFC 4028, 7.1; RFC 5626, 4.2.1; RFC 5627, 4.4.
+#[test]
 fn every_request_within_a_call_says_what_we_can() {
     let (mut world, call) = says_everything("1");
     world.command(crate::pair::bye(&call));

@@ -36,7 +36,7 @@ pub struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    fn password(&self) -> Option<(&'a str, &'a Secret)> {
+    pub(super) fn password(&self) -> Option<(&'a str, &'a Secret)> {
         match self.login {
             Login::Password { user, password } => {
                 let name = user.split_once('@').map_or(user.as_str(), |(name, _)| name);
@@ -327,7 +327,10 @@ impl Authorization {
             let said = info(response, space.asker)
                 .into_iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case("rspauth"));
-            let Some((_, said)) = said.filter(|_| challenge.qop == Qop::Auth) else {
+            let Some((_, said)) = said.filter(|_| challenge.qop != Qop::Absent) else {
+                return false;
+            };
+            let Ok(body) = std::str::from_utf8(&response.body) else {
                 return false;
             };
             let subject = Subject {
@@ -335,7 +338,7 @@ impl Authorization {
                 password,
                 method: "",
                 uri,
-                body: "",
+                body,
                 cnonce: &space.cnonce,
                 first_nonce: &space.first_nonce,
                 count: space.count,
@@ -353,7 +356,7 @@ impl Authorization {
     }
 }
 
-fn info(response: &Response, asker: Asker) -> Vec<(String, String)> {
+pub(super) fn info(response: &Response, asker: Asker) -> Vec<(String, String)> {
     let line = match asker {
         Asker::Server => response
             .headers

@@ -186,6 +186,89 @@ mod tests {
         assert_eq!(sum(Qop::AuthInt, "a").len(), 64);
     }
 
+    /// Counted by another program, Python's `hashlib` (`sha512_256`, `sha256`, `md5`), line by line of RFC 7616, 3.4: with `h` the
+    /// hash, `a1 = h("alice:example.com:secret of alice")`, for `-sess` `a1 = h(a1 + ":one:two")`, `a2 = h("INVITE:sip:bob@example.com")`,
+    /// for `auth-int` with `":" + h(body)` behind, and of both `h(a1 + ":one:00000001:two:" + qop + ":" + a2)`.
+    #[test]
+    fn sums_are_those_that_others_count() {
+        let password = Secret::new("secret of alice");
+        let body = "v=0\r\n";
+        for (algorithm, qop, body, sum) in [
+            (
+                "SHA-512-256",
+                Qop::Auth,
+                body,
+                "5300a3f3e615cb49f5032677da155be4e5d7badbec3828d8bb0ada6a811085b8",
+            ),
+            (
+                "SHA-512-256-sess",
+                Qop::Auth,
+                body,
+                "ebf9a9496d9817313cbd4a6cae41123b6b401ce3ad9a85b7ebe1d764e5d4ddd6",
+            ),
+            (
+                "SHA-512-256",
+                Qop::AuthInt,
+                "",
+                "023b4c1b642cea76b53fb3a215c9d79fb7a7e00f0264319e5f3135117825b3d9",
+            ),
+            (
+                "SHA-512-256",
+                Qop::AuthInt,
+                body,
+                "c5f202e0889f2bb0fa0a270c53cd828b96d8cd89a3d9ec2c43f2880e466c127f",
+            ),
+            (
+                "SHA-512-256-sess",
+                Qop::AuthInt,
+                body,
+                "f1f3493ffbb2e834960c5b659fa1f82cdbb0316764de750cbef0307e716b20ef",
+            ),
+            (
+                "SHA-256",
+                Qop::AuthInt,
+                body,
+                "ee76a4f5596a4453dce24549213ee0db55cd23d2ccc0fcbc50d8f72d7c9d74f6",
+            ),
+            (
+                "SHA-256-sess",
+                Qop::AuthInt,
+                "",
+                "c08073c2b52c418238e969f3dc6a1c94131acffb1a1c0057e13b4d14c12c9389",
+            ),
+            ("MD5", Qop::AuthInt, "", "9733e48bfa38eb851afcc6412696392f"),
+            (
+                "MD5",
+                Qop::AuthInt,
+                body,
+                "8d665359532e172bdfc76bd3e8aaf3b7",
+            ),
+            (
+                "MD5-sess",
+                Qop::AuthInt,
+                body,
+                "65f56b3aa2aa6ed06142be9393e9cd68",
+            ),
+        ] {
+            let challenge = DigestChallenge {
+                realm: "example.com".to_owned(),
+                nonce: "one".to_owned(),
+                ..challenge(algorithm, qop)
+            };
+            let subject = Subject {
+                user: "alice",
+                password: &password,
+                method: "INVITE",
+                uri: "sip:bob@example.com",
+                body,
+                cnonce: "two",
+                first_nonce: "one",
+                count: 1,
+            };
+            assert_eq!(response(&challenge, &subject), sum, "{algorithm} {qop:?}");
+        }
+    }
+
     #[test]
     fn quotes_in_names_do_not_end_them_and_counts_have_eight_digits() {
         let password = Secret::new("p");

@@ -4,3 +4,4 @@ pub mod algorithm;
 pub mod authorization;
 pub mod challenge;
 pub mod digest;
+pub(in crate::sip) mod proof;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sip::call::calling::target;
+use crate::sip::call::calling::{may_carry, target};
 use crate::sip::call::headers;
 use crate::sip::call::session_timer;
 use crate::sip::call::state::{Call, Phase};
@@ -37,7 +37,8 @@ impl Call {
             for contact in contacts {
                 let target = contact.uri.to_string();
                 let known = calling.tried.contains(&target) || calling.redirects.contains(&target);
-                if !known && contact.uri.is_sip() && calling.redirects.len() < MOST_REDIRECTS {
+                let fits = contact.uri.is_sip() && may_carry(core, self.flow, &contact.uri);
+                if !known && fits && calling.redirects.len() < MOST_REDIRECTS {
                     calling.redirects.push_back(target);
                 }
             }
@@ -106,11 +107,17 @@ impl Call {
                 draft.uri = target(&user, &core.config)?;
             }
             _ => {
-                let next = calling.redirects.pop_front()?;
                 if calling.tried.len() > MOST_REDIRECTS {
                     return None;
                 }
-                let uri = Uri::parse(&next).ok()?;
+                let (next, uri) = loop {
+                    let next = calling.redirects.pop_front()?;
+                    let uri = Uri::parse(&next).ok()?;
+                    // The call may have changed its connection since it was named.
+                    if may_carry(core, self.flow, &uri) {
+                        break (next, uri);
+                    }
+                };
                 // Headers that the address brings go into the request (19.1.5), but for those that it lives on.
                 let brought = uri.headers();
                 let mut content = draft.content.clone();

@@ -1,5 +1,6 @@
 //! Our INVITE until its answer: forks, provisional answers, challenges, redirections (RFC 3261, 13.2).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
 use crate::sip::referral::wanted::Wanted;
 use crate::sip::session::core::Core;
+use crate::sip::session::flow::Flow;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::transaction::draft::Draft;
 
@@ -95,9 +97,7 @@ impl Call {
             None => target(&wish.to, &core.config)
                 .ok_or_else(|| unsayable("the number cannot be written as a SIP address"))?,
         };
-        let server = core.config.servers.get(usize::from(flow.0));
-        if target.is_sips() && server.is_some_and(|url| !is_secure(url)) {
-            // RFC 7118, 9.2; RFC 3261, 26.2.2.
+        if !may_carry(core, flow, &target) {
             return Err(unsayable(
                 "a sips: address is called over a server at wss:// only",
             ));
@@ -395,14 +395,15 @@ impl Up {
     }
 }
 
-fn is_secure(url: &str) -> bool {
-    url.get(..4)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss:"))
+/// Whether a request for that address may take that flow: one for `sips:` needs TLS (RFC 7118, 9.2; RFC 3261, 26.2.2).
+pub(in crate::sip) fn may_carry(core: &Core, flow: FlowId, uri: &Uri) -> bool {
+    !uri.is_sips() || core.flow(flow).is_some_and(Flow::is_secure)
 }
 
 /// The address that a number or name means.
 pub(in crate::sip) fn target(to: &str, config: &Config) -> Option<Uri> {
-    let to = to.trim();
+    let to = without_marks(to.trim());
+    let to = to.as_ref();
     let scheme = to.split_once(':').map(|(scheme, _)| scheme);
     if scheme.is_some_and(|scheme| {
         matches!(scheme.to_ascii_lowercase().as_str(), "sip" | "sips" | "tel")
@@ -419,6 +420,20 @@ pub(in crate::sip) fn target(to: &str, config: &Config) -> Option<Uri> {
         .aor
         .host()
         .and_then(|host| Uri::parse(&format!("sip:{}@{host}", escape_user(to))).ok())
+}
+
+/// A telephone number without what people set between its digits to read it (RFC 3966, 5.1.1; RFC 3261, 19.1.6); anything else as it
+/// is.
+fn without_marks(text: &str) -> Cow<'_, str> {
+    let is_mark = |letter: char| matches!(letter, ' ' | '-' | '.' | '(' | ')');
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    let is_part = |letter: char| is_digit(letter) || is_mark(letter) || matches!(letter, '*' | '#');
+    let number = text.strip_prefix('+').unwrap_or(text);
+    if number.contains(is_mark) && number.contains(is_digit) && number.chars().all(is_part) {
+        Cow::Owned(text.replace(is_mark, ""))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn preferred(number: &str, config: &Config) -> Option<NameAddr> {

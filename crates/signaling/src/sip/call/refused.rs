@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cause::Cause;
 use crate::event::{EndedBy, SipEnd};
 use crate::sip::auth::authorization::Unanswerable;
-use crate::sip::call::calling::routes;
+use crate::sip::call::calling::{may_carry, routes};
 use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
 use crate::sip::call::reason;
@@ -185,7 +185,9 @@ impl Call {
             calling.tried_flows.push(before);
         }
         let hides = self.hides;
-        let untried = |flow: &FlowId| !calling.tried_flows.contains(flow);
+        let untried = |flow: &FlowId| {
+            !calling.tried_flows.contains(flow) && may_carry(core, *flow, &draft.uri)
+        };
         let next = core.ready_flows_for(&Method::Invite, now).find(untried)?;
         self.flow = next;
         // The way and our address there are others.

@@ -59,7 +59,7 @@ impl Uri {
         Some(String::from_utf8_lossy(&user).into_owned())
     }
 
-    /// Name or address of the host; an IPv6 one without brackets.
+    /// Name or address of the host as it stands in a URI: an IPv6 one in brackets.
     pub fn host(&self) -> Option<String> {
         self.0.host().map(ToString::to_string)
     }

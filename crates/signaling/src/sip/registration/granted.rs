@@ -7,6 +7,9 @@ use crate::sip::config::Config;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::HeaderName;
 use crate::sip::message::address::NameAddr;
+use crate::sip::message::headers::Headers;
+use crate::sip::message::params::Params;
+use crate::sip::message::quoted;
 use crate::sip::message::response::Response;
 use crate::sip::message::uri::Uri;
 
@@ -34,7 +37,7 @@ pub struct Granted {
     pub others: Vec<NameAddr>,
     /// Further addresses of ours (RFC 7315).
     pub associated: Vec<NameAddr>,
-    /// Push services that the server took (RFC 8599, 4.1).
+    /// The server took our push service (RFC 8599, 4.1).
     pub push: bool,
 }
 
@@ -72,7 +75,7 @@ impl Granted {
         let (public_gruu, temporary_gruu) = (gruu("pub-gruu"), gruu("temp-gruu"));
         let outbound = response.headers.lists(&HeaderName::Require, "outbound");
         let keep = response.ids.via.params.get("keep").and_then(seconds);
-        let caps = response.headers.get(&HeaderName::FeatureCaps);
+        let wanted = config.push.as_ref();
         let lines = |name: &HeaderName| response.headers.addresses(name).unwrap_or_default();
         Some(Self {
             expires,
@@ -94,7 +97,7 @@ impl Granted {
                 .other("P-Associated-URI")
                 .and_then(|line| NameAddr::parse_list(&line).ok())
                 .unwrap_or_default(),
-            push: caps.is_some_and(|caps| caps.contains("+sip.pns")),
+            push: wanted.is_some_and(|push| pushes(&response.headers, &push.provider)),
             others: contacts
                 .into_iter()
                 .enumerate()
@@ -105,7 +108,8 @@ impl Granted {
     }
 }
 
-/// Ours among the Contacts: by instance and reg-id, else by URI (10.2.4).
+/// Ours among the Contacts: by instance and reg-id, else by URI (10.2.4), else by instance alone. A registrar that goes by URIs
+/// still has the one that this device had before it lost its power, with the same instance.
 fn own_contact(
     contacts: &[NameAddr],
     agent: &Agent,
@@ -114,16 +118,41 @@ fn own_contact(
 ) -> Option<usize> {
     let instance = format!("<{}>", config.instance);
     let reg_id = flow.reg_id().to_string();
-    let by_instance = contacts.iter().position(|contact| {
+    let fits = |contact: &NameAddr| {
         let params = &contact.params;
-        params
+        let instance = params
             .get("+sip.instance")
-            .is_some_and(|known| known.eq_ignore_ascii_case(&instance))
-            && params.get("reg-id").is_none_or(|known| known == reg_id)
-    });
-    by_instance.or_else(|| {
-        contacts
-            .iter()
-            .position(|contact| contact.uri.has_user(&agent.user))
+            .is_some_and(|known| known.eq_ignore_ascii_case(&instance));
+        let flow = params.get("reg-id").map(|known| known == reg_id);
+        let uri = contact.uri.has_user(&agent.user);
+        match (instance, flow, uri) {
+            (true, Some(true), true) => 6,
+            (true, Some(true), false) => 5,
+            (_, None | Some(true), true) => 4,
+            // It may be that of another flow.
+            (_, Some(false), true) => 3,
+            (true, None, false) => 2,
+            (true, Some(false), false) | (false, _, false) => 0,
+        }
+    };
+    // The first of those that fit as well.
+    let best = contacts
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, contact)| std::cmp::Reverse(fits(contact)))?;
+    (fits(best.1) > 0).then_some(best.0)
+}
+
+/// Whether the server pushes by that provider: `+sip.pns="provider"`, in any line (RFC 8599, 4.1.1; RFC 6809, 6).
+fn pushes(headers: &Headers, provider: &str) -> bool {
+    headers.all(&HeaderName::FeatureCaps).any(|line| {
+        quoted::split(&line, ',').any(|capability| {
+            let tags = quoted::split_once(capability, ';').map_or("", |(_, tags)| tags);
+            Params::read(tags).iter().any(|(name, value)| {
+                let mut named = value.unwrap_or_default().split(',');
+                name.eq_ignore_ascii_case("+sip.pns")
+                    && named.any(|known| known.trim().eq_ignore_ascii_case(provider))
+            })
+        })
     })
 }

@@ -291,6 +291,8 @@ impl Registration {
                 }
             }
             300..=399 => Outcome::Later(retry_after),
+            // The first hop cannot reach the registrar for now; the way from it to us is as it was.
+            408 | 504 if self.granted.is_some() => Outcome::Later(retry_after),
             // The first hop cannot reach the registrar over this connection.
             408 | 504 => self.failed(Outcome::FlowFailed(retry_after)),
             604 | 606..=608 => self.failed(Outcome::Refused),
@@ -358,11 +360,6 @@ fn redirection(response: &Response, config: &Config) -> Option<Uri> {
 /// Request-URI of a REGISTER: the domain of the address of record, without a user (RFC 3261, 10.2).
 fn registrar(config: &Config) -> Option<Uri> {
     let host = config.aor.host()?;
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host
-    };
     let port = config.aor.port().map(|port| format!(":{port}"));
     let scheme = config.aor.scheme();
     Uri::parse(&format!("{scheme}:{host}{}", port.unwrap_or_default())).ok()

@@ -6,13 +6,19 @@ use rand::{Rng, RngExt};
 
 use crate::sip::config::FlowBackoff;
 
+/// No registrar is asked more often, however little it grants.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// What is granted for less counts for as much.
+pub const LEAST: Duration = Duration::from_secs(2);
+
 /// Time until the refresh of a registration that holds that long (RFC 5627, 4.2): at least 32 s before its end, at half
-/// when it is shorter than 64 s; and not later than 80 to 90 % of it, so that a thousand clients do not ask at once.
+/// when it is shorter than 64 s; and not later than 80 to 90 % of it, so that a thousand clients do not ask at once. A second at
+/// least.
 pub fn refresh_after(expires: Duration, rng: &mut impl Rng) -> Duration {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let whole = millis(expires);
     if whole < 64_000 {
-        return Duration::from_millis(whole / 2);
+        return Duration::from_millis(whole / 2).max(SHORTEST);
     }
     let percent = rng.random_range(80..=90);
     let usual = whole / 100 * percent;
@@ -70,7 +76,9 @@ mod tests {
             let long = refresh_after(seconds(3600), &mut rng);
             assert!((seconds(2880)..=seconds(3240)).contains(&long), "{long:?}");
         }
-        assert_eq!(refresh_after(Duration::ZERO, &mut rng), Duration::ZERO);
+        for brief in [Duration::ZERO, Duration::from_millis(30), seconds(1)] {
+            assert_eq!(refresh_after(brief, &mut rng), seconds(1));
+        }
     }
 
     #[test]

@@ -8,13 +8,16 @@ use crate::command::Command;
 use crate::dtmf::{check_digits, check_length};
 use crate::error::Error;
 use crate::event::{EndedBy, Event};
+use crate::sip::auth::authorization::Unanswerable;
+use crate::sip::auth::proof;
 use crate::sip::call::state::{Call, Phase};
 use crate::sip::call::stray;
 use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::flow_id::FlowId;
+use crate::sip::message::outgoing::OutgoingRequest;
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
-use crate::sip::session::core::Core;
+use crate::sip::session::core::{Core, identity};
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{InCall, Owner, Purpose};
 use crate::sip::transaction::client::{Answered, ClientTransaction};
@@ -275,6 +278,11 @@ impl Session {
                 first,
             } => {
                 if first {
+                    let branch = response.ids.via.branch();
+                    if let Some(transaction) = self.core.clients.get(branch, &Method::Invite) {
+                        let request = transaction.request.clone();
+                        self.doubt(&request, response, flow);
+                    }
                     self.core.deadlines.clear_owner(&owner);
                     self.core
                         .deadlines
@@ -287,8 +295,29 @@ impl Session {
                 if let Some(ack) = ack {
                     self.core.send_request(&ack, flow);
                 }
+                // A registration judges for itself, and believes none of it.
+                if response.is_success() && response.ids.method != Method::Register {
+                    self.doubt(&transaction.request, response, flow);
+                }
                 self.on_final(&transaction, response, now);
             }
+        }
+    }
+
+    /// Tells once for each connection that whoever answers there does not know the password. Calls and all else go on: the answer
+    /// is as good as one without a proof.
+    fn doubt(&mut self, request: &OutgoingRequest, response: &Response, flow: FlowId) {
+        if !proof::is_wrong(request, response, &identity(&self.core.config)) {
+            return;
+        }
+        let told = self
+            .core
+            .flow_mut(flow)
+            .is_none_or(|flow| std::mem::replace(&mut flow.doubted, true));
+        if !told {
+            let reason = Unanswerable::Forged.to_string();
+            let error = self.rejected(flow, reason, Some(response.status));
+            self.core.tell(Event::LoginFailed(error));
         }
     }
 

@@ -38,6 +38,8 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) told: (Vec<String>, bool),
     /// Unanswered keep-alives of the present round.
     pub(in crate::sip) pings: u8,
+    /// It was told that answers over this connection prove a wrong password.
+    pub(in crate::sip) doubted: bool,
 }
 
 /// The flow's socket.
@@ -73,6 +75,7 @@ impl Flow {
             avoided: Vec::new(),
             told: (Vec::new(), false),
             pings: 0,
+            doubted: false,
         }
     }
 
@@ -104,12 +107,19 @@ impl Flow {
             .map(|(_, until)| *until)
     }
 
+    /// Whether TLS covers it.
+    pub(in crate::sip) fn is_secure(&self) -> bool {
+        is_secure(&self.url)
+    }
+
     /// `WS` or `WSS`, as Via names it (RFC 7118, 5.1).
     pub(in crate::sip) fn via_transport(&self) -> &'static str {
-        if self.url.starts_with("wss:") {
-            "WSS"
-        } else {
-            "WS"
-        }
+        if self.is_secure() { "WSS" } else { "WS" }
     }
+}
+
+/// Whether a server at that URL is reached over TLS.
+pub(in crate::sip) fn is_secure(url: &str) -> bool {
+    url.get(..4)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss:"))
 }

@@ -70,6 +70,7 @@ impl Session {
         }
         flow.link = Link::Open;
         flow.connection = flow.connection.wrapping_add(1);
+        flow.doubted = false;
         self.core.deadlines.clear_owner(&Owner::Flow(id));
         if !self.ready {
             self.core.tell(Event::Connected);
@@ -151,6 +152,8 @@ impl Session {
             return;
         };
         let was_ready = flow.is_ready(&self.core.config);
+        let granted = flow.registration.granted.as_ref();
+        let shared = granted.is_some_and(|granted| !granted.outbound);
         flow.registration.lose();
         let settled = flow
             .ready_since
@@ -184,6 +187,9 @@ impl Session {
         self.drop_transactions(id, now);
         self.tell_flow(id, Some(&cause), Some(pause).filter(|_| !stopping));
         self.unready(cause, Some(pause).filter(|_| !stopping), now);
+        if shared && !stopping {
+            self.register_in_place_of(id, now);
+        }
     }
 
     /// Tells of a flow, where there are several.

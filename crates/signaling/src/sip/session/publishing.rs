@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::event::Event;
 use crate::sip::call::calling::routes;
+use crate::sip::call::headers;
 use crate::sip::call::identity::own;
 use crate::sip::deadline::Deadline;
 use crate::sip::dialog::edge::Way;
@@ -31,7 +32,7 @@ impl Session {
     pub(super) fn on_publish_command(&mut self, open: bool, note: Option<String>, now: Instant) {
         let fault = if note.as_ref().is_some_and(|note| note.len() > LONGEST_NOTE) {
             Some("the words have more than 1024 bytes")
-        } else if crate::sip::call::headers::is_anonymous(&self.core.config) {
+        } else if headers::is_anonymous(&self.core.config) {
             Some("an anonymous user has no presence")
         } else {
             None
@@ -85,6 +86,8 @@ impl Session {
         if let Some(etag) = request.if_match {
             content.push(&HeaderName::SipIfMatch, etag);
         }
+        // RFC 4028, 7.1.
+        content.push(&HeaderName::Supported, headers::supported(&core.config));
         content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
         if let Some(body) = request.body {
             content.set_body("application/pidf+xml", body);

@@ -19,6 +19,9 @@ use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
 use crate::sip::transaction::draft::Draft;
 
+/// A refresh that came to nothing is tried again no sooner, however little is left of the registration.
+const SOONEST: Duration = Duration::from_secs(5);
+
 /// Most devices beside us that are told of.
 const MOST_OTHERS: usize = 16;
 
@@ -35,11 +38,46 @@ impl Session {
         let Some(flow) = core.flows.get_mut(usize::from(id.0)) else {
             return;
         };
+        let asking = flow.registration.is_asking();
         let draft = flow.registration.register(&core.agent, &core.config);
         core.deadlines
             .clear(Deadline::RegisterAgain, &Owner::Flow(id));
-        if let Some(draft) = draft {
-            self.send_register(id, draft, now);
+        match draft {
+            Some(draft) => self.send_register(id, draft, now),
+            None if !asking => self.on_unwritable(id, now),
+            None => {}
+        }
+    }
+
+    /// No REGISTER can be made of the configuration: said, since nothing else would follow.
+    fn on_unwritable(&mut self, id: FlowId, now: Instant) {
+        let error = Error::Unsayable {
+            command: "register",
+            fault: "the address of record has no domain that could be asked",
+        };
+        self.core.tell(Event::LoginFailed(error));
+        let pause = self.refused_pause(id, now);
+        self.rest(id, DisconnectCause::LoginRefused, pause, now);
+    }
+
+    /// A flow is gone whose registrar took no outbound: all flows registered one Contact there (RFC 3261, 10.3), and the last
+    /// REGISTER bound it to its own connection. The others say again that they are here.
+    pub(super) fn register_in_place_of(&mut self, lost: FlowId, now: Instant) {
+        let shares = |flow: &&Flow| {
+            let granted = flow.registration.granted.as_ref();
+            flow.id != lost
+                && granted.is_some_and(|granted| !granted.outbound)
+                && flow.avoided_until(&Method::Register, now).is_none()
+        };
+        let ids: Vec<_> = self
+            .core
+            .flows
+            .iter()
+            .filter(shares)
+            .map(|flow| flow.id)
+            .collect();
+        for id in ids {
+            self.register(id, now);
         }
     }
 
@@ -195,6 +233,8 @@ impl Session {
         };
         tracing::debug!(name: "registered", flow = id.0, new, ?expires, "registered");
         let refresh = schedule::refresh_after(expires, &mut core.rng);
+        // Where so little is granted that half of it would be too often, the refresh comes before its end all the same.
+        let expires = expires.max(schedule::LEAST);
         let owner = Owner::Flow(id);
         core.deadlines
             .set(Deadline::RegisterRefresh, owner.clone(), now + refresh);
@@ -312,7 +352,7 @@ impl Session {
         }
     }
 
-    fn rejected(&self, id: FlowId, reason: String, code: Option<u16>) -> Error {
+    pub(super) fn rejected(&self, id: FlowId, reason: String, code: Option<u16>) -> Error {
         Error::LoginRejected {
             server: self.core.server_name(id),
             setting: None,
@@ -375,8 +415,19 @@ impl Session {
         let pause = match least {
             Some(Duration::ZERO) if failures == 1 => Duration::ZERO,
             least => {
-                schedule::back_off(&core.config.backoff, failures, others_alive, &mut core.rng)
-                    .max(least.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+                let usual =
+                    schedule::back_off(&core.config.backoff, failures, others_alive, &mut core.rng);
+                // What lay between us and the registrar may pass before the registration lapses.
+                let end = core
+                    .deadlines
+                    .when(Deadline::RegisterExpiry, &Owner::Flow(id))
+                    .filter(|_| matches!(response.map(|it| it.status), Some(408 | 504)));
+                let usual = end.map_or(usual, |end| {
+                    let left = end.saturating_duration_since(now);
+                    let sooner = schedule::refresh_after(left, &mut core.rng);
+                    usual.min(sooner.max(SOONEST))
+                });
+                usual.max(least.unwrap_or_default().min(LONGEST_RETRY_AFTER))
             }
         };
         self.rest(id, DisconnectCause::NotRegistered, Some(pause), now);
@@ -398,7 +449,9 @@ impl Session {
                 .deadlines
                 .set(Deadline::RegisterAgain, owner, now + pause);
         }
-        self.tell_flow(id, Some(&cause), pause);
+        if !holds {
+            self.tell_flow(id, Some(&cause), pause);
+        }
         self.unready(cause, pause, now);
     }
 
@@ -416,7 +469,9 @@ impl Session {
                 retry_in = Some(TRANSACTION);
             }
         }
-        self.unready(DisconnectCause::NotRegistered, retry_in, now);
+        let cause = DisconnectCause::NotRegistered;
+        self.tell_flow(id, Some(&cause), retry_in);
+        self.unready(cause, retry_in, now);
     }
 
     /// Our Contact is gone.

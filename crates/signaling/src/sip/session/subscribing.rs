@@ -202,7 +202,9 @@ impl Session {
             draft.content.push(&HeaderName::Expires, seconds);
             return self.subscribe_again(name, draft, flow, now);
         }
-        if let Some(target) = redirection(response).filter(|_| !attempt.redirected) {
+        if let Some(target) =
+            redirection(response, &self.core, flow).filter(|_| !attempt.redirected)
+        {
             if let Some(attempt) = &mut wanted.attempt {
                 attempt.redirected = true;
             }

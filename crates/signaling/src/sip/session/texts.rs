@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::amending::quality;
-use crate::sip::call::calling::{routes, target};
+use crate::sip::call::calling::{may_carry, routes, target};
+use crate::sip::call::headers;
 use crate::sip::call::identity::{caller, own};
 use crate::sip::call::offers::{core_answer, core_answer_with};
 use crate::sip::call::text;
@@ -21,6 +22,7 @@ use crate::sip::message::uri::Uri;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
 use crate::sip::session::core::{Core, identity};
+use crate::sip::session::flow::Flow;
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::Purpose;
 use crate::sip::transaction::client::ClientTransaction;
@@ -67,24 +69,30 @@ impl Text {
         }
         self.auth.on_accepted(response);
         self.tried.push(transaction.flow);
-        if let Some(flow) = core.flow_after(&self.tried, transaction, response, now) {
+        let other = core.flow_after(&self.tried, transaction, response, now);
+        if let Some(flow) = other.filter(|flow| may_carry(core, *flow, &draft.uri)) {
             draft.routes = routes(core, flow);
             return Some((draft, flow));
         }
-        let target = redirection(response).filter(|_| !self.redirected)?;
+        let target = redirection(response, core, transaction.flow)?;
+        if self.redirected {
+            return None;
+        }
         self.redirected = true;
         draft.uri = target;
         Some((draft, transaction.flow))
     }
 }
 
-/// The best address of SIP that a redirection names (RFC 3261, 8.1.3.4).
-pub(super) fn redirection(response: &Response) -> Option<Uri> {
+/// The best address of SIP that a redirection names (RFC 3261, 8.1.3.4), of those that the flow may carry.
+pub(super) fn redirection(response: &Response, core: &Core, flow: FlowId) -> Option<Uri> {
     if !(300..=305).contains(&response.status) {
         return None;
     }
     let contacts = response.headers.addresses(&HeaderName::Contact).ok()?;
-    let known = contacts.into_iter().filter(|contact| contact.uri.is_sip());
+    let known = contacts
+        .into_iter()
+        .filter(|contact| contact.uri.is_sip() && may_carry(core, flow, &contact.uri));
     // The first of those that are equal.
     let best = known.min_by_key(|contact| std::cmp::Reverse(quality(contact)))?;
     Some(best.uri.without_headers())
@@ -106,9 +114,15 @@ impl Session {
             command: NAME,
             fault,
         };
-        let to = target(to, &self.core.config)
+        let core = &self.core;
+        let to = target(to, &core.config)
             .ok_or_else(|| unsayable("the address cannot be written as one of SIP"))?
             .without_headers();
+        if to.is_sips() && !core.flows.iter().any(Flow::is_secure) {
+            return Err(unsayable(
+                "a sips: address is reached over a server at wss:// only",
+            ));
+        }
         // 3428, 8: what is longer may get stuck where a way has UDP in it.
         if body.len() > self.core.config.longest_message {
             return Err(unsayable("the text is too long for a message of its own"));
@@ -130,7 +144,10 @@ impl Session {
     fn next_texts(&mut self, now: Instant) {
         for (to, body) in std::mem::take(&mut self.texts.waiting) {
             let busy = self.texts.out.iter().any(|text| text.to.is_same(&to));
-            let flow = self.core.flow_at_any_rate(&Method::Message, now);
+            let core = &self.core;
+            let fits = |flow: &FlowId| may_carry(core, *flow, &to);
+            let flow = core.flow_at_any_rate(&Method::Message, now).filter(fits);
+            let flow = flow.or_else(|| core.ready_flows_for(&Method::Message, now).find(fits));
             match flow.filter(|_| !busy) {
                 Some(flow) => self.send_message(to, body, flow, now),
                 None if busy => self.texts.waiting.push_back((to, body)),
@@ -142,6 +159,8 @@ impl Session {
     fn send_message(&mut self, to: Uri, body: String, flow: FlowId, now: Instant) {
         let core = &mut self.core;
         let mut content = Content::default();
+        // RFC 4028, 7.1.
+        content.push(&HeaderName::Supported, headers::supported(&core.config));
         content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
         content.set_body(text::KIND, body);
         let draft = Draft {

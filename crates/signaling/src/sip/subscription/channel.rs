@@ -4,6 +4,7 @@ use crate::sip::call::calling::target;
 use crate::sip::config::Config;
 use crate::sip::message::quoted::is_token;
 use crate::sip::message::uri::Uri;
+use crate::sip::session::flow::is_secure;
 
 /// Longest name of a channel.
 pub const LONGEST: usize = 256;
@@ -52,6 +53,10 @@ impl Channel {
             Some(address) => target(address, config).filter(Uri::is_sip)?,
             None => config.aor.clone(),
         };
+        // RFC 7118, 9.2: it might go over any of them.
+        if resource.is_sips() && !config.servers.iter().all(|url| is_secure(url)) {
+            return None;
+        }
         let package = package.to_ascii_lowercase();
         Some(Self {
             name: name.to_owned(),
