@@ -345,7 +345,8 @@ pub(crate) struct Call {
     /// Leave the offer of media to the far end (SIP)
     #[arg(long)]
     pub(crate) late_offer: bool,
-    /// Pick up a call elsewhere (SIP): its dialog, as CALL-ID;to-tag=TAG;from-tag=TAG[;early-only]
+    /// Pick up a call elsewhere (SIP): its dialog, as CALL-ID;to-tag=TAG;from-tag=TAG[;early-only], or `pick_up` of a `dialog:` channel
+    /// as it came, which says whom to call as well
     #[arg(long, value_name = "DIALOG", value_parser = read_dialog)]
     pub(crate) pick_up: Option<PickUp>,
     /// Use relayed candidates only
@@ -444,6 +445,10 @@ fn read_header(text: &str) -> Result<Header, &'static str> {
 
 /// A dialog as a `Replaces` header names it (RFC 3891).
 fn read_dialog(text: &str) -> Result<PickUp, &'static str> {
+    if text.starts_with('{') {
+        let wanted = "wanted: the object `pick_up` as a `dialog:` channel told it";
+        return serde_json::from_str(text).map_err(|_| wanted);
+    }
     let mut parts = text.split(';').map(str::trim);
     let mut dialog = PickUp {
         call_id: parts.next().unwrap_or_default().to_owned(),

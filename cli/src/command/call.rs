@@ -37,9 +37,11 @@ pub(crate) fn run(
     }))?;
     let placed: CallPlaced =
         read_result(raw.clone()).map_err(|error| Error::BadAnswer(error.to_string()))?;
+    let picked_up = wish.pick_up.as_ref().and_then(|it| it.to.as_deref());
     let callee = wish
         .number
         .as_deref()
+        .or(picked_up)
         .map_or_else(|| "the assistant".to_owned(), plain);
     if !wish.wait {
         return output.print(&raw, || {

@@ -2,7 +2,7 @@
 
 use crate::table::{plain, span};
 use offhook_control::{
-    notice::{Ended, EndedBy, Event, Said},
+    notice::{ChannelRefusal, Ended, EndedBy, Event, Said},
     reply::Quality,
     request::Header,
 };
@@ -181,14 +181,27 @@ fn words(event: &Event) -> String {
             ids.session_id.as_deref().unwrap_or("-"),
             ids.leg_id.as_deref().unwrap_or("-")
         ),
-        Event::Watching { channels, refused } if refused.is_empty() => {
+        Event::Watching {
+            channels, refused, ..
+        } if refused.is_empty() => {
             format!("watching {}", channels.join(", "))
         }
-        Event::Watching { channels, refused } => format!(
-            "watching {}; refused: {} (the server's operator allows channels by `jsonrpc-allowed-event-channels`)",
-            channels.join(", "),
-            refused.join(", ")
-        ),
+        Event::Watching {
+            channels,
+            refused,
+            refusals,
+        } => {
+            let told = refused.iter().map(|channel| {
+                let why = refusals.iter().find(|it| it.channel == *channel);
+                why.map_or_else(|| channel.clone(), refused_channel)
+            });
+            let told: Vec<_> = told.collect();
+            format!(
+                "watching {}; refused: {}",
+                channels.join(", "),
+                told.join(", ")
+            )
+        }
         Event::Channel { channel, data, .. } => format!("{channel}: {data}"),
         Event::Conference { change, data } => format!("conference {change}: {data}"),
         Event::Prompt { text, .. } => format!("the server asks: {text}"),
@@ -268,4 +281,12 @@ fn words_of_end(ended: &Ended) -> String {
         text.push_str(&format!("; {remedy}"));
     }
     text
+}
+
+fn refused_channel(refused: &ChannelRefusal) -> String {
+    let code = refused.code.map(|code| format!("{code} "));
+    let ChannelRefusal {
+        channel, reason, ..
+    } = refused;
+    format!("{channel} ({}{reason})", code.unwrap_or_default())
 }

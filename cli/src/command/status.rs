@@ -44,6 +44,7 @@ fn text(status: &Status) -> String {
         text.push_str(&table.render());
         text.extend(status.accounts.iter().flat_map(lost_flows));
         text.extend(status.accounts.iter().filter_map(why_not_ready));
+        text.extend(status.accounts.iter().filter_map(nonsense));
     }
     text.push('\n');
     text.push_str(&table_of_calls(&status.calls));
@@ -65,6 +66,15 @@ fn lost_flows(account: &AccountStatus) -> impl Iterator<Item = String> {
             plain(reason),
             next.unwrap_or_default()
         )
+    })
+}
+
+/// A sentence for an account whose server, or whoever reaches us through it, says what makes no sense.
+fn nonsense(account: &AccountStatus) -> Option<String> {
+    let count = account.malformed;
+    (count > 0).then(|| {
+        let name = plain(&account.name);
+        format!("\n{name}: {count} messages made no sense and were refused or passed over\n")
     })
 }
 

@@ -108,6 +108,7 @@ fn account_and_caller_are_passed_on() {
         muted: Some(true),
         late_offer: true,
         pick_up: Some(PickUp {
+            to: None,
             call_id: "a84b4c76e66710".to_owned(),
             to_tag: "314159".to_owned(),
             from_tag: "1928301774".to_owned(),
@@ -321,4 +322,29 @@ fn a_daemon_that_vanishes_while_waiting_is_told() {
         ran.stderr,
         "offhook: the daemon has ended\n  what to do: see the daemon's log, and start it again\n"
     );
+}
+
+/// What the notice says is given back as it came, and says whom to call.
+#[test]
+fn a_call_is_picked_up_by_the_words_of_the_lamp() {
+    let shown = r#"{"to":"sip:alice@pc.example","call_id":"a","to_tag":"b","from_tag":"c","early_only":true}"#;
+    let request = Request::Call(Call {
+        pick_up: Some(PickUp {
+            to: Some("sip:alice@pc.example".to_owned()),
+            call_id: "a".to_owned(),
+            to_tag: "b".to_owned(),
+            from_tag: "c".to_owned(),
+            early_only: true,
+        }),
+        ..Call::default()
+    });
+    let placed = CallPlaced {
+        call: "c-1".to_owned(),
+    };
+    let ran = against(
+        move |peer| peer.answer(&request, &placed),
+        &["call", "--pick-up", shown],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "calling sip:alice@pc.example as call c-1\n");
 }

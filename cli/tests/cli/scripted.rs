@@ -176,6 +176,7 @@ pub(crate) fn status() -> Status {
         retry_in_ms: None,
         steps: None,
         flows: Vec::new(),
+        malformed: 0,
         other_devices: Vec::new(),
         push: false,
     };
@@ -187,6 +188,7 @@ pub(crate) fn status() -> Status {
         reason: Some("the name rtc.example.com cannot be resolved".to_owned()),
         remedy: Some("check the network".to_owned()),
         retry_in_ms: Some(4000),
+        malformed: 3,
         ..account.clone()
     };
     Status {

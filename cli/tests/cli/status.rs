@@ -18,6 +18,8 @@ fn a_person_reads_tables_and_why_an_account_is_not_ready() {
          shop: the name rtc.example.com cannot be resolved\n\
          \x20 what to do: check the network\n\
          \n\
+         shop: 3 messages made no sense and were refused or passed over\n\
+         \n\
          CALL  ACCOUNT  DIRECTION  NUMBER  NAME      STATE                AGE        CODEC  LOST  JITTER  MOS\n\
          c-1   desk     outbound   9196    Echo\u{fffd}[2J  active, muted, deaf  1 min 5 s  opus   3     1.2 ms  4.4\n"
     );

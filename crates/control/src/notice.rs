@@ -347,9 +347,12 @@ pub enum Event {
     Watching {
         /// Channels that are watched now.
         channels: Vec<String>,
-        /// Those that the server refused.
+        /// Those that are not, though they were asked for.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         refused: Vec<String>,
+        /// The same with what was said of each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refusals: Vec<ChannelRefusal>,
     },
     /// Something happened in a channel that is watched.
     Channel {
@@ -414,11 +417,23 @@ pub enum Event {
     },
 }
 
+/// Why a channel is not watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelRefusal {
+    /// Which.
+    pub channel: String,
+    /// SIP status of the refusal; absent where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// Why.
+    pub reason: String,
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature that serde asks for"
 )]
-const fn is_zero(number: &u64) -> bool {
+pub(crate) const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 

@@ -82,6 +82,9 @@ pub struct AccountStatus {
     /// Its connections, where it keeps one to each of several edge proxies (SIP).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<FlowStatus>,
+    /// Messages of its server that made no sense, and were refused or passed over (SIP).
+    #[serde(default, skip_serializing_if = "crate::notice::is_zero")]
+    pub malformed: u64,
     /// Contacts of other devices that are registered for the same user (SIP).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_devices: Vec<String>,

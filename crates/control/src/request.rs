@@ -220,6 +220,9 @@ impl fmt::Debug for Relay {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PickUp {
+    /// Whom to call, where the request names nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// Its `Call-ID`.
     pub call_id: String,
     /// The tag of the one whom the new call reaches.

@@ -46,6 +46,8 @@ pub struct Profile {
     pub server_commands: bool,
     /// Names of an assistant's tools that the driver can have answered.
     pub tools: Vec<String>,
+    /// Event channels and subscriptions that are wanted from the beginning.
+    pub watch: Vec<String>,
     /// Calls of an earlier process that the server offers soon after the start are taken up; others that nobody here
     /// knows of are hung up. Only for an account whose earlier session is remembered: a call that is taken up is heard at
     /// once, without anybody answering it.
@@ -113,6 +115,8 @@ pub(crate) struct Account {
     /// When the present connection attempt began.
     began: Instant,
     steps: Option<ConnectSteps>,
+    /// What its session passed over.
+    pub(crate) malformed: u64,
     /// Its connections, where there are several.
     flows: Vec<Flow>,
     /// What the registrar behind each server told of others, and of push.
@@ -167,6 +171,7 @@ impl Account {
             retry_at: None,
             began: now,
             steps: None,
+            malformed: 0,
             flows: Vec::new(),
             registrars: BTreeMap::new(),
         }
@@ -282,7 +287,20 @@ impl Account {
     /// Something went wrong with the session; it may heal by itself.
     pub(crate) fn failed(&mut self, error: &SignalingError, now: Instant) -> EventKind {
         self.trouble = Some(error.into());
+        if self.is_ready() {
+            // Calls can be made: the state is no news, and has no reason.
+            return EventKind::RequestFailed {
+                reason: error.to_string(),
+                remedy: Some(error.remedy().to_string()),
+            };
+        }
         self.enter(self.state, now)
+    }
+
+    /// What was wrong with the registration is over; while no call can be made there is more to it.
+    pub(crate) fn registered_again(&mut self, now: Instant) -> Option<EventKind> {
+        let heals = self.is_ready() && self.trouble.take().is_some();
+        heals.then(|| self.enter(AccountState::Ready, now))
     }
 
     pub(crate) fn disconnected(
@@ -419,6 +437,7 @@ impl Account {
             retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
             steps: self.steps,
             flows: self.flows.iter().map(|flow| flow.status(now)).collect(),
+            malformed: self.malformed,
             other_devices: self.other_devices(),
             push: self.registrars.values().any(|(_, push)| *push),
         }

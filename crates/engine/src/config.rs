@@ -72,6 +72,8 @@ pub struct AccountConfig {
     pub refused_cap: Duration,
     /// Calls begin with silence in place of the input, until unmuted.
     pub start_muted: bool,
+    /// Event channels (FreeSWITCH) and subscriptions (SIP) that are watched from the beginning.
+    pub watch: Vec<String>,
     /// Variables of each call.
     pub user_variables: BTreeMap<String, Variable>,
     /// Facts for the server's directory.
@@ -128,6 +130,7 @@ impl AccountConfig {
             refused_retry: Timers::default().refused,
             refused_cap: Timers::default().refused_cap,
             start_muted: false,
+            watch: Vec::new(),
             user_variables: BTreeMap::new(),
             login_params: BTreeMap::new(),
             server_commands: false,

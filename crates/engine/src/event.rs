@@ -9,7 +9,7 @@ use offhook_media::ice::candidate::CandidateType;
 use offhook_media::srtp::profile::SrtpProfile;
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::event::{
-    AssistantEvent, ConferenceChange, Party, PlatformIds, Said as SignalingSaid,
+    AssistantEvent, ConferenceChange, Party, PlatformIds, RefusedChannel, Said as SignalingSaid,
 };
 use serde_json::Value;
 
@@ -330,8 +330,8 @@ pub enum EventKind {
     Watching {
         /// Channels that are watched now.
         channels: Vec<String>,
-        /// Those that the server refused.
-        refused: Vec<String>,
+        /// Those that are not, though they were asked for.
+        refused: Vec<RefusedChannel>,
     },
     /// Something happened in a channel that is watched.
     Channel {

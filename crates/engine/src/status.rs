@@ -38,6 +38,8 @@ pub struct AccountStatus {
     pub steps: Option<ConnectSteps>,
     /// Its connections, where it keeps several, in the order in which something became known of them.
     pub flows: Vec<FlowStatus>,
+    /// Messages of its server that made no sense, and were refused or passed over (SIP).
+    pub malformed: u64,
     /// Contacts of other devices that are registered for the same user (SIP).
     pub other_devices: Vec<String>,
     /// A registrar of it took our push parameters (RFC 8599, section 4.1).

@@ -19,7 +19,7 @@ pub use offhook_signaling::call_id::CallId;
 pub use offhook_signaling::cause::Cause;
 pub use offhook_signaling::command::{InfoItem, ReplacesDialog};
 pub use offhook_signaling::event::{
-    AssistantEvent, ConferenceChange, Member, Party, PlatformIds, SipEnd,
+    AssistantEvent, ConferenceChange, Member, Party, PlatformIds, RefusedChannel, SipEnd,
 };
 pub use offhook_signaling::secret::Secret;
 #[cfg(feature = "sip")]

@@ -240,6 +240,17 @@ pub enum ConferenceChange {
     },
 }
 
+/// A channel that is not listened to, though it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedChannel {
+    /// Its name.
+    pub channel: String,
+    /// The server's status or code, where it gave one.
+    pub code: Option<u16>,
+    /// Why, in the server's words where it has some.
+    pub reason: String,
+}
+
 /// One thing that happened. Calls first named by `Incoming` or by an `Attach` with `known: false` end with exactly one
 /// `Ended`, like those of [`crate::command::Command::Invite`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,6 +303,10 @@ pub enum Event {
     LoginFailed(Error),
     /// Something else went wrong with the session.
     Failed(Error),
+    /// The registrar takes again what it refused while its last yes held (SIP).
+    RegisteredAgain,
+    /// The server refused for now what is to last (SUBSCRIBE, PUBLISH); it is asked again by itself. Calls are not concerned (SIP).
+    Postponed(Error),
     /// Somebody calls.
     Incoming {
         /// The call.
@@ -531,8 +546,8 @@ pub enum Event {
     Channels {
         /// All that the server sends us.
         subscribed: Vec<String>,
-        /// Those of the last request that it denied.
-        refused: Vec<String>,
+        /// Those that it denied since this was told last.
+        refused: Vec<RefusedChannel>,
     },
     /// Something came on an event channel.
     ChannelEvent {

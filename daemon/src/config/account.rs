@@ -172,6 +172,8 @@ fn refuse_inbound(raw: &RawAccount, account: &str) -> Result<(), Blame> {
         login_params: _,
         // Of every call, whoever placed it.
         start_muted: _,
+        // What the account itself asks for.
+        watch: _,
         server_commands: _,
         // Of calls that were under way before, whoever placed them.
         recover_calls: _,

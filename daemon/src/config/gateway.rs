@@ -8,7 +8,7 @@ use std::time::Duration;
 use offhook_engine::config::{AccountConfig, ReportPace};
 use offhook_engine::ice::{Environment, IceServers};
 use offhook_engine::protocol::Protocol;
-use offhook_engine::vocabulary::{ProxyTarget, Variable};
+use offhook_engine::vocabulary::{ProxyTarget, TELNYX, Variable};
 use toml::Spanned;
 
 use crate::config::account::Blame;
@@ -96,7 +96,39 @@ pub(crate) fn read(
     account.user_variables = variables("user_variables", &raw.user_variables, protocol)?;
     account.login_params = variables("login_params", &raw.login_params, protocol)?;
     account.start_muted = raw.start_muted.unwrap_or_default();
+    account.watch = watched(raw, protocol)?;
     Ok(())
+}
+
+/// Names as `watch` takes them; what the server makes of each is told when it has been asked.
+fn watched(raw: &RawAccount, protocol: Protocol) -> Result<Vec<String>, Blame> {
+    const MOST: usize = 256;
+    const LONGEST: usize = 256;
+    let Some(channels) = &raw.watch else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    for channel in channels {
+        let name = channel.get_ref();
+        let why = if protocol.name() == TELNYX.name {
+            "a telnyx server has no channels".to_owned()
+        } else if name.is_empty() || name.len() > LONGEST {
+            format!("a channel's name has 1 to {LONGEST} bytes")
+        } else if names.len() == MOST {
+            format!("{MOST} channels are watched at most")
+        } else {
+            names.push(name.clone());
+            continue;
+        };
+        let fault = value(
+            "watch",
+            name,
+            why,
+            "names of channels such as \"presence:bob@example.com\"",
+        );
+        return Err((Some(channel.span().start), fault));
+    }
+    Ok(names)
 }
 
 /// How finely calls are reported, and how often.

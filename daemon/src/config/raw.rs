@@ -61,6 +61,7 @@ pub(crate) struct RawAccount {
     #[serde(default)]
     pub(crate) login_params: RawVariables,
     pub(crate) start_muted: Option<bool>,
+    pub(crate) watch: Option<Vec<Text>>,
     pub(crate) server_commands: Option<bool>,
     pub(crate) recover_calls: Option<bool>,
     pub(crate) anonymous: Option<Spanned<RawAnonymous>>,

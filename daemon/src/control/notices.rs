@@ -8,7 +8,7 @@ use offhook_control::request::Header;
 use offhook_engine::driver::events::Notice;
 use offhook_engine::ended::{Ended, EndedBy};
 use offhook_engine::event::{EventKind, IceEnd, Said};
-use offhook_engine::vocabulary::{AssistantEvent, ConferenceChange, Member};
+use offhook_engine::vocabulary::{AssistantEvent, ConferenceChange, Member, RefusedChannel};
 use serde_json::{Value, json};
 
 use crate::control::replies::{
@@ -236,7 +236,8 @@ fn kind(kind: &EventKind) -> wire::Event {
         }),
         EventKind::Watching { channels, refused } => wire::Event::Watching {
             channels: channels.clone(),
-            refused: refused.clone(),
+            refused: refused.iter().map(|it| it.channel.clone()).collect(),
+            refusals: refused.iter().map(channel_refusal).collect(),
         },
         EventKind::Channel {
             channel,
@@ -402,5 +403,13 @@ fn ended(ended: &Ended) -> wire::Ended {
         sip_call_id: ended.sip.call_id.clone(),
         talk_ms: whole_ms(ended.talk),
         quality: ended.quality.as_ref().map(quality),
+    }
+}
+
+fn channel_refusal(refused: &RefusedChannel) -> wire::ChannelRefusal {
+    wire::ChannelRefusal {
+        channel: refused.channel.clone(),
+        code: refused.code,
+        reason: refused.reason.clone(),
     }
 }

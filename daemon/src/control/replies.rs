@@ -45,6 +45,7 @@ fn account(account: &AccountStatus) -> wire::AccountStatus {
         retry_in_ms: account.retry_in.map(whole_ms),
         steps: account.steps.map(steps),
         flows: account.flows.iter().map(flow).collect(),
+        malformed: account.malformed,
         other_devices: account.other_devices.clone(),
         push: account.push,
     }

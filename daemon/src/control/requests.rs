@@ -325,9 +325,16 @@ fn call_request(call: Call) -> Result<CallRequest, RpcError> {
             .with_remedy("give text, true, false or a number"))
         }
     };
+    let mut pick_up = call.pick_up;
+    // Whoever is named beside it is called.
+    let named = pick_up.as_mut().and_then(|dialog| dialog.to.take());
+    let number = match call.number.is_empty() {
+        true => named.unwrap_or_default(),
+        false => call.number,
+    };
     Ok(CallRequest {
         account: call.account,
-        number: call.number,
+        number,
         caller_name: call.caller_name,
         caller_number: call.caller_number,
         id: any_call(call.id.as_deref())?,
@@ -345,7 +352,7 @@ fn call_request(call: Call) -> Result<CallRequest, RpcError> {
             .collect::<Result<_, _>>()?,
         muted: call.muted,
         late_offer: call.late_offer,
-        replaces: call.pick_up.map(|dialog| ReplacesDialog {
+        replaces: pick_up.map(|dialog| ReplacesDialog {
             call_id: dialog.call_id,
             to_tag: dialog.to_tag,
             from_tag: dialog.from_tag,

@@ -172,17 +172,17 @@ impl Core {
         }
     }
 
-    /// Watches channels of the server, or no longer.
+    /// Watches channels of the server, or no longer. An account that is not ready asks for them as soon as it is.
     ///
     /// # Errors
-    /// When the account is unknown or not ready.
+    /// When the account is unknown, or shut down.
     pub fn watch(
         &mut self,
         account: Option<&str>,
         channels: Vec<String>,
         on: bool,
     ) -> Result<(), Error> {
-        let account = self.find_ready(account)?;
+        let account = self.find_living(account)?;
         let command = if on {
             Command::Subscribe { channels }
         } else {

@@ -88,7 +88,18 @@ impl Core {
             let name = Arc::clone(&profile.name);
             (name, AccountKey(index))
         };
+        let watches = |(index, profile): (usize, &Profile)| {
+            let channels = profile.watch.clone();
+            let wish = Command::Subscribe { channels };
+            (!profile.watch.is_empty()).then_some(Output::Signaling(AccountKey(index), wish))
+        };
         Self {
+            outbox: config
+                .accounts
+                .iter()
+                .enumerate()
+                .filter_map(watches)
+                .collect(),
             by_name: config.accounts.iter().enumerate().map(named).collect(),
             accounts: config
                 .accounts
@@ -98,7 +109,6 @@ impl Core {
             calls: BTreeMap::new(),
             names: HashMap::new(),
             deadlines: BTreeSet::new(),
-            outbox: VecDeque::new(),
             rng: StdRng::from_seed(seed),
             next_key: 0,
             adopts_until: now + ADOPTION,
@@ -252,6 +262,11 @@ impl Core {
             SignalingEvent::LoginFailed(error) => vec![entry.login_failed(&error, now)],
             SignalingEvent::Unregistered(error) => vec![entry.unregistered(&error, now)],
             SignalingEvent::Failed(error) => vec![entry.failed(&error, now)],
+            SignalingEvent::RegisteredAgain => entry.registered_again(now).into_iter().collect(),
+            SignalingEvent::Postponed(error) => vec![EventKind::RequestFailed {
+                reason: error.to_string(),
+                remedy: Some("nothing: it is asked again by itself".to_owned()),
+            }],
             SignalingEvent::Disconnected { cause, retry_in } => {
                 let events = entry.disconnected(&cause, retry_in, now);
                 self.tell(account, events.into_iter().collect(), now);
@@ -385,6 +400,13 @@ impl Core {
         };
         self.tell(account, events, now);
         self.finish_if_done();
+    }
+
+    /// How many messages the account's session has refused or passed over since they made no sense.
+    pub fn note_malformed(&mut self, account: AccountKey, count: u64) {
+        if let Some(entry) = self.accounts.get_mut(account.0) {
+            entry.malformed = count;
+        }
     }
 
     /// What the media worker says of a call.

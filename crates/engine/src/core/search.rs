@@ -95,6 +95,15 @@ impl Core {
         }
     }
 
+    /// An account that can be used now, or will be.
+    pub(super) fn find_living(&self, name: Option<&str>) -> Result<AccountKey, Error> {
+        let key = self.find_account(name)?;
+        match self.accounts.get(key.0) {
+            Some(account) if !account.is_stopped() => Ok(key),
+            Some(_) | None => self.find_ready(name),
+        }
+    }
+
     /// The call of an account with this name, if it lives.
     pub(super) fn key_of(&self, account: AccountKey, id: Option<&CallId>) -> Option<CallKey> {
         self.names.get(&(account, id?.clone())).copied()

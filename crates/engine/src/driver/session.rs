@@ -68,6 +68,15 @@ impl Session {
         }
     }
 
+    /// Messages of the server that made no sense, where they are counted.
+    pub(crate) fn malformed(&self) -> u64 {
+        match self {
+            Self::Verto(_) => 0,
+            #[cfg(feature = "sip")]
+            Self::Sip(session) => session.malformed(),
+        }
+    }
+
     pub(crate) fn handle(&mut self, input: Input<'_>, now: Instant) {
         match self {
             Self::Verto(session) => to_verto(session, input, now),

@@ -483,6 +483,8 @@ impl Shard {
                 SessionOutput::Wait(wait) => break wait,
             }
         };
+        let malformed = line.session.malformed();
+        self.core.note_malformed(AccountKey(account), malformed);
         if line.wait != wait {
             if let Some(at) = line.wait {
                 self.state.waits.remove(&(at, account));

@@ -157,6 +157,7 @@ fn profile(account: &AccountConfig, memory: Option<&Memory>) -> Profile {
         caller_name: account.caller_name.clone(),
         caller_number: account.caller_number.clone(),
         start_muted: account.start_muted,
+        watch: account.watch.clone(),
         trickle: account.ice.trickle,
         login: account.login.kind(),
         subject: match &account.login {

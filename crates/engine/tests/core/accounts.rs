@@ -207,3 +207,127 @@ fn what_a_registrar_says_of_others_and_of_push_stands_in_the_status() {
     );
     assert_eq!(told("wss://a", &[], false), ("sip:b@1".to_owned(), false));
 }
+
+fn refused(method: &'static str) -> SignalingError {
+    SignalingError::Refused {
+        server: "sip.example.com".into(),
+        setting: None,
+        method,
+        code: Some(503),
+        reason: "Service Unavailable".into(),
+    }
+}
+
+/// The reason of the status, and all that was told since the last time.
+fn told(world: &mut World) -> (Option<String>, Vec<EventKind>) {
+    let account = world.core.status(world.now).accounts[0].clone();
+    assert_eq!(account.state, AccountState::Ready);
+    let events = world.events.drain(..).map(|event| event.kind);
+    (account.reason, events.collect())
+}
+
+#[test]
+fn what_is_not_watched_or_shown_for_now_is_told_and_is_no_trouble_of_the_account() {
+    let mut world = World::at_sip_server();
+    world.events.clear();
+    for method in ["SUBSCRIBE", "PUBLISH"] {
+        world.signal(Event::Postponed(refused(method)));
+        let (trouble, events) = told(&mut world);
+        assert_eq!(trouble, None);
+        let [
+            EventKind::RequestFailed {
+                reason,
+                remedy: Some(remedy),
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}")
+        };
+        assert!(
+            reason.contains(method) && reason.contains("503"),
+            "{reason}"
+        );
+        assert!(remedy.contains("by itself"), "{remedy}");
+    }
+}
+
+#[test]
+fn a_registration_that_holds_while_its_refresh_is_refused_is_a_trouble_until_it_is_taken_again() {
+    let mut world = World::at_sip_server();
+    world.events.clear();
+    world.signal(Event::Failed(refused("REGISTER")));
+    let (trouble, events) = told(&mut world);
+    assert!(trouble.unwrap().contains("REGISTER"));
+    assert!(
+        matches!(&events[..], [EventKind::RequestFailed { reason, .. }] if reason.contains("503")),
+        "{events:?}"
+    );
+    world.signal(Event::RegisteredAgain);
+    let (trouble, events) = told(&mut world);
+    assert_eq!(trouble, None);
+    assert!(
+        matches!(
+            &events[..],
+            [EventKind::Account {
+                state: AccountState::Ready,
+                reason: None,
+                ..
+            }]
+        ),
+        "{events:?}"
+    );
+    world.signal(Event::RegisteredAgain);
+    assert_eq!(told(&mut world), (None, vec![]), "no news");
+}
+
+#[test]
+fn channels_may_be_asked_for_before_the_account_is_ready() {
+    let mut world = World::new(offhook_engine::request::Dtmf::Info, 10);
+    let names = || vec!["presence:bob@example.com".to_owned()];
+    world.core.watch(None, names(), true).unwrap();
+    world.core.watch(None, names(), false).unwrap();
+    let (channels, again) = (names(), names());
+    assert_eq!(
+        world.commands(),
+        [
+            Command::Subscribe { channels },
+            Command::Unsubscribe { channels: again }
+        ]
+    );
+    world.signal(Event::Stopped);
+    let late = world.core.watch(None, names(), true);
+    assert!(matches!(late, Err(Error::NotReady { .. })), "{late:?}");
+}
+
+#[test]
+fn channels_of_the_configuration_are_watched_from_the_beginning() {
+    let mut profile = World::profile("desk");
+    profile.watch = vec![
+        "dialog:bob@example.com".to_owned(),
+        "message-summary".to_owned(),
+    ];
+    let channels = profile.watch.clone();
+    let config = CoreConfig {
+        accounts: vec![World::profile("other"), profile],
+        max_calls: 1,
+        dtmf: None,
+        ringback: None,
+        preferred_codecs: Vec::new(),
+    };
+    let mut core = Core::new(config, [7; 32], World::ready().now);
+    let first = core.poll();
+    let wish = Command::Subscribe { channels };
+    assert!(
+        matches!(&first, Output::Signaling(AccountKey(1), command) if *command == wish),
+        "{first:?}"
+    );
+}
+
+#[test]
+fn messages_that_make_no_sense_stand_in_the_status() {
+    let mut world = World::at_sip_server();
+    let count = |world: &World| world.core.status(world.now).accounts[0].malformed;
+    assert_eq!(count(&world), 0);
+    world.core.note_malformed(AccountKey(0), 3);
+    assert_eq!(count(&world), 3);
+}

@@ -201,6 +201,7 @@ impl World {
             caller_name: None,
             caller_number: None,
             start_muted: false,
+            watch: Vec::new(),
             trickle: false,
             login: LoginKind::Token,
             subject: None,

@@ -165,7 +165,7 @@ fn what_may_pass_is_tried_again_after_a_pause() {
     world.command(publish(true, ""));
     let first = world.request();
     world.answer(&first, 503, &[(HeaderName::RetryAfter, "100")]);
-    assert!(matches!(world.take_events()[..], [Event::Failed(_)]));
+    assert!(matches!(world.take_events()[..], [Event::Postponed(_)]));
     world.pass(seconds(99), pong);
     assert!(world.requests.is_empty());
     let again = next_request(&mut world, 3);

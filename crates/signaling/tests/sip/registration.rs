@@ -386,3 +386,36 @@ fn a_registrar_that_proves_the_password_is_believed() {
     world.grant(&second, 600, &[(HeaderName::AuthenticationInfo, &proof)]);
     assert!(world.take_events().contains(&Event::Ready));
 }
+
+/// A push message came: the registrar has to know where we are before anything else (RFC 8599, 4.1.3).
+#[test]
+fn a_retry_while_registered_refreshes_the_registration_at_once() {
+    let mut world = World::registered(config(), 1, 1_000_000);
+    world.command(Command::Retry);
+    let register = world.request();
+    assert_eq!(register.method, Method::Register);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    world.grant(&register, 1_000_000, &[]);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    assert_eq!(world.take_events(), []);
+}
+
+#[test]
+fn a_refresh_that_is_taken_after_a_refusal_is_told_once() {
+    let mut world = World::registered(config(), 1, 600);
+    world.take_events();
+    world.command(Command::Retry);
+    let refused = world.request();
+    world.answer(&refused, 503, &[(HeaderName::RetryAfter, "20")]);
+    let told = world.take_events();
+    assert!(matches!(told[..], [Event::Failed(_)]), "{told:?}");
+    world.pass(seconds(61), |world| world.handle(Input::Pong(FLOW)));
+    let again = world.request();
+    assert_eq!(again.method, Method::Register);
+    world.grant(&again, 600, &[]);
+    assert_eq!(world.take_events(), [Event::RegisteredAgain]);
+    world.command(Command::Retry);
+    let refresh = world.request();
+    world.grant(&refresh, 600, &[]);
+    assert_eq!(world.take_events(), []);
+}

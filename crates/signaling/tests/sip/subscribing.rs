@@ -117,11 +117,24 @@ pub(crate) fn listening(channel: &str, expires: &str, kind: &str, body: &str) ->
     (world, request)
 }
 
-fn channels(subscribed: &[&str], refused: &[&str]) -> Event {
-    Event::Channels {
-        subscribed: names(subscribed),
-        refused: names(refused),
-    }
+/// Channels as they are told; reasons are looked at where they are the matter.
+fn channels(subscribed: &[&str], refused: &[&str]) -> (Vec<String>, Vec<String>) {
+    (names(subscribed), names(refused))
+}
+
+/// The one event there is, in that form.
+fn told(events: &[Event]) -> (Vec<String>, Vec<String>) {
+    let [
+        Event::Channels {
+            subscribed,
+            refused,
+        },
+    ] = events
+    else {
+        panic!("{events:?}");
+    };
+    let refused = refused.iter().map(|it| it.channel.clone());
+    (subscribed.clone(), refused.collect())
 }
 
 pub(crate) fn data(events: &[Event]) -> Vec<Value> {
@@ -149,7 +162,7 @@ fn presence_is_asked_for_granted_and_told() {
     assert!(request.headers.has(&HeaderName::Contact));
     assert!(world.take_events().is_empty());
     world.answer(&request, 200, &[(HeaderName::Expires, "1800"), CONTACT]);
-    assert_eq!(world.take_events(), [channels(&[PRESENCE], &[])]);
+    assert_eq!(told(&world.take_events()), channels(&[PRESENCE], &[]));
     let text = notify(&request, "server-tag", 1, "active;expires=1800", PIDF, OPEN);
     assert_eq!(status_of(&mut world, &text), 200);
     let events = world.take_events();
@@ -170,7 +183,7 @@ fn presence_is_asked_for_granted_and_told() {
         channels: names(&[PRESENCE]),
     });
     assert!(world.requests.is_empty());
-    assert_eq!(world.take_events(), [channels(&[PRESENCE], &[])]);
+    assert_eq!(told(&world.take_events()), channels(&[PRESENCE], &[]));
 }
 
 #[test]
@@ -207,8 +220,8 @@ fn refusals_are_the_last_word_or_not() {
         let request = ask(&mut world, PRESENCE);
         world.answer(&request, status, &[]);
         assert_eq!(
-            world.take_events(),
-            [channels(&[], &[PRESENCE])],
+            told(&world.take_events()),
+            channels(&[], &[PRESENCE]),
             "{status}"
         );
         world.pass(seconds(3000), pong);
@@ -223,7 +236,7 @@ fn refusals_are_the_last_word_or_not() {
     let mut world = registered();
     let request = ask(&mut world, PRESENCE);
     world.answer(&request, 503, &[(HeaderName::RetryAfter, "100")]);
-    assert!(matches!(world.take_events()[..], [Event::Failed(_)]));
+    assert!(matches!(world.take_events()[..], [Event::Postponed(_)]));
     world.pass(seconds(99), pong);
     assert!(world.requests.is_empty());
     world.pass(seconds(2), pong);
@@ -244,7 +257,7 @@ fn refusals_are_the_last_word_or_not() {
     assert!(signed.headers.has(&HeaderName::ProxyAuthorization));
     assert_eq!(signed.headers.number(&HeaderName::Expires), Some(7200));
     world.answer(&signed, 423, &[(HeaderName::MinExpires, "9000")]);
-    assert_eq!(world.take_events(), [channels(&[], &[PRESENCE])]);
+    assert_eq!(told(&world.take_events()), channels(&[], &[PRESENCE]));
 }
 
 #[test]
@@ -255,8 +268,8 @@ fn names_that_are_none_and_too_many_are_refused() {
     });
     assert!(world.requests.is_empty());
     assert_eq!(
-        world.take_events(),
-        [channels(&[], &["presence:", "x y:bob"])]
+        told(&world.take_events()),
+        channels(&[], &["presence:", "x y:bob"])
     );
     let many = |from: usize, to: usize| Command::Subscribe {
         channels: (from..to).map(|n| format!("presence:u{n}")).collect(),
@@ -445,7 +458,7 @@ fn the_reason_of_an_end_says_what_may_be_done() {
             continue;
         }
         let listed: &[&str] = if refused { &[PRESENCE] } else { &[] };
-        assert_eq!(events, [channels(&[], listed)], "{reason}");
+        assert_eq!(told(&events), channels(&[], listed), "{reason}");
         match least {
             Some(least) => {
                 world.pass(seconds(least - 1), pong);
@@ -660,7 +673,7 @@ fn a_notifier_that_says_nothing_is_asked_again_later() {
     world.pass(seconds(31), pong);
     assert!(world.take_events().is_empty());
     world.pass(seconds(2), pong);
-    assert_eq!(world.take_events(), [channels(&[], &[])]);
+    assert_eq!(told(&world.take_events()), channels(&[], &[]));
     world.pass(seconds(61), pong);
     let again = world.request();
     assert_ne!(again.ids.call_id, request.ids.call_id);
@@ -672,7 +685,7 @@ fn what_is_not_wanted_any_more_is_ended() {
     world.command(Command::Unsubscribe {
         channels: names(&[PRESENCE]),
     });
-    assert_eq!(world.take_events(), [channels(&[], &[])]);
+    assert_eq!(told(&world.take_events()), channels(&[], &[]));
     let last = world.request();
     assert_eq!(last.headers.number(&HeaderName::Expires), Some(0));
     assert_eq!(last.ids.to_tag(), "server-tag");
@@ -799,4 +812,70 @@ fn what_a_lost_flow_may_have_taken_along_is_asked_for_when_it_is_back() {
     let refresh = world.request();
     assert_eq!(refresh.method, Method::Subscribe);
     assert_eq!(refresh.ids.to_tag(), "server-tag");
+}
+
+#[test]
+fn a_refused_channel_is_told_with_its_code_and_reason() {
+    let refused = |world: &mut World| {
+        let events = world.take_events();
+        let [Event::Channels { refused, .. }] = &events[..] else {
+            panic!("{events:?}");
+        };
+        let [refused] = &refused[..] else {
+            panic!("{refused:?}");
+        };
+        assert!(!refused.reason.is_empty());
+        refused.clone()
+    };
+    let mut world = registered();
+    let request = ask(&mut world, PRESENCE);
+    world.answer(&request, 489, &[]);
+    let told = refused(&mut world);
+    assert_eq!(
+        (told.channel.as_str(), told.code, told.reason.as_str()),
+        (PRESENCE, Some(489), "Bad Event")
+    );
+    world.command(Command::Subscribe {
+        channels: names(&["presence:"]),
+    });
+    let told = refused(&mut world);
+    assert!(told.code.is_none() && told.reason.contains("presence:bob@example.com"));
+    let (mut world, first) = listening(PRESENCE, "3600", PIDF, OPEN);
+    let text = notify(
+        &first,
+        "server-tag",
+        2,
+        "terminated;reason=rejected",
+        "",
+        "",
+    );
+    assert_eq!(status_of(&mut world, &text), 200);
+    let told = refused(&mut world);
+    assert!(
+        told.code.is_none() && told.reason.contains("rejected"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_is_asked_for_before_the_first_connection_is_asked_for_once_there_is_one() {
+    let mut world = World::new(config(), 1);
+    world.command(Command::Subscribe {
+        channels: names(&[PRESENCE, DIALOG]),
+    });
+    world.command(Command::Unsubscribe {
+        channels: names(&[DIALOG]),
+    });
+    assert!(world.requests.is_empty());
+    world.open(FLOW);
+    let register = world.request();
+    assert!(world.requests.is_empty());
+    world.grant(&register, 1_000_000, &[]);
+    let request = world.request();
+    assert_eq!(request.uri.to_string(), "sip:bob@example.com");
+    assert_eq!(
+        request.headers.get(&HeaderName::Event).as_deref(),
+        Some("presence")
+    );
+    assert!(world.requests.is_empty());
 }

@@ -4,13 +4,22 @@ use std::time::Duration;
 
 use offhook_signaling::command::{Command, InfoItem};
 use offhook_signaling::error::Error;
-use offhook_signaling::event::Event;
+use offhook_signaling::event::{Event, RefusedChannel};
 use serde_json::{Value, json};
 
 use crate::story::Story;
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn refused(channel: &str) -> RefusedChannel {
+    RefusedChannel {
+        channel: channel.to_owned(),
+        code: None,
+        reason: "the server's operator does not allow it (`jsonrpc-allowed-event-channels`)"
+            .to_owned(),
+    }
 }
 
 #[test]
@@ -76,7 +85,7 @@ fn channels_are_kept_over_reconnects_and_losses_are_counted() {
         story.event(),
         Event::Channels {
             subscribed: names(&["a"]),
-            refused: names(&["b"])
+            refused: vec![refused("b")]
         }
     );
     for (serial, lost) in [(0, 0), (1, 0), (5, 3), (6, 0)] {
@@ -239,7 +248,7 @@ fn a_subscription_that_is_wholly_denied_is_an_error_of_lists() {
         story.event(),
         Event::Channels {
             subscribed: vec![],
-            refused: names(&["x"])
+            refused: vec![refused("x")]
         }
     );
     story.command(Command::Subscribe { channels: vec![] });

@@ -19,7 +19,7 @@ fn an_account_that_nobody_can_call_has_no_setting_for_calls_that_come_in() {
     // All there is today. None of these says how a call that comes in is answered; one that did would be refused here.
     let known = "known here are name, dialect, server, login, password_file, token_file, token, refresh_before, profile, \
                  region, environment, skip_last_voice_sdk_id, rtc_ip, rtc_port, canary, skip_trailing, origin, \
-                 refused_retry, refused_retry_max, user_variables, login_params, start_muted, server_commands, recover_calls, anonymous, tool, ca_file, certificate_sha256, client_certificate_file, client_key_file, proxy, \
+                 refused_retry, refused_retry_max, user_variables, login_params, start_muted, watch, server_commands, recover_calls, anonymous, tool, ca_file, certificate_sha256, client_certificate_file, client_key_file, proxy, \
                  proxy_credentials_file, no_proxy, caller_name, caller_number, backoff_base, backoff_max, reconnect_attempts, ice_servers, ice_policy, trickle_ice, media, call_reports, call_report_interval, call_report_flush_interval, \
                  auth_user, further_servers, routes, instance, register, expires, reliable_provisional, session_expires, \
                  trust_identity, early_media, crlf_keep_alive, push, trusted_authz, transfers, \

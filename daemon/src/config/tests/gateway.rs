@@ -210,3 +210,26 @@ fn what_freeswitch_has_not_is_named() {
         .unwrap();
     assert_eq!(taken.accounts[0].user_variables.len(), 2);
 }
+
+#[test]
+fn channels_are_watched_from_the_beginning() {
+    let folder = Folder::new();
+    let account = |dialect: &str, keys: &str| {
+        let of = format!("\"{dialect}\"");
+        format!("{ACCOUNT}\n{keys}\n").replace("\"freeswitch\"", &of)
+    };
+    let watch = "watch = [\"presence:bob@example.com\", \"message-summary\"]";
+    for dialect in ["freeswitch", "sip"] {
+        let config = folder.load(&account(dialect, watch)).unwrap();
+        assert_eq!(
+            config.accounts[0].watch,
+            ["presence:bob@example.com", "message-summary"]
+        );
+    }
+    for (dialect, keys, parts) in [
+        ("telnyx", watch, &["watch", "telnyx server has no channels"]),
+        ("sip", "watch = [\"\"]", &["watch", "1 to 256 bytes"]),
+    ] {
+        assert_has(&folder.refusal(&account(dialect, keys)), parts);
+    }
+}

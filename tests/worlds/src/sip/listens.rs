@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use offhook_signaling::event::RefusedChannel;
+
 use crate::sip::message::{Message, param};
 use crate::sip::name::Name;
 use crate::sip::transactions::Key;
@@ -112,9 +114,9 @@ impl Listens {
     }
 
     /// The user hears which channels there are, and which there will not be.
-    pub(super) fn tells(&mut self, subscribed: &[String], refused: &[String]) -> Verdict {
+    pub(super) fn tells(&mut self, subscribed: &[String], refused: &[RefusedChannel]) -> Verdict {
         subscribed.clone_into(&mut self.told);
-        for channel in refused {
+        for RefusedChannel { channel, .. } in refused {
             let wanted = self.wanted.remove(event_of(channel));
             check(wanted.is_none_or(|wanted| wanted.doomed), || {
                 format!("{channel} is refused, and nobody refused it")

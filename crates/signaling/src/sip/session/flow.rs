@@ -28,6 +28,8 @@ pub(in crate::sip) struct Flow {
     pub(in crate::sip) failures: u32,
     /// Refusals of who we are, in a row.
     pub(in crate::sip) refusals: u32,
+    /// Its registrar refused the last REGISTER.
+    pub(in crate::sip) refused: bool,
     /// Whom the last REGISTER named.
     pub(in crate::sip) sent_login: Option<Login>,
     /// Keeps registrations that commands ask for apart.
@@ -70,6 +72,7 @@ impl Flow {
             registration: Registration::new(id, config, rng),
             failures: 0,
             refusals: 0,
+            refused: false,
             sent_login: None,
             logins: LoginPace::default(),
             avoided: Vec::new(),

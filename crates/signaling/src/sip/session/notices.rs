@@ -192,7 +192,10 @@ impl Session {
             .unwrap_or_default()
             .to_ascii_lowercase();
         match reason.as_str() {
-            "rejected" | "noresource" => self.refuse_channel(&name),
+            "rejected" | "noresource" => {
+                let reason = format!("the far side ended the subscription: {reason}");
+                self.refuse_channel(&name, None, reason);
+            }
             // What it told will never change: there is nothing to listen to.
             "invariant" => self.forget_channel(&name),
             "deactivated" | "timeout" => self.subscribe_anew(&name, short, now),

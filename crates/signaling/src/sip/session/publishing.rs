@@ -206,7 +206,7 @@ impl Session {
                     .set(Deadline::PublishAgain, owner, now + pause);
                 if first {
                     let error = error(self);
-                    self.core.tell(Event::Failed(error));
+                    self.core.tell(Event::Postponed(error));
                 }
             }
             Outcome::Refused => {

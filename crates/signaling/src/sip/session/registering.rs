@@ -220,6 +220,7 @@ impl Session {
         };
         flow.failures = 0;
         flow.refusals = 0;
+        let again = std::mem::take(&mut flow.refused);
         if new {
             flow.ready_since = Some(now);
         }
@@ -249,8 +250,13 @@ impl Session {
             .and_then(|flow| flow.sent_login.clone())
             .filter(|sent| matches!(sent, Login::Password { .. } | Login::Token { .. }));
         let other = self.core.on_login_accepted(sent.as_ref(), now);
-        if new {
+        if new || again {
             self.tell_flow(id, None, None);
+        }
+        if again && !self.core.flows.iter().any(|flow| flow.refused) {
+            self.core.tell(Event::RegisteredAgain);
+        }
+        if new {
             self.become_ready(id, now);
         } else if other {
             self.core.tell(Event::LoggedIn {
@@ -440,6 +446,9 @@ impl Session {
             .core
             .flow(id)
             .is_some_and(|flow| flow.registration.granted.is_some());
+        if let Some(flow) = self.core.flow_mut(id) {
+            flow.refused = true;
+        }
         self.core.deadlines.clear(Deadline::RegisterRefresh, &owner);
         if !holds {
             self.core.deadlines.clear(Deadline::RegisterExpiry, &owner);
@@ -481,7 +490,8 @@ impl Session {
     }
 }
 
-fn words(response: &Response) -> String {
+/// The answer in words: its own, or those of its status.
+pub(super) fn words(response: &Response) -> String {
     if response.reason.is_empty() {
         crate::sip::message::status::reason_phrase(response.status).to_owned()
     } else {

@@ -20,6 +20,7 @@ use crate::sip::registration::schedule;
 use crate::sip::session::core::{Core, identity};
 use crate::sip::session::machine::Session;
 use crate::sip::session::owner::{Owner, Purpose};
+use crate::sip::session::registering::words;
 use crate::sip::session::texts::redirection;
 use crate::sip::subscription::channel::Channel;
 use crate::sip::subscription::dialog_info::DialogInfo;
@@ -56,8 +57,13 @@ impl Session {
                     self.subscribe(&name, now);
                 }
                 None => {
-                    self.subs.refused.push(name);
-                    self.subs.changed = true;
+                    let reason = if full {
+                        format!("{MOST_CHANNELS} are watched already")
+                    } else {
+                        "it is no event package with an address, as in presence:bob@example.com"
+                            .to_owned()
+                    };
+                    self.subs.refuse(name, None, reason);
                 }
             }
         }
@@ -154,7 +160,7 @@ impl Session {
             let identity = identity(&self.core.config);
             match wanted.auth.on_challenge(response, &identity) {
                 Ok(()) => self.subscribe_again(name, transaction.draft.clone(), flow, now),
-                Err(_) => self.refuse_channel(name),
+                Err(_) => self.refuse_channel(name, Some(status), words(response)),
             }
             return;
         }
@@ -222,7 +228,7 @@ impl Session {
         if may_pass(status) || until {
             self.subscribe_later(name, retry_after, Some(response), now);
         } else {
-            self.refuse_channel(name);
+            self.refuse_channel(name, Some(status), words(response));
         }
     }
 
@@ -394,16 +400,16 @@ impl Session {
                 setting: None,
                 method: "SUBSCRIBE",
                 code: Some(response.status.into()),
-                reason: response.reason.clone(),
+                reason: words(response),
             };
-            core.tell(Event::Failed(error));
+            core.tell(Event::Postponed(error));
         }
     }
 
     /// The last word about a channel: the user does not get it.
-    pub(super) fn refuse_channel(&mut self, name: &str) {
+    pub(super) fn refuse_channel(&mut self, name: &str, code: Option<u16>, reason: String) {
         self.forget_channel(name);
-        self.subs.refused.push(name.to_owned());
+        self.subs.refuse(name.to_owned(), code, reason);
     }
 
     /// Nothing more comes on a channel.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::event::RefusedChannel;
 use crate::sip::auth::authorization::Authorization;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
@@ -26,7 +27,7 @@ pub(in crate::sip) struct Subscriptions {
     pub(in crate::sip) legs: BTreeMap<LegId, Leg>,
     last_leg: LegId,
     /// Channels that were refused since the user was told last.
-    pub(in crate::sip) refused: Vec<String>,
+    pub(in crate::sip) refused: Vec<RefusedChannel>,
     /// The user is to be told.
     pub(in crate::sip) changed: bool,
     /// Room for notifications that nobody asked for.
@@ -104,6 +105,15 @@ impl Subscriptions {
             changed: false,
             unasked: Bucket::new(now),
         }
+    }
+
+    pub(in crate::sip) fn refuse(&mut self, channel: String, code: Option<u16>, reason: String) {
+        self.refused.push(RefusedChannel {
+            channel,
+            code,
+            reason,
+        });
+        self.changed = true;
     }
 
     pub(in crate::sip) fn add(&mut self, leg: Leg) -> LegId {

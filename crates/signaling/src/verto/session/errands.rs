@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::call_id::{CallId, uuid_v4};
 use crate::command::{Command, ConversationItem};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, RefusedChannel};
 use crate::session::Output;
 use crate::verto::assistant::{failure, say};
 use crate::verto::channels::Lists;
@@ -23,6 +23,18 @@ const LONGEST: usize = 256 * 1024;
 const DEEPEST: usize = 64;
 /// Levels that are ours: the request, its `params`, and the member of a call's command.
 const WRAPPED: usize = 4;
+
+/// mod_verto names the channels and says no more.
+fn denied(lists: &Lists) -> Vec<RefusedChannel> {
+    let denied = lists.denied.iter();
+    let refused = denied.map(|channel| RefusedChannel {
+        channel: channel.clone(),
+        code: None,
+        reason: "the server's operator does not allow it (`jsonrpc-allowed-event-channels`)"
+            .to_owned(),
+    });
+    refused.collect()
+}
 
 impl Session {
     pub(super) fn on_errand(&mut self, command: Command, now: Instant) {
@@ -322,7 +334,7 @@ impl Session {
                 self.channels.on_lists(&lists);
                 self.tell(Event::Channels {
                     subscribed: self.channels.granted(),
-                    refused: lists.denied.clone(),
+                    refused: denied(&lists),
                 });
                 // Requests that had to be said again after a login may have overtaken each other.
                 let (missing, spare) = self.channels.amiss(&lists);
@@ -386,7 +398,7 @@ impl Session {
             self.channels.on_lists(&lists);
             return self.tell(Event::Channels {
                 subscribed: self.channels.granted(),
-                refused: lists.denied,
+                refused: denied(&lists),
             });
         }
         let reason = error
