@@ -19,6 +19,8 @@ pub(super) type Verdict = Result<(), String>;
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// 64 x T1.
 pub(super) const TRANSACTION: Duration = Duration::from_secs(32);
+/// RFC 3261, 16.6: so long who called waits without a word.
+const CALLER_PATIENCE: Duration = Duration::from_secs(180);
 
 pub(super) fn check(holds: bool, fault: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(fault()) }
@@ -458,7 +460,8 @@ impl Watch {
         self.servers.retain(|key, it| {
             let patience = match (&it.said, it.initial) {
                 (Some((_, _, at)), _) => {
-                    let anew = it.moved.map(|moved| moved + PATIENCE);
+                    // Also where our user has hung up meanwhile: its 2xx waits for a connection, and the goodbye for its ACK.
+                    let anew = it.moved.map(|moved| moved + PATIENCE + CALLER_PATIENCE);
                     return now <= anew.map_or(*at, |anew| anew.max(*at)) + TRANSACTION;
                 }
                 (None, true) => PATIENCE,
@@ -466,7 +469,8 @@ impl Watch {
             };
             let spare = match (it.blind, it.initial) {
                 (false, _) => Duration::ZERO,
-                (true, true) => TRANSACTION,
+                // A refusal waits for a connection as long as who called waits for it.
+                (true, true) => CALLER_PATIENCE,
                 // The dialog outlives the connection, and with it what the user said to a request in it meanwhile.
                 (true, false) => PATIENCE,
             };

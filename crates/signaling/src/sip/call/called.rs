@@ -15,7 +15,7 @@ use crate::sip::call::session_timer::{self, SessionTimer};
 use crate::sip::call::state::{Call, Called, Phase, Replaced, Unacked, Up};
 use crate::sip::call::trickle::Trickle;
 use crate::sip::config::Reliable;
-use crate::sip::deadline::{Deadline, T1, T2, TRANSACTION};
+use crate::sip::deadline::{CALLER_PATIENCE, Deadline, T1, T2, TRANSACTION};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::HeaderName;
@@ -401,7 +401,7 @@ impl Call {
         let carried = self.connection(core).is_some();
         match &mut self.phase {
             // Without a connection no ACK can come, and no BYE go: it is said anew over the next one.
-            Phase::Up(_) | Phase::Leaving(_) if !carried => {}
+            Phase::Up(_) if !carried => {}
             Phase::Up(up) => {
                 up.unacked = None;
                 let detail = Some("the caller did not acknowledge our answer".to_owned());
@@ -409,6 +409,12 @@ impl Call {
                 self.close(EndedBy::Timeout, cause, detail, &[], core, now);
             }
             Phase::Leaving(leaving) => {
+                // The same, as long as the caller may wait for it: without its answer it would ring on.
+                let until = leaving.unacked.as_ref().map(|it| it.until);
+                let patience = until.map(|until| until + CALLER_PATIENCE);
+                if let Some(patience) = patience.filter(|at| !carried && *at > now) {
+                    return core.deadlines.set(Deadline::AnswerAck, owner, patience);
+                }
                 leaving.unacked = None;
                 self.say_bye(core, now);
             }
