@@ -241,6 +241,39 @@ fn without_outbound_the_living_flow_registers_when_another_is_lost() {
     }
 }
 
+/// Its registrar said no to a refresh: the pause that follows stands.
+#[test]
+fn a_flow_that_pauses_does_not_register_for_another() {
+    let two = Config {
+        servers: vec![
+            "wss://one.example.com".to_owned(),
+            "wss://two.example.com".to_owned(),
+        ],
+        ..config()
+    };
+    let mut world = World::new(two, 3);
+    for (flow, granted) in [(FLOW, 1200), (SECOND, 600)] {
+        world.open(flow);
+        let register = on(&mut world, flow).unwrap();
+        world.grant_on(flow, &register, granted, &[]);
+    }
+    let mut refresh = None;
+    world.pass(seconds(541), |world| {
+        alive(world);
+        refresh = refresh.take().or_else(|| on(world, SECOND));
+        if let Some(refresh) = refresh.take_if(|it| it.ids.cseq == 2) {
+            world.say(SECOND, &answer(&refresh, 500, &[]).to_text());
+            world.close(FLOW);
+            assert!(world.requests.is_empty(), "{:?}", world.requests);
+        }
+    });
+    // RFC 5626, 4.5: with another flow alive it was 180 s at most.
+    world.pass(seconds(181), alive);
+    let again = refresh.or_else(|| on(&mut world, SECOND));
+    let again = again.expect("its own next try");
+    assert!(again.ids.cseq > 2);
+}
+
 /// RFC 7118, appendix B.1: chosen once, and kept for the life of the user agent.
 #[test]
 fn our_names_stay_the_same_over_a_new_connection() {

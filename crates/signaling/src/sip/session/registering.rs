@@ -63,11 +63,13 @@ impl Session {
     /// A flow is gone whose registrar took no outbound: all flows registered one Contact there (RFC 3261, 10.3), and the last
     /// REGISTER bound it to its own connection. The others say again that they are here.
     pub(super) fn register_in_place_of(&mut self, lost: FlowId, now: Instant) {
+        let deadlines = &self.core.deadlines;
         let shares = |flow: &&Flow| {
             let granted = flow.registration.granted.as_ref();
-            flow.id != lost
-                && granted.is_some_and(|granted| !granted.outbound)
-                && flow.avoided_until(&Method::Register, now).is_none()
+            // After a refusal its pause stands, which is brief beside what is granted.
+            let pauses = deadlines.is_set(Deadline::RegisterAgain, &Owner::Flow(flow.id))
+                || flow.avoided_until(&Method::Register, now).is_some();
+            flow.id != lost && granted.is_some_and(|granted| !granted.outbound) && !pauses
         };
         let ids: Vec<_> = self
             .core
