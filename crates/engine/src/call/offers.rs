@@ -166,6 +166,7 @@ impl Call {
         if let Exchange::Hold(on) = exchange {
             self.sound.hold_wanted.get_or_insert(on);
         }
+        self.sound.refresh_wanted |= exchange == Exchange::Refresh;
         if mem::take(&mut self.sound.restarting) {
             self.sound.restart_wanted = true;
         }

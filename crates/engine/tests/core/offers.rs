@@ -518,6 +518,20 @@ fn a_session_is_refreshed_by_an_offer_made_for_it_once_nothing_else_is_under_way
     world.signal(updated(&call));
     world.media_commands();
 
+    // One that theirs has made void is made anew, whatever becomes of theirs.
+    world.signal(wanted.clone());
+    offer_made(&mut world);
+    world.signal(offered(&call, Some("their offer")));
+    world.media_commands();
+    world.media(CallEvent::LocalAnswer {
+        sdp: "our answer".into(),
+    });
+    let asked = world.media_commands();
+    assert_eq!(asked.last(), Some(&MediaCommand::CreateOffer), "{asked:?}");
+    offer_made(&mut world);
+    world.signal(updated(&call));
+    world.media_commands();
+
     // An offer that says more serves as well.
     world.core.hold(None, true, world.now).unwrap();
     world.signal(wanted);

@@ -87,7 +87,8 @@ pub struct Timers {
     pub offer_untaken: Duration,
     /// Our user neither carries out nor refuses a REFER. Default 30 s, below the 32 s that an answer may take.
     pub refer_untaken: Duration,
-    /// A call without any connection ends. Default 90 s, above the 32 s that the far side gives at least.
+    /// A call without any connection ends. Default 30 min: its media may go on meanwhile, and ends it where it does not; a session that
+    /// nobody can refresh ends earlier (RFC 4028).
     pub detached: Duration,
     /// Goodbyes during a shutdown. Default 2 s.
     pub stopping: Duration,
@@ -111,7 +112,7 @@ impl Default for Timers {
             untaken: seconds(180),
             offer_untaken: seconds(10),
             refer_untaken: seconds(30),
-            detached: seconds(90),
+            detached: seconds(30 * 60),
             stopping: seconds(2),
             refused_retry: Some(seconds(15 * 60)),
             refused_max: seconds(60 * 60),

@@ -85,7 +85,7 @@ fn a_goodbye_that_went_down_with_its_connection_waits_as_long() {
 fn a_call_that_no_connection_came_back_for_is_said_goodbye_all_the_same() {
     let mut world = talking(None);
     world.close(FLOW);
-    world.pass(seconds(100), |_| ());
+    world.pass(seconds(31 * 60), |_| ());
     assert_eq!(ends(&mut world)[0].0, EndedBy::Network);
     reconnected(&mut world);
     assert!(goodbye(&mut world).is_some());

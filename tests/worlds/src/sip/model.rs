@@ -203,8 +203,12 @@ impl Model {
                 self.about(call.as_str())?.hung_up = true;
                 Ok(())
             }
-            Event::Offer { call, .. }
-            | Event::OfferWanted { call }
+            // What we offered before it is void.
+            Event::Offer { call, .. } => {
+                self.about(call.as_str())?.owed = None;
+                Ok(())
+            }
+            Event::OfferWanted { call }
             | Event::DtmfSent { call }
             | Event::Display { call, .. } => self.about(call.as_str()).map(drop),
             Event::Ended {

@@ -148,7 +148,7 @@ impl Watch {
         check(self.branches.insert(key.clone()), || {
             format!("{method} with a branch that was used")
         })?;
-        if matches!(method, "INVITE" | "UPDATE" | "SUBSCRIBE" | "REFER") {
+        if matches!(method, "INVITE" | "UPDATE" | "REFER") {
             let gruu = self.gruus.get(&flow);
             check(
                 gruu.is_none_or(|gruu| gruu == message.address("Contact")),
@@ -469,10 +469,9 @@ impl Watch {
             };
             let spare = match (it.blind, it.initial) {
                 (false, _) => Duration::ZERO,
-                // A refusal waits for a connection as long as who called waits for it.
-                (true, true) => CALLER_PATIENCE,
-                // The dialog outlives the connection, and with it what the user said to a request in it meanwhile.
-                (true, false) => PATIENCE,
+                // An answer that no connection carried waits for one as long as who asked waits for it; the dialog outlives the
+                // connection too, and with it what the user said to a request in it meanwhile.
+                (true, _) => CALLER_PATIENCE,
             };
             let stays = now <= it.since + patience + spare;
             if !stays && !it.blind {

@@ -294,9 +294,9 @@ impl Call {
             .set(Deadline::AnswerAck, owner.clone(), now + TRANSACTION);
         self.repeat_answer_after(T1, core, now);
         if over.is_none() {
-            // It goes over the next connection, if one comes in time.
+            // It goes over the next connection, if one comes while its caller waits.
             up.adrift = true;
-            let limit = core.config.timers.detached;
+            let limit = core.config.timers.detached.min(CALLER_PATIENCE);
             core.deadlines.set(Deadline::Detached, owner, now + limit);
         }
         self.phase = Phase::Up(Box::new(up));

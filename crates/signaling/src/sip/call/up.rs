@@ -293,7 +293,7 @@ impl Call {
         }
     }
 
-    /// A connection is lost. Calls live on: at least 32 s, and as long as the far side's do.
+    /// A connection is lost. Calls live on, as long as the far side's may.
     pub(in crate::sip) fn on_flow_lost(&mut self, core: &mut Core, now: Instant) {
         let limit = core.config.timers.detached;
         // What was challenged and has no answer now says nothing about what follows over the next one.
