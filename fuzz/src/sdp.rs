@@ -1,7 +1,12 @@
 //! A session description: as an offer, as an answer to ours, and our own answer read back.
 
+use offhook_media::dtls::certificate::Certificate;
 use offhook_media::dtls::fingerprint::{Fingerprint, FingerprintHash};
+use offhook_media::ice::candidate::LocalCandidate;
 use offhook_media::ice::credentials::IceCredentials;
+use offhook_media::media_transport::config::{RemoteParameters, TransportConfig, TransportLimits};
+use offhook_media::media_transport::event::Output;
+use offhook_media::media_transport::transport::MediaTransport;
 use offhook_media::sdp::bindings::Bindings;
 use offhook_media::sdp::codec;
 use offhook_media::sdp::concessions::Concessions;
@@ -15,7 +20,9 @@ use offhook_media::sdp::refusal::SdesRefused;
 use offhook_media::sdp::sections::Sections;
 use offhook_media::sdp::write::{LocalDescription, Msid};
 use offhook_media::srtp::profile::SrtpProfile;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// The data is one description.
 ///
@@ -23,13 +30,16 @@ use std::net::SocketAddr;
 /// When we cannot read what we wrote, or write more than was asked.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = accept_answer(&text, &local(Face::BROWSER));
+    if let Ok(agreed) = accept_answer(&text, &local(Face::BROWSER)) {
+        connect(agreed.remote);
+    }
     for face in [Face::BROWSER, Face::FREESWITCH] {
         let Ok(answer) = answer(&text, &local(face), &mut Origin::new(1, 1), None) else {
             continue;
         };
         assert!(answer.sdp.len() < 4096 + 4 * text.len());
         assert!(!answer.negotiated.codecs.is_empty());
+        connect(answer.negotiated.remote.clone());
         let ours = Description::parse(&answer.sdp).expect("our own answer is read");
         let theirs = Description::parse(&text).expect("it was answered");
         assert_eq!(
@@ -37,6 +47,46 @@ pub fn run(data: &[u8]) {
             theirs.media.len(),
             "sections are neither added nor removed"
         );
+    }
+}
+
+/// Whatever negotiation lets through, a transport takes or refuses, and it goes to work on it.
+fn connect(remote: RemoteParameters) {
+    static CERTIFICATE: OnceLock<Option<Arc<Certificate>>> = OnceLock::new();
+    let certificate = CERTIFICATE.get_or_init(|| Certificate::generate().ok().map(Arc::new));
+    let Some(certificate) = certificate else {
+        return;
+    };
+    let mut now = Instant::now();
+    let config = TransportConfig {
+        credentials: credentials(),
+        tie_breaker: 1,
+        controlling: true,
+        certificate: Arc::clone(certificate),
+        profiles: SrtpProfile::USUAL.to_vec(),
+        minimum_rsa_bits: 1024,
+        latching: false,
+        limits: TransportLimits::default(),
+    };
+    let mut transport = MediaTransport::new(config, now);
+    for own in [
+        SocketAddr::from(([127, 0, 0, 1], 4000)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, 4000)),
+    ] {
+        let _ = transport.add_local_candidate(LocalCandidate::host(own), now);
+    }
+    let _ = transport.set_remote(remote, now);
+    for _ in 0..8 {
+        while !matches!(transport.poll(), Output::Wait(_)) {}
+        now += Duration::from_millis(50);
+        transport.handle_timeout(now);
+    }
+}
+
+fn credentials() -> IceCredentials {
+    IceCredentials {
+        ufrag: "ours1234".into(),
+        pwd: "ours-has-22-characters".into(),
     }
 }
 
@@ -58,10 +108,7 @@ fn local(face: Face) -> LocalDescription {
         telephone_event: true,
         extras: Extras::default(),
         direction: Direction::SendRecv,
-        credentials: IceCredentials {
-            ufrag: "ours".into(),
-            pwd: "ours-has-22-characters".into(),
-        },
+        credentials: credentials(),
         candidates: Vec::new(),
         rtcp_candidates: Vec::new(),
         direct_address: Some(SocketAddr::from(([127, 0, 0, 1], 4000))),

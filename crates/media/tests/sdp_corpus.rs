@@ -252,6 +252,13 @@ fn refusals_name_what_is_wrong() {
     );
     assert_eq!(refusal("offer-no-ice.sdp"), Refusal::NoIce);
     assert_eq!(
+        refusal("offer-long-ufrag.sdp"),
+        Refusal::LongUfrag {
+            length: 120,
+            limit: 119
+        }
+    );
+    assert_eq!(
         refusal("offer-holdconn.sdp"),
         Refusal::SetupConflict {
             theirs: "holdconn".into()

@@ -23,6 +23,7 @@ use offhook_media::program::{
 };
 use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
+use offhook_media::session::error::MediaError;
 use offhook_media::session::event::MediaEvent;
 use offhook_media::session::media_session::Renewal;
 
@@ -242,6 +243,7 @@ fn fifty_calls_over_two_workers_talk_and_leave_nothing_behind() {
             .any(|(_, name)| matches!(*name, "failed" | "refused" | "open failed"))
     );
     bridge(&mut owner);
+    outlive_a_panic(&mut owner);
     refuse_to_open(&mut owner);
     drop(owner);
     assert_eq!(open_descriptors(), before);
@@ -327,6 +329,42 @@ fn bridge(owner: &mut Owner) {
     for call in [one, other, leg_one, leg_other] {
         let figures = owner.close(call);
         assert_eq!(figures.inbound.packets_lost, 0, "{figures:?}");
+    }
+}
+
+/// Breaks in its first slot.
+struct Faulty;
+
+impl Program for Faulty {
+    fn negotiated(&mut self, _: &AudioFormat, _: Instant) {}
+
+    fn packet(&mut self, _: &AudioPacket<'_>, _: Instant, _: &mut Outgoing) {}
+
+    fn slot(&mut self, _: Instant, _: &mut Outgoing) {
+        panic!("as this test wants it");
+    }
+
+    fn command(&mut self, _: ProgramCommand, _: Instant) {}
+}
+
+/// One call of a worker breaks: it ends with that reason, and the worker carries on with its others and with new ones.
+fn outlive_a_panic(owner: &mut Owner) {
+    let [one, other, broken, peer, later, last] = [2101, 2103, 2105, 2107, 2109, 2111].map(CallKey);
+    owner.connect(one, other);
+    owner.connect(broken, peer);
+    owner.wait_until_heard(broken, 5);
+    let worker = owner.workers.of(broken);
+    worker.replace_program(broken, Box::new(Faulty)).unwrap();
+    let CallEvent::Closed { error, .. } = owner.wait_for(broken, "closed") else {
+        unreachable!()
+    };
+    assert_eq!(error, Some(MediaError::Panicked));
+    let heard = owner.heard[&one].load(Ordering::Relaxed);
+    owner.wait_until_heard(one, heard + 20);
+    owner.connect(later, last);
+    owner.wait_until_heard(last, 5);
+    for call in [one, other, peer, later, last] {
+        owner.close(call);
     }
 }
 

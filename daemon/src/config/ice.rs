@@ -1,7 +1,7 @@
 //! Reads what an account says of STUN, TURN and candidates.
 
 use offhook_engine::ice::{IceConfig, IceServers, MOST_SERVERS};
-use offhook_engine::vocabulary::{CandidatePolicy, IceServer};
+use offhook_engine::vocabulary::{CandidatePolicy, IceServer, RelayCredentials};
 use toml::Spanned;
 
 use crate::config::account::{Blame, Surroundings, locate, secret_at};
@@ -88,7 +88,11 @@ fn read_server(
             let text = Spanned::new(start..start, file.clone());
             let path = locate("ice_servers", &text, account, surroundings)?;
             let password = secret_at("ice_servers", &text, account, &path)?;
-            Ok(server.with_credentials(username, password.expose()))
+            let server = server.with_credentials(username, password.expose());
+            match server.credentials.as_ref().map(RelayCredentials::check) {
+                Some(Err(error)) => refuse(error.to_string(), "a shorter one"),
+                Some(Ok(())) | None => Ok(server),
+            }
         }
         (None, None) if !relays => Ok(server),
         _ if relays => refuse(

@@ -623,10 +623,18 @@ trickle_ice = true
 #[test]
 fn a_stun_or_turn_server_that_cannot_be_used_is_refused_by_name() {
     let folder = Folder::new();
+    let long = format!(
+        r#"ice_servers = [{{ url = "turn:t.example", username = "{}", password_file = "password" }}]"#,
+        "u".repeat(509)
+    );
     for (keys, parts) in [
         (
             r#"ice_servers = ["stun.example"]"#,
             &["stun.example", "line 7", "stun:HOST"][..],
+        ),
+        (
+            long.as_str(),
+            &["t.example", "509 bytes long", "at most 508"],
         ),
         (
             r#"ice_servers = ["turn:turn.example"]"#,

@@ -93,7 +93,12 @@ pub(super) fn check_ice_servers(servers: Option<&[IceServer]>) -> Result<(), Err
     }
     for server in servers {
         match (&server.credentials, server.protocol.relays()) {
-            (Some(_), true) | (None, false) => {}
+            (Some(credentials), true) => {
+                if let Err(error) = credentials.check() {
+                    return fault(format!("{server}: {error}"));
+                }
+            }
+            (None, false) => {}
             (None, true) => return fault(format!("{server} wants a user name and a password")),
             (Some(_), false) => {
                 return fault(format!("{server} takes no user name and no password"));

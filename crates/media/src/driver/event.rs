@@ -65,6 +65,11 @@ pub enum OpenError {
         /// The limit.
         limit: usize,
     },
+    /// A panic while it was opened.
+    #[error(
+        "a fault in this program kept the call from being opened: please report it, with what the log says of the panic"
+    )]
+    Panicked,
     /// No socket.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -17,6 +17,7 @@ use slab::Slab;
 use crate::driver::bind::{Bind, BindError, Ports};
 use crate::driver::event::{CallEvent, EventSink, OpenError};
 use crate::driver::gathering::{Connection, Gathering, Pending, STREAMS, send};
+use crate::driver::guard::unwinding;
 use crate::driver::handle::Command;
 use crate::driver::interfaces::Addresses;
 use crate::driver::receive::{Room, tell_drops};
@@ -80,7 +81,7 @@ pub(super) struct Call {
 pub(super) struct Socket {
     pub(super) socket: UdpSocket,
     pub(super) local: SocketAddr,
-    call: usize,
+    pub(super) call: usize,
     /// It stands in the queue of those to be read.
     queued: bool,
     /// Datagrams that the kernel dropped, as it said last.
@@ -148,7 +149,12 @@ impl EventLoop {
             for event in &events {
                 match event.token() {
                     WAKER => queue = Queue::MayHoldMore,
-                    Token(stream) if stream >= STREAMS => self.on_stream(stream - STREAMS),
+                    Token(stream) if stream >= STREAMS => {
+                        let place = stream - STREAMS;
+                        if let Some(index) = self.connections.get(place).map(|it| it.call) {
+                            self.guarded(index, |it| it.on_stream(place));
+                        }
+                    }
                     Token(socket) => self.enqueue(socket),
                 }
             }
@@ -160,7 +166,7 @@ impl EventLoop {
         }
         let open: Vec<usize> = self.calls.iter().map(|(index, _)| index).collect();
         for index in open {
-            self.close(index);
+            self.guarded(index, |it| it.close(index));
         }
     }
 
@@ -210,9 +216,14 @@ impl EventLoop {
                     if let Some(call) = self.calls.get_mut(call_index)
                         && let Some(datagram) = self.room.datagram(arrival)
                     {
-                        call.session.receive_dropped(dropped);
-                        call.receive(local, arrival.remote, datagram, now());
-                        self.drain(call_index);
+                        let received = unwinding(|| {
+                            call.session.receive_dropped(dropped);
+                            call.receive(local, arrival.remote, datagram, now());
+                        });
+                        match received {
+                            Some(()) => self.guarded(call_index, |it| it.drain(call_index)),
+                            None => self.give_up(call_index),
+                        }
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -230,20 +241,22 @@ impl EventLoop {
             let Some(index) = self.timers.pop(now) else {
                 return;
             };
-            if let Some(call) = self.calls.get_mut(index) {
-                call.session.handle_timeout(now);
-                if let Some(gatherer) = call.gathering.gatherer.as_deref_mut() {
-                    gatherer.handle_timeout(now);
+            self.guarded(index, |it| {
+                if let Some(call) = it.calls.get_mut(index) {
+                    call.session.handle_timeout(now);
+                    if let Some(gatherer) = call.gathering.gatherer.as_deref_mut() {
+                        gatherer.handle_timeout(now);
+                    }
+                    it.drain(index);
                 }
-                self.drain(index);
-            }
+            });
         }
     }
 
     fn run_commands(&mut self) -> Queue {
         for _ in 0..COMMAND_BUDGET {
             match self.commands.try_recv() {
-                Ok(command) => self.carry_out(command),
+                Ok(command) => self.carry_out_guarded(command),
                 Err(TryRecvError::Empty) => return Queue::Empty,
                 Err(TryRecvError::Disconnected) => return Queue::Disconnected,
             }
@@ -252,7 +265,7 @@ impl EventLoop {
         Queue::MayHoldMore
     }
 
-    fn carry_out(&mut self, command: Command) {
+    pub(super) fn carry_out(&mut self, command: Command) {
         let now = now();
         match command {
             Command::Open {
@@ -349,12 +362,14 @@ impl EventLoop {
         self.addresses.forget();
         let all: Vec<usize> = self.calls.iter().map(|(index, _)| index).collect();
         for index in all {
-            self.leave_what_is_gone(index, now);
-            if let Some(call) = self.calls.get_mut(index)
-                && call.session.look_again(now)
-            {
-                self.drain(index);
-            }
+            self.guarded(index, |it| {
+                it.leave_what_is_gone(index, now);
+                if let Some(call) = it.calls.get_mut(index)
+                    && call.session.look_again(now)
+                {
+                    it.drain(index);
+                }
+            });
         }
     }
 
@@ -501,6 +516,11 @@ impl EventLoop {
                     if let MediaEvent::Failed(error) = &event {
                         over = Some(error.clone());
                     }
+                    if let (MediaEvent::IcePair { .. }, Some(gatherer)) =
+                        (&event, call.gathering.gatherer.as_deref_mut())
+                    {
+                        gatherer.path_found();
+                    }
                     self.sink.event(call.key, CallEvent::Media(event));
                 }
                 Output::Wait(wait) => break wait,
@@ -529,10 +549,13 @@ impl EventLoop {
             };
             if let Some(packet) = packet.as_received()
                 && let Some(index) = self.keys.get(&to).copied()
-                && let Some(call) = self.calls.get_mut(index)
             {
-                call.session.relay(&packet, now());
-                self.drain(index);
+                self.guarded(index, |it| {
+                    if let Some(call) = it.calls.get_mut(index) {
+                        call.session.relay(&packet, now());
+                        it.drain(index);
+                    }
+                });
             }
         }
         crossing.begin(0);
@@ -564,7 +587,7 @@ impl EventLoop {
     }
 
     /// Forgets a call and closes its sockets.
-    fn remove(&mut self, index: usize, error: Option<MediaError>) {
+    pub(super) fn remove(&mut self, index: usize, error: Option<MediaError>) {
         let Some(call) = self.calls.try_remove(index) else {
             return;
         };
@@ -576,9 +599,13 @@ impl EventLoop {
         for socket in &call.sockets {
             self.close_socket(*socket);
         }
-        let statistics = Box::new(call.session.statistics(now()));
+        let key = call.key;
+        // What a panic left of a call may panic again, when it is asked for its figures or dropped.
+        let statistics = unwinding(|| Box::new(call.session.statistics(now())));
+        let _ = unwinding(|| drop(call));
+        let statistics = statistics.unwrap_or_default();
         self.sink
-            .event(call.key, CallEvent::Closed { error, statistics });
+            .event(key, CallEvent::Closed { error, statistics });
     }
 }
 

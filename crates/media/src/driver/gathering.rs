@@ -35,7 +35,7 @@ pub(super) enum Pending {
 /// A call's connection to a TURN server.
 pub(super) struct Connection {
     pub(super) stream: Stream,
-    call: usize,
+    pub(super) call: usize,
     id: StreamId,
 }
 
@@ -346,6 +346,7 @@ impl EventLoop {
                     stirred = true;
                     call.session
                         .handle_datagram(relayed, peer, &mut bytes, now());
+                    gatherer.reuse(bytes);
                 }
                 Output::Candidate(candidate) => {
                     stirred = true;

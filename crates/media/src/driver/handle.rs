@@ -48,6 +48,26 @@ pub(crate) enum Command {
     Close(CallKey),
 }
 
+impl Command {
+    /// The call that it is for; `None`: all of them.
+    pub(crate) const fn call(&self) -> Option<CallKey> {
+        match self {
+            Self::Open { call, .. }
+            | Self::CreateOffer(call)
+            | Self::AcceptOffer(call, ..)
+            | Self::AcceptAnswer(call, _)
+            | Self::AcceptForkAnswer(call, _)
+            | Self::AddRemoteCandidate(call, _)
+            | Self::Program(call, _)
+            | Self::ReplaceProgram(call, _)
+            | Self::Hold(call, _)
+            | Self::RestartIce(call)
+            | Self::Close(call) => Some(*call),
+            Self::SurroundingsChanged => None,
+        }
+    }
+}
+
 /// Gives commands to one worker. Cheap to clone; every method returns at once.
 ///
 /// Commands for one call are carried out in the order given. A command for a call that is not open is ignored: it

@@ -8,6 +8,7 @@ pub mod bind;
 pub mod event;
 mod event_loop;
 mod gathering;
+mod guard;
 pub mod handle;
 pub mod interfaces;
 mod receive;

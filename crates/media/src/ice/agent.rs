@@ -9,7 +9,7 @@ use is::stun::{Class, StunMessage, StunPacket};
 use is::{CandidateKind, IceAgent, IceAgentEvent, IceCreds, Protocol};
 
 use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType, LocalCandidate};
-use crate::ice::consent::{Consent, DOUBT, Given, Verdict};
+use crate::ice::consent::{Consent, DOUBT, Given, Interval, Verdict};
 use crate::ice::credentials::IceCredentials;
 use crate::ice::fingerprint;
 use crate::ice::listening::{ASKING, Listening, Need};
@@ -18,12 +18,15 @@ use crate::ice::listening::{ASKING, Listening, Need};
 /// with few candidates does no harm with 20.
 const PACING: Duration = Duration::from_millis(20);
 
+/// Least spacing of those that a message of the far end brings about: the check that it triggers, and the nomination.
+const HASTE: Duration = Duration::from_millis(5);
+
+/// How many of them need not wait even for that: the first pair works three round trips after the start.
+const HEAD_START: u8 = 2;
+
 /// The longest wait between checks of a pair while a path is being sought, and shortly after: a lost nomination must
 /// not cost seconds; and while a path that held does not answer. The crate's first wait, 250 ms, stays.
 const SEEKING: Duration = Duration::from_millis(500);
-
-/// The same once the path has held: it is the interval of keepalives and consent then (RFC 7675 has 5 s at most).
-const STEADY: Duration = Duration::from_secs(3);
 
 /// How long a path must have held.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -106,6 +109,14 @@ pub(crate) struct Agent {
     forsaken: bool,
     /// When checks may become rare.
     steady_at: Option<Instant>,
+    /// Whether they are, and how rare.
+    steady: bool,
+    interval: Interval,
+    /// When the last check began.
+    checked: Option<Instant>,
+    /// When one may begin that a message brings about.
+    hasty_at: Option<Instant>,
+    head_start: u8,
     consent: Consent,
     /// Of the selected pair.
     listening: Option<Listening>,
@@ -138,6 +149,11 @@ impl Agent {
             awake: false,
             forsaken: false,
             steady_at: None,
+            steady: false,
+            interval: Interval::new(tie_breaker),
+            checked: None,
+            hasty_at: None,
+            head_start: HEAD_START,
             consent: Consent::default(),
             listening: None,
             answered: Vec::new(),
@@ -183,9 +199,7 @@ impl Agent {
     ) -> Option<Candidate> {
         let LocalCandidate { address, typ, .. } = candidate;
         self.agent.add_local_candidate(as_local(candidate)?)?;
-        if self.running {
-            self.agent.handle_timeout(now);
-        }
+        self.tick(now);
         self.local_candidates()
             .into_iter()
             .find(|known| known.addr == address && known.typ == typ)
@@ -203,9 +217,7 @@ impl Agent {
         for candidate in gone {
             self.agent.invalidate_candidate(&candidate);
         }
-        if self.running {
-            self.agent.handle_timeout(now);
-        }
+        self.tick(now);
     }
 
     pub(crate) fn local_candidates(&self) -> Vec<Candidate> {
@@ -277,9 +289,40 @@ impl Agent {
         // The crate answers one early check a tick, begins nothing of its own in such a tick, and asks for no further one
         // before its first whole one: without a tick for each of them it would sleep for ever.
         for _ in 0..mem::take(&mut self.early) {
-            self.agent.handle_timeout(now);
+            let _ = self.check(now);
         }
+        let _ = self.check(now);
+    }
+
+    /// Begins the check that is due, at the pace of checks (RFC 8445, section 6.1.4.2).
+    fn tick(&mut self, now: Instant) {
+        if self.running && self.checked.is_none_or(|last| now >= last + PACING) {
+            let _ = self.check(now);
+        }
+    }
+
+    /// Begins the check that a message brings about, ahead of those that wait for their turn.
+    fn hasten(&mut self, now: Instant) {
+        let soonest = self.checked.map_or(now, |last| last + HASTE);
+        if now >= soonest {
+            let _ = self.check(now);
+        } else if self.head_start > 0 {
+            self.head_start -= u8::from(self.check(now));
+        } else {
+            self.hasty_at = Some(soonest);
+        }
+    }
+
+    /// Lets the crate begin a check, if one is due; whether it did.
+    fn check(&mut self, now: Instant) -> bool {
+        self.hasty_at = None;
+        let before = self.agent.stats().bind_request_sent;
         self.agent.handle_timeout(now);
+        let began = self.agent.stats().bind_request_sent > before;
+        if began {
+            self.checked = Some(now);
+        }
+        began
     }
 
     pub(crate) fn add_remote(&mut self, candidate: &Candidate, now: Instant) {
@@ -302,9 +345,7 @@ impl Agent {
             None,
             None,
         ));
-        if self.running {
-            self.agent.handle_timeout(now);
-        }
+        self.tick(now);
     }
 
     /// Takes over from the agent before a restart: media that is on its way by the path of before is the far end's as well.
@@ -378,7 +419,7 @@ impl Agent {
         self.wake();
         // A check triggers one the other way, and an answer may allow to nominate: neither waits for the next tick.
         if self.running {
-            self.agent.handle_timeout(now);
+            self.hasten(now);
         } else if class == Class::Request {
             self.early = (self.early + 1).min(MAX_EARLY);
         }
@@ -504,6 +545,11 @@ impl Agent {
         if self.up {
             match self.consent.look(now) {
                 Verdict::Fresh => {}
+                // At the pace of seeking from here on.
+                Verdict::Uneasy => {
+                    self.steady = false;
+                    self.agent.set_max_stun_rto(SEEKING);
+                }
                 Verdict::Doubtful => self.news = Some(AgentEvent::Unanswered),
                 Verdict::Expired => {
                     self.stop();
@@ -522,11 +568,18 @@ impl Agent {
         }
         if self.running {
             if self.up && now >= *self.steady_at.get_or_insert(now + SETTLING) {
-                let uneasy = self.consent.is_uneasy(now);
-                self.agent
-                    .set_max_stun_rto(if uneasy { SEEKING } else { STEADY });
+                self.steady = !self.consent.is_uneasy();
+                let longest = match self.steady {
+                    true => self.interval.present(),
+                    false => SEEKING,
+                };
+                self.agent.set_max_stun_rto(longest);
             }
-            self.agent.handle_timeout(now);
+            if self.hasty_at.is_some_and(|due| now >= due) {
+                let _ = self.check(now);
+            } else {
+                self.tick(now);
+            }
         }
     }
 
@@ -540,6 +593,7 @@ impl Agent {
 
     /// Every pair is to be checked soon.
     fn ask(&mut self) {
+        self.steady = false;
         self.steady_at = None;
         self.agent.set_max_stun_rto(ASKING);
     }
@@ -590,12 +644,19 @@ impl Agent {
 
     fn seek(&mut self) {
         self.awake = false;
+        self.steady = false;
         self.steady_at = None;
         self.agent.set_max_stun_rto(SEEKING);
     }
 
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        let check = self.agent.poll_timeout().filter(|_| self.running);
+        let check = self
+            .agent
+            .poll_timeout()
+            .into_iter()
+            .chain(self.hasty_at)
+            .min();
+        let check = check.filter(|_| self.running);
         let consent = self.consent.deadline().filter(|_| self.up);
         let silence = self.listening.as_ref().and_then(Listening::deadline);
         let silence = silence.filter(|_| self.up && self.running);
@@ -613,6 +674,10 @@ impl Agent {
                 self.asked.pop_front();
             }
             self.asked.push_back((transaction, transmit.destination));
+            if self.steady && self.is_selected(transmit.source, transmit.destination) {
+                self.interval.draw();
+                self.agent.set_max_stun_rto(self.interval.present());
+            }
         }
         Some((
             transmit.source,

@@ -14,6 +14,17 @@ const UFRAG_CHARS: usize = 8;
 /// Length of a generated `ice-pwd`: 144 bits, the least allowed being 128.
 const PWD_CHARS: usize = 24;
 
+/// The longest USERNAME of a check that the ICE implementation writes: both fragments and a colon. RFC 8839 would allow 513 characters.
+const LONGEST_CHECK_NAME: usize = 128;
+
+/// The longest `ice-ufrag` of the far end that can be asked beside one of ours that is so long.
+pub(crate) const fn longest_far_ufrag(ours: usize) -> usize {
+    (LONGEST_CHECK_NAME - 1).saturating_sub(ours)
+}
+
+/// The same beside one that we generated.
+pub(crate) const LONGEST_FAR_UFRAG: usize = longest_far_ufrag(UFRAG_CHARS);
+
 /// One side's ICE credentials. The password never shows in `Debug` and is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceCredentials {

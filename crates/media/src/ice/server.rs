@@ -49,6 +49,50 @@ pub struct RelayCredentials {
     pub password: Zeroizing<String>,
 }
 
+/// Why a user name or password is of no use at a TURN server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsError {
+    /// RFC 8489 section 14.3.
+    #[error("the user name is {length} bytes long; at most {limit} can be sent")]
+    LongUsername {
+        /// Its length.
+        length: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// No server has such passwords.
+    #[error("the password is {length} bytes long; at most {limit} are used")]
+    LongPassword {
+        /// Its length.
+        length: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+}
+
+impl RelayCredentials {
+    /// Longest user name in bytes: "fewer than 509" (RFC 8489 section 14.3).
+    pub const LONGEST_USERNAME: usize = 508;
+    /// Longest password in bytes. It is never sent, so that no RFC bounds it.
+    pub const LONGEST_PASSWORD: usize = 4096;
+
+    /// Whether they can be used at all.
+    ///
+    /// # Errors
+    /// [`CredentialsError`], which shows neither of them.
+    pub fn check(&self) -> Result<(), CredentialsError> {
+        let (length, limit) = (self.username.len(), Self::LONGEST_USERNAME);
+        if length > limit {
+            return Err(CredentialsError::LongUsername { length, limit });
+        }
+        let (length, limit) = (self.password.len(), Self::LONGEST_PASSWORD);
+        if length > limit {
+            return Err(CredentialsError::LongPassword { length, limit });
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for RelayCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RelayCredentials").finish_non_exhaustive()

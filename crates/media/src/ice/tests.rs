@@ -21,6 +21,57 @@ fn agent(rng: &mut StdRng, port: u16, controlling: bool, now: Instant) -> (Agent
     (agent, credentials)
 }
 
+/// A description with many candidates, and many checks of the far end, bring about no burst of ours (RFC 8445, section 6.1.4.2).
+#[test]
+fn checks_are_spaced() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time needs a first instant"
+    )]
+    let start = Instant::now();
+    let mut rng = StdRng::seed_from_u64(3);
+    let (mut ours, our_credentials) = agent(&mut rng, 4000, true, start);
+    let (mut theirs, their_credentials) = agent(&mut rng, 5000, false, start);
+    theirs.start(&our_credentials, start);
+    theirs.add_remote(&ours_candidates(start)[0], start);
+    let (_, _, question) = theirs.poll_transmit().unwrap();
+    let far = |n: u8| SocketAddr::from(([127, 0, 1, n], 5000));
+    ours.start(&their_credentials, start);
+    for n in 1..=10 {
+        let mut candidate = theirs.local_candidates()[0].clone();
+        candidate.addr = far(n);
+        ours.add_remote(&candidate, start);
+    }
+    let mut began = Vec::new();
+    let mut asked = Vec::new();
+    for tick in 0..400_u64 {
+        let now = start + Duration::from_millis(tick);
+        if tick >= 200 && tick % 2 == 0 {
+            let stranger = SocketAddr::from(([127, 0, 2, (tick / 8) as u8], 5000));
+            let here = SocketAddr::from(([127, 0, 0, 1], 4000));
+            ours.handle_stun(here, stranger, &question, now).unwrap();
+        }
+        if ours.deadline().is_some_and(|due| due <= now) {
+            ours.handle_timeout(now);
+        }
+        while let Some((_, to, datagram)) = ours.poll_transmit() {
+            if datagram.starts_with(&[0, 1]) {
+                began.push(tick);
+                asked.push(to);
+            }
+        }
+    }
+    let early: Vec<u64> = began.iter().copied().filter(|at| *at < 200).collect();
+    assert!(
+        early.windows(2).all(|two| two[1] - two[0] >= 20),
+        "{early:?}"
+    );
+    assert!((1..=10).all(|n| asked[..10].contains(&far(n))), "{asked:?}");
+    let later = &began[early.len()..];
+    let hasty = later.windows(2).filter(|two| two[1] - two[0] < 5);
+    assert!(hasty.count() <= 2, "{later:?}");
+}
+
 /// Both addresses of the far end worked; then none does, and somebody plays its last answer again. What worked once is no
 /// path now, and what was answered once is no consent again.
 #[test]

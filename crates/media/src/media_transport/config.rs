@@ -98,4 +98,14 @@ pub enum RemoteRefused {
     /// RFC 8839, section 5.4: ufrag 4 to 256, password 22 to 256 characters.
     #[error("the far end's ICE credentials are too short or too long")]
     BadCredentials,
+    /// Legal by RFC 8839, but a check could not carry it.
+    #[error(
+        "the far end's ICE user name (a=ice-ufrag) is {length} characters long; at most {limit} are used"
+    )]
+    LongUfrag {
+        /// Its length.
+        length: usize,
+        /// What a check has room for beside ours.
+        limit: usize,
+    },
 }

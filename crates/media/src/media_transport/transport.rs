@@ -9,7 +9,7 @@ use crate::dtls::endpoint::DatagramRefused;
 use crate::dtls::setup::{DtlsRole, Setup};
 use crate::ice::agent::{AgentEvent, Pair, StunRefused};
 use crate::ice::candidate::{Candidate, CandidateType, LocalCandidate};
-use crate::ice::credentials::IceCredentials;
+use crate::ice::credentials::{IceCredentials, longest_far_ufrag};
 use crate::ice::generations::Generations;
 use crate::media_transport::association::{Association, AssociationEvent};
 use crate::media_transport::config::{RemoteParameters, RemoteRefused, TransportConfig};
@@ -229,6 +229,11 @@ impl MediaTransport {
         };
         if !credentials.as_ref().is_none_or(fits) {
             return Err(RemoteRefused::BadCredentials);
+        }
+        let limit = longest_far_ufrag(self.config.credentials.ufrag.len());
+        let length = credentials.as_ref().map_or(0, |it| it.ufrag.len());
+        if length > limit {
+            return Err(RemoteRefused::LongUfrag { length, limit });
         }
         if self.closed {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::dtls::setup::{DtlsRole, Setup};
 use crate::ice::candidate::Candidate;
-use crate::ice::credentials::IceCredentials;
+use crate::ice::credentials::{IceCredentials, LONGEST_FAR_UFRAG};
 use crate::ice::mdns::NamedCandidate;
 use crate::media_transport::config::RemoteParameters;
 use crate::program::{AudioCodec, OpusWishes};
@@ -399,15 +399,18 @@ fn agreed(
         (None, None) if lacks.no_encryption => Vec::new(),
         (None, None) => return Err(Refusal::NoFingerprint),
     };
+    let credentials = remote.credentials(media).filter(|_| !lacks.no_ice);
+    let limit = LONGEST_FAR_UFRAG;
+    if let Some((ufrag, _)) = credentials.filter(|(ufrag, _)| ufrag.len() > limit) {
+        let length = ufrag.len();
+        return Err(Refusal::LongUfrag { length, limit });
+    }
     Ok(Negotiated {
         remote: RemoteParameters {
-            credentials: remote
-                .credentials(media)
-                .filter(|_| !lacks.no_ice)
-                .map(|(ufrag, pwd)| IceCredentials {
-                    ufrag: ufrag.to_owned(),
-                    pwd: pwd.to_owned(),
-                }),
+            credentials: credentials.map(|(ufrag, pwd)| IceCredentials {
+                ufrag: ufrag.to_owned(),
+                pwd: pwd.to_owned(),
+            }),
             address: remote.default_address(media),
             candidates: match lacks.no_ice {
                 true => Vec::new(),

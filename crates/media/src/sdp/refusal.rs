@@ -94,6 +94,17 @@ pub enum Refusal {
         "the far end does not speak ICE (no a=ice-ufrag and a=ice-pwd): enable ICE or WebRTC media for this endpoint there"
     )]
     NoIce,
+    /// Legal by RFC 8839, but longer than a connectivity check of ours can carry.
+    #[error(
+        "the far end's ICE user name (a=ice-ufrag) is {length} characters long, and at most {limit} are used here: \
+         let it choose a shorter one, 4 to 16 are usual"
+    )]
+    LongUfrag {
+        /// Its length.
+        length: usize,
+        /// What is used.
+        limit: usize,
+    },
     /// `a=ice-mismatch`.
     #[error(
         "the far end does not use ICE, since something on the way changed the address in our description (a=ice-mismatch): \

@@ -31,6 +31,11 @@ pub enum MediaError {
         /// How long nothing came.
         silent_for: Duration,
     },
+    /// A panic while this call was handled. Other calls go on.
+    #[error(
+        "a fault in this program ended the call's media: please report it, with what the log says of the panic"
+    )]
+    Panicked,
 }
 
 impl MediaError {
@@ -41,6 +46,7 @@ impl MediaError {
             Self::NoRelay => "no relay",
             Self::DtlsFailed(_) => "no encryption",
             Self::MediaTimeout { .. } => "no media",
+            Self::Panicked => "internal fault",
         }
     }
 }

@@ -66,14 +66,15 @@ impl ReplayWindow {
 }
 
 /// The full index of a packet with sequence number `sequence` when `highest` is the highest index seen so far
-/// (RFC 3711, section 3.3.1 and appendix A). `None`: it would lie before the stream's start or behind the 2^48 packets
-/// a key may protect.
+/// (RFC 3711, section 3.3.1 and appendix A). Before the first wrap there is no rollover to go back to: a number that lies
+/// more than half the space ahead is one far ahead then, as after a long silence of the network. `None`: it would lie
+/// behind the 2^48 packets a key may protect.
 pub(crate) fn guess_index(highest: u64, sequence: u16) -> Option<u64> {
     const HALF: u16 = 0x8000;
     let (rollover, last) = (highest >> 16, (highest & 0xffff) as u16);
     let rollover = if last < HALF {
         if sequence > last && sequence - last > HALF {
-            rollover.checked_sub(1)?
+            rollover.saturating_sub(1)
         } else {
             rollover
         }
@@ -98,7 +99,7 @@ mod tests {
         assert_eq!(guess_index(0x0_ffff, 0), Some(0x1_0000));
         assert_eq!(guess_index(0x1_0000, 0xffff), Some(0x0_ffff));
         assert_eq!(guess_index(0x1_7fff, 0xffff), Some(0x1_ffff));
-        assert_eq!(guess_index(3, 0xffff), None);
+        assert_eq!(guess_index(3, 0xffff), Some(0xffff));
         assert_eq!(guess_index(0xffff_ffff_ffff, 0), None);
     }
 

@@ -312,6 +312,29 @@ fn a_packet_of_an_old_rollover_is_refused() {
     }
 }
 
+/// Two thirds of the numbers were lost, or left out, before the first of them ran over.
+#[test]
+fn a_jump_far_ahead_before_the_first_rollover_is_followed_and_the_rollover_counted() {
+    for profile in SrtpProfile::ALL {
+        let (mut outbound, mut inbound) = ends(profile);
+        let numbers = [
+            99, 100, 40_000, 40_001, 65_535, 0, 1, 20_000, 40_000, 65_535, 2,
+        ];
+        let mut recorded = Vec::new();
+        for number in numbers {
+            let mut packet = rtp(number, SSRC, b"twenty milliseconds");
+            outbound.protect_rtp(&mut packet).unwrap();
+            recorded.push(packet.clone());
+            let opened = inbound.open_rtp(&mut packet);
+            let expected = rtp(number, SSRC, b"twenty milliseconds");
+            assert_eq!(opened, Ok(expected.as_slice()), "{number}");
+        }
+        for mut packet in recorded {
+            assert!(inbound.open_rtp(&mut packet).is_err());
+        }
+    }
+}
+
 fn any_profile() -> impl Strategy<Value = SrtpProfile> {
     prop::sample::select(SrtpProfile::ALL.to_vec())
 }

@@ -59,6 +59,11 @@ impl Binding {
         }
     }
 
+    /// The same question once more, in a transaction of its own.
+    pub(super) fn again(&self, now: Instant) -> Self {
+        Self::new(self.base, self.server, now)
+    }
+
     pub(super) const fn base(&self) -> SocketAddr {
         self.base
     }

@@ -1,5 +1,7 @@
 //! Why a STUN or TURN server gave no candidate.
 
+use crate::ice::server::CredentialsError;
+
 /// Why a server gave no candidate. The call goes on without.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +32,22 @@ pub enum ServerFailure {
     /// A TURN server without user name and password.
     #[error("it relays, but no user name and password are given for it")]
     NoCredentials,
+    /// A user name or password that no request can carry.
+    #[error("it was not asked: {0}")]
+    Credentials(#[from] CredentialsError),
+    /// It relays without asking who we are, which the implementation behind this cannot use.
+    #[error(
+        "it relays for anybody, without user name and password, which is not supported: let it ask for them"
+    )]
+    NoAuthentication,
+    /// So many servers are given that it had no turn.
+    #[error(
+        "it was not asked: a call asks for {limit} relays at most, and the servers before it had them all; name fewer"
+    )]
+    TooManyServers {
+        /// The most there are.
+        limit: usize,
+    },
     /// No connection, or no TLS on it; the words are the system's.
     #[error("no connection: {0}")]
     Connection(String),

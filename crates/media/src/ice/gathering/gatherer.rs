@@ -2,8 +2,10 @@
 //!
 //! Drive it: one input, then [`Gatherer::poll`] until [`Output::Wait`].
 
+pub(super) mod plan;
+
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,17 +14,17 @@ use rustls::ClientConfig;
 
 use crate::ice::candidate::{CandidateType, LocalCandidate};
 use crate::ice::gathering::binding::{Answer, Binding};
-use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
+use crate::ice::gathering::config::GatheringConfig;
 use crate::ice::gathering::failure::ServerFailure;
 use crate::ice::gathering::relay::{Relay, RelayEvent, Taken};
 use crate::ice::server::ServerProtocol;
 
-/// Between two new transactions (Ta, RFC 8445 section 14.2: not below 5 ms).
-const PACING: Duration = Duration::from_millis(5);
-/// Questions to STUN servers of one call.
-const MAX_BINDINGS: usize = 32;
-/// Allocations of one call.
-const MAX_RELAYS: usize = 8;
+/// Alternate servers followed, one after the other (RFC 8489 section 10).
+const MAX_REDIRECTS: u8 = 2;
+/// Between two requests that keep a NAT's binding (Tr, RFC 8445 section 14.3).
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Buffers kept for packets that come over connections.
+const MAX_SPARE: usize = 8;
 
 /// A connection to a TURN server, by its place among the call's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +131,8 @@ pub enum Sent<'a> {
 pub struct Gatherer {
     config: GatheringConfig,
     bindings: Vec<(usize, Binding)>,
+    /// Addresses that NATs gave us, kept until there is a path (RFC 8445 section 5.1.1.4).
+    kept: Vec<Kept>,
     /// A stream's number is its place here.
     relays: Vec<Entry>,
     /// What became of each server.
@@ -136,7 +140,16 @@ pub struct Gatherer {
     give_up: Instant,
     complete: bool,
     outbox: VecDeque<Output>,
+    /// Buffers for packets that come over connections.
+    spare: Vec<Vec<u8>>,
     now: Instant,
+}
+
+/// A NAT's binding for one of our sockets, as a STUN server saw it.
+#[derive(Debug)]
+struct Kept {
+    binding: Binding,
+    due: Instant,
 }
 
 /// One allocation, begun or not.
@@ -144,7 +157,12 @@ pub struct Gatherer {
 struct Entry {
     server: usize,
     base: Option<SocketAddr>,
+    /// When it begins; `None`: it has.
     start: Option<Instant>,
+    /// Where its server sent us, how often, and the name on the certificate there.
+    alternate: Option<SocketAddr>,
+    redirects: u8,
+    domain: Option<String>,
     relay: Option<Box<Relay>>,
     over: bool,
 }
@@ -164,80 +182,17 @@ impl Gatherer {
             outcomes: vec![Outcome::Asked; config.servers.len()],
             give_up: now + config.limit,
             bindings: Vec::new(),
+            kept: Vec::new(),
             relays: Vec::new(),
             complete: false,
             outbox: VecDeque::new(),
+            spare: Vec::new(),
             now,
             config,
         };
         gatherer.plan(bases);
         gatherer.conclude();
         gatherer
-    }
-
-    fn plan(&mut self, bases: &[SocketAddr]) {
-        let mut start = self.now;
-        for (index, entry) in self.config.servers.clone().into_iter().enumerate() {
-            let protocol = entry.server.protocol;
-            let wanted = match self.config.policy {
-                CandidatePolicy::All => true,
-                CandidatePolicy::RelayOnly => protocol.relays(),
-                CandidatePolicy::NoRelay => !protocol.relays(),
-            };
-            if !wanted {
-                self.outcomes[index] = Outcome::Found;
-                continue;
-            }
-            if protocol.relays() && entry.server.credentials.is_none() {
-                self.outcomes[index] = Outcome::Failed(ServerFailure::NoCredentials);
-                continue;
-            }
-            let able = bases
-                .iter()
-                .copied()
-                .filter(|base| reaches(base.ip(), entry.address.ip()))
-                .collect::<Vec<_>>();
-            if able.is_empty() {
-                self.outcomes[index] = Outcome::Failed(ServerFailure::OutOfReach);
-                continue;
-            }
-            match protocol {
-                ServerProtocol::Stun => {
-                    for base in able {
-                        if self.bindings.len() < MAX_BINDINGS {
-                            let binding = Binding::new(base, entry.address, start);
-                            self.bindings.push((index, binding));
-                            start += PACING;
-                        }
-                    }
-                }
-                ServerProtocol::TurnUdp => {
-                    for base in able {
-                        self.plan_relay(index, Some(base), &mut start);
-                    }
-                }
-                ServerProtocol::TurnTls if self.config.tls.is_none() => {
-                    let words = "no TLS is configured".to_owned();
-                    self.outcomes[index] = Outcome::Failed(ServerFailure::Connection(words));
-                }
-                ServerProtocol::TurnTcp | ServerProtocol::TurnTls => {
-                    self.plan_relay(index, None, &mut start);
-                }
-            }
-        }
-    }
-
-    fn plan_relay(&mut self, server: usize, base: Option<SocketAddr>, start: &mut Instant) {
-        if self.relays.len() < MAX_RELAYS {
-            self.relays.push(Entry {
-                server,
-                base,
-                start: Some(*start),
-                relay: None,
-                over: false,
-            });
-            *start += PACING;
-        }
     }
 
     /// For connections with TLS.
@@ -252,7 +207,10 @@ impl Gatherer {
 
     /// Whether nothing is left for it to carry, so that it may be forgotten.
     pub fn is_idle(&self) -> bool {
-        self.complete && self.outbox.is_empty() && self.relays.iter().all(|entry| entry.over)
+        self.complete
+            && self.outbox.is_empty()
+            && self.kept.is_empty()
+            && self.relays.iter().all(|entry| entry.over)
     }
 
     /// Takes a datagram that `remote` sent to our socket `local`.
@@ -322,14 +280,23 @@ impl Gatherer {
                 },
             );
         let Some((place, server, mapped)) = answered else {
-            return Inbound::Stranger;
+            let is_ours = |kept: &Kept| {
+                let answer = kept.binding.answer(local, remote, datagram);
+                !matches!(answer, Answer::Stray)
+            };
+            return match self.kept.iter().any(is_ours) {
+                true => Inbound::Taken,
+                false => Inbound::Stranger,
+            };
         };
-        self.bindings.swap_remove(place);
+        let (_, binding) = self.bindings.swap_remove(place);
         match mapped {
             Some((address, base)) => {
                 self.found(server);
                 // The same address as our own: there is no translation on the way, and nothing new to tell.
                 if address != base {
+                    let due = self.now + KEEPALIVE;
+                    self.kept.push(Kept { binding, due });
                     self.candidate(LocalCandidate {
                         address,
                         base,
@@ -353,7 +320,8 @@ impl Gatherer {
             return;
         };
         if let Some(credentials) = server.server.credentials.clone() {
-            let relay = Relay::over_stream(local, server.address, credentials, now);
+            let address = entry.alternate.unwrap_or(server.address);
+            let relay = Relay::over_stream(local, address, &credentials, now);
             entry.relay = Some(Box::new(relay));
             self.settle_relay(stream.0);
         }
@@ -370,17 +338,32 @@ impl Gatherer {
             return;
         };
         let relayed = relay.relayed();
-        let outbox = &mut self.outbox;
-        relay.receive_stream(bytes, now, |peer, bytes| {
+        let (outbox, spare) = (&mut self.outbox, &mut self.spare);
+        relay.receive_stream(bytes, now, |peer, packet| {
             if let Some(relayed) = relayed {
+                let mut bytes = spare.pop().unwrap_or_default();
+                bytes.clear();
+                bytes.extend_from_slice(packet);
                 outbox.push_back(Output::Peer {
                     relayed,
                     peer,
-                    bytes: bytes.to_vec(),
+                    bytes,
                 });
             }
         });
         self.settle_relay(stream.0);
+    }
+
+    /// Takes back the buffer of an [`Output::Peer`], for the next one.
+    pub fn reuse(&mut self, bytes: Vec<u8>) {
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(bytes);
+        }
+    }
+
+    /// Says that ICE has selected a pair: no NAT's binding is kept any more, since checks and media do.
+    pub fn path_found(&mut self) {
+        self.kept.clear();
     }
 
     /// A connection could not be made, or is gone.
@@ -389,6 +372,10 @@ impl Gatherer {
         let Some(entry) = self.relays.get_mut(stream.0).filter(|entry| !entry.over) else {
             return;
         };
+        if entry.start.is_some() {
+            // That of a server which sent us to another.
+            return;
+        }
         match &mut entry.relay {
             Some(relay) => {
                 relay.closed();
@@ -451,6 +438,18 @@ impl Gatherer {
                 });
             }
         }
+        for kept in self.kept.iter_mut().filter(|kept| kept.due <= now) {
+            kept.due = now + KEEPALIVE;
+            // Of no consequence when it is lost, so that it is not repeated.
+            kept.binding = kept.binding.again(now);
+            if let Some((local, remote, bytes)) = kept.binding.poll_transmit(now) {
+                self.outbox.push_back(Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                });
+            }
+        }
         for index in 0..self.relays.len() {
             self.begin_relay(index);
             let due = self.relays[index]
@@ -476,18 +475,20 @@ impl Gatherer {
             return;
         }
         entry.start = None;
+        let address = entry.alternate.unwrap_or(server.address);
         match (entry.base, server.server.credentials.clone()) {
             (Some(base), Some(credentials)) => {
-                let relay = Relay::over_udp(base, server.address, credentials, now);
+                let relay = Relay::over_udp(base, address, &credentials, now);
                 entry.relay = Some(Box::new(relay));
                 self.settle_relay(index);
             }
             (None, Some(_)) => {
                 let tls = server.server.protocol == ServerProtocol::TurnTls;
+                let host = entry.domain.as_ref().unwrap_or(&server.server.host);
                 self.outbox.push_back(Output::Connect {
                     stream: StreamId(index),
-                    remote: server.address,
-                    tls_host: tls.then(|| server.server.host.clone()),
+                    remote: address,
+                    tls_host: tls.then(|| host.clone()),
                 });
             }
             (_, None) => entry.over = true,
@@ -527,6 +528,10 @@ impl Gatherer {
                     });
                     self.conclude();
                 }
+                Some(RelayEvent::Redirected(to, domain)) => {
+                    self.redirect(index, local, to, domain);
+                    return;
+                }
                 Some(RelayEvent::Failed(failure)) => {
                     self.end_relay(index);
                     self.failed(server, failure);
@@ -537,6 +542,41 @@ impl Gatherer {
             }
         }
         self.send_held(index);
+    }
+
+    /// Asks the server that this one names in its place.
+    fn redirect(
+        &mut self,
+        index: usize,
+        local: SocketAddr,
+        to: SocketAddr,
+        domain: Option<String>,
+    ) {
+        let now = self.now;
+        let Some(entry) = self.relays.get_mut(index) else {
+            return;
+        };
+        let usable = to.is_ipv4() == local.is_ipv4()
+            && to.port() != 0
+            && !to.ip().is_unspecified()
+            && !to.ip().is_multicast();
+        if !usable || entry.redirects >= MAX_REDIRECTS {
+            let server = entry.server;
+            self.end_relay(index);
+            self.failed(server, ServerFailure::Redirected);
+            self.conclude();
+            return;
+        }
+        entry.redirects += 1;
+        entry.alternate = Some(to);
+        entry.domain = domain.or_else(|| entry.domain.take());
+        entry.relay = None;
+        entry.start = Some(now);
+        match entry.base {
+            Some(_) => self.begin_relay(index),
+            // The next connection is made when this one is gone.
+            None => self.outbox.push_back(Output::Close(StreamId(index))),
+        }
     }
 
     fn send_held(&mut self, index: usize) {
@@ -579,6 +619,7 @@ impl Gatherer {
         self.now = now;
         self.complete = true;
         self.bindings.clear();
+        self.kept.clear();
         for index in 0..self.relays.len() {
             if !self.relays[index].over {
                 self.end_relay(index);
@@ -604,7 +645,8 @@ impl Gatherer {
                 entry.start.or(running)
             });
         let give_up = (!self.complete).then_some(self.give_up);
-        Output::Wait(bindings.chain(relays).chain(give_up).min())
+        let kept = self.kept.iter().map(|kept| kept.due);
+        Output::Wait(bindings.chain(relays).chain(kept).chain(give_up).min())
     }
 
     fn found(&mut self, server: usize) {
@@ -677,9 +719,4 @@ fn to_server(base: Option<SocketAddr>, index: usize, remote: SocketAddr, bytes: 
             bytes,
         },
     }
-}
-
-/// Whether a socket of this address can reach a server at that one.
-fn reaches(base: IpAddr, server: IpAddr) -> bool {
-    base.is_ipv4() == server.is_ipv4() && base.is_loopback() == server.is_loopback()
 }

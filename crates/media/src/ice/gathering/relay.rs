@@ -1,6 +1,6 @@
 //! One allocation on a TURN server (RFC 8656), by the `turn-client-proto` crate, with the codes it does not tell.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,9 @@ use turn_client_proto::prelude::{DelayedTransmitBuild, TurnClientApi};
 use turn_client_proto::stun::agent::Transmit;
 use turn_client_proto::tcp::TurnClientTcp;
 use turn_client_proto::types::message::ALLOCATE;
-use turn_client_proto::types::stun::attribute::{AlternateServer, ErrorCode};
+use turn_client_proto::types::stun::attribute::{
+    AlternateDomain, AlternateServer, ErrorCode, Nonce, Realm,
+};
 use turn_client_proto::types::stun::message::{Message, MessageClass, TransactionId};
 use turn_client_proto::types::{
     AddressFamily, Instant as TurnInstant, TransportType, TurnCredentials,
@@ -24,10 +26,14 @@ use crate::ice::server::RelayCredentials;
 const MAX_HELD: usize = 16;
 /// Addresses of peers that permissions are asked for.
 const MAX_PEERS: usize = 64;
-/// Alternate servers followed, one after the other (RFC 8489 section 10).
-const MAX_REDIRECTS: u8 = 2;
 /// Answers 401 to one allocation: the first asks for credentials, the second refuses them.
 const MAX_UNAUTHORIZED: u8 = 2;
+
+/// Before a permission is asked for again whose request nobody answered.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How a refused CreatePermission begins (RFC 8656 section 17).
+const PERMISSION_REFUSED: [u8; 2] = [0x01, 0x18];
 
 /// First wait for an answer, longest wait, repeats, and the wait after the last of them.
 const RETRANSMITS: (Duration, Duration, u32, Duration) = (
@@ -41,21 +47,34 @@ const RETRANSMITS: (Duration, Duration, u32, Duration) = (
 #[derive(Debug)]
 pub(super) struct Relay {
     client: TurnClient,
-    credentials: RelayCredentials,
     /// Instants of the crate count from here.
     origin: Instant,
     relayed: Option<SocketAddr>,
     /// The Allocate request that is under way.
     allocating: Option<TransactionId>,
     unauthorized: u8,
-    redirects: u8,
+    redirect: Option<(SocketAddr, Option<String>)>,
     failure: Option<ServerFailure>,
+    /// Of a stream, before the allocation stands: the beginning of a message.
+    unread: Vec<u8>,
     held: VecDeque<(SocketAddr, Vec<u8>)>,
-    asked: BTreeSet<IpAddr>,
-    refused: BTreeSet<IpAddr>,
+    permissions: BTreeMap<IpAddr, Permission>,
+    /// What was received last refused a permission.
+    refuses: bool,
     channels: BTreeSet<SocketAddr>,
     due: Option<Instant>,
     packet: Vec<u8>,
+}
+
+/// How a permission stands that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Permission {
+    /// Asked for, or given.
+    Asked,
+    /// The server refuses it.
+    Refused,
+    /// Nobody answered; it may be asked for again from then on.
+    Unanswered(Instant),
 }
 
 /// What something received was.
@@ -76,6 +95,8 @@ pub(super) enum Taken {
 pub(super) enum RelayEvent {
     /// It stands.
     Allocated(SocketAddr),
+    /// Another server is to be asked (300), and this is the name on its certificate, where it said one.
+    Redirected(SocketAddr, Option<String>),
     /// It never will.
     Failed(ServerFailure),
 }
@@ -85,37 +106,37 @@ impl Relay {
     pub(super) fn over_udp(
         base: SocketAddr,
         server: SocketAddr,
-        credentials: RelayCredentials,
+        credentials: &RelayCredentials,
         now: Instant,
     ) -> Self {
-        let client = TurnClientUdp::allocate(base, server, config(&credentials, server)).into();
-        Self::new(client, credentials, now)
+        let client = TurnClientUdp::allocate(base, server, config(credentials, server)).into();
+        Self::new(client, now)
     }
 
     /// Over a stream that stands, with or without TLS around it.
     pub(super) fn over_stream(
         local: SocketAddr,
         server: SocketAddr,
-        credentials: RelayCredentials,
+        credentials: &RelayCredentials,
         now: Instant,
     ) -> Self {
-        let client = TurnClientTcp::allocate(local, server, config(&credentials, server)).into();
-        Self::new(client, credentials, now)
+        let client = TurnClientTcp::allocate(local, server, config(credentials, server)).into();
+        Self::new(client, now)
     }
 
-    fn new(client: TurnClient, credentials: RelayCredentials, now: Instant) -> Self {
+    fn new(client: TurnClient, now: Instant) -> Self {
         Self {
             client,
-            credentials,
             origin: now,
             relayed: None,
             allocating: None,
             unauthorized: 0,
-            redirects: 0,
+            redirect: None,
             failure: None,
+            unread: Vec::new(),
             held: VecDeque::new(),
-            asked: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            permissions: BTreeMap::new(),
+            refuses: false,
             channels: BTreeSet::new(),
             due: Some(now),
             packet: Vec::new(),
@@ -141,8 +162,9 @@ impl Relay {
     /// Takes a datagram, or bytes of the stream, that came from the server.
     pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) -> Taken {
         if self.relayed.is_none() && self.client.transport() == TransportType::Udp {
-            self.read_refusal(bytes, now);
+            self.read_refusal(bytes);
         }
+        self.refuses |= bytes.starts_with(&PERMISSION_REFUSED);
         let at = self.turn_time(now);
         let transmit = Transmit::new(
             bytes,
@@ -175,6 +197,9 @@ impl Relay {
         now: Instant,
         mut peer_data: impl FnMut(SocketAddr, &[u8]),
     ) {
+        if self.relayed.is_none() {
+            self.read_refusals(bytes);
+        }
         let at = self.turn_time(now);
         let (from, to) = (self.client.remote_addr(), self.client.local_addr());
         let transmit = Transmit::new(bytes, TransportType::Tcp, from, to);
@@ -193,14 +218,32 @@ impl Relay {
         self.failure.get_or_insert(ServerFailure::Closed);
     }
 
-    /// What the crate does not tell: the code of a refused allocation, and where else to ask.
-    fn read_refusal(&mut self, bytes: &[u8], now: Instant) {
+    /// As [`read_refusal`](Self::read_refusal) for what a stream brings: before the allocation stands, STUN messages and nothing else.
+    fn read_refusals(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+        let mut unread = std::mem::take(&mut self.unread);
+        let mut rest = unread.as_slice();
+        while let Some((message, after)) = first_message(rest) {
+            self.read_refusal(message);
+            rest = after;
+        }
+        let read = unread.len() - rest.len();
+        unread.drain(..read);
+        self.unread = unread;
+    }
+
+    /// What the crate does not tell: the code of a refused allocation, where else to ask, and that nobody asked for a password.
+    fn read_refusal(&mut self, bytes: &[u8]) {
         let Ok(message) = Message::from_bytes(bytes) else {
             return;
         };
-        if Some(message.transaction_id()) != self.allocating
-            || !message.has_class(MessageClass::Error)
-        {
+        if Some(message.transaction_id()) != self.allocating {
+            return;
+        }
+        if message.has_class(MessageClass::Success) && self.unauthorized == 0 {
+            self.failure = Some(ServerFailure::NoAuthentication);
+        }
+        if !message.has_class(MessageClass::Error) {
             return;
         }
         let Ok(error) = message.attribute::<ErrorCode>() else {
@@ -209,36 +252,26 @@ impl Relay {
         match error.code() {
             ErrorCode::UNAUTHORIZED => {
                 self.unauthorized += 1;
-                if self.unauthorized >= MAX_UNAUTHORIZED {
+                let is_readable =
+                    message.attribute::<Realm>().is_ok() && message.attribute::<Nonce>().is_ok();
+                if !is_readable {
+                    // Missing, or longer than RFC 8489 sections 14.9 and 14.10 let them be.
+                    self.failure = Some(ServerFailure::Refused { code: 401 });
+                } else if self.unauthorized >= MAX_UNAUTHORIZED {
                     self.failure = Some(ServerFailure::Unauthorized);
                 }
             }
             ErrorCode::STALE_NONCE => {}
             ErrorCode::TRY_ALTERNATE => match message.attribute::<AlternateServer>() {
-                Ok(alternate) => self.redirect(alternate.server(), now),
+                Ok(alternate) => {
+                    let domain = message.attribute::<AlternateDomain>().ok();
+                    let domain = domain.map(|domain| domain.domain().to_owned());
+                    self.redirect = Some((alternate.server(), domain));
+                }
                 Err(_) => self.failure = Some(ServerFailure::Refused { code: 300 }),
             },
             code => self.failure = Some(ServerFailure::Refused { code }),
         }
-    }
-
-    fn redirect(&mut self, server: SocketAddr, now: Instant) {
-        let usable = server.is_ipv4() == self.client.local_addr().is_ipv4()
-            && server.port() != 0
-            && !server.ip().is_unspecified()
-            && !server.ip().is_multicast();
-        if !usable || self.redirects >= MAX_REDIRECTS {
-            self.failure = Some(ServerFailure::Redirected);
-            return;
-        }
-        let redirects = self.redirects + 1;
-        *self = Self::over_udp(
-            self.client.local_addr(),
-            server,
-            self.credentials.clone(),
-            now,
-        );
-        self.redirects = redirects;
     }
 
     /// Says that the deadline has come, or that something was received.
@@ -271,17 +304,27 @@ impl Relay {
     }
 
     pub(super) fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {
+        if let Some((server, domain)) = self.redirect.take() {
+            return Some(RelayEvent::Redirected(server, domain));
+        }
         while let Some(event) = self.client.poll_event() {
             match event {
                 TurnEvent::AllocationCreated(TransportType::Udp, relayed) => {
                     self.relayed = Some(relayed);
+                    self.unread = Vec::new();
                     return Some(RelayEvent::Allocated(relayed));
                 }
                 TurnEvent::AllocationCreateFailed(_) => {
                     self.failure.get_or_insert(ServerFailure::Unauthorized);
                 }
                 TurnEvent::PermissionCreateFailed(_, ip) => {
-                    self.refused.insert(ip);
+                    // The crate says the same of a refusal and of no answer. Nothing is lost on the way of a stream.
+                    let over_stream = self.client.transport() == TransportType::Tcp;
+                    let state = match self.refuses || over_stream {
+                        true => Permission::Refused,
+                        false => Permission::Unanswered(now + ASK_AGAIN),
+                    };
+                    self.permissions.insert(ip, state);
                     self.held.retain(|(peer, _)| peer.ip() != ip);
                 }
                 TurnEvent::PermissionCreated(..)
@@ -295,6 +338,7 @@ impl Relay {
             }
             self.due = Some(now);
         }
+        self.refuses = false;
         self.failure.take().map(RelayEvent::Failed)
     }
 
@@ -341,13 +385,18 @@ impl Relay {
     }
 
     fn ask_permission(&mut self, peer: SocketAddr, bytes: &[u8], now: Instant) {
-        if self.refused.contains(&peer.ip()) {
-            return;
-        }
+        let known = self.permissions.get(&peer.ip()).copied();
+        let asks = match known {
+            None => self.permissions.len() < MAX_PEERS,
+            Some(Permission::Unanswered(again)) if now >= again => true,
+            Some(Permission::Asked) => false,
+            Some(Permission::Refused | Permission::Unanswered(_)) => return,
+        };
         if self.held.len() < MAX_HELD {
             self.held.push_back((peer, bytes.to_vec()));
         }
-        if self.asked.len() < MAX_PEERS && self.asked.insert(peer.ip()) {
+        if asks {
+            self.permissions.insert(peer.ip(), Permission::Asked);
             let at = self.turn_time(now);
             // It fails only where the allocation is gone; then nothing passes anyway.
             let _ = self
@@ -373,6 +422,14 @@ impl Relay {
         let nanos = u64::try_from(at.as_nanos()).unwrap_or_default();
         self.origin + Duration::from_nanos(nanos)
     }
+}
+
+/// The first message of a stream, and what follows it; `None` while it is not all there, or when there is something else.
+fn first_message(stream: &[u8]) -> Option<(&[u8], &[u8])> {
+    const HEADER: usize = 20;
+    let is_stun = stream.first()? >> 6 == 0;
+    let length = usize::from(u16::from_be_bytes(*stream.get(2..)?.first_chunk()?));
+    stream.split_at_checked(HEADER + length).filter(|_| is_stun)
 }
 
 fn config(credentials: &RelayCredentials, server: SocketAddr) -> TurnConfig {

@@ -7,6 +7,8 @@ use turn_client_proto::types::stun::attribute::{ErrorCode, Nonce, Realm, XorMapp
 use turn_client_proto::types::stun::message::{Message, MessageWriteVec};
 use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
 
+mod relays;
+
 use crate::ice::candidate::{CandidateType, LocalCandidate};
 use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
 use crate::ice::gathering::failure::ServerFailure;
@@ -48,6 +50,10 @@ struct World {
     said: Vec<(Duration, Said)>,
     /// Datagrams to servers that were not looked at yet.
     sent: Vec<(SocketAddr, Vec<u8>)>,
+    /// The same on connections.
+    written: Vec<Vec<u8>>,
+    /// Servers to connect to.
+    connects: Vec<SocketAddr>,
     wait: Option<Instant>,
 }
 
@@ -61,6 +67,8 @@ impl World {
             now,
             said: Vec::new(),
             sent: Vec::new(),
+            written: Vec::new(),
+            connects: Vec::new(),
             wait: None,
         };
         world.drain();
@@ -84,9 +92,13 @@ impl World {
                 Output::Failed { server, failure } => {
                     self.said.push((at, Said::Failed(server, failure)));
                 }
-                Output::Connect { stream, .. } => self.said.push((at, Said::Connect(stream))),
+                Output::Connect { stream, remote, .. } => {
+                    self.connects.push(remote);
+                    self.said.push((at, Said::Connect(stream)));
+                }
+                Output::Write { bytes, .. } => self.written.push(bytes),
                 Output::Complete => self.said.push((at, Said::Complete)),
-                Output::Write { .. } | Output::Close(_) | Output::Peer { .. } => {}
+                Output::Close(_) | Output::Peer { .. } => {}
                 Output::Wait(wait) => {
                     self.wait = wait;
                     return;
@@ -192,6 +204,28 @@ fn a_stun_server_tells_the_address_it_sees_and_ends_the_gathering() {
     };
     assert_eq!(world.candidates(), [seen]);
     assert_eq!(world.completed_at(), Some(Duration::from_millis(30)));
+}
+
+/// A call may ring for longer than a NAT keeps what it has heard nothing of.
+#[test]
+fn an_address_that_a_nat_gave_us_is_kept_until_there_is_a_path() {
+    let mut world = World::asking(&[STUN]);
+    let request = world.request("198.51.100.1:3478");
+    world.receive("198.51.100.1:3478", &mapped(&request, MAPPED));
+    assert!(world.completed_at().is_some());
+    for times in 1..=4 {
+        assert!(!world.gatherer.is_idle());
+        let again = world.request("198.51.100.1:3478");
+        assert_eq!(world.now - world.start, Duration::from_secs(15 * times));
+        assert_ne!(again, request);
+        // Its answer is for nobody else.
+        let inbound = world.receive("198.51.100.1:3478", &mapped(&again, MAPPED));
+        assert!(matches!(inbound, Inbound::Taken));
+    }
+    world.gatherer.path_found();
+    world.drain();
+    assert_eq!(world.wait, None);
+    assert!(world.gatherer.is_idle());
 }
 
 #[test]

@@ -138,6 +138,15 @@ fn a_description_that_cannot_be_trusted_is_refused() {
     weak.credentials.as_mut().unwrap().pwd = "short".into();
     let refused = world.ends[CALLEE].set_remote(weak, world.now);
     assert_eq!(refused, Err(RemoteRefused::BadCredentials));
+    // Legal, but longer than a check can name beside ours.
+    let mut long = world.parameters(CALLER, Setup::ActPass);
+    long.credentials.as_mut().unwrap().ufrag = "u".repeat(120);
+    let refused = world.ends[CALLEE].set_remote(long.clone(), world.now);
+    let (length, limit) = (120, 119);
+    assert_eq!(refused, Err(RemoteRefused::LongUfrag { length, limit }));
+    long.credentials.as_mut().unwrap().ufrag = "u".repeat(119);
+    world.ends[CALLEE].set_remote(long, world.now).unwrap();
+    world.run_for(Duration::from_secs(1));
 }
 
 #[test]
