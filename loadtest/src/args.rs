@@ -19,7 +19,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Log users in, let each call, and report.
     ///
-    /// Exit code: 0 when every call was answered, heard and ended by us; 1 when one was not; 2 when nothing could be run.
+    /// Exit code: 0 when every call was answered, heard to its end and ended by us; 1 when one was not; 2 when nothing could be run.
     Run(Run),
 }
 

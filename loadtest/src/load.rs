@@ -60,6 +60,8 @@ struct Call {
     placed: Instant,
     answered: Option<Instant>,
     heard: bool,
+    /// Nothing has come for a while.
+    mute: bool,
     /// Steps that were measured: what comes again, as ICE does for a better path, is no part of the set-up.
     measured: Vec<Discriminant<EventKind>>,
     /// Why we end it.
@@ -155,6 +157,7 @@ impl Load {
             placed: now,
             answered: None,
             heard: false,
+            mute: false,
             measured: Vec::new(),
             leaving: None,
         };
@@ -237,6 +240,8 @@ impl Load {
                 self.figures.answered += 1;
             }
             EventKind::FirstRtpReceived => call.heard = true,
+            EventKind::NoMedia { .. } => call.mute = true,
+            EventKind::MediaResumed => call.mute = false,
             EventKind::Ended(ended) => {
                 self.figures.in_call -= 1;
                 self.figures.quality(ended);
@@ -344,6 +349,7 @@ impl Call {
 fn failure(call: &Call, ended: &offhook_engine::ended::Ended) -> Option<String> {
     match call.leaving {
         Some(Leaving::Over) if !call.heard => Some("answered, and no sound came".to_owned()),
+        Some(Leaving::Over) if call.mute => Some("answered, and its sound stopped".to_owned()),
         Some(Leaving::Over) => None,
         Some(Leaving::Unanswered) if call.answered.is_none() => {
             Some("not answered in time".to_owned())
@@ -456,6 +462,23 @@ mod tests {
             quality: None,
             recording: None,
         }))
+    }
+
+    #[test]
+    fn a_call_whose_sound_stopped_has_failed() {
+        let mut world = World::new(plan(), 2);
+        world.ready(0);
+        world.ready(1);
+        world.run(5 * SECOND, true);
+        let silent = EventKind::NoMedia { silent: SECOND };
+        for call in ["call-1", "call-2"] {
+            world.tell(&CallId::from_wire(call).unwrap(), &silent);
+        }
+        // One of them comes back.
+        let call = CallId::from_wire("call-2").unwrap();
+        world.tell(&call, &EventKind::MediaResumed);
+        world.run(20 * SECOND, true);
+        assert_eq!((world.load.figures.good, world.load.figures.failed), (1, 1));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Runs the machine: an engine with the users' accounts, its events, the clock, the signals that end it.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +80,13 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     let calls = run.calls as usize;
     let users = users::read(&run.users, calls, run.token_url.as_deref())?;
     local_limits::prepare(run.calls.into(), ADDRESSES)?;
+    // What cannot be written is found before the run, not after an hour of it.
+    let unwritable = |error| RunError::Json {
+        path: run.json.clone().unwrap_or_default(),
+        error,
+    };
+    let json = run.json.as_ref().map(File::create).transpose();
+    let json = json.map_err(unwritable)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -121,9 +129,9 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         dialect: dialect_name(&run),
     };
     tell(&mut std::io::stdout(), &report.text());
-    if let Some(path) = run.json {
+    if let Some(mut file) = json {
         let text = format!("{:#}\n", report.json());
-        std::fs::write(&path, text).map_err(|error| RunError::Json { path, error })?;
+        file.write_all(text.as_bytes()).map_err(unwritable)?;
     }
     Ok(Outcome {
         failed: figures.failed,

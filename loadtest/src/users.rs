@@ -147,7 +147,13 @@ pub(crate) fn read(
         })?;
         Ok(User { name, credential })
     };
-    raw.user.into_iter().map(checked).collect()
+    let users: Vec<User> = raw
+        .user
+        .into_iter()
+        .map(checked)
+        .collect::<Result<_, UsersError>>()?;
+    check_credentials(path, &users)?;
+    Ok(users)
 }
 
 fn credential(
@@ -202,6 +208,34 @@ fn check_own(path: &Path, users: &[RawUser]) -> Result<(), UsersError> {
                     what,
                 });
             }
+        }
+    }
+    Ok(())
+}
+
+/// The same by what they log in with, however it was written: one login, one token's file or one bearer of the token endpoint is one
+/// user there.
+fn check_credentials(path: &Path, users: &[User]) -> Result<(), UsersError> {
+    let mut seen: HashMap<(&'static str, String), &str> = HashMap::new();
+    for user in users {
+        let (what, value) = match &user.credential {
+            Credential::Password { login, .. } => ("login", login.clone()),
+            Credential::TokenFile(file) => {
+                let file = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
+                ("token_file", file.display().to_string())
+            }
+            Credential::TokenUrl { url, bearer } => match bearer {
+                Some(bearer) => ("token_secret", format!("{url} {}", bearer.expose())),
+                None => ("token_url without a token_secret", url.clone()),
+            },
+        };
+        if let Some(first) = seen.insert((what, value), &user.name) {
+            return Err(UsersError::Shared {
+                path: path.to_owned(),
+                first: first.to_owned(),
+                second: user.name.clone(),
+                what,
+            });
         }
     }
     Ok(())
@@ -280,6 +314,28 @@ expires_at = "2030-01-01T00:00:00Z"
         assert_eq!(url, "https://tokens.example/token");
         assert_eq!(bearer.as_ref().map(Secret::expose), Some("bearer1"));
         assert!(!format!("{users:?}").contains("bearer1"));
+    }
+
+    #[test]
+    fn one_credential_written_in_two_ways_is_shared_all_the_same() {
+        let bearer = PROVISIONED.replace("bearer2", "bearer1");
+        let (_folder, path) = written("users.toml", &bearer, 0o600);
+        let url = "https://tokens.example/token";
+        let error = read(&path, 2, Some(url)).unwrap_err().to_string();
+        for part in ["load0001", "load0002", "token_secret"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!error.contains("bearer1"), "{error}");
+        let unsigned = "[[user]]\nname = \"a\"\n[[user]]\nname = \"b\"\n";
+        let (_folder, path) = written("users.toml", unsigned, 0o600);
+        assert!(read(&path, 1, Some(url)).is_ok());
+        let error = read(&path, 2, Some(url)).unwrap_err().to_string();
+        assert!(error.contains("token_url without"), "{error}");
+        let files = "[[user]]\nname = \"a\"\ntoken_file = \"t\"\n[[user]]\nname = \"b\"\ntoken_file = \"./t\"\n";
+        let (folder, path) = written("users.toml", files, 0o600);
+        fs::write(folder.path().join("t"), "token").unwrap();
+        let error = read(&path, 2, None).unwrap_err().to_string();
+        assert!(error.contains("same token_file"), "{error}");
     }
 
     #[test]

@@ -31,7 +31,9 @@ fn presence_is_watched_and_channels_that_are_not_allowed_are_named() {
     let presence = "presence.demo-2@sandbox";
     one.run(&["watch", presence, "secret"]);
     one.hear("the lists", |event| match event {
-        Event::Watching { channels, refused } => {
+        Event::Watching {
+            channels, refused, ..
+        } => {
             assert_eq!(channels, &[presence]);
             assert_eq!(refused, &["secret"]);
             Some(())

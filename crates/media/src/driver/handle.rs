@@ -62,6 +62,7 @@ impl Command {
             | Self::ReplaceProgram(call, _)
             | Self::Hold(call, _)
             | Self::RestartIce(call)
+            | Self::WithdrawRestart(call)
             | Self::Close(call) => Some(*call),
             Self::SurroundingsChanged => None,
         }

@@ -498,9 +498,12 @@ fn who_waits_for_consent_is_not_listening_yet() {
     assert_eq!(status_of(&mut world, &text), 200);
     let listening = |world: &mut World| {
         let told = world.take_events().into_iter().rev();
-        let mut lists = told.filter_map(|event| match event {
-            Event::Channels { subscribed, .. } => Some(subscribed),
-            _ => None,
+        let mut lists = told.filter_map(|event| {
+            if let Event::Channels { subscribed, .. } = event {
+                Some(subscribed)
+            } else {
+                None
+            }
         });
         lists.next().unwrap_or_default()
     };
