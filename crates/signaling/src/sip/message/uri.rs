@@ -272,7 +272,7 @@ mod tests {
             "sip:bob@example.org",
             "sip:bob@example.com:5062",
             "sip:example.com",
-            "tel:bob",
+            "tel:+12015550100",
         ] {
             assert!(!bob.is_same_party(&uri(other)), "{other}");
         }
