@@ -68,6 +68,26 @@ impl TurnServer {
         ])
     }
 
+    /// Starts one whose nonces are good for this many seconds, and that tells whom it refused for one.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    pub fn start_with_nonces_of(seconds: u32) -> Self {
+        Self::with(&[
+            &format!("--user={USER}:{PASSWORD}"),
+            &format!("--stale-nonce={seconds}"),
+            "--verbose",
+        ])
+    }
+
+    /// Reads what it has told until a line has this in it.
+    ///
+    /// # Panics
+    /// When it tells nothing more for a while.
+    pub fn tells(&mut self, wanted: &str) {
+        while !self.program.line(Duration::from_secs(20)).contains(wanted) {}
+    }
+
     fn with(users: &[&str]) -> Self {
         let ports = (free_port(), free_port());
         let command = Command::new(path());

@@ -8,7 +8,7 @@
 )]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, LazyLock};
@@ -108,6 +108,10 @@ impl Owner {
     }
 
     fn open(&mut self, call: CallKey) {
+        self.open_on(call, loopback());
+    }
+
+    fn open_on(&mut self, call: CallKey, bind: Bind) {
         let heard = Arc::new(AtomicU64::new(0));
         self.heard.insert(call, Arc::clone(&heard));
         let program = Box::new(Talker {
@@ -118,26 +122,41 @@ impl Owner {
         let config = SessionConfig::new(Arc::clone(&CERTIFICATE));
         self.workers
             .of(call)
-            .open(call, config, program, loopback())
+            .open(call, config, program, bind)
             .unwrap();
     }
 
     /// Opens both ends of a call and starts the offer.
     fn connect(&mut self, caller: CallKey, callee: CallKey) {
-        self.open(caller);
-        self.open(callee);
+        self.connect_on(caller, callee, &loopback(), str::to_owned);
+    }
+
+    /// The same on these addresses, with descriptions that are `told` otherwise than they are.
+    fn connect_on(
+        &mut self,
+        caller: CallKey,
+        callee: CallKey,
+        bind: &Bind,
+        told: impl Fn(&str) -> String,
+    ) {
+        self.open_on(caller, bind.clone());
+        self.open_on(callee, bind.clone());
         self.workers.of(caller).create_offer(caller).unwrap();
         let CallEvent::LocalOffer { sdp } = self.wait_for(caller, "offer") else {
             unreachable!()
         };
         self.workers
             .of(callee)
-            .accept_offer(callee, sdp, Renewal::Change)
+            .accept_offer(callee, told(&sdp), Renewal::Change)
             .unwrap();
         let CallEvent::LocalAnswer { sdp } = self.wait_for(callee, "answer") else {
             unreachable!()
         };
-        self.workers.of(caller).accept_answer(caller, sdp).unwrap();
+        let answer = told(&sdp);
+        self.workers
+            .of(caller)
+            .accept_answer(caller, answer)
+            .unwrap();
     }
 
     /// Reads events until this one.
@@ -243,6 +262,7 @@ fn fifty_calls_over_two_workers_talk_and_leave_nothing_behind() {
             .any(|(_, name)| matches!(*name, "failed" | "refused" | "open failed"))
     );
     bridge(&mut owner);
+    talk_over_ipv6(&mut owner);
     outlive_a_panic(&mut owner);
     refuse_to_open(&mut owner);
     drop(owner);
@@ -330,6 +350,53 @@ fn bridge(owner: &mut Owner) {
         let figures = owner.close(call);
         assert_eq!(figures.inbound.packets_lost, 0, "{figures:?}");
     }
+}
+
+/// Where there is nothing else, and where IPv4 is there and leads nowhere.
+fn talk_over_ipv6(owner: &mut Owner) {
+    // It takes what comes, and says nothing.
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let dead_end = silent.local_addr().unwrap().to_string();
+    let only = Bind::Addresses(vec![Ipv6Addr::LOCALHOST.into()]);
+    let both = Bind::Addresses(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    // An odd step again.
+    let (alone, among) = ([2201, 2202].map(CallKey), [2203, 2204].map(CallKey));
+    owner.connect_on(alone[0], alone[1], &only, |sdp| {
+        assert!(sdp.contains("c=IN IP6 ::1\r\n"), "{sdp}");
+        assert_eq!(candidates(sdp), (0, 1), "{sdp}");
+        sdp.to_owned()
+    });
+    owner.connect_on(among[0], among[1], &both, |sdp| {
+        assert_eq!(candidates(sdp), (1, 1), "{sdp}");
+        let told = sdp.split_inclusive("\r\n").map(|line| {
+            let (Some((before, rest)), true) = (
+                line.split_once(" 127.0.0.1 "),
+                line.starts_with("a=candidate"),
+            ) else {
+                return line.to_owned();
+            };
+            let (_, after) = rest.split_once(' ').unwrap();
+            format!("{before} {} {after}", dead_end.replace(':', " "))
+        });
+        told.collect()
+    });
+    for call in alone.into_iter().chain(among) {
+        owner.wait_until_heard(call, 100);
+    }
+    for call in alone.into_iter().chain(among) {
+        let figures = owner.close(call);
+        assert_eq!(figures.inbound.packets_lost, 0, "{figures:?}");
+        assert_eq!(figures.local.send_errors, 0, "{figures:?}");
+    }
+}
+
+/// How many of IPv4 and of IPv6 a description has.
+fn candidates(sdp: &str) -> (usize, usize) {
+    let count = |address: &str| {
+        let candidates = sdp.lines().filter(|line| line.starts_with("a=candidate"));
+        candidates.filter(|line| line.contains(address)).count()
+    };
+    (count(" 127.0.0.1 "), count(" ::1 "))
 }
 
 /// Breaks in its first slot.

@@ -1,7 +1,7 @@
 //! Two ends of ours with coturn between them: credentials that end, and a relay that dies in mid-call.
 
 use std::net::Ipv4Addr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use offhook_media::ice::candidate::CandidateType;
@@ -19,7 +19,12 @@ const OTHER: f64 = 660.0;
 
 /// By this server and no other way.
 fn by_relay_only(turn: &TurnServer, user: &str, password: &str) -> NearEnd {
-    let url = format!("turn:127.0.0.1:{}", turn.port);
+    over(turn, "udp", user, password)
+}
+
+/// The same over this transport.
+fn over(turn: &TurnServer, transport: &str, user: &str, password: &str) -> NearEnd {
+    let url = format!("turn:127.0.0.1:{}?transport={transport}", turn.port);
     let server: IceServer = url.parse().expect("a URL");
     let server = server.with_credentials(user, password);
     NearEnd::open(ONE, |config| {
@@ -72,4 +77,46 @@ fn a_relay_that_dies_in_mid_call_is_told_of() {
     // The call is signalling's to end, and may be.
     one.close_with_nothing_forged();
     other.close_with_nothing_forged();
+}
+
+/// A call that rings for longer than a nonce is good for: what is asked for when it is answered is refused first.
+#[test]
+fn nonces_that_go_stale_while_it_rings_are_no_harm() {
+    if !skip::have(&["turnserver"]) {
+        return;
+    }
+    const RINGS: Duration = Duration::from_secs(3);
+    for transport in ["udp", "tcp"] {
+        let mut turn = TurnServer::start_with_nonces_of(1);
+        let mut one = over(&turn, transport, USER, PASSWORD);
+        let offer = one.offer();
+        let answered_at = Instant::now() + RINGS;
+        while let Some(rest) = answered_at.checked_duration_since(Instant::now()) {
+            std::thread::park_timeout(rest);
+        }
+        let mut other = NearEnd::open(OTHER, |_| {});
+        let answer = other.answer(offer);
+        one.accept(answer);
+        one.hears(OTHER);
+        other.hears(ONE);
+        one.catch_up();
+        assert_eq!(one.path.map(|(ours, _)| ours), Some(CandidateType::Relay));
+        assert_eq!(one.server_failures, []);
+        turn.tells("error 438");
+        one.close_with_nothing_forged();
+        other.close_with_nothing_forged();
+    }
+}
+
+#[test]
+fn a_wrong_password_is_told_as_such_over_a_connection_too() {
+    if !skip::have(&["turnserver"]) {
+        return;
+    }
+    let turn = TurnServer::start();
+    for transport in ["udp", "tcp"] {
+        let mut one = over(&turn, transport, USER, "another");
+        assert_eq!(one.fails_to_offer(), MediaError::NoRelay);
+        assert_eq!(one.server_failures, [ServerFailure::Unauthorized]);
+    }
 }

@@ -56,3 +56,38 @@ fn offers_that_are_too_much_are_made_with_less() {
     let recording = daemon.config.folder().join(format!("{call}.wav"));
     assert!(sound::has_tone(&sound::read(&recording), TONE));
 }
+
+/// Signalling and media over IPv6, where the machine's own address is all there is.
+#[test]
+fn the_echo_is_heard_over_ipv6_by_verto_and_by_sip() {
+    let sandbox = Sandbox::start_at("[::1]:0", &[]);
+    for dialect in ["sip", "telnyx", "freeswitch"] {
+        let server = match dialect {
+            "sip" => &sandbox.ready.sip,
+            _ => &sandbox.ready.verto,
+        };
+        assert!(server.contains("[::1]:"), "{server}");
+        let config = Config::new().account("desk", dialect, server, "demo-1", "sandbox");
+        let output = format!("file:{}/{{call}}.wav", config.folder().display());
+        let daemon = config.audio(&format!("tone:{TONE}"), &output).launch();
+        let mut control = daemon.ready();
+        let call = control.call("9196");
+        let (ours, theirs) = control.wait("a path", PATIENCE, |notice| match &notice.event {
+            Event::Ice { local, remote, .. } => Some((local.clone(), remote.clone())),
+            _ => None,
+        });
+        assert!(
+            ours.contains("::1") && theirs.contains("::1"),
+            "{dialect}: {ours}, {theirs}"
+        );
+        let mut seconds = 0;
+        control.wait("three seconds of sound", PATIENCE, |notice| {
+            seconds += u32::from(matches!(notice.event, Event::Quality(_)));
+            (seconds == 3).then_some(())
+        });
+        control.hangup(&call);
+        control.wait_ended(&call, PATIENCE);
+        let heard = daemon.config.folder().join(format!("{call}.wav"));
+        assert!(sound::has_tone(&sound::read(&heard), TONE), "{dialect}");
+    }
+}

@@ -13,6 +13,7 @@ use crate::ice::consent::{Consent, DOUBT, Given, Interval, Verdict};
 use crate::ice::credentials::IceCredentials;
 use crate::ice::fingerprint;
 use crate::ice::listening::{ASKING, Listening, Need};
+use crate::session::census::Census;
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
 /// with few candidates does no harm with 20.
@@ -276,6 +277,18 @@ impl Agent {
         self.agent
             .remote_candidates()
             .any(|candidate| candidate.addr() == remote)
+    }
+
+    /// What it holds. Pairs are the crate's own: no more than one of each two candidates of ours and the far end's.
+    pub(crate) fn census(&self) -> Census {
+        let found = self.vouched.len() + self.answered.len();
+        Census {
+            agents: 1,
+            local_candidates: self.agent.local_candidates().count(),
+            remote_candidates: self.remote_candidates(),
+            checks: self.asked.len() + self.transactions.len() + found,
+            ..Census::default()
+        }
     }
 
     pub(crate) fn remote_candidates(&self) -> usize {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::ice::agent::{Agent, AgentEvent, Pair, StunRefused};
 use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
+use crate::session::census::Census;
 
 /// The agents of a call, two while a restart is under way. Feed them, then drain `poll_transmit` and `poll_event`.
 #[derive(Debug)]
@@ -51,6 +52,16 @@ impl Generations {
     fn all(&mut self) -> impl Iterator<Item = &mut Agent> {
         let former = self.former.as_deref_mut();
         former.into_iter().chain([&mut self.current])
+    }
+
+    /// What all of them hold.
+    pub(crate) fn census(&self) -> Census {
+        let apart = match &self.agreed {
+            Some(Agreed::Apart(agent)) => Some(agent.as_ref()),
+            Some(Agreed::Former) | None => None,
+        };
+        let all = self.former.as_deref().into_iter().chain(apart);
+        all.chain([&self.current]).map(Agent::census).sum()
     }
 
     /// Whether a pair works now.

@@ -20,6 +20,7 @@ use crate::media_transport::event::{
     DtlsFailure, Event, IceFailure, NotReady, Output, Received, Route,
 };
 use crate::media_transport::fixed_path::FixedPath;
+use crate::session::census::Census;
 use crate::srtp::profile::SrtpProfile;
 
 /// DTLS datagrams kept while they cannot be judged: the far end's answer, or a check from its address, is under way.
@@ -662,6 +663,19 @@ impl MediaTransport {
     #[must_use]
     pub fn counters(&self) -> TransportCounters {
         self.counters
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let associations = self.association.iter().count() + self.successor.iter().count();
+        let own = Census {
+            transports: 1,
+            associations,
+            waiting: self.early.len() + self.outbox.len(),
+            ..Census::default()
+        };
+        own + self.agent.census()
     }
 
     fn tell(&mut self, event: Event) {

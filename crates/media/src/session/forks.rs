@@ -16,6 +16,7 @@ use crate::media_transport::deadline::Deadline as TransportDeadline;
 use crate::media_transport::event::{Event, Output, Route};
 use crate::media_transport::transport::MediaTransport;
 use crate::sdp::negotiation::{self, Negotiated};
+use crate::session::census::Census;
 use crate::session::error::{MediaError, Refusal};
 use crate::session::media_session::MediaSession;
 use crate::session::silence::Silence;
@@ -66,6 +67,16 @@ struct Parked {
 }
 
 impl Forks {
+    /// What they hold that are not heard.
+    pub(super) fn census(&self) -> Census {
+        let parked = self.parked.iter().map(|it| it.transport.census());
+        let parting = Census {
+            waiting: self.parting.len(),
+            ..Census::default()
+        };
+        parked.sum::<Census>() + parting
+    }
+
     /// The next datagram of a fork that is not heard.
     pub(super) fn next_control(&mut self) -> Option<(Route, Vec<u8>)> {
         for parked in &mut self.parked {

@@ -28,6 +28,10 @@ pub(super) struct RtcpComponent {
 }
 
 impl RtcpComponent {
+    pub(super) const fn transport(&self) -> Option<&MediaTransport> {
+        self.transport.as_ref()
+    }
+
     pub(super) const fn has_sockets(&self) -> bool {
         !self.hosts.is_empty()
     }

@@ -7,11 +7,15 @@ mod forks;
 mod headers;
 mod keys;
 mod later_offers;
+mod lite;
+mod over_ipv6;
 mod payloads;
 mod plain;
 mod programs;
 mod reduced;
 mod reports;
+#[path = "../../src/media_transport/tests/responder.rs"]
+mod responder;
 mod restarts;
 mod rtcp_apart;
 mod world;

@@ -11,6 +11,8 @@ use offhook_media::session::config::SessionConfig;
 use offhook_media::session::event::MediaEvent;
 use offhook_media::session::media_session::{MediaSession, Output};
 
+use crate::responder;
+
 pub(crate) const LATENCY: Duration = Duration::from_millis(10);
 
 static CERTIFICATES: LazyLock<[Arc<Certificate>; 2]> =
@@ -54,6 +56,12 @@ struct Datagram {
     bytes: Vec<u8>,
 }
 
+/// Credentials of a callee that is ICE-lite.
+pub(crate) struct Lite {
+    pub(crate) ufrag: String,
+    pub(crate) pwd: String,
+}
+
 pub(crate) struct World {
     pub(crate) now: Instant,
     start: Instant,
@@ -63,6 +71,10 @@ pub(crate) struct World {
     /// Every n-th datagram of media is lost; 0: none.
     pub(crate) lose_every: u64,
     carried: u64,
+    /// The callee's session does without ICE: checks are answered before it.
+    pub(crate) lite: Option<Lite>,
+    /// Checks that nominated it.
+    pub(crate) nominations: u32,
 }
 
 pub(crate) fn config(side: Side) -> SessionConfig {
@@ -99,6 +111,17 @@ impl World {
         )
     }
 
+    /// The same between IPv6 addresses.
+    pub(crate) fn over_ipv6(caller: Box<dyn Program>, callee: Box<dyn Program>) -> Self {
+        Self::between(
+            ["[2001:db8::1]:4000", "[2001:db8::2]:5000"],
+            beginning(),
+            [1, 2],
+            (config(Side::Caller), caller),
+            (config(Side::Callee), callee),
+        )
+    }
+
     pub(crate) fn beginning_at(
         now: Instant,
         seeds: [u8; 2],
@@ -107,7 +130,23 @@ impl World {
         callee_config: SessionConfig,
         callee: Box<dyn Program>,
     ) -> Self {
-        let end = |config, program, seed, address: &str| {
+        Self::between(
+            ["192.0.2.1:4000", "192.0.2.2:5000"],
+            now,
+            seeds,
+            (caller_config, caller),
+            (callee_config, callee),
+        )
+    }
+
+    fn between(
+        addresses: [&str; 2],
+        now: Instant,
+        seeds: [u8; 2],
+        caller: (SessionConfig, Box<dyn Program>),
+        callee: (SessionConfig, Box<dyn Program>),
+    ) -> Self {
+        let end = |(config, program), seed, address: &str| {
             let address: SocketAddr = address.parse().unwrap();
             let mut session = MediaSession::new(config, program, [seed; 32], now);
             session.add_local_candidate(LocalCandidate::host(address), now);
@@ -124,11 +163,13 @@ impl World {
         Self {
             now,
             start: now,
-            caller: end(caller_config, caller, seeds[0], "192.0.2.1:4000"),
-            callee: end(callee_config, callee, seeds[1], "192.0.2.2:5000"),
+            caller: end(caller, seeds[0], addresses[0]),
+            callee: end(callee, seeds[1], addresses[1]),
             wire: Vec::new(),
             lose_every: 0,
             carried: 0,
+            lite: None,
+            nominations: 0,
         }
     }
 
@@ -218,6 +259,10 @@ impl World {
             while let Some(index) = self.wire.iter().position(|it| it.due <= self.now) {
                 let mut datagram = self.wire.remove(index);
                 let (at, from) = (datagram.at, datagram.from);
+                if datagram.to == Side::Callee && self.lite.is_some() && datagram.bytes[0] < 4 {
+                    self.answer_check(&datagram);
+                    continue;
+                }
                 let end = match datagram.to {
                     Side::Caller => &mut self.caller,
                     Side::Callee => &mut self.callee,
@@ -235,6 +280,20 @@ impl World {
             }
         }
         self.now = end;
+    }
+
+    fn answer_check(&mut self, check: &Datagram) {
+        let Lite { ufrag, pwd } = self.lite.as_ref().expect("a lite callee");
+        if let Some(answer) = responder::answer(&check.bytes, check.from, (ufrag, pwd)) {
+            self.nominations += u32::from(answer.nominates);
+            self.wire.push(Datagram {
+                due: self.now + LATENCY,
+                to: Side::Caller,
+                from: check.at,
+                at: check.from,
+                bytes: answer.bytes,
+            });
+        }
     }
 
     /// Hands a datagram to one side, as if the other had sent it.

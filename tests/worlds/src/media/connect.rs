@@ -18,6 +18,7 @@ use offhook_media::srtp::profile::SrtpProfile;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::media::held::bounded;
 use crate::media::places::{Access, Places, millis};
 
 /// Share of datagrams lost each way.
@@ -200,6 +201,9 @@ impl World {
                     self.events
                 ));
             }
+        }
+        for end in [0, 1] {
+            bounded(end, self.ends[end].census())?;
         }
         if let Some(fault) = self.fault {
             return Err(fault);

@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::media::connect::CERTIFICATES;
+use crate::media::held::bounded;
 use crate::media::places::{Places, seed as draw_seed};
 use crate::media::programs::{CODEC, Listener, Talker, Word};
 use crate::media::scene::{Act, Scene};
@@ -177,7 +178,9 @@ impl World {
         }
         self.offer(0, Renewal::Change, false);
         self.run(self.scene.calm, |_| false)?;
+        self.hold_little()?;
         let heard = self.calm_down()?;
+        self.hold_little()?;
         let [one, other] = &self.ends;
         let ends = [one, other];
         let outcome = Outcome {
@@ -197,6 +200,12 @@ impl World {
             hash: self.fixed.hash(),
             ..outcome
         })
+    }
+
+    fn hold_little(&self) -> Result<(), String> {
+        [0, 1]
+            .into_iter()
+            .try_for_each(|end: usize| bounded(end, self.ends[end].session.census()))
     }
 
     pub(super) fn note(&mut self, kind: &str, what: &str) {

@@ -7,6 +7,7 @@
 mod acts;
 mod calm;
 pub mod connect;
+mod held;
 pub mod life;
 mod places;
 mod programs;

@@ -3,5 +3,7 @@
 mod associations;
 mod connecting;
 mod hostile;
+mod lite;
 mod paths;
+mod responder;
 mod world;

@@ -14,6 +14,7 @@ use crate::ice::candidate::LocalCandidate;
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::config::{RemoteParameters, TransportConfig, TransportLimits};
 use crate::media_transport::event::{Event, NotReady, Output, Received, Route};
+use crate::media_transport::tests::responder;
 use crate::media_transport::transport::MediaTransport;
 use crate::srtp::profile::SrtpProfile;
 
@@ -41,6 +42,16 @@ pub(super) struct Link {
     pub(super) unanswering: Option<usize>,
 }
 
+/// The callee is ICE-lite: its transport goes by the pair that the caller nominates, and checks are answered before it.
+pub(super) struct Lite {
+    /// What it knows of the caller.
+    caller: RemoteParameters,
+    /// Checks that came.
+    pub(super) asked: u32,
+    /// It answers no more.
+    pub(super) dead: bool,
+}
+
 pub(super) struct World {
     pub(super) now: Instant,
     pub(super) rng: StdRng,
@@ -51,6 +62,7 @@ pub(super) struct World {
     pub(super) wire: Vec<Datagram>,
     pub(super) recorded: Vec<Datagram>,
     pub(super) link: Link,
+    pub(super) lite: Option<Lite>,
     pub(super) start: Instant,
 }
 
@@ -103,6 +115,7 @@ impl World {
                 cut: false,
                 unanswering: None,
             },
+            lite: None,
             start,
         };
         for end in [CALLER, CALLEE] {
@@ -135,6 +148,24 @@ impl World {
         let offered = self.parameters(CALLER, offer);
         self.ends[CALLEE].set_remote(offered, self.now).unwrap();
         let answered = self.parameters(CALLEE, answer);
+        self.ends[CALLER].set_remote(answered, self.now).unwrap();
+    }
+
+    /// The same with a callee that is ICE-lite.
+    pub(super) fn negotiate_with_lite(&mut self, offer: Setup, answer: Setup) {
+        self.lite = Some(Lite {
+            caller: RemoteParameters {
+                credentials: None,
+                candidates: Vec::new(),
+                ..self.parameters(CALLER, offer)
+            },
+            asked: 0,
+            dead: false,
+        });
+        let answered = RemoteParameters {
+            ice_lite: true,
+            ..self.parameters(CALLEE, answer)
+        };
         self.ends[CALLER].set_remote(answered, self.now).unwrap();
     }
 
@@ -209,6 +240,9 @@ impl World {
         let Datagram {
             to, route, bytes, ..
         } = &datagram;
+        if *to == CALLEE && self.lite.is_some() && bytes[0] < 4 {
+            return self.answer_check(datagram);
+        }
         let mut buffer = bytes.clone();
         let received =
             self.ends[*to].handle_datagram(route.local, route.remote, &mut buffer, self.now);
@@ -216,6 +250,23 @@ impl World {
             self.media[*to].push(packet.to_vec());
         }
         self.recorded.push(datagram);
+    }
+
+    fn answer_check(&mut self, datagram: Datagram) {
+        let lite = self.lite.as_mut().expect("a lite callee");
+        lite.asked += 1;
+        let own = self.ends[CALLEE].credentials();
+        let from = datagram.route.remote;
+        let answer = responder::answer(&datagram.bytes, from, (&own.ufrag, &own.pwd));
+        let Some(answer) = answer.filter(|_| !lite.dead) else {
+            return;
+        };
+        if answer.nominates {
+            lite.caller.address = Some(from);
+            let caller = lite.caller.clone();
+            self.ends[CALLEE].set_remote(caller, self.now).unwrap();
+        }
+        self.send(CALLEE, datagram.route, answer.bytes);
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {

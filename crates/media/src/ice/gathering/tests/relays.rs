@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use turn_client_proto::types::attribute::{Lifetime, XorRelayedAddress};
-use turn_client_proto::types::stun::attribute::{AlternateServer, ErrorCode};
+use turn_client_proto::types::stun::attribute::{AlternateServer, ErrorCode, Nonce, Realm};
 use turn_client_proto::types::stun::message::{
     IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageWriteVec,
 };
@@ -269,4 +269,175 @@ fn refusal(request: &[u8]) -> Vec<u8> {
     let algorithm = IntegrityAlgorithm::Sha1;
     reply.add_message_integrity(&key.into(), algorithm).unwrap();
     reply.finish()
+}
+
+/// A server that takes each nonce once: whatever is asked next is refused by 438 first, and has to come again with the new one.
+#[derive(Default)]
+struct Impatient {
+    nonce: u32,
+    /// Beginnings of the requests that were refused so.
+    refused: Vec<[u8; 2]>,
+    /// And granted.
+    granted: Vec<[u8; 2]>,
+    /// Datagrams for peers that came.
+    passed: u32,
+}
+
+impl Impatient {
+    /// What it answers, if it was asked something.
+    fn answer(&mut self, message: &[u8]) -> Option<Vec<u8>> {
+        const SEND: [u8; 2] = [0x00, 0x16];
+        const ALLOCATE: [u8; 2] = [0x00, 0x03];
+        let kind = *message.first_chunk()?;
+        let in_channel = message[0] & 0xc0 == 0x40;
+        if in_channel || kind == SEND {
+            self.passed += 1;
+            return None;
+        }
+        let request = Message::from_bytes(message).unwrap();
+        let nonce = request.attribute::<Nonce>().ok();
+        let code = match nonce {
+            None => 401,
+            Some(nonce) if nonce.nonce() != self.nonce.to_string() => 438,
+            Some(_) => {
+                self.nonce += 1;
+                self.granted.push(kind);
+                return Some(match kind {
+                    ALLOCATE => allocated(message, true),
+                    _ => granted(&request),
+                });
+            }
+        };
+        if code == 438 {
+            self.refused.push(kind);
+        }
+        let mut reply = Message::builder_error(&request, MessageWriteVec::new());
+        reply
+            .add_attribute(&ErrorCode::builder(code).build().unwrap())
+            .unwrap();
+        reply
+            .add_attribute(&Realm::new("example").unwrap())
+            .unwrap();
+        let told = match code {
+            401 => "first".to_owned(),
+            _ => self.nonce.to_string(),
+        };
+        reply.add_attribute(&Nonce::new(&told).unwrap()).unwrap();
+        Some(reply.finish())
+    }
+}
+
+fn granted(request: &Message<'_>) -> Vec<u8> {
+    let mut reply = Message::builder_success(request, MessageWriteVec::new());
+    reply.add_attribute(&Lifetime::new(600)).unwrap();
+    let key = LongTermKeyCredentials::new("user".into(), "secret".into(), "example".into());
+    reply
+        .add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1)
+        .unwrap();
+    reply.finish()
+}
+
+/// For forty minutes, in which everything that was asked for has to be asked for again several times.
+#[test]
+fn a_relay_whose_nonces_go_stale_carries_a_long_call() {
+    const SECONDS: u32 = 2400;
+    for (url, by_udp) in [(TURN, true), (BY_TCP, false)] {
+        let mut world = World::asking(&[url]);
+        if !by_udp {
+            world.open();
+        }
+        let mut server = Impatient::default();
+        let mut sent = 0;
+        for second in 0..SECONDS {
+            let end = world.start + Duration::from_secs(second.into());
+            loop {
+                let of_udp = std::mem::take(&mut world.sent)
+                    .into_iter()
+                    .map(|(_, it)| it);
+                let asked: Vec<_> = of_udp.chain(std::mem::take(&mut world.written)).collect();
+                let any = !asked.is_empty();
+                for answer in asked.iter().filter_map(|it| server.answer(it)) {
+                    match by_udp {
+                        true => drop(world.receive("198.51.100.3:3478", &answer)),
+                        false => world.write(&answer),
+                    }
+                }
+                if any {
+                    continue;
+                }
+                let Some(wait) = world.wait.filter(|wait| *wait <= end) else {
+                    break;
+                };
+                world.now = world.now.max(wait);
+                world.gatherer.handle_timeout(world.now);
+                world.drain();
+            }
+            world.now = world.now.max(end);
+            if world.candidates().is_empty() {
+                continue;
+            }
+            // A check, and then media.
+            let bytes = [if sent == 0 { 0 } else { 0x80 }, 1, 0, 0];
+            let peer = address("192.0.2.77:4000");
+            let out = world
+                .gatherer
+                .send(address(RELAYED), peer, &bytes, world.now);
+            let out = match out.expect("a relay") {
+                Sent::Datagram { bytes, .. } | Sent::Stream { bytes, .. } => Some(bytes.to_vec()),
+                Sent::Held => None,
+            };
+            // Only the first waits for the server's leave.
+            assert_eq!(out.is_none(), sent == 0, "{url}: second {second}");
+            if let Some(bytes) = out {
+                let _ = server.answer(&bytes);
+            }
+            sent += 1;
+            world.drain();
+        }
+        assert!(world.failures().is_empty(), "{url}: {:?}", world.failures());
+        assert!(sent > SECONDS - 5, "{url}: {sent} sent");
+        assert_eq!(server.passed, sent, "{url}: each came through");
+        const REFRESH: [u8; 2] = [0x00, 0x04];
+        const BIND_CHANNEL: [u8; 2] = [0x00, 0x09];
+        let kinds = [(REFRESH, 3), (CREATE_PERMISSION, 1), (BIND_CHANNEL, 3)];
+        for (kind, least) in kinds {
+            // Channels are for datagrams alone.
+            let least = if by_udp || kind != BIND_CHANNEL {
+                least
+            } else {
+                0
+            };
+            let count = |of: &[[u8; 2]]| of.iter().filter(|it| **it == kind).count();
+            let (refused, granted) = (count(&server.refused), count(&server.granted));
+            assert!(granted >= least, "{url}: {kind:?} granted {granted} times");
+            assert_eq!(
+                refused, granted,
+                "{url}: {kind:?} asked for once more each time"
+            );
+        }
+    }
+}
+
+#[test]
+fn another_server_over_udp_gives_the_relay_that_the_first_did_not() {
+    let mut world = World::asking(&[TURN]);
+    let first = world.request("198.51.100.3:3478");
+    world.receive("198.51.100.3:3478", &moved(&first, "198.51.100.4:3478"));
+    let asked = world.request("198.51.100.4:3478");
+    world.receive("198.51.100.4:3478", &error(&asked, 401));
+    let asked = world.request("198.51.100.4:3478");
+    world.receive("198.51.100.4:3478", &allocated(&asked, true));
+    let relayed: Vec<_> = world.candidates().iter().map(|it| it.address).collect();
+    assert_eq!(relayed, [address(RELAYED)]);
+    assert!(world.failures().is_empty());
+    // What it carries goes there, and the first is left alone.
+    world.sent.clear();
+    let peer = address("192.0.2.77:4000");
+    let sent = world
+        .gatherer
+        .send(address(RELAYED), peer, &[0, 1, 0, 0], world.now);
+    assert!(matches!(sent, Some(Sent::Held)));
+    let asked = world.request("198.51.100.4:3478");
+    assert!(asked.starts_with(&CREATE_PERMISSION));
+    assert!(world.sent.is_empty());
 }
