@@ -70,21 +70,27 @@ fn our_offer_meets_a_491_and_then_both_do() {
     for number in ["9188", "9288"] {
         let phone = Phone::new(1);
         let own = call(&mut client, number, &phone);
-        client.command(Command::UpdateMedia {
+        let ours = || Command::UpdateMedia {
             call: own.clone(),
             sdp: phone.offer(),
-        });
-        let mut left = if number == "9288" { 2 } else { 1 };
-        while left > 0 {
+        };
+        client.command(ours());
+        let (mut updated, mut offered) = (false, number == "9188");
+        while !(updated && offered) {
             let event = client.wait(SOON, |event| {
                 matches!(event, Event::MediaUpdated { .. } | Event::Offer { .. })
             });
-            left -= 1;
+            updated |= matches!(event, Event::MediaUpdated { .. });
             if let Event::Offer { sdp: Some(sdp), .. } = event {
+                offered = true;
                 client.command(Command::Attach {
                     call: own.clone(),
                     sdp: phone.answer(&sdp),
                 });
+                // Ours of before theirs is void.
+                if !updated {
+                    client.command(ours());
+                }
             }
         }
         bye(&client, &own);
