@@ -1,6 +1,7 @@
 //! Sound from here to there: ICE, DTLS, SRTP, RTP, codecs, jitter buffer, devices, and the session that joins them.
 
 pub mod audio;
+pub mod census;
 pub mod codec;
 pub mod device;
 #[cfg(feature = "driver")]

@@ -2,18 +2,19 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use is::stun::{Class, StunMessage, StunPacket};
-use is::{CandidateKind, IceAgent, IceAgentEvent, IceCreds, Protocol};
+use is::{CandidateKind, IceAgent, IceAgentEvent, Protocol};
 
+use crate::census::Census;
 use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType, LocalCandidate};
 use crate::ice::consent::{Consent, DOUBT, Given, Interval, Verdict};
 use crate::ice::credentials::IceCredentials;
 use crate::ice::fingerprint;
 use crate::ice::listening::{ASKING, Listening, Need};
-use crate::session::census::Census;
+use crate::ice::translation::{as_creds, as_local, as_remote, as_type, blank, found};
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
 /// with few candidates does no harm with 20.
@@ -342,22 +343,7 @@ impl Agent {
         if candidate.ignorable().is_some() {
             return;
         }
-        self.agent.add_remote_candidate(is::Candidate::from_parts(
-            candidate.foundation.clone(),
-            1,
-            Protocol::Udp,
-            candidate.priority,
-            candidate.addr,
-            match candidate.typ {
-                CandidateType::Host => CandidateKind::Host,
-                CandidateType::ServerReflexive => CandidateKind::ServerReflexive,
-                CandidateType::PeerReflexive => CandidateKind::PeerReflexive,
-                CandidateType::Relay => CandidateKind::Relayed,
-            },
-            candidate.raddr,
-            None,
-            None,
-        ));
+        self.agent.add_remote_candidate(as_remote(candidate));
         self.tick(now);
     }
 
@@ -772,56 +758,4 @@ pub(crate) fn asking_ufrag(datagram: &[u8]) -> Option<String> {
     let asks = message.class() == Class::Request;
     let (_, theirs) = message.split_username().filter(|_| asks)?;
     Some(theirs.to_owned())
-}
-
-/// Where the far end turned out to be, before a check of its own comes from there.
-fn found(address: SocketAddr) -> Candidate {
-    Candidate {
-        foundation: "found".to_owned(),
-        component: 1,
-        transport: CandidateTransport::Udp,
-        // RFC 8445, section 5.1.2: the type preference of a peer-reflexive one.
-        priority: (110 << 24) | (0xffff << 8) | 255,
-        addr: address,
-        typ: CandidateType::PeerReflexive,
-        raddr: None,
-    }
-}
-
-/// The related address that tells nothing (RFC 8839, section 5.1).
-fn blank(like: SocketAddr) -> SocketAddr {
-    let ip = match like {
-        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    SocketAddr::new(ip, 9)
-}
-
-fn as_type(kind: CandidateKind) -> CandidateType {
-    match kind {
-        CandidateKind::Host => CandidateType::Host,
-        CandidateKind::PeerReflexive => CandidateType::PeerReflexive,
-        CandidateKind::ServerReflexive => CandidateType::ServerReflexive,
-        CandidateKind::Relayed => CandidateType::Relay,
-    }
-}
-
-fn as_local(candidate: LocalCandidate) -> Option<is::Candidate> {
-    let LocalCandidate { address, base, typ } = candidate;
-    let made = match typ {
-        CandidateType::Host => is::Candidate::host(address, Protocol::Udp),
-        CandidateType::ServerReflexive => {
-            is::Candidate::server_reflexive(address, base, Protocol::Udp)
-        }
-        CandidateType::Relay => is::Candidate::relayed(address, base, Protocol::Udp),
-        CandidateType::PeerReflexive => return None,
-    };
-    made.ok()
-}
-
-fn as_creds(credentials: &IceCredentials) -> IceCreds {
-    IceCreds {
-        ufrag: credentials.ufrag.clone(),
-        pass: credentials.pwd.clone(),
-    }
 }

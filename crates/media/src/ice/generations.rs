@@ -8,10 +8,10 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use crate::census::Census;
 use crate::ice::agent::{Agent, AgentEvent, Pair, StunRefused};
 use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
-use crate::session::census::Census;
 
 /// The agents of a call, two while a restart is under way. Feed them, then drain `poll_transmit` and `poll_event`.
 #[derive(Debug)]

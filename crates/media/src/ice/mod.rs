@@ -10,6 +10,7 @@ pub(crate) mod generations;
 mod listening;
 pub mod mdns;
 pub mod server;
+mod translation;
 
 #[cfg(test)]
 mod moves;

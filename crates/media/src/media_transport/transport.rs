@@ -5,6 +5,7 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::census::Census;
 use crate::dtls::endpoint::DatagramRefused;
 use crate::dtls::setup::{DtlsRole, Setup};
 use crate::ice::agent::{AgentEvent, Pair, StunRefused};
@@ -20,7 +21,6 @@ use crate::media_transport::event::{
     DtlsFailure, Event, IceFailure, NotReady, Output, Received, Route,
 };
 use crate::media_transport::fixed_path::FixedPath;
-use crate::session::census::Census;
 use crate::srtp::profile::SrtpProfile;
 
 /// DTLS datagrams kept while they cannot be judged: the far end's answer, or a check from its address, is under way.

@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use rand::RngExt;
 
+use crate::census::Census;
 use crate::ice::agent::asking_ufrag;
 use crate::media_transport::deadline::Deadline as TransportDeadline;
 use crate::media_transport::event::{Event, Output, Route};
 use crate::media_transport::transport::MediaTransport;
 use crate::sdp::negotiation::{self, Negotiated};
-use crate::session::census::Census;
 use crate::session::error::{MediaError, Refusal};
 use crate::session::media_session::MediaSession;
 use crate::session::silence::Silence;

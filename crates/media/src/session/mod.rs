@@ -4,7 +4,7 @@
 //! [`poll`](media_session::MediaSession::poll) until it says `Wait`.
 
 mod agreement;
-pub mod census;
+mod census;
 pub mod config;
 pub mod error;
 pub mod event;

@@ -199,18 +199,19 @@ fn on(world: &mut World, flow: FlowId) -> Option<Request> {
     Some(world.requests.remove(at).1)
 }
 
+fn two_edges() -> Config {
+    let servers = ["wss://one.example.com", "wss://two.example.com"];
+    Config {
+        servers: servers.map(str::to_owned).to_vec(),
+        ..config()
+    }
+}
+
 /// Both flows registered one Contact, which the registrar has bound to the connection of the last REGISTER.
 #[test]
 fn without_outbound_the_living_flow_registers_when_another_is_lost() {
     for outbound in [false, true] {
-        let two = Config {
-            servers: vec![
-                "wss://one.example.com".to_owned(),
-                "wss://two.example.com".to_owned(),
-            ],
-            ..config()
-        };
-        let mut world = World::new(two, 3);
+        let mut world = World::new(two_edges(), 3);
         let require = [(HeaderName::Require, "outbound")];
         let lines = if outbound { require.as_slice() } else { &[] };
         for flow in [FLOW, SECOND] {
@@ -244,14 +245,7 @@ fn without_outbound_the_living_flow_registers_when_another_is_lost() {
 /// Its registrar said no to a refresh: the pause that follows stands.
 #[test]
 fn a_flow_that_pauses_does_not_register_for_another() {
-    let two = Config {
-        servers: vec![
-            "wss://one.example.com".to_owned(),
-            "wss://two.example.com".to_owned(),
-        ],
-        ..config()
-    };
-    let mut world = World::new(two, 3);
+    let mut world = World::new(two_edges(), 3);
     for (flow, granted) in [(FLOW, 1200), (SECOND, 600)] {
         world.open(flow);
         let register = on(&mut world, flow).unwrap();

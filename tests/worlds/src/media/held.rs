@@ -1,6 +1,6 @@
 //! What an end holds, whatever has happened to it: bounds that no number of restarts, moves and forgeries passes.
 
-use offhook_media::session::census::Census;
+use offhook_media::census::Census;
 
 /// ICE agents of a transport: one has the path, one was agreed on and seeks another, one is offered.
 const AGENTS: usize = 3;
