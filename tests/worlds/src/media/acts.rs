@@ -100,11 +100,17 @@ impl World {
                 continue;
             }
             let from_stranger = self.rng.random_range(0..3) == 0;
+            let is_handshake = matches!(bytes.first(), Some(20..=63));
             if from_stranger {
                 route.remote = stranger;
+                // A recorded check vouches for where it is played from. Who could do that could as well write under the far end's
+                // name, so what is damaged of a handshake comes from where no check came from.
+                route
+                    .remote
+                    .set_port(stranger.port() + 1_000 * u16::from(is_handshake));
             }
             // A handshake in the clear is anyone's to spoil who can write under the far end's name.
-            let spoils = !matches!(bytes.first(), Some(20..=63)) || from_stranger;
+            let spoils = !is_handshake || from_stranger;
             if spoils && self.rng.random() {
                 let place = self.rng.random_range(0..bytes.len());
                 bytes[place] ^= 1 << self.rng.random_range(0..8);
