@@ -86,17 +86,18 @@ const profile = await mkdtemp(join(tmpdir(), "offhook-browser-"));
 const lines = Object.entries(preferences).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`);
 await writeFile(join(profile, "user.js"), lines.join(""));
 const url = `http://127.0.0.1:${server.address().port}/`;
+const chromium = [
+  "--headless=new", `--user-data-dir=${profile}`, "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+  "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", "--password-store=basic",
+];
 const [program, options] = {
   firefox: [process.env.OFFHOOK_FIREFOX ?? "/usr/bin/firefox-esr", ["--headless", "--no-remote", "--profile", profile]],
   chromium: [
     process.env.OFFHOOK_CHROMIUM ?? "/usr/bin/chromium",
-    [
-      "--headless=new", `--user-data-dir=${profile}`, "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
-      "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", "--password-store=basic",
-      "--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns",
-    ],
+    [...chromium, "--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns"],
   ],
+  "chromium-behind-names": [process.env.OFFHOOK_CHROMIUM ?? "/usr/bin/chromium", chromium],
 }[process.argv[2]];
 const browser = spawn(program, [...options, url], {
   stdio: ["ignore", 2, 2],

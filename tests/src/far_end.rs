@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::audio_server::AudioServer;
+use crate::namespace::Namespace;
 use crate::program::Program;
 
 /// Nothing that a far end does for itself takes longer, also on a busy machine.
@@ -85,6 +86,15 @@ impl FarEnd {
     /// One by headless Chromium.
     pub fn chromium() -> Self {
         Self::spawn("Chromium", Self::browser("chromium"))
+    }
+
+    /// One by a headless Chromium of this machine that nobody gave a microphone: it hides its addresses behind names
+    /// (draft-ietf-mmusic-mdns-ice-candidates).
+    pub fn chromium_behind_names(machine: &Namespace) -> Self {
+        let browser = Self::browser("chromium-behind-names");
+        let mut command = machine.command();
+        command.arg(browser.get_program()).args(browser.get_args());
+        Self::spawn("Chromium", command)
     }
 
     fn browser(name: &str) -> Command {

@@ -38,7 +38,7 @@ const CALL: CallKey = CallKey(1);
 static CERTIFICATE: LazyLock<Arc<Certificate>> =
     LazyLock::new(|| Arc::new(Certificate::generate().expect("a certificate")));
 
-/// One end of one call, on loopback.
+/// One end of one call.
 #[derive(Debug)]
 pub struct NearEnd {
     worker: Worker,
@@ -61,6 +61,18 @@ impl NearEnd {
     /// # Panics
     /// When the system gives no thread, socket or file.
     pub fn open(hertz: f64, configure: impl FnOnce(&mut SessionConfig)) -> Self {
+        Self::open_at(Ipv4Addr::LOCALHOST, hertz, configure)
+    }
+
+    /// The same at another address of this machine.
+    ///
+    /// # Panics
+    /// As [`NearEnd::open`].
+    pub fn open_at(
+        address: Ipv4Addr,
+        hertz: f64,
+        configure: impl FnOnce(&mut SessionConfig),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let recording = folder.path().join("heard.wav");
         let disk = Disk::start(DiskConfig::default()).expect("a thread");
@@ -75,7 +87,7 @@ impl NearEnd {
             let _ = sender.send(event);
         };
         let worker = Worker::spawn(WorkerConfig::default(), sink).expect("a worker");
-        let bind = Bind::Addresses(vec![Ipv4Addr::LOCALHOST.into()]);
+        let bind = Bind::Addresses(vec![address.into()]);
         let opened = worker.handle().open(CALL, config, Box::new(program), bind);
         opened.expect("a call");
         Self {

@@ -267,6 +267,9 @@ pub struct MediaConfig {
     pub dtmf: Option<Dtmf>,
     /// Threads that carry media; calls are spread over them.
     pub workers: usize,
+    /// UDP ports of the media sockets, for firewalls; one for each address of a call, two where the far end has RTCP by itself.
+    /// `None`: the kernel chooses.
+    pub ports: Option<RangeInclusive<u16>>,
     /// Run these threads under the kernel's real-time scheduler at this priority, 1 to 99, where that is allowed.
     pub real_time: Option<u8>,
 }
@@ -286,6 +289,7 @@ impl Default for MediaConfig {
             loopback: None,
             dtmf: None,
             workers: 1,
+            ports: None,
             real_time: None,
         }
     }

@@ -154,7 +154,7 @@ impl Asked {
 fn a_name_is_asked_for_on_our_link_and_its_address_is_checked() {
     let mut asked = Asked::offered(true);
     let questions = asked.questions();
-    let [question] = questions[..] else {
+    let [question, _] = questions[..] else {
         panic!("{} questions", questions.len())
     };
     let answer = answer(question, Ipv4Addr::new(192, 0, 2, 1)).unwrap();
@@ -176,12 +176,12 @@ fn a_name_is_asked_for_on_our_link_and_its_address_is_checked() {
         assert_eq!(!asked.sent_to(theirs).is_empty(), checks, "{port}");
     }
     asked.run(Duration::from_secs(5));
-    assert_eq!(asked.questions().len(), 1, "it is known now");
+    assert_eq!(asked.questions().len(), 2, "it is known now");
 }
 
 #[test]
 fn a_name_that_nobody_has_is_asked_for_three_times_and_none_where_it_is_not_allowed() {
-    for (allowed, questions) in [(true, 3), (false, 0)] {
+    for (allowed, questions) in [(true, 2 * 3), (false, 0)] {
         let mut asked = Asked::offered(allowed);
         asked.run(Duration::from_secs(10));
         assert_eq!(asked.questions().len(), questions);
@@ -202,7 +202,8 @@ struct Responder {
 }
 
 impl Responder {
-    fn start() -> Self {
+    /// One that answers to who asked, or to all of the link, as Chromium's does.
+    fn start(to_all: bool) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
         // Another responder may have the port as well.
         socket.set_reuse_address(true).unwrap();
@@ -212,6 +213,7 @@ impl Responder {
         socket
             .join_multicast_v4(&GROUP, &Ipv4Addr::LOCALHOST)
             .unwrap();
+        socket.set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
         let wake = Some(Duration::from_millis(100));
         socket.set_read_timeout(wake).unwrap();
         let socket = UdpSocket::from(socket);
@@ -221,9 +223,16 @@ impl Responder {
             let mut room = [0; 1500];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut room)
-                    && let Some(answer) = answer(&room[..length], Ipv4Addr::LOCALHOST)
+                    && let Some(mut answer) = answer(&room[..length], Ipv4Addr::LOCALHOST)
                 {
-                    socket.send_to(&answer, from).unwrap();
+                    let to = match to_all {
+                        true => {
+                            answer[..2].fill(0);
+                            SocketAddr::from((GROUP, 5353))
+                        }
+                        false => from,
+                    };
+                    socket.send_to(&answer, to).unwrap();
                 }
             }
         });
@@ -258,7 +267,16 @@ fn wait_for<T>(
 
 #[test]
 fn a_call_connects_with_a_far_end_that_only_gives_a_name() {
-    let _responder = Responder::start();
+    connects_where_a_responder_answers(false);
+}
+
+#[test]
+fn so_it_does_where_the_answer_goes_to_all_of_the_link() {
+    connects_where_a_responder_answers(true);
+}
+
+fn connects_where_a_responder_answers(to_all: bool) {
+    let _responder = Responder::start(to_all);
     let (sender, events) = sync_channel(10_000);
     let sink = move |call: CallKey, event: CallEvent| sender.try_send((call, event)).unwrap();
     let workers = Workers::spawn(&WorkerConfig::default(), 1, |_| sink.clone()).unwrap();

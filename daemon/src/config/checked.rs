@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -245,8 +246,30 @@ fn media(raw: &RawMedia) -> Result<MediaConfig, (Option<usize>, Fault)> {
         };
     }
     media.loopback = raw.loopback;
+    media.ports = raw.ports.as_ref().map(ports).transpose()?;
     media.real_time = real_time(raw.real_time.as_ref())?;
     Ok(media)
+}
+
+fn ports(text: &Text) -> Result<RangeInclusive<u16>, (Option<usize>, Fault)> {
+    let refused = |why: &str| {
+        let why = why.to_owned();
+        let expected = "first and last UDP port, such as \"40000-40999\"";
+        (
+            Some(text.span().start),
+            value("ports", text.get_ref(), why, expected),
+        )
+    };
+    let port = |written: &str| written.trim().parse::<u16>().ok().filter(|port| *port > 0);
+    let (first, last) = text
+        .get_ref()
+        .split_once('-')
+        .and_then(|(first, last)| Some((port(first)?, port(last)?)))
+        .ok_or_else(|| refused("it is no range of ports"))?;
+    if first > last {
+        return Err(refused("its last port comes before its first"));
+    }
+    Ok(first..=last)
 }
 
 fn real_time(priority: Option<&Spanned<i64>>) -> Result<Option<u8>, (Option<usize>, Fault)> {

@@ -240,6 +240,7 @@ pub(crate) struct RawMedia {
     pub(crate) interfaces: Option<Spanned<RawInterfaces>>,
     pub(crate) loopback: Option<bool>,
     pub(crate) dtmf: Option<Text>,
+    pub(crate) ports: Option<Text>,
     pub(crate) real_time: Option<Spanned<i64>>,
 }
 

@@ -121,6 +121,7 @@ codecs = ["PCMU", "opus"]
 addresses = ["192.0.2.7"]
 loopback = false
 dtmf = "rfc4733"
+ports = "40000-40999"
 real_time = 0
 
 [log]
@@ -160,6 +161,7 @@ level = "debug"
     assert_eq!(config.media.no_media_after, Duration::from_millis(2500));
     assert_eq!(config.media.codecs, [AudioCodec::Pcmu, AudioCodec::Opus]);
     assert_eq!(config.media.dtmf, Some(Dtmf::Rfc4733));
+    assert_eq!(config.media.ports, Some(40_000..=40_999));
     assert_eq!(config.media.real_time, None);
     assert_eq!(config.level, LevelFilter::DEBUG);
     assert!(
@@ -300,6 +302,14 @@ fn values_that_do_not_work_are_told_with_those_that_do() {
         (
             "[media]\nmedia_timeout = \"60 parsec\"",
             ["line 8", "60 parsec", "\"60s\""],
+        ),
+        (
+            "[media]\nports = \"40000\"",
+            ["line 8", "ports = \"40000\"", "no range of ports"],
+        ),
+        (
+            "[media]\nports = \"5000-4000\"",
+            ["line 8", "5000-4000", "last port comes before"],
         ),
         (
             "[media]\nreal_time = 120",

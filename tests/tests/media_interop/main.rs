@@ -4,6 +4,7 @@ mod aiortc;
 mod browsers;
 mod capture;
 mod certificates;
+mod names;
 mod openssl;
 mod peer_connection;
 mod relay;

@@ -1,5 +1,6 @@
 //! The daemon at the sandbox: what only its own offers can show.
 
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use offhook_control::notice::Event;
@@ -55,6 +56,28 @@ fn offers_that_are_too_much_are_made_with_less() {
     control.wait_ended(&call, PATIENCE);
     let recording = daemon.config.folder().join(format!("{call}.wav"));
     assert!(sound::has_tone(&sound::read(&recording), TONE));
+}
+
+/// What a firewall's rule names is where media goes.
+#[test]
+fn media_keeps_to_the_ports_that_are_named() {
+    let sandbox = Sandbox::start(&[]);
+    let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let first = free.expect("a free port").port().min(u16::MAX - 20);
+    let ports = first..=first + 20;
+    let toml = format!("[media]\nports = \"{first}-{}\"\n", ports.end());
+    let account = Config::new().account("desk", "sip", &sandbox.ready.sip, "demo-1", "sandbox");
+    let daemon = account.with(&toml).launch();
+    let mut control = daemon.ready();
+    let call = control.call("9196");
+    let local = control.wait("a path", PATIENCE, |notice| match &notice.event {
+        Event::Ice { local, .. } => Some(local.clone()),
+        _ => None,
+    });
+    let local: SocketAddr = local.parse().expect("an address");
+    assert!(ports.contains(&local.port()), "{local} of {ports:?}");
+    control.hangup(&call);
+    control.wait_ended(&call, PATIENCE);
 }
 
 /// Signalling and media over IPv6, where the machine's own address is all there is.

@@ -10,6 +10,7 @@ mod cuts;
 mod edges;
 mod identity;
 mod numbers;
+mod packages;
 mod recovery;
 mod trunk;
 mod users;

@@ -109,6 +109,7 @@ fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildErro
     let (media_events, waiting_media_events) = mpsc::channel(MEDIA_EVENTS);
     let worker = WorkerConfig {
         max_calls: builder.limits.calls,
+        ports: builder.media.ports.clone(),
         real_time: builder.media.real_time,
         ..WorkerConfig::default()
     };

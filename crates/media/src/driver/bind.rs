@@ -1,13 +1,14 @@
 //! What a call's sockets are bound to, and the sockets themselves.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::driver::interfaces::InterfaceChoice;
+use crate::ice::mdns;
 
 /// Where a call's sockets are bound: one socket for each address; the kernel chooses the port, within the worker's
 /// range where it has one.
@@ -171,6 +172,44 @@ fn bind_socket(
         source,
     })?;
     Ok((socket, local))
+}
+
+/// A socket that hears what is said to all of the links of these hosts by Multicast DNS (RFC 6762), beside whoever else listens there,
+/// and its address. Where there is IPv4, that.
+pub(crate) fn bind_group(hosts: &[IpAddr]) -> io::Result<(UdpSocket, SocketAddr)> {
+    let links: Vec<Ipv4Addr> = hosts.iter().filter_map(as_ipv4).collect();
+    let domain = match links.is_empty() {
+        true => Domain::IPV6,
+        false => Domain::IPV4,
+    };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    let group: IpAddr = if links.is_empty() {
+        socket.set_only_v6(true)?;
+        socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, mdns::PORT)).into())?;
+        // The link is the one that the kernel would send by.
+        socket.join_multicast_v6(&mdns::GROUP_6, 0)?;
+        mdns::GROUP_6.into()
+    } else {
+        // Bound to the group, it takes nothing that is for the machine's own responder alone.
+        socket.bind(&SocketAddr::from((mdns::GROUP_4, mdns::PORT)).into())?;
+        let joined = |link: &&Ipv4Addr| socket.join_multicast_v4(&mdns::GROUP_4, link).is_ok();
+        if links.iter().filter(joined).count() == 0 {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        mdns::GROUP_4.into()
+    };
+    let socket = UdpSocket::from_std(socket.into());
+    Ok((socket, SocketAddr::new(group, mdns::PORT)))
+}
+
+const fn as_ipv4(ip: &IpAddr) -> Option<Ipv4Addr> {
+    match ip {
+        IpAddr::V4(ip) => Some(*ip),
+        IpAddr::V6(_) => None,
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::driver::event::{CallEvent, EventSink, OpenError};
 use crate::driver::gathering::{Connection, Gathering, Pending, STREAMS, send};
 use crate::driver::guard::unwinding;
 use crate::driver::handle::Command;
+use crate::driver::hearing::Hearing;
 use crate::driver::interfaces::Addresses;
 use crate::driver::receive::{Room, tell_drops};
 use crate::driver::timers::Timers;
@@ -73,6 +74,8 @@ pub(super) struct Call {
     pub(super) key: CallKey,
     pub(super) session: MediaSession,
     pub(super) sockets: Vec<usize>,
+    /// Hears what is said to all of its links, while it asks for names.
+    pub(super) hearing: Hearing,
     pub(super) gathering: Gathering,
     /// Where its sockets belong.
     pub(super) bind: Bind,
@@ -409,6 +412,7 @@ impl EventLoop {
             key,
             session,
             sockets: Vec::with_capacity(addresses.len()),
+            hearing: Hearing::default(),
             gathering: Gathering::default(),
             bind: bind.clone(),
         };
@@ -445,10 +449,21 @@ impl EventLoop {
         address: IpAddr,
         call: usize,
     ) -> Result<(usize, SocketAddr), BindError> {
-        let (mut socket, local) =
+        let (socket, local) =
             self.ports
                 .bind(address, self.config.receive_buffer, self.config.send_buffer)?;
         tell_drops(&socket);
+        let index = self.watch_socket(socket, local, call)?;
+        Ok((index, local))
+    }
+
+    /// Has the kernel tell when a socket of a call may be read.
+    pub(super) fn watch_socket(
+        &mut self,
+        mut socket: UdpSocket,
+        local: SocketAddr,
+        call: usize,
+    ) -> Result<usize, BindError> {
         let entry = self.sockets.vacant_entry();
         let index = entry.key();
         self.poll
@@ -465,11 +480,12 @@ impl EventLoop {
             queued: false,
             dropped: 0,
         });
-        Ok((index, local))
+        Ok(index)
     }
 
     /// Carries out all that a call wants after an input, and sets its timer.
     pub(super) fn drain(&mut self, index: usize) {
+        self.hear_names(index);
         loop {
             let Some(wait) = self.drain_session(index) else {
                 return;
@@ -596,7 +612,7 @@ impl EventLoop {
         }
         self.keys.remove(&call.key);
         self.timers.set(index, None);
-        for socket in &call.sockets {
+        for socket in call.sockets.iter().chain(call.hearing.socket()) {
             self.close_socket(*socket);
         }
         let key = call.key;

@@ -10,6 +10,7 @@ mod event_loop;
 mod gathering;
 mod guard;
 pub mod handle;
+mod hearing;
 pub mod interfaces;
 mod receive;
 mod stream;

@@ -1,6 +1,7 @@
 //! Candidates of the far end that hide their address behind a name (`0a1b….local`), as browsers write them: asked for on the links of
-//! a call by Multicast DNS (RFC 6762), in one-shot queries from the call's own sockets (section 5.1), which are answered to where
-//! they come from (section 6.7).
+//! a call by Multicast DNS (RFC 6762), in one-shot queries from the call's own sockets (section 5.1). Most responders answer those to
+//! where they come from (section 6.7); Chromium's answers to all of the link only, to questions that come alone and do not ask for
+//! an answer of their own (section 5.4), so the group is listened to as well.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,8 +11,8 @@ use crate::ice::candidate::{Candidate, CandidateTransport};
 
 /// RFC 6762, section 3.
 pub(crate) const PORT: u16 = 5353;
-const GROUP_4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
-const GROUP_6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
+pub(crate) const GROUP_4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+pub(crate) const GROUP_6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 
 /// Names of one call that are asked for; more are left aside.
 const MOST_NAMES: usize = 8;
@@ -25,7 +26,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
 const CLASS_IN: u16 = 1;
-/// In a question: the answer may come to us alone. In a record: it takes the place of older ones (sections 5.4, 10.2).
+/// In a record: it takes the place of older ones (section 10.2).
 const TOP_BIT: u16 = 0x8000;
 const HEADER: usize = 12;
 const LONGEST_LABEL: usize = 63;
@@ -140,31 +141,36 @@ impl Names {
             }
             name.tries += 1;
             name.due = Some(now + BETWEEN_TRIES);
-            self.questions.push_back(question(&name.name, name.id));
+            for kind in [TYPE_A, TYPE_AAAA] {
+                self.questions
+                    .push_back(question(&name.name, kind, name.id));
+            }
         }
     }
 
-    /// Takes a datagram that came from [`PORT`]. `false`: it is no answer to us.
-    pub(crate) fn handle_datagram(&mut self, datagram: &[u8]) -> bool {
+    /// Takes a datagram that came from [`PORT`], to us or `to_all`. `false`: it is no answer to us.
+    pub(crate) fn handle_datagram(&mut self, datagram: &[u8], to_all: bool) -> bool {
         let Some(id) = answered_id(datagram) else {
             return false;
         };
-        let open = |name: &&mut Name| name.id == id && name.due.is_some();
-        let Some(name) = self.names.iter_mut().find(open) else {
-            return false;
-        };
-        let mut addresses = addresses_of(datagram, &name.name).unwrap_or_default();
-        addresses.retain(|ip| !ip.is_unspecified() && !ip.is_multicast());
-        addresses.truncate(MOST_ADDRESSES);
-        if !addresses.is_empty() {
-            name.due = None;
-            for candidate in name.waiting.drain(..) {
-                let found = addresses.iter().map(|ip| at(&candidate, *ip));
-                self.found.extend(found);
+        let mut taken = false;
+        let open = self.names.iter_mut().filter(|name| name.due.is_some());
+        // What is said to all does not tell whose question it answers (section 18.1).
+        for name in open.filter(|name| to_all || name.id == id) {
+            let mut addresses = addresses_of(datagram, &name.name).unwrap_or_default();
+            addresses.retain(|ip| !ip.is_unspecified() && !ip.is_multicast());
+            addresses.truncate(MOST_ADDRESSES);
+            taken |= !to_all || !addresses.is_empty();
+            if !addresses.is_empty() {
+                name.due = None;
+                for candidate in name.waiting.drain(..) {
+                    let found = addresses.iter().map(|ip| at(&candidate, *ip));
+                    self.found.extend(found);
+                }
+                name.addresses = addresses;
             }
-            name.addresses = addresses;
         }
-        true
+        taken
     }
 
     /// The next question, for the [group](group_for) of each link.
@@ -185,21 +191,19 @@ fn at(candidate: &Candidate, ip: IpAddr) -> Candidate {
     }
 }
 
-/// One message that asks for both kinds of addresses. The name was checked: its label fits a byte.
-fn question(name: &str, id: u16) -> Vec<u8> {
-    let mut message = Vec::with_capacity(HEADER + 2 * (name.len() + 6));
+/// A message that asks for one kind of address. The name was checked: its label fits a byte.
+fn question(name: &str, kind: u16, id: u16) -> Vec<u8> {
+    let mut message = Vec::with_capacity(HEADER + name.len() + 6);
     message.extend(id.to_be_bytes());
-    // No flags, two questions, nothing else.
-    message.extend([0, 0, 0, 2, 0, 0, 0, 0, 0, 0]);
-    for kind in [TYPE_A, TYPE_AAAA] {
-        for label in name.split('.') {
-            message.push(label.len() as u8);
-            message.extend(label.bytes());
-        }
-        message.push(0);
-        message.extend(kind.to_be_bytes());
-        message.extend((CLASS_IN | TOP_BIT).to_be_bytes());
+    // No flags, one question, nothing else.
+    message.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    for label in name.split('.') {
+        message.push(label.len() as u8);
+        message.extend(label.bytes());
     }
+    message.push(0);
+    message.extend(kind.to_be_bytes());
+    message.extend(CLASS_IN.to_be_bytes());
     message
 }
 
@@ -329,10 +333,15 @@ mod tests {
         names.want(named(NAME, 4000), 7, now);
         names.want(named(NAME, 4001), 8, now);
         let asked = names.poll_question().unwrap();
-        assert_eq!(names.poll_question(), None, "once for both");
         assert!(asked[HEADER..].starts_with(b"\x241f4712db-ea17"));
-        assert!(asked.ends_with(b"\x05local\0\0\x1c\x80\x01"));
-        assert!(!names.handle_datagram(&asked), "a question is no answer");
+        assert!(asked.ends_with(b"\x05local\0\0\x01\0\x01"));
+        let second = names.poll_question().unwrap();
+        assert!(second.ends_with(b"\x05local\0\0\x1c\0\x01"));
+        assert_eq!(names.poll_question(), None, "once for both");
+        assert!(
+            !names.handle_datagram(&asked, false),
+            "a question is no answer"
+        );
         let records: [(u16, &[u8]); 3] = [
             (TYPE_A, &[192, 0, 2, 7]),
             (16, b"text"),
@@ -343,8 +352,11 @@ mod tests {
         ];
         let mut strange = answer(&asked, &records);
         strange[1] = 9;
-        assert!(!names.handle_datagram(&strange), "another's question");
-        assert!(names.handle_datagram(&answer(&asked, &records)));
+        assert!(
+            !names.handle_datagram(&strange, false),
+            "another's question"
+        );
+        assert!(names.handle_datagram(&answer(&asked, &records), false));
         let expected = ["192.0.2.7", "2001:db8::7"].map(|ip| ip.parse::<IpAddr>().unwrap());
         let all: Vec<_> = [4000, 4001]
             .iter()
@@ -355,6 +367,27 @@ mod tests {
         names.want(named(NAME, 4002), 9, now);
         assert_eq!(found(&mut names).len(), 2);
         assert_eq!(names.poll_question(), None);
+    }
+
+    /// As Chromium does: it names no question, and may come before any.
+    #[test]
+    fn what_is_said_to_all_counts_by_its_name() {
+        let now = start();
+        let mut names = Names::default();
+        names.want(named("nobody.local", 4000), 7, now);
+        names.want(named(NAME, 4001), 8, now);
+        let asked = names.poll_question().unwrap();
+        let mut said = answer(&question(NAME, TYPE_A, 0), &[(TYPE_A, &[192, 0, 2, 7])]);
+        assert!(
+            !names.handle_datagram(&said, false),
+            "to us it would name one"
+        );
+        assert!(names.handle_datagram(&said, true));
+        assert_eq!(found(&mut names), ["192.0.2.7:4001".parse().unwrap()]);
+        assert!(!names.handle_datagram(&said, true), "it is known");
+        assert!(names.is_asking(), "for the other one");
+        said = answer(&asked, &[(16, b"text")]);
+        assert!(!names.handle_datagram(&said, true));
     }
 
     #[test]
@@ -368,7 +401,8 @@ mod tests {
             let place = HEADER + 1;
             strange[place..place + 8].copy_from_slice(&other.as_bytes()[..8]);
             strange[place + 9..place + 14].copy_from_slice(&other.as_bytes()[9..]);
-            names.handle_datagram(&strange);
+            names.handle_datagram(&strange, false);
+            names.handle_datagram(&strange, true);
             assert!(found(&mut names).is_empty());
         }
         assert!(names.is_asking());
@@ -387,9 +421,10 @@ mod tests {
             names.handle_timeout(due);
             assert!(due <= now + 3 * BETWEEN_TRIES);
         }
-        assert_eq!(asked.len(), 3);
+        assert_eq!(asked.len(), 2 * 3);
         let late = answer(&asked[0], &[(TYPE_A, &[192, 0, 2, 7])]);
-        assert!(!names.handle_datagram(&late));
+        assert!(!names.handle_datagram(&late, false));
+        assert!(!names.handle_datagram(&late, true));
         assert!(found(&mut names).is_empty());
     }
 
@@ -405,7 +440,7 @@ mod tests {
             names.want(named(&format!("host-{number}.local"), 4000), 7, now);
         }
         let questions = std::iter::from_fn(|| names.poll_question());
-        assert_eq!(questions.count(), MOST_NAMES);
+        assert_eq!(questions.count(), 2 * MOST_NAMES);
     }
 
     #[test]
@@ -434,7 +469,7 @@ mod tests {
                 let length = bent.len();
                 bent[at % length] ^= byte;
             }
-            let _ = names.handle_datagram(&bent);
+            let _ = names.handle_datagram(&bent, message.len() % 2 == 0);
         }
     }
 }

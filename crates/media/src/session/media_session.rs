@@ -554,7 +554,7 @@ impl MediaSession {
         if self.stage != Stage::Open {
             return;
         }
-        if self.is_name_answer(remote, datagram) {
+        if self.is_name_answer(local, remote, datagram) {
             return;
         }
         if self.forks.has_others()

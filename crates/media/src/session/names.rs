@@ -40,15 +40,26 @@ impl MediaSession {
         }
     }
 
-    /// Takes an answer to a question of ours. `false`: it is none.
-    pub(super) fn is_name_answer(&mut self, remote: SocketAddr, datagram: &[u8]) -> bool {
+    /// Whether it wants to hear what is said to all of its links: names are asked for.
+    pub fn is_asking_names(&self) -> bool {
+        self.names.is_asking()
+    }
+
+    /// Takes an answer to a question of ours, and whatever else is said to all. `false`: it is neither.
+    pub(super) fn is_name_answer(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> bool {
+        let to_all = local.ip().is_multicast();
         let taken = remote.port() == mdns::PORT
             && self.names.is_asking()
-            && self.names.handle_datagram(datagram);
+            && self.names.handle_datagram(datagram, to_all);
         if taken {
             self.follow_names();
         }
-        taken
+        taken || to_all
     }
 
     pub(super) fn ask_names_again(&mut self) {
