@@ -10,7 +10,7 @@ use offhook_signaling::sip::message::{HeaderName, Method};
 /// The data is one WebSocket message.
 ///
 /// # Panics
-/// When what was read and written is not read again.
+/// When what was read and written is not read again, or not the same.
 pub fn run(data: &[u8]) {
     match read(data) {
         Ok(Incoming::Request(request)) => {
@@ -29,19 +29,37 @@ pub fn run(data: &[u8]) {
         Err(malformed) => {
             if let Some((status, bare)) = malformed.answer {
                 assert!((400..700).contains(&status));
-                let _ = OutgoingResponse::to(&bare, status, "tag").to_text();
+                let _ = OutgoingResponse::to(&bare, status, "tag").to_payload();
             }
         }
     }
 }
 
 fn answer(bare: &Bare) {
-    let text = OutgoingResponse::to(bare, 200, "tag").to_text();
-    let again = read(text.as_bytes());
-    assert!(
-        matches!(again, Ok(Incoming::Response(_))),
-        "{text:?}: {again:?}"
-    );
+    let response = OutgoingResponse::to(bare, 200, "tag");
+    match read(response.to_payload().as_bytes()) {
+        Ok(Incoming::Response(again)) => {
+            let same = |name, came: &[u8]| {
+                let copied = again.headers.bytes(&name).unwrap_or_default();
+                // A stray line end becomes a space.
+                let end = |byte: &u8| {
+                    if matches!(byte, b'\r' | b'\n') {
+                        b' '
+                    } else {
+                        *byte
+                    }
+                };
+                let came: Vec<_> = came.iter().map(end).collect();
+                copied.trim_ascii() == came.trim_ascii()
+            };
+            assert!(same(HeaderName::From, &bare.from), "{bare:?}: {again:?}");
+            assert!(
+                same(HeaderName::CallId, &bare.call_id),
+                "{bare:?}: {again:?}"
+            );
+        }
+        again => panic!("{bare:?}: {again:?}"),
+    }
 }
 
 /// Asks for everything that the user agent acts on.

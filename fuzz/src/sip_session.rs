@@ -288,7 +288,9 @@ impl Tale {
             if let Output::Wait(wait) = output {
                 return wait.map(|(at, _)| at);
             } else if let Output::Send { text, .. } = output {
-                self.sent(&text);
+                self.sent(text.as_bytes());
+            } else if let Output::SendBytes { bytes, .. } = output {
+                self.sent(&bytes);
             } else if let Output::Event(event) = output {
                 self.told(&event);
             }
@@ -296,8 +298,8 @@ impl Tale {
         panic!("the session never comes to rest");
     }
 
-    fn sent(&mut self, text: &str) {
-        match read(text.as_bytes()) {
+    fn sent(&mut self, message: &[u8]) {
+        match read(message) {
             Ok(Incoming::Request(request)) => self.last = Some(*request),
             Ok(Incoming::Response(response)) => {
                 response.ids.to_tag().clone_into(&mut self.tag);

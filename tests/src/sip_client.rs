@@ -111,6 +111,11 @@ async fn run(
                         let _ = connection.send(text);
                     }
                 }
+                Output::SendBytes { bytes, .. } => {
+                    if let Some(connection) = &connection {
+                        let _ = connection.send_bytes(bytes);
+                    }
+                }
                 Output::Ping(_) => {
                     if let Some(connection) = &connection {
                         connection.ping();

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use offhook_signaling::sip::message::outgoing::Payload;
 use offhook_signaling::sip::message::read::MAX_MESSAGE;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -59,13 +60,14 @@ pub(super) enum FromClient {
 #[derive(Debug)]
 pub(super) enum ToClient {
     Text(String),
+    Bytes(Vec<u8>),
     Pong(Vec<u8>),
     /// The last message.
     Close(u16),
     /// Nothing follows, and no goodbye is said.
     Cut,
     /// Half of this message, then the same.
-    Half(String),
+    Half(Payload),
     /// Read nothing more.
     Deafen,
 }
@@ -275,14 +277,18 @@ fn gather(
     loop {
         match next {
             Some(ToClient::Text(text)) => frame::write_text(&text, frames),
+            Some(ToClient::Bytes(bytes)) => frame::write_binary(&bytes, frames),
             Some(ToClient::Pong(payload)) => frame::write_pong(&payload, frames),
             Some(ToClient::Close(code)) => {
                 frame::write_close(code, frames);
                 return Then::Close;
             }
-            Some(ToClient::Half(text)) => {
+            Some(ToClient::Half(payload)) => {
                 let begun = frames.len();
-                frame::write_text(&text, frames);
+                match payload {
+                    Payload::Text(text) => frame::write_text(&text, frames),
+                    Payload::Bytes(bytes) => frame::write_binary(&bytes, frames),
+                }
                 frames.truncate(begun + (frames.len() - begun) / 2);
                 return Then::Cut;
             }

@@ -294,6 +294,7 @@ impl Desk {
         loop {
             match self.gateway.poll() {
                 Output::Send { socket, text } => self.write(socket, ToClient::Text(text)),
+                Output::SendBytes { socket, bytes } => self.write(socket, ToClient::Bytes(bytes)),
                 Output::Pong { socket, payload } => self.write(socket, ToClient::Pong(payload)),
                 Output::Close { socket, code } => {
                     self.write(socket, ToClient::Close(code));
@@ -303,8 +304,8 @@ impl Desk {
                     self.write(socket, ToClient::Cut);
                     self.clients.remove(&socket);
                 }
-                Output::CutFrame { socket, text } => {
-                    self.write(socket, ToClient::Half(text));
+                Output::CutFrame { socket, payload } => {
+                    self.write(socket, ToClient::Half(payload));
                     self.clients.remove(&socket);
                 }
                 Output::Deafen { socket } => self.write(socket, ToClient::Deafen),

@@ -7,6 +7,7 @@ use offhook_signaling::cause::Cause;
 use offhook_signaling::sip::message::Method;
 use offhook_signaling::sip::message::bare::Bare;
 use offhook_signaling::sip::message::outgoing::OutgoingRequest;
+use offhook_signaling::sip::message::outgoing::Payload;
 use offhook_signaling::sip::message::request::Request;
 
 use crate::sip::dialog::Dialog;
@@ -53,7 +54,7 @@ pub(super) struct Invite {
     /// Its calls that are not over; several where it forks.
     pub(super) legs: Vec<LegId>,
     /// What was answered last.
-    pub(super) last: Option<String>,
+    pub(super) last: Option<Payload>,
     /// The final answer is given.
     pub(super) over: bool,
 }
@@ -80,7 +81,7 @@ pub(super) enum CallTimer {
 /// A 2xx that waits for its ACK.
 #[derive(Debug)]
 pub(super) struct Repeat {
-    pub(super) text: String,
+    pub(super) payload: Payload,
     pub(super) cseq: u32,
     pub(super) pause: Duration,
     pub(super) until: Instant,
@@ -103,7 +104,7 @@ pub(super) struct Reliable {
 
 #[derive(Debug)]
 pub(super) struct Outstanding {
-    pub(super) text: String,
+    pub(super) payload: Payload,
     pub(super) has_sdp: bool,
     pub(super) pause: Duration,
     pub(super) until: Instant,

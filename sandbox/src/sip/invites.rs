@@ -18,7 +18,6 @@ use crate::switch::exchange::ClientCall;
 use crate::switch::leg::{Endpoint, EndpointId, LegId, Party};
 use crate::switch::offered;
 use crate::switch::renewal::offered_or_all;
-use crate::verto::line::Item;
 use crate::verto::socket::SocketId;
 
 /// Most INVITEs that are kept in mind.
@@ -52,15 +51,16 @@ impl Server {
                 return self.refuse(socket, request, 482, around.now);
             }
             // The same again: the same answer.
-            if let Some(text) = last {
-                self.put(socket, Item::Text(text), around.now);
+            if let Some(payload) = last {
+                self.put(socket, payload.into(), around.now);
             }
             return;
         }
         let identity = (request.ids.call_id.clone(), request.ids.cseq);
         // The same request on another way (RFC 3261, 8.2.2.2).
+        let from = request.headers.bytes(&HeaderName::From);
         let merged = self.invites.values().any(|known| {
-            !known.over && known.identity == identity && known.request.from == from_of(request)
+            !known.over && known.identity == identity && Some(&known.request.from) == from.as_ref()
         });
         if merged {
             return self.refuse(socket, request, 482, around.now);
@@ -297,16 +297,16 @@ impl Server {
         answer: OutgoingResponse,
         around: &mut Around<'_>,
     ) {
-        let text = self.response_text(answer);
+        let payload = self.response(answer);
         let Some(invite) = self.invites.get_mut(key) else {
             return;
         };
-        invite.last = Some(text.clone());
+        invite.last = Some(payload.clone());
         invite.over = true;
         let socket = invite.socket;
         self.deadlines
             .set(Due::Invite(key.clone()), around.now + LIFE);
-        self.put(socket, Item::Text(text), around.now);
+        self.put(socket, payload.into(), around.now);
     }
 
     pub(super) fn on_cancel(
@@ -372,10 +372,6 @@ impl Wanted {
     }
 }
 
-fn from_of(request: &Request) -> String {
-    request.headers.get(&HeaderName::From).unwrap_or_default()
-}
-
 /// Whom the called end sees.
 fn caller(request: &Request, user: &str) -> Party {
     let privacy = request.headers.get(&HeaderName::Privacy);
@@ -399,7 +395,7 @@ pub(super) fn push_dialog(
     contact: &str,
 ) {
     for route in &request.record_routes {
-        content.push(&HeaderName::RecordRoute, route.as_str());
+        content.copy(&HeaderName::RecordRoute, route);
     }
     content.push(&HeaderName::Contact, format!("<{contact}>"));
     content.push(&HeaderName::Allow, ALLOW);

@@ -160,13 +160,13 @@ impl Server {
         }
         push_dialog(&mut answer.content, &theirs.request, &contact);
         push_accept(&mut answer.content, theirs.session.as_deref(), sdp);
-        let text = self.response_text(answer);
-        self.put(socket, crate::verto::line::Item::Text(text.clone()), now);
+        let payload = self.response(answer);
+        self.put(socket, payload.clone().into(), now);
         if theirs.method == Method::Invite {
             if let Some(call) = self.calls.get_mut(&leg) {
                 call.late_again = theirs.late;
             }
-            self.await_ack(leg, text, theirs.cseq, now);
+            self.await_ack(leg, payload, theirs.cseq, now);
         } else {
             self.start_session(leg, now);
         }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use offhook_signaling::cause::Cause;
-use offhook_signaling::sip::message::outgoing::{Content, OutgoingResponse};
+use offhook_signaling::sip::message::outgoing::{Content, OutgoingResponse, Payload};
 use offhook_signaling::sip::message::status::reason_phrase;
 use offhook_signaling::sip::message::{HeaderName, Method};
 
@@ -13,7 +13,6 @@ use crate::sip::responses::SUPPORTED;
 use crate::sip::server::{Around, Due, Server};
 use crate::switch::cause::USER_NOT_REGISTERED;
 use crate::switch::leg::{EndedBy, LegEvent, LegId, Party};
-use crate::verto::line::Item;
 
 impl Server {
     /// Whether a leg is one of ours.
@@ -94,12 +93,12 @@ impl Server {
         let rseq = call.reliable.rseq;
         let has_sdp = sdp.is_some();
         call.reliable.described |= has_sdp;
-        let text = self.send_provisional(leg, status, sdp, Some(rseq), now);
+        let payload = self.send_provisional(leg, status, sdp, Some(rseq), now);
         let Some(call) = self.calls.get_mut(&leg) else {
             return;
         };
-        call.reliable.outstanding = text.map(|text| Outstanding {
-            text,
+        call.reliable.outstanding = payload.map(|payload| Outstanding {
+            payload,
             has_sdp,
             pause: T1,
             until: now + LIFE,
@@ -115,7 +114,7 @@ impl Server {
         sdp: Option<String>,
         rseq: Option<u32>,
         now: Instant,
-    ) -> Option<String> {
+    ) -> Option<Payload> {
         let call = self.calls.get(&leg)?;
         let key = call.invite.clone()?;
         let contact = self.uri_of(&call.far);
@@ -144,16 +143,16 @@ impl Server {
         Some(OutgoingResponse::to(&invite.request, status, tag))
     }
 
-    fn say(&mut self, key: &TransactionKey, answer: OutgoingResponse, now: Instant) -> String {
-        let text = self.response_text(answer);
+    fn say(&mut self, key: &TransactionKey, answer: OutgoingResponse, now: Instant) -> Payload {
+        let payload = self.response(answer);
         let way = self.invites.get_mut(key).map(|invite| {
-            invite.last = Some(text.clone());
+            invite.last = Some(payload.clone());
             invite.socket
         });
         if let Some(socket) = way {
-            self.put(socket, Item::Text(text.clone()), now);
+            self.put(socket, payload.clone().into(), now);
         }
-        text
+        payload
     }
 
     /// The client's INVITE is answered.
@@ -187,13 +186,13 @@ impl Server {
         };
         push_dialog(&mut answer.content, &invite.request, &contact);
         push_accept(&mut answer.content, session.as_deref(), sdp);
-        let text = self.say(&key, answer, now);
+        let payload = self.say(&key, answer, now);
         if let Some(invite) = self.invites.get_mut(&key) {
             invite.over = true;
             invite.legs.retain(|known| *known != leg);
         }
         self.deadlines.set(Due::Invite(key), now + LIFE);
-        self.await_ack(leg, text, cseq, now);
+        self.await_ack(leg, payload, cseq, now);
     }
 
     /// One more 2xx to the same INVITE.
@@ -212,19 +211,19 @@ impl Server {
         push_dialog(&mut answer.content, &invite.request, &contact);
         push_accept(&mut answer.content, call.session_answer.as_deref(), sdp);
         let socket = invite.socket;
-        let text = self.response_text(answer);
-        self.put(socket, Item::Text(text.clone()), now);
-        self.await_ack(leg, text, cseq, now);
+        let payload = self.response(answer);
+        self.put(socket, payload.clone().into(), now);
+        self.await_ack(leg, payload, cseq, now);
     }
 
     /// Says a 2xx again until its ACK comes.
-    pub(super) fn await_ack(&mut self, leg: LegId, text: String, cseq: u32, now: Instant) {
+    pub(super) fn await_ack(&mut self, leg: LegId, payload: Payload, cseq: u32, now: Instant) {
         self.deadlines
             .clear(&Due::Call(leg, CallTimer::RepeatReliable));
         if let Some(call) = self.calls.get_mut(&leg) {
             call.invite = None;
             call.repeat = Some(Repeat {
-                text,
+                payload,
                 cseq,
                 pause: T1,
                 until: now + LIFE,
@@ -285,10 +284,10 @@ impl Server {
                 .end_by_exchange(leg, Cause::RECOVERY_ON_TIMER_EXPIRE);
         }
         repeat.pause = (repeat.pause * 2).min(T2);
-        let (text, next) = (repeat.text.clone(), around.now + repeat.pause);
+        let (payload, next) = (repeat.payload.clone(), around.now + repeat.pause);
         self.deadlines.set(Due::Call(leg, CallTimer::Repeat), next);
         if let Some(socket) = way {
-            self.put(socket, Item::Text(text), around.now);
+            self.put(socket, payload.into(), around.now);
         }
     }
 
@@ -308,11 +307,11 @@ impl Server {
                 .end_by_exchange(leg, Cause::RECOVERY_ON_TIMER_EXPIRE);
         }
         outstanding.pause *= 2;
-        let (text, next) = (outstanding.text.clone(), around.now + outstanding.pause);
+        let (payload, next) = (outstanding.payload.clone(), around.now + outstanding.pause);
         let timer = Due::Call(leg, CallTimer::RepeatReliable);
         self.deadlines.set(timer, next);
         if let Some(socket) = way {
-            self.put(socket, Item::Text(text), around.now);
+            self.put(socket, payload.into(), around.now);
         }
     }
 

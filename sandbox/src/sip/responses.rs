@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use offhook_signaling::sip::message::bare::Bare;
-use offhook_signaling::sip::message::outgoing::OutgoingResponse;
+use offhook_signaling::sip::message::outgoing::{OutgoingResponse, Payload};
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
 
 use crate::sip::names;
 use crate::sip::server::Server;
-use crate::verto::line::Item;
 use crate::verto::socket::SocketId;
 
 /// Methods that are answered.
@@ -33,15 +32,15 @@ impl Server {
 
     /// Writes an answer.
     pub(super) fn respond(&mut self, socket: SocketId, answer: OutgoingResponse, now: Instant) {
-        let text = self.response_text(answer);
-        self.put(socket, Item::Text(text), now);
+        let payload = self.response(answer);
+        self.put(socket, payload.into(), now);
     }
 
-    /// The text of an answer.
-    pub(super) fn response_text(&self, mut answer: OutgoingResponse) -> String {
+    /// What an answer is on the wire.
+    pub(super) fn response(&self, mut answer: OutgoingResponse) -> Payload {
         answer.content.push(&HeaderName::Server, SERVER);
         tracing::debug!(status = answer.status, "answered");
-        answer.to_text()
+        answer.to_payload()
     }
 
     /// Refuses a request.

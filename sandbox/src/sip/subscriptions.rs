@@ -168,9 +168,7 @@ impl Server {
         let mut answer =
             offhook_signaling::sip::message::outgoing::OutgoingResponse::to(&bare, 200, &tag);
         for route in &bare.record_routes {
-            answer
-                .content
-                .push(&HeaderName::RecordRoute, route.as_str());
+            answer.content.copy(&HeaderName::RecordRoute, route);
         }
         let content = &mut answer.content;
         content.push(&HeaderName::Contact, format!("<{contact}>"));

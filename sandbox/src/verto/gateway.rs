@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Instant, SystemTime};
 
 use offhook_signaling::cause::Cause;
+use offhook_signaling::sip::message::outgoing::Payload;
 use offhook_signaling::verto::message::both::Ping;
 use offhook_signaling::verto::method::Method;
 use offhook_signaling::verto::rpc::{self, Frame, Request, Unreadable};
@@ -88,6 +89,8 @@ pub(crate) enum Input<'a> {
 pub(crate) enum Output {
     /// Write a text message.
     Send { socket: SocketId, text: String },
+    /// Write a binary message.
+    SendBytes { socket: SocketId, bytes: Vec<u8> },
     /// Answer a WebSocket ping.
     Pong { socket: SocketId, payload: Vec<u8> },
     /// Close, after what was written before; `Closed` follows.
@@ -95,7 +98,7 @@ pub(crate) enum Output {
     /// Cut the connection, behind what was written before; `Closed` follows.
     Cut { socket: SocketId },
     /// The same in the middle of this message.
-    CutFrame { socket: SocketId, text: String },
+    CutFrame { socket: SocketId, payload: Payload },
     /// Read nothing more.
     Deafen { socket: SocketId },
     /// Tell the media side.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use offhook_signaling::sip::message::outgoing::Payload;
+
 use crate::verto::gateway::Output;
 use crate::verto::socket::SocketId;
 
@@ -14,8 +16,19 @@ const MAX_WAITING: usize = 1000;
 #[derive(Debug)]
 pub(crate) enum Item {
     Text(String),
+    /// A binary message, of which SIP knows some.
+    Bytes(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16),
+}
+
+impl From<Payload> for Item {
+    fn from(payload: Payload) -> Self {
+        match payload {
+            Payload::Text(text) => Self::Text(text),
+            Payload::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
 }
 
 /// One socket's way out.
@@ -26,7 +39,7 @@ pub(crate) struct Line {
     stall: Duration,
     /// Nothing but the end goes out any more.
     silent: bool,
-    /// Texts that went out since the login.
+    /// Messages that went out since the login.
     written: u32,
     cut_behind: Option<u32>,
     cut_inside: Option<u32>,
@@ -47,12 +60,12 @@ impl Line {
         self.cut_now = true;
     }
 
-    /// Cuts behind the text of this number, the next one being the first.
+    /// Cuts behind the message of this number, the next one being the first.
     pub(crate) fn cut_behind(&mut self, number: NonZeroU32) {
         self.cut_behind = Some(self.written.saturating_add(number.get()));
     }
 
-    /// Cuts in the middle of the text of this number, the next one being the first.
+    /// Cuts in the middle of the message of this number, the next one being the first.
     pub(crate) fn cut_inside(&mut self, number: NonZeroU32) {
         self.cut_inside = Some(self.written.saturating_add(number.get()));
     }
@@ -88,19 +101,25 @@ impl Line {
                     self.ended = true;
                     return Some(Output::Close { socket, code });
                 }
-                Item::Text(_) | Item::Pong(_) if self.silent => {}
+                Item::Text(_) | Item::Bytes(_) | Item::Pong(_) if self.silent => {}
                 Item::Pong(payload) => return Some(Output::Pong { socket, payload }),
-                Item::Text(text) => {
-                    self.written = self.written.saturating_add(1);
-                    if self.cut_inside == Some(self.written) {
-                        self.ended = true;
-                        return Some(Output::CutFrame { socket, text });
-                    }
-                    self.cut_now = self.cut_behind == Some(self.written);
-                    return Some(Output::Send { socket, text });
-                }
+                Item::Text(text) => return Some(self.write(socket, Payload::Text(text))),
+                Item::Bytes(bytes) => return Some(self.write(socket, Payload::Bytes(bytes))),
             }
         }
         None
+    }
+
+    fn write(&mut self, socket: SocketId, payload: Payload) -> Output {
+        self.written = self.written.saturating_add(1);
+        if self.cut_inside == Some(self.written) {
+            self.ended = true;
+            return Output::CutFrame { socket, payload };
+        }
+        self.cut_now = self.cut_behind == Some(self.written);
+        match payload {
+            Payload::Text(text) => Output::Send { socket, text },
+            Payload::Bytes(bytes) => Output::SendBytes { socket, bytes },
+        }
     }
 }

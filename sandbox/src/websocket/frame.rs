@@ -207,6 +207,11 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     write(TEXT, text.as_bytes(), out);
 }
 
+/// Writes a binary message as one frame.
+pub(crate) fn write_binary(bytes: &[u8], out: &mut Vec<u8>) {
+    write(BINARY, bytes, out);
+}
+
 /// Writes the answer to a ping.
 pub(crate) fn write_pong(payload: &[u8], out: &mut Vec<u8>) {
     write(PONG, payload, out);
@@ -302,6 +307,14 @@ mod tests {
         );
         decoder.push(&masked(0x81, b"x"));
         assert_eq!(decoder.next(), Ok(Some(Message::Text("x".to_owned()))));
+    }
+
+    #[test]
+    fn what_is_no_text_goes_out_as_binary() {
+        let mut frames = Vec::new();
+        write_text("J\u{e9}", &mut frames);
+        write_binary(b"J\xe9", &mut frames);
+        assert_eq!(frames, b"\x81\x03J\xc3\xa9\x82\x02J\xe9");
     }
 
     #[test]

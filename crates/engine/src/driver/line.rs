@@ -10,7 +10,7 @@ use futures_util::future::AbortHandle;
 use offhook_signaling::session::{CloseReason, ConnectFailure};
 use offhook_signaling::transport::error::ConnectError;
 use offhook_signaling::transport::options::ConnectOptions;
-use offhook_signaling::transport::outbox::Outbox;
+use offhook_signaling::transport::outbox::{Outbox, OutboxFull};
 use offhook_signaling::transport::websocket::{Closed, Connection, Incoming};
 
 use crate::driver::session::{Flow, Input, Session};
@@ -139,8 +139,22 @@ impl Line {
             .is_some_and(|place| place.generation == key.generation)
     }
 
-    /// Queues a message; when the server does not read, its socket is as good as gone, and the session is told so.
     pub(crate) fn send(&mut self, flow: Flow, text: String, now: Instant) {
+        self.queue(flow, |outbox| outbox.send(text), now);
+    }
+
+    #[cfg(feature = "sip")]
+    pub(crate) fn send_bytes(&mut self, flow: Flow, bytes: Vec<u8>, now: Instant) {
+        self.queue(flow, |outbox| outbox.send_bytes(bytes), now);
+    }
+
+    /// Queues a message; when the server does not read, its socket is as good as gone, and the session is told so.
+    fn queue(
+        &mut self,
+        flow: Flow,
+        send: impl FnOnce(&Outbox) -> Result<(), OutboxFull>,
+        now: Instant,
+    ) {
         let Some(Place {
             socket: Socket::Open(outbox, _),
             ..
@@ -148,7 +162,7 @@ impl Line {
         else {
             return;
         };
-        if outbox.send(text).is_err() {
+        if send(outbox).is_err() {
             self.disconnect(flow);
             let text = "the server does not read what is sent to it".to_owned();
             let reason = CloseReason { code: None, text };

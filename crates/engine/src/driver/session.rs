@@ -52,6 +52,8 @@ pub(crate) enum Output {
     Connect(Flow, String, Vec<(String, Secret)>, Option<SocketLogin>),
     Send(Flow, String),
     #[cfg(feature = "sip")]
+    SendBytes(Flow, Vec<u8>),
+    #[cfg(feature = "sip")]
     Ping(Flow),
     Disconnect(Flow),
     Event(Event),
@@ -167,11 +169,90 @@ fn from_sip(session: &mut sip::Session) -> Output {
                 login,
             } => Output::Connect(flow.0, url, headers, login),
             sip::Output::Send { flow, text } => Output::Send(flow.0, text),
+            sip::Output::SendBytes { flow, bytes } => Output::SendBytes(flow.0, bytes),
             sip::Output::Ping(flow) => Output::Ping(flow.0),
             sip::Output::Disconnect(flow) => Output::Disconnect(flow.0),
             sip::Output::Event(event) => Output::Event(event),
             sip::Output::Wait(wait) => Output::Wait(wait.map(|(at, _)| at)),
             _ => continue,
         };
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sip")]
+mod tests {
+    use futures_util::SinkExt;
+    use offhook_signaling::auth::login::Login;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::accept_hdr_async;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+    use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+    use super::*;
+    use crate::builder::Builder;
+    use crate::config::AccountConfig;
+    use crate::driver::start::start;
+    use crate::protocol::Protocol;
+
+    /// The next frame of a client on a socket: its first byte, and what it holds.
+    async fn frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+        let (first, length) = (socket.read_u8().await, socket.read_u8().await);
+        let length = match length.expect("a length") & 0x7f {
+            126 => socket.read_u16().await.expect("a length").into(),
+            length => usize::from(length),
+        };
+        let mut mask = [0; 4];
+        socket.read_exact(&mut mask).await.expect("a mask");
+        let mut payload = vec![0; length];
+        socket.read_exact(&mut payload).await.expect("a payload");
+        for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
+            *byte ^= mask;
+        }
+        (first.expect("a frame"), payload)
+    }
+
+    /// RFC 7118, 4.2: the whole of it, since it copies what is no UTF-8.
+    #[tokio::test]
+    async fn an_answer_with_letters_of_latin_1_goes_out_in_one_binary_frame() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let server = format!("ws://{}", listener.local_addr().expect("its address"));
+        let login = Login::Password {
+            user: "1000".into(),
+            password: Secret::new("secret"),
+        };
+        let mut account = AccountConfig::new("desk", Protocol::Sip, server, login);
+        account.sip.registers = false;
+        let engine = start(Builder::default().account(account)).expect("an engine");
+        let (stream, _) = listener.accept().await.expect("its connection");
+        #[expect(clippy::result_large_err, reason = "the library's own type")]
+        let sip = |_: &Request, mut response: Response| {
+            let name = HeaderValue::from_static("sip");
+            response
+                .headers_mut()
+                .insert("Sec-WebSocket-Protocol", name);
+            Ok(response)
+        };
+        let mut socket = accept_hdr_async(stream, sip).await.expect("a WebSocket");
+        for (from, opcode) in [
+            (&b"J\xe9r\xf4me"[..], 0x82),
+            (b"J\xc3\xa9r\xc3\xb4me", 0x81),
+        ] {
+            let line = [b"From: \"", from, b"\" <sip:1001@a.invalid>;tag=a\r\n"].concat();
+            let request = [
+                b"OPTIONS sip:1000@a.invalid SIP/2.0\r\nVia: SIP/2.0/WS a.invalid;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n",
+                &line[..],
+                b"To: <sip:1000@a.invalid>\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+            ];
+            let request = Message::binary(request.concat());
+            socket.send(request).await.expect("a reader");
+            let (first, answer) = frame(socket.get_mut()).await;
+            assert_eq!(first, 0x80 | opcode, "{answer:?}");
+            assert!(answer.starts_with(b"SIP/2.0 200 "), "{answer:?}");
+            assert!(answer.windows(line.len()).any(|part| part == line));
+        }
+        engine.shut_down().await;
     }
 }

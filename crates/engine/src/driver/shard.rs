@@ -475,6 +475,8 @@ impl Shard {
                 }
                 SessionOutput::Send(flow, text) => line.send(flow, text, now),
                 #[cfg(feature = "sip")]
+                SessionOutput::SendBytes(flow, bytes) => line.send_bytes(flow, bytes, now),
+                #[cfg(feature = "sip")]
                 SessionOutput::Ping(flow) => line.ping(flow),
                 SessionOutput::Disconnect(flow) => line.disconnect(flow),
                 SessionOutput::Event(event) => {

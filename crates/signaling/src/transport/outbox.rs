@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 /// What goes to a connection that has ended goes nowhere: its last item says that it ended.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    texts: mpsc::UnboundedSender<String>,
+    messages: mpsc::UnboundedSender<Said>,
     wishes: Arc<Wishes>,
     limit: usize,
 }
@@ -44,14 +44,26 @@ impl Outbox {
     /// # Errors
     /// The queue is full.
     pub fn send(&self, text: String) -> Result<(), OutboxFull> {
-        let length = text.len();
+        self.put(Said::Text(text))
+    }
+
+    /// Queues a binary message, on the same terms.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), OutboxFull> {
+        self.put(Said::Bytes(bytes))
+    }
+
+    fn put(&self, message: Said) -> Result<(), OutboxFull> {
+        let length = message.len();
         let waiting = self.wishes.waiting.fetch_add(length, Ordering::AcqRel);
         if waiting > 0 && waiting.saturating_add(length) > self.limit {
             self.wishes.waiting.fetch_sub(length, Ordering::AcqRel);
             return Err(OutboxFull { waiting });
         }
         // One that has ended takes no more, and is not full either.
-        let _ = self.texts.send(text);
+        let _ = self.messages.send(message);
         Ok(())
     }
 
@@ -71,15 +83,31 @@ impl Outbox {
 /// The reading end, within the connection.
 #[derive(Debug)]
 pub(super) struct Queued {
-    texts: mpsc::UnboundedReceiver<String>,
+    messages: mpsc::UnboundedReceiver<Said>,
     wishes: Arc<Wishes>,
+}
+
+/// A message that waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Said {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
 }
 
 /// What the connection should write next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outgoing {
     Ping,
-    Text(String),
+    Message(Said),
     Close,
 }
 
@@ -90,12 +118,12 @@ pub(super) fn outbox(limit: usize) -> (Outbox, Queued) {
     let wishes = Arc::new(Wishes::default());
     (
         Outbox {
-            texts: sender,
+            messages: sender,
             wishes: Arc::clone(&wishes),
             limit,
         },
         Queued {
-            texts: receiver,
+            messages: receiver,
             wishes,
         },
     )
@@ -110,13 +138,14 @@ impl Queued {
         }
         // Read before the queue: what was queued before the close is then surely seen first.
         let close = self.wishes.close.load(Ordering::Acquire);
-        match self.texts.poll_recv(cx) {
-            Poll::Ready(Some(text)) => {
-                self.wishes.waiting.fetch_sub(text.len(), Ordering::AcqRel);
-                Poll::Ready(Outgoing::Text(text))
+        match self.messages.poll_recv(cx) {
+            Poll::Ready(Some(message)) => {
+                let length = message.len();
+                self.wishes.waiting.fetch_sub(length, Ordering::AcqRel);
+                Poll::Ready(Outgoing::Message(message))
             }
             Poll::Ready(None) => Poll::Ready(Outgoing::Close),
-            Poll::Pending if close && self.texts.is_empty() => {
+            Poll::Pending if close && self.messages.is_empty() => {
                 self.wishes.close.store(false, Ordering::Release);
                 Poll::Ready(Outgoing::Close)
             }

@@ -3,7 +3,7 @@
 use crate::transport::{
     http::clean,
     options::Buffers,
-    outbox::{Outbox, OutboxFull, Outgoing, Queued, outbox},
+    outbox::{Outbox, OutboxFull, Outgoing, Queued, Said, outbox},
     socket::Socket,
     upgrade::Upgraded,
 };
@@ -172,6 +172,14 @@ impl Connection {
         self.outbox.send(text)
     }
 
+    /// Queues a binary message; polling writes it.
+    ///
+    /// # Errors
+    /// The queue is full, because the server does not read.
+    pub fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), OutboxFull> {
+        self.outbox.send_bytes(bytes)
+    }
+
     /// Asks for a WebSocket ping with empty payload.
     pub fn ping(&self) {
         self.outbox.ping();
@@ -202,7 +210,8 @@ impl Connection {
         while let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
             ready?;
             let message = match self.queued.poll_next(cx) {
-                Poll::Ready(Outgoing::Text(text)) => Message::text(text),
+                Poll::Ready(Outgoing::Message(Said::Text(text))) => Message::text(text),
+                Poll::Ready(Outgoing::Message(Said::Bytes(bytes))) => Message::binary(bytes),
                 Poll::Ready(Outgoing::Ping) => Message::Ping(tungstenite::Bytes::new()),
                 Poll::Ready(Outgoing::Close) => {
                     self.state = State::Closing(Box::pin(sleep(self.close_limit)));

@@ -11,6 +11,7 @@ mod day;
 mod digests;
 mod early;
 mod early_media;
+mod echoes;
 mod floods;
 mod flows;
 mod forks;

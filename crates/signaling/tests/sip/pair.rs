@@ -140,6 +140,7 @@ impl Pair {
             let now = self.now;
             match self.side(bob).session.poll() {
                 Output::Send { text, .. } => self.carry(bob, text),
+                Output::SendBytes { bytes, .. } => panic!("what these say is text: {bytes:?}"),
                 Output::Ping(flow) => {
                     if self.side(bob).up {
                         self.side(bob).session.handle(Input::Pong(flow), now);

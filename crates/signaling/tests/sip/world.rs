@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) requests: Vec<(FlowId, Request)>,
     /// Whatever else it put on its sockets.
     pub(crate) texts: Vec<(FlowId, String)>,
+    /// Answers in binary messages.
+    pub(crate) binaries: Vec<(FlowId, Vec<u8>)>,
     /// URLs and headers that it wanted sockets with.
     pub(crate) sockets: Vec<(String, Vec<(String, Secret)>)>,
     /// Who it said it is, for the server that it opened the last one to.
@@ -72,6 +74,7 @@ impl World {
             events: Vec::new(),
             requests: Vec::new(),
             texts: Vec::new(),
+            binaries: Vec::new(),
             sockets: Vec::new(),
             socket_login: None,
             spares_reader: false,
@@ -123,6 +126,11 @@ impl World {
                         Ok(Incoming::Request(request)) => self.requests.push((flow, *request)),
                         _ => self.texts.push((flow, text)),
                     }
+                }
+                Output::SendBytes { flow, bytes } => {
+                    let text = std::str::from_utf8(&bytes);
+                    assert!(text.is_err(), "text in a binary message: {text:?}");
+                    self.binaries.push((flow, bytes));
                 }
                 Output::Ping(flow) => self.doings.push(format!("ping {flow}")),
                 Output::Disconnect(flow) => self.doings.push(format!("disconnect {flow}")),

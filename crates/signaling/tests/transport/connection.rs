@@ -72,6 +72,52 @@ async fn many_messages_come_back_in_order() {
     }
 }
 
+/// In their order among texts, each in one frame, and counted as they are.
+#[tokio::test]
+async fn bytes_go_as_binary_messages() {
+    let (told, mut seen) = mpsc::unbounded_channel();
+    let address = listen(move |mut stream| {
+        let told = told.clone();
+        async move {
+            grant(&mut stream).await;
+            // First byte, length and mask; the payload is masked.
+            for length in [2, 3, 2] {
+                let mut frame = vec![0; 6 + length];
+                stream.read_exact(&mut frame).await.unwrap();
+                let (header, payload) = frame.split_at(6);
+                let mask = header[2..].iter().cycle();
+                let payload: Vec<_> = payload
+                    .iter()
+                    .zip(mask)
+                    .map(|(byte, mask)| byte ^ mask)
+                    .collect();
+                told.send((header[0], header[1], payload)).unwrap();
+            }
+            wait_for_end(&mut stream).await;
+        }
+    })
+    .await;
+    let mut options = ConnectOptions::default();
+    options.buffers.outbox = 7;
+    let mut connection = open_with(address, &options).await;
+    connection.send("hi".to_owned()).unwrap();
+    connection.send_bytes(b"J\xe9r".to_vec()).unwrap();
+    let full = connection.send_bytes(b"\xff\xff\xff".to_vec()).unwrap_err();
+    assert_eq!(full.waiting, 5);
+    connection.send("ho".to_owned()).unwrap();
+    for wanted in [
+        (0x81, 0x82, b"hi".to_vec()),
+        (0x82, 0x83, b"J\xe9r".to_vec()),
+        (0x81, 0x82, b"ho".to_vec()),
+    ] {
+        tokio::select! {
+            frame = seen.recv() => assert_eq!(frame, Some(wanted)),
+            incoming = connection.next() => panic!("{incoming:?}"),
+        }
+    }
+    connection.send_bytes(b"1234567".to_vec()).unwrap();
+}
+
 #[tokio::test]
 async fn one_task_drives_many_connections_and_speaks_through_their_outboxes() {
     let address = echo().await;

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use offhook_signaling::sip::message::HeaderName;
+use offhook_signaling::sip::message::read::{self, Incoming};
+use offhook_signaling::sip::message::response::Response;
 
 use crate::sip::tests::phone::{Phone, USUAL, Wish};
-use crate::sip::tests::world::{OFFER, World};
+use crate::sip::tests::world::{OFFER, World, authorization};
 use crate::switch::media::Sound;
+use crate::users::PASSWORD;
 
 fn world() -> (World, Phone) {
     let mut world = World::new();
@@ -431,4 +434,89 @@ fn sessions_are_refreshed_by_either_side_or_end() {
             None,
         );
     }
+}
+
+/// Letters of a client that are no UTF-8 come back as they came, in binary messages (RFC 3261, 8.2.6.2; RFC 7118, 4.2).
+#[test]
+fn a_client_hears_its_own_letters() {
+    const COPIED: [&str; 4] = [
+        "Via: SIP/2.0/WS x.invalid;branch=z9hG4bKold",
+        "From: \"J\u{e9}r\u{f4}me\" <sip:demo-1@sandbox.example>;tag=old",
+        "Call-ID: caf\u{e9}",
+        "Record-Route: <sip:edge.example;lr>;at=\"caf\u{e9}\"",
+    ];
+    let latin = |text: &str| -> Vec<u8> {
+        text.chars()
+            .map(|letter| u8::try_from(letter).unwrap())
+            .collect()
+    };
+    let mut world = World::new();
+    let socket = world.registered("demo-1");
+    let request = |method: &str, cseq: u32, tag: &str, rest: &str| {
+        let [via, from, call_id, route] = COPIED;
+        format!(
+            "{method} sip:9196@sandbox.example SIP/2.0\r\n{via}{method}{cseq}\r\nMax-Forwards: 70\r\n{from}\r\n\
+             To: <sip:9196@sandbox.example>{tag}\r\n{call_id}\r\nCSeq: {cseq} {method}\r\n{route}\r\n\
+             Contact: <sip:demo-1-device@x.invalid;transport=ws>\r\n{rest}Content-Length: "
+        )
+    };
+    let answers = |world: &mut World| -> Vec<Response> {
+        let client = world.clients.get_mut(&socket).unwrap();
+        assert!(client.texts.is_empty(), "{:?}", client.texts);
+        let answers = std::mem::take(&mut client.binaries).into_iter();
+        answers
+            .map(|bytes| {
+                let shown = String::from_utf8_lossy(&bytes).into_owned();
+                let Ok(Incoming::Response(response)) = read::read(&bytes) else {
+                    panic!("{shown}");
+                };
+                // Record-Route is that of a dialog.
+                let lines = if response.sdp().is_some() { 4 } else { 3 };
+                for line in &COPIED[..lines] {
+                    let line = latin(line);
+                    assert!(
+                        bytes.windows(line.len()).any(|part| part == line),
+                        "{shown}"
+                    );
+                }
+                *response
+            })
+            .collect()
+    };
+    let codes =
+        |answers: &[Response]| -> Vec<u16> { answers.iter().map(|answer| answer.status).collect() };
+
+    let invite = |rest: &str, cseq| {
+        let kind = "Content-Type: application/sdp\r\n";
+        let head = request("INVITE", cseq, "", &format!("{rest}{kind}"));
+        format!("{head}{}\r\n\r\n{OFFER}", OFFER.len())
+    };
+    world.send_bytes(socket, &latin(&invite("", 1)));
+    let challenged = answers(&mut world);
+    assert_eq!(codes(&challenged), [407]);
+    let tag = format!(";tag={}", challenged[0].ids.to_tag());
+    world.send_bytes(socket, &latin(&(request("ACK", 1, &tag, "") + "0\r\n\r\n")));
+    let line = authorization(&challenged[0], &invite("", 1), "demo-1", PASSWORD);
+    world.send_bytes(socket, &latin(&invite(&line, 2)));
+    world.pass(Duration::from_secs(3));
+    let mut answered = answers(&mut world);
+    let repeated = answered.split_off(
+        codes(&answered)
+            .iter()
+            .position(|code| *code == 200)
+            .unwrap()
+            + 1,
+    );
+    assert_eq!(codes(&answered)[0], 100);
+    assert!(!repeated.is_empty() && codes(&repeated).iter().all(|code| *code == 200));
+    let tag = format!(";tag={}", repeated[0].ids.to_tag());
+    world.send_bytes(socket, &latin(&(request("ACK", 2, &tag, "") + "0\r\n\r\n")));
+    world.pass(Duration::from_secs(3));
+    assert_eq!(
+        codes(&answers(&mut world)),
+        [0_u16; 0],
+        "it was acknowledged"
+    );
+    world.send_bytes(socket, &latin(&(request("BYE", 3, &tag, "") + "0\r\n\r\n")));
+    assert_eq!(codes(&answers(&mut world)), [200]);
 }

@@ -33,6 +33,8 @@ pub(super) const OFFER: &str =
 pub(super) struct Client {
     /// Messages not read yet, oldest first.
     pub(super) texts: Vec<String>,
+    /// The same of those in binary messages.
+    pub(super) binaries: Vec<Vec<u8>>,
     pub(super) pongs: usize,
     pub(super) closed: Option<u16>,
     pub(super) cut: bool,
@@ -231,6 +233,11 @@ impl World {
                 Output::Send { socket, text } => {
                     if let Some(client) = self.clients.get_mut(&socket) {
                         client.texts.push(text);
+                    }
+                }
+                Output::SendBytes { socket, bytes } => {
+                    if let Some(client) = self.clients.get_mut(&socket) {
+                        client.binaries.push(bytes);
                     }
                 }
                 Output::Pong { socket, .. } => self.clients.get_mut(&socket).unwrap().pongs += 1,

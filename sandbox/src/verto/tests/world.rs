@@ -264,6 +264,7 @@ impl World {
                     let frame = serde_json::from_str(&text).expect("JSON");
                     self.clients.get_mut(&socket).unwrap().frames.push(frame);
                 }
+                Output::SendBytes { .. } => panic!("Verto is text"),
                 Output::Pong { socket, .. } => self.clients.get_mut(&socket).unwrap().pongs += 1,
                 Output::Close { socket, code } => {
                     self.clients.get_mut(&socket).unwrap().closed = Some(code);

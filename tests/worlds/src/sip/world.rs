@@ -341,6 +341,9 @@ impl World {
             match self.parties[side].session.poll() {
                 Output::Connect { flow, .. } => self.dial(side, flow),
                 Output::Send { flow, text } => self.send(side, flow, text)?,
+                Output::SendBytes { bytes, .. } => {
+                    return Err(format!("bytes where all that comes is text: {bytes:?}"));
+                }
                 Output::Ping(flow) => {
                     let link = &self.parties[side].links[usize::from(flow.0)];
                     if link.is_sound() {

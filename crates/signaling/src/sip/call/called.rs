@@ -19,7 +19,7 @@ use crate::sip::deadline::{CALLER_PATIENCE, Deadline, T1, T2, TRANSACTION};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::HeaderName;
-use crate::sip::message::outgoing::OutgoingResponse;
+use crate::sip::message::outgoing::{OutgoingResponse, Payload};
 use crate::sip::message::request::Request;
 use crate::sip::random;
 use crate::sip::session::core::Core;
@@ -145,7 +145,7 @@ impl Call {
                 .push(&HeaderName::RSeq, called.last_rseq.to_string());
             core.sign_response(&mut response);
             called.unacked = Some(Unacked {
-                text: response.to_text(),
+                payload: response.to_payload(),
                 pause: T1,
                 number: called.last_rseq,
                 until: now + TRANSACTION,
@@ -172,18 +172,17 @@ impl Call {
             return;
         };
         unacked.pause *= 2;
-        let (text, pause) = (unacked.text.clone(), unacked.pause);
+        let (payload, pause) = (unacked.payload.clone(), unacked.pause);
         let owner = Owner::Call(self.id.clone());
         core.deadlines
             .set(Deadline::RepeatProvisional, owner, now + pause);
-        self.say_again(text, core);
+        self.say_again(payload, core);
     }
 
-    pub(in crate::sip) fn say_again(&mut self, text: String, core: &mut Core) {
+    pub(in crate::sip) fn say_again(&mut self, payload: Payload, core: &mut Core) {
         let flow = self.way(core);
         if core.flow(flow).is_some_and(|flow| flow.is_open()) {
-            core.outbox
-                .push_back(crate::sip::session::contract::Output::Send { flow, text });
+            core.send(payload, flow);
         }
     }
 
@@ -283,7 +282,7 @@ impl Call {
         up.answer_in_ack = called.offerless;
         up.late_prack = called.unacked.map(|unacked| (unacked.number, number));
         up.unacked = Some(Unacked {
-            text: response.to_text(),
+            payload: response.to_payload(),
             pause: T1,
             number,
             until: now + TRANSACTION,
@@ -348,10 +347,10 @@ impl Call {
             core.deadlines
                 .set(Deadline::AnswerAck, owner.clone(), unacked.until);
         }
-        let (text, pause) = (unacked.text.clone(), unacked.pause);
+        let (payload, pause) = (unacked.payload.clone(), unacked.pause);
         core.deadlines
             .set(Deadline::RepeatAnswer, owner, now + pause);
-        self.say_again(text, core);
+        self.say_again(payload, core);
     }
 
     /// The ACK of our 2xx.
@@ -429,8 +428,6 @@ pub(in crate::sip) fn push_record_routes(
     bare: &crate::sip::message::bare::Bare,
 ) {
     for route in &bare.record_routes {
-        response
-            .content
-            .push(&HeaderName::RecordRoute, route.as_str());
+        response.content.copy(&HeaderName::RecordRoute, route);
     }
 }

@@ -11,7 +11,7 @@ use crate::sip::call::trickle::Trickle;
 use crate::sip::config::DtmfInfo;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::outgoing::{Content, OutgoingRequest};
+use crate::sip::message::outgoing::{Content, OutgoingRequest, Payload};
 use crate::sip::message::uri::Uri;
 use crate::sip::session::core::Core;
 use crate::sip::transaction::server::ServerKey;
@@ -137,7 +137,7 @@ pub(in crate::sip) struct Replaced {
 /// Something that is said again until the far side acknowledges it.
 #[derive(Clone, Debug)]
 pub(in crate::sip) struct Unacked {
-    pub(in crate::sip) text: String,
+    pub(in crate::sip) payload: Payload,
     pub(in crate::sip) pause: Duration,
     /// RSeq of a provisional answer; CSeq of the INVITE of a 2xx.
     pub(in crate::sip) number: u32,

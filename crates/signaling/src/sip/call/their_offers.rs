@@ -264,7 +264,7 @@ impl Call {
         if method == Method::Invite {
             up.answer_in_ack = offerless;
             up.unacked = Some(Unacked {
-                text: response.to_text(),
+                payload: response.to_payload(),
                 pause: T1,
                 number: cseq,
                 until: now + TRANSACTION,

@@ -1,30 +1,31 @@
 //! What is left of a request that cannot be taken: just enough to answer it (RFC 3261, 8.2.6).
 
+use bytes::Bytes;
 use sipx_sip as sipx;
 
 use crate::sip::message::headers::Headers;
 use crate::sip::message::request::Request;
 use crate::sip::message::{HeaderName, Method};
 
-/// The lines that an answer copies.
+/// The lines that an answer copies: the very bytes that came, whatever they stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bare {
     /// Method of the request, as far as it can be told.
     pub method: Method,
     /// Via lines, in order.
-    pub vias: Vec<String>,
+    pub vias: Vec<Bytes>,
     /// From.
-    pub from: String,
+    pub from: Bytes,
     /// To.
-    pub to: String,
+    pub to: Bytes,
     /// Call-ID.
-    pub call_id: String,
+    pub call_id: Bytes,
     /// CSeq.
-    pub cseq: String,
+    pub cseq: Bytes,
     /// Timestamp, which a 100 copies (RFC 3261, 8.2.6.1).
-    pub timestamp: Option<String>,
+    pub timestamp: Option<Bytes>,
     /// Record-Route lines, in order: those of a response that makes a dialog.
-    pub record_routes: Vec<String>,
+    pub record_routes: Vec<Bytes>,
 }
 
 impl From<&Request> for Bare {
@@ -35,26 +36,27 @@ impl From<&Request> for Bare {
 
 impl Bare {
     fn from_headers(method: Method, headers: &Headers) -> Self {
-        let one = |name: &HeaderName| headers.get(name).unwrap_or_default();
+        let one = |name: &HeaderName| headers.bytes(name).unwrap_or_default();
         Self {
             method,
-            vias: headers.all(&HeaderName::Via).collect(),
+            vias: headers.all_bytes(&HeaderName::Via).collect(),
             from: one(&HeaderName::From),
             to: one(&HeaderName::To),
             call_id: one(&HeaderName::CallId),
             cseq: one(&HeaderName::CSeq),
-            timestamp: headers.get(&HeaderName::Timestamp),
-            record_routes: headers.all(&HeaderName::RecordRoute).collect(),
+            timestamp: headers.bytes(&HeaderName::Timestamp),
+            record_routes: headers.all_bytes(&HeaderName::RecordRoute).collect(),
         }
     }
 
     /// Whether To has a tag already.
     pub fn has_to_tag(&self) -> bool {
         let lower = self.to.to_ascii_lowercase();
-        let behind = lower.rsplit('>').next().unwrap_or(&lower);
+        let behind = lower.rsplit(|&byte| byte == b'>').next();
         behind
-            .split(';')
-            .any(|part| part.trim_start().starts_with("tag="))
+            .unwrap_or(&lower)
+            .split(|&byte| byte == b';')
+            .any(|part| part.trim_ascii_start().starts_with(b"tag="))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use sipx_sip as sipx;
 
 use crate::sip::message::address::{BadAddress, NameAddr};
@@ -29,6 +30,18 @@ impl Headers {
             .map(|header| String::from_utf8_lossy(&header.value()).into_owned())
             .collect::<Vec<_>>()
             .into_iter()
+    }
+
+    /// The first value of that name as it came, unfolded.
+    pub fn bytes(&self, name: &HeaderName) -> Option<Bytes> {
+        self.all_bytes(name).next()
+    }
+
+    /// Every value of that name as it came, unfolded, one per line of the message.
+    pub fn all_bytes<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = Bytes> + 'a {
+        self.0
+            .get_all(name)
+            .map(|header| Bytes::copy_from_slice(&header.value()))
     }
 
     /// Every header that has no name of its own here (`X-...` and others), in order.

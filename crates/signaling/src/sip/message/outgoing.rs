@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::sip::message::address::NameAddr;
 use crate::sip::message::bare::Bare;
 use crate::sip::message::status::reason_phrase;
 use crate::sip::message::uri::Uri;
@@ -17,10 +18,40 @@ pub struct BadHeader {
     pub what: &'static str,
 }
 
+/// What one WebSocket message holds (RFC 7118, 4.2).
+#[derive(Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// For a text message.
+    Text(String),
+    /// For a binary one: somewhere in it is a byte that is no UTF-8.
+    Bytes(Vec<u8>),
+}
+
+impl Payload {
+    /// What goes over the wire.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// Messages may hold credentials, so only their size is shown.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+        }
+    }
+}
+
 /// The header lines and the body of a message of ours: text from the beginning, since nearly all of it is only ever sent.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// `Name: value`, each with its line end. No value holds one.
+    /// `Name: value`, each with its line end. No value holds one. A NUL says that the character behind it, one of U+0000 to
+    /// U+00FF, stands for the byte of its number: what was copied and is no UTF-8, and a NUL.
     head: String,
     body: String,
 }
@@ -50,6 +81,26 @@ impl Content {
     /// Puts a header that has no name of its own here at the end.
     pub fn push_named(&mut self, name: &'static str, value: &str) {
         self.line(name, value);
+    }
+
+    /// Puts a header at the end whose value is copied from a request into its response, byte for byte (RFC 3261, 8.2.6.2).
+    pub fn copy(&mut self, name: &HeaderName, value: &[u8]) {
+        let mut text = String::with_capacity(value.len());
+        for chunk in value.utf8_chunks() {
+            for letter in chunk.valid().chars() {
+                match letter {
+                    '\r' | '\n' => text.push(' '),
+                    '\0' => text.push_str("\0\0"),
+                    letter => text.push(letter),
+                }
+            }
+            for &byte in chunk.invalid() {
+                text.push('\0');
+                text.push(byte.into());
+            }
+        }
+        let name = String::from_utf8_lossy(name.canonical());
+        push_line(&mut self.head, &name, &text);
     }
 
     /// Puts a header of the user's at the end, if it is one.
@@ -83,12 +134,12 @@ impl Content {
         self.body.clone_from(&other.body);
     }
 
-    /// The first value of a header.
+    /// The first value of a header that was not copied.
     pub fn get(&self, name: &HeaderName) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Every value of a header, in order.
+    /// Every value of a header that was not copied, in order.
     pub fn all(&self, name: &HeaderName) -> impl Iterator<Item = &str> {
         let name = name.canonical().to_vec();
         self.lines()
@@ -187,21 +238,22 @@ impl OutgoingResponse {
     pub fn to(request: &Bare, status: u16, tag: &str) -> Self {
         let mut content = Content::default();
         for via in &request.vias {
-            content.push(&HeaderName::Via, via.as_str());
+            content.copy(&HeaderName::Via, via);
         }
-        content.push(&HeaderName::From, request.from.as_str());
-        let mut to = request.to.clone();
+        content.copy(&HeaderName::From, &request.from);
+        let mut to = request.to.to_vec();
         if status > 100 && !request.has_to_tag() {
             // Without angle brackets the tag would become the URI's (20.10); that form has no parameters of its own.
-            let _ = write!(to, ";tag={tag}");
+            to.extend_from_slice(b";tag=");
+            to.extend_from_slice(tag.as_bytes());
         }
-        content.push(&HeaderName::To, to);
-        content.push(&HeaderName::CallId, request.call_id.as_str());
-        content.push(&HeaderName::CSeq, request.cseq.as_str());
+        content.copy(&HeaderName::To, &to);
+        content.copy(&HeaderName::CallId, &request.call_id);
+        content.copy(&HeaderName::CSeq, &request.cseq);
         if status == 100
             && let Some(timestamp) = &request.timestamp
         {
-            content.push(&HeaderName::Timestamp, timestamp.as_str());
+            content.copy(&HeaderName::Timestamp, timestamp);
         }
         Self {
             status,
@@ -210,12 +262,55 @@ impl OutgoingResponse {
         }
     }
 
-    /// The text for one WebSocket message.
+    /// The tag of To.
+    pub fn to_tag(&self) -> Option<String> {
+        let to = as_it_came(self.content.get(&HeaderName::To)?);
+        let to = NameAddr::parse(&String::from_utf8_lossy(&to)).ok()?;
+        to.tag().map(str::to_owned)
+    }
+
+    /// What goes into one WebSocket message.
+    pub fn to_payload(&self) -> Payload {
+        let text = self.marked();
+        // The body may hold any character.
+        if !self.content.head.contains('\0') {
+            return Payload::Text(text);
+        }
+        let (head, body) = text.split_at(text.len() - self.content.body.len());
+        let mut bytes = as_it_came(head);
+        bytes.extend_from_slice(body.as_bytes());
+        String::from_utf8(bytes)
+            .map_or_else(|error| Payload::Bytes(error.into_bytes()), Payload::Text)
+    }
+
+    /// The same to be looked at: what is no UTF-8 becomes replacement characters.
     pub fn to_text(&self) -> String {
+        match self.to_payload() {
+            Payload::Text(text) => text,
+            Payload::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    fn marked(&self) -> String {
         let mut text = String::with_capacity(self.content.size());
         let reason = self.reason.replace(['\r', '\n', '\0'], " ");
         let _ = write!(text, "SIP/2.0 {} {reason}\r\n", self.status);
         self.content.write(&mut text);
         text
     }
+}
+
+/// The bytes of what stands in a [`Content`]'s head.
+fn as_it_came(marked: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(marked.len());
+    let mut letters = marked.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\0' {
+            // A byte stands behind every mark.
+            bytes.extend(letters.next().and_then(|byte| u8::try_from(byte).ok()));
+        } else {
+            bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    bytes
 }

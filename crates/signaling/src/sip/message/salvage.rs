@@ -20,29 +20,29 @@ pub(super) fn request(message: &[u8]) -> Option<Bare> {
     let mut bare = Bare {
         method: Method::parse(&Bytes::copy_from_slice(method.as_bytes())),
         vias: Vec::new(),
-        from: String::new(),
-        to: String::new(),
-        call_id: String::new(),
-        cseq: String::new(),
+        from: Bytes::new(),
+        to: Bytes::new(),
+        call_id: Bytes::new(),
+        cseq: Bytes::new(),
         timestamp: None,
         record_routes: Vec::new(),
     };
     for line in lines {
-        let line = String::from_utf8_lossy(line);
-        let Some((name, value)) = line.split_once(':') else {
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
             continue;
         };
-        let value = value.trim();
+        let (name, value) = line.split_at(colon);
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii();
         // A value with control characters would break the answer as well.
-        if value.chars().any(char::is_control) {
+        if String::from_utf8_lossy(value).chars().any(char::is_control) {
             continue;
         }
-        let value = value.to_owned();
+        let value = Bytes::copy_from_slice(value);
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "an answer copies no other header"
         )]
-        match HeaderName::parse(&Bytes::copy_from_slice(name.trim().as_bytes())) {
+        match HeaderName::parse(&Bytes::copy_from_slice(name.trim_ascii())) {
             HeaderName::Via => bare.vias.push(value),
             HeaderName::From => bare.from = value,
             HeaderName::To => bare.to = value,

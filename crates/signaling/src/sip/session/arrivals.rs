@@ -32,10 +32,8 @@ impl Session {
                 return;
             }
             Arrived::Copy(last) => {
-                if let Some(text) = last {
-                    self.core
-                        .outbox
-                        .push_back(super::contract::Output::Send { flow, text });
+                if let Some(payload) = last {
+                    self.core.send(payload, flow);
                 }
                 return;
             }

@@ -62,6 +62,13 @@ pub enum Output {
         /// A SIP message, or a CRLF of RFC 5626.
         text: String,
     },
+    /// Put this binary message on the flow's socket, in one write.
+    SendBytes {
+        /// Which of them.
+        flow: FlowId,
+        /// A SIP response that copies what is no UTF-8 (RFC 7118, 4.2).
+        bytes: Vec<u8>,
+    },
     /// Send a WebSocket ping.
     Ping(FlowId),
     /// Close the flow's socket, after what was sent before; give up on an attempt under way.
@@ -79,6 +86,9 @@ impl fmt::Debug for Output {
         match self {
             Self::Connect { flow, .. } => write!(f, "Connect({flow})"),
             Self::Send { flow, text } => write!(f, "Send({flow}, {} bytes)", text.len()),
+            Self::SendBytes { flow, bytes } => {
+                write!(f, "SendBytes({flow}, {} bytes)", bytes.len())
+            }
             Self::Ping(flow) => write!(f, "Ping({flow})"),
             Self::Disconnect(flow) => write!(f, "Disconnect({flow})"),
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),

@@ -20,7 +20,7 @@ use crate::sip::dialog::Dialog;
 use crate::sip::dialog::edge::{Edge, hangs_on_edge, has_token};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::bare::Bare;
-use crate::sip::message::outgoing::{OutgoingRequest, OutgoingResponse};
+use crate::sip::message::outgoing::{OutgoingRequest, OutgoingResponse, Payload};
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
@@ -253,9 +253,14 @@ impl Core {
         if !self.flow(flow).is_some_and(Flow::is_open) {
             return;
         }
-        self.outbox.push_back(Output::Send {
-            flow,
-            text: request.to_text(),
+        self.send(Payload::Text(request.to_text()), flow);
+    }
+
+    /// Puts a message on a flow.
+    pub(in crate::sip) fn send(&mut self, payload: Payload, flow: FlowId) {
+        self.outbox.push_back(match payload {
+            Payload::Text(text) => Output::Send { flow, text },
+            Payload::Bytes(bytes) => Output::SendBytes { flow, bytes },
         });
     }
 
@@ -295,10 +300,7 @@ impl Core {
     pub(in crate::sip) fn answer_bare(&mut self, flow: FlowId, bare: &Bare, status: u16) {
         let mut response = OutgoingResponse::to(bare, status, &random::token(&mut self.rng));
         self.sign_response(&mut response);
-        self.outbox.push_back(Output::Send {
-            flow,
-            text: response.to_text(),
-        });
+        self.send(response.to_payload(), flow);
     }
 
     /// Answers a request, over the connection that it came on (RFC 3261, 18.2.2), or over one that lives when that is
@@ -342,10 +344,7 @@ impl Core {
                 .set(Deadline::RefusalAck, owner, now + TRANSACTION),
         }
         if let Some(flow) = flow {
-            self.outbox.push_back(Output::Send {
-                flow,
-                text: response.to_text(),
-            });
+            self.send(response.to_payload(), flow);
         }
     }
 
@@ -361,8 +360,7 @@ impl Core {
                 self.deadlines
                     .set(Deadline::RefusalAck, owner, now + TRANSACTION);
             }
-            let text = owed.text;
-            self.outbox.push_back(Output::Send { flow, text });
+            self.send(owed.payload, flow);
         }
     }
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::sip::flow_id::FlowId;
-use crate::sip::message::address::NameAddr;
 use crate::sip::message::bare::Bare;
 use crate::sip::message::ids::Ids;
-use crate::sip::message::outgoing::OutgoingResponse;
+use crate::sip::message::outgoing::{OutgoingResponse, Payload};
 use crate::sip::message::request::Request;
 use crate::sip::message::{HeaderName, Method};
 
@@ -63,7 +62,7 @@ pub struct ServerTransaction {
     from_tag: String,
     /// It came outside of dialogs.
     initial: bool,
-    last: Option<String>,
+    last: Option<Payload>,
     /// Tag of ours in its answers, where the request had none.
     pub tag: Option<String>,
     state: State,
@@ -90,7 +89,7 @@ pub enum Arrived {
     /// Not seen before.
     New,
     /// A copy of one that waits: this was the last answer to it, if there was one.
-    Copy(Option<String>),
+    Copy(Option<Payload>),
     /// The ACK of our refusal, which ends its transaction.
     RefusalAcked,
     /// Too many wait already.
@@ -161,12 +160,13 @@ impl ServerTransactions {
     /// Whether that request is one that came by another way already, and is served or was just answered (8.2.2.2): the same
     /// caller, call and number under another branch.
     pub fn is_merged(&self, request: &Request, key: &ServerKey) -> bool {
+        let call_id = request.headers.bytes(&HeaderName::CallId);
         self.waiting.iter().any(|(known, served)| {
             known != key
                 && served.method == request.method
                 && served.initial
                 && served.cseq == request.ids.cseq
-                && served.bare.call_id == request.ids.call_id
+                && Some(&served.bare.call_id) == call_id.as_ref()
                 && served.from_tag == request.ids.from_tag()
         })
     }
@@ -194,12 +194,10 @@ impl ServerTransactions {
             return After::Done;
         };
         if response.status > 100 && !known.bare.has_to_tag() {
-            let to = response.content.get(&HeaderName::To).unwrap_or_default();
-            let to = NameAddr::parse(to).ok();
-            known.tag = to.and_then(|to| to.tag().map(str::to_owned));
+            known.tag = response.to_tag();
         }
         if response.status < 200 {
-            known.last = Some(response.to_text());
+            known.last = Some(response.to_payload());
             return After::Waiting;
         }
         if known.method != Method::Invite && over.is_some() {
@@ -207,7 +205,7 @@ impl ServerTransactions {
             self.take(key);
             return After::Done;
         }
-        known.last = Some(response.to_text());
+        known.last = Some(response.to_payload());
         if known.method != Method::Invite {
             known.state = State::Answered;
             return After::Owed;
@@ -246,7 +244,7 @@ impl ServerTransactions {
         let waiting = self.waiting.iter_mut();
         let said: Vec<_> = waiting
             .filter(|(_, known)| owed(known))
-            .map(|(key, known)| {
+            .filter_map(|(key, known)| {
                 known.over = Some(flow);
                 let answered = known.state == State::Answered;
                 let first = !std::mem::replace(&mut known.said, true);
@@ -255,9 +253,9 @@ impl ServerTransactions {
                     (false, true) => After::RefusalAck,
                     (false, false) => After::Waiting,
                 };
-                let text = known.last.clone().unwrap_or_default();
+                let payload = known.last.clone()?;
                 let key = key.clone();
-                Owed { key, text, next }
+                Some(Owed { key, payload, next })
             })
             .collect();
         for owed in &said {
@@ -289,7 +287,7 @@ pub struct Owed {
     /// The request.
     pub key: ServerKey,
     /// The whole answer.
-    pub text: String,
+    pub payload: Payload,
     /// What that starts.
     pub next: After,
 }
