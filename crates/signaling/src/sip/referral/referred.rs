@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::call_id::CallId;
 use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::headers::Guise;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::referral::wanted::Wanted;
@@ -31,8 +32,8 @@ pub(in crate::sip) struct Referred {
     pub(in crate::sip) auth: Authorization,
     /// How many came before it in a row.
     pub(in crate::sip) depth: u8,
-    /// Our user hides in the call that it came within.
-    pub(in crate::sip) hides: bool,
+    /// How our address reads in that dialog; our user may hide in the call that it came within.
+    pub(in crate::sip) guise: Guise,
     pub(in crate::sip) stage: Stage,
     pub(in crate::sip) telling: Telling,
     /// Value of Event in its NOTIFYs.
@@ -89,6 +90,10 @@ impl Referred {
         flow: FlowId,
         ends: Instant,
     ) -> Self {
+        let guise = Guise {
+            hides: false,
+            secure: dialog.secure,
+        };
         Self {
             wanted,
             call: None,
@@ -97,7 +102,7 @@ impl Referred {
             flow,
             auth: Authorization::default(),
             depth,
-            hides: false,
+            guise,
             stage: Stage::Asked,
             telling: Telling::Nobody,
             event: "refer".to_owned(),

@@ -74,7 +74,7 @@ impl Text {
             draft.routes = routes(core, flow);
             return Some((draft, flow));
         }
-        let target = redirection(response, core, transaction.flow)?;
+        let target = redirection(transaction, response, core)?;
         if self.redirected {
             return None;
         }
@@ -84,15 +84,22 @@ impl Text {
     }
 }
 
-/// The best address of SIP that a redirection names (RFC 3261, 8.1.3.4), of those that the flow may carry.
-pub(super) fn redirection(response: &Response, core: &Core, flow: FlowId) -> Option<Uri> {
+/// The best address of SIP that a redirection names (RFC 3261, 8.1.3.4), of those that the flow may carry. What was for `sips:` goes
+/// to no address that is less.
+pub(super) fn redirection(
+    transaction: &ClientTransaction<Purpose>,
+    response: &Response,
+    core: &Core,
+) -> Option<Uri> {
     if !(300..=305).contains(&response.status) {
         return None;
     }
+    let (flow, before) = (transaction.flow, &transaction.draft.uri);
+    let fits = |uri: &Uri| may_carry(core, flow, uri) && (uri.is_sips() || !before.is_sips());
     let contacts = response.headers.addresses(&HeaderName::Contact).ok()?;
     let known = contacts
         .into_iter()
-        .filter(|contact| contact.uri.is_sip() && may_carry(core, flow, &contact.uri));
+        .filter(|contact| contact.uri.is_sip() && fits(&contact.uri));
     // The first of those that are equal.
     let best = known.min_by_key(|contact| std::cmp::Reverse(quality(contact)))?;
     Some(best.uri.without_headers())
