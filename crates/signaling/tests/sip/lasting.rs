@@ -156,6 +156,7 @@ fn requests_beside_each_other_may_each_be_challenged_for_a_nonce_that_is_used_on
     world.say(FLOW, &accepts(&request, "one"));
     world.request();
     let say = |body: &str| Command::Message {
+        id: 7,
         call: Some(name()),
         to: String::new(),
         body: body.to_owned(),
@@ -172,7 +173,7 @@ fn requests_beside_each_other_may_each_be_challenged_for_a_nonce_that_is_used_on
         assert!(word.headers.has(&HeaderName::ProxyAuthorization));
         world.answer(word, 200, &[]);
     }
-    let failed = |event: &Event| matches!(event, Event::CommandFailed { .. });
+    let failed = |event: &Event| matches!(event, Event::MessageFailed { .. });
     assert!(!world.take_events().iter().any(failed));
 }
 
@@ -280,6 +281,7 @@ fn without_a_connection_digits_wait_and_other_words_are_refused() {
     let to = "carol".to_owned();
     let wishes = [
         Command::Message {
+            id: 7,
             call: Some(call.clone()),
             to: String::new(),
             body: "hello".to_owned(),
@@ -297,7 +299,7 @@ fn without_a_connection_digits_wait_and_other_words_are_refused() {
                 server: String::new(),
                 command: "",
             };
-            matches!(event, Event::CommandFailed { error: known, .. }
+            matches!(event, Event::CommandFailed { error: known, .. } | Event::MessageFailed { error: known, .. }
                 if std::mem::discriminant(known) == std::mem::discriminant(&error))
         };
         assert!(told.iter().any(refused), "{told:?}");

@@ -36,6 +36,7 @@ const SECRET: &str = "wss://two.example.com";
 
 fn text(to: &str) -> Command {
     Command::Message {
+        id: 7,
         call: None,
         to: to.to_owned(),
         body: "hello".to_owned(),
@@ -101,12 +102,8 @@ fn what_was_for_tls_does_not_fall_back_to_a_way_that_is_read() {
                 .iter()
                 .find(|(_, it)| it.method == first.method);
             assert_eq!(second.is_some(), falls, "{to}");
-            let failed = |event: &Event| {
-                matches!(
-                    event,
-                    Event::Ended { .. } | Event::SessionCommandFailed { .. }
-                )
-            };
+            let failed =
+                |event: &Event| matches!(event, Event::Ended { .. } | Event::MessageFailed { .. });
             assert_eq!(world.take_events().iter().any(failed), !falls, "{to}");
         }
     }
@@ -174,6 +171,7 @@ fn media() -> Command {
 
 fn within(body: &str) -> Command {
     Command::Message {
+        id: 7,
         call: Some(name()),
         to: String::new(),
         body: body.to_owned(),
@@ -302,7 +300,7 @@ fn a_call_by_sips_waits_for_tls_where_another_goes_on_over_what_is_left() {
         world.command(media());
         assert!(world.requests.is_empty(), "{:?}", world.requests);
         world.command(within("hello"));
-        let refused = |event: &Event| matches!(event, Event::CommandFailed { .. });
+        let refused = |event: &Event| matches!(event, Event::MessageFailed { .. });
         assert!(world.take_events().iter().any(refused));
         back(&mut world, FLOW);
         let (flow, offer) = world.requests.remove(0);
