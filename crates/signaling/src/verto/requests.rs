@@ -58,14 +58,13 @@ impl CallRequest {
 
     /// That it failed, for its user.
     pub(crate) fn failed(self, call: CallId, error: Error) -> Event {
-        match self {
-            Self::UpdateMedia => Event::MediaUpdateFailed { call, error },
-            Self::Message(id) => Event::MessageFailed {
-                call: Some(call),
-                id,
-                error,
-            },
-            _ => Event::CommandFailed { call, error },
+        if let Self::Message(id) = self {
+            let call = Some(call);
+            Event::MessageFailed { call, id, error }
+        } else if self == Self::UpdateMedia {
+            Event::MediaUpdateFailed { call, error }
+        } else {
+            Event::CommandFailed { call, error }
         }
     }
 

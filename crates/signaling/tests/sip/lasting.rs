@@ -385,3 +385,35 @@ fn an_offer_without_an_answer_is_cancelled_and_a_late_one_is_acknowledged() {
     assert_eq!(world.request().method, Method::Ack);
     assert_eq!(world.request().method, Method::Bye);
 }
+
+/// Within a call there is nowhere else to go: the offer alone is refused, and the session stays as it was (RFC 3261, 14.1).
+#[test]
+fn a_redirection_within_a_call_refuses_the_offer_alone() {
+    for status in [300, 302, 380] {
+        let (mut world, request) = calling("bob");
+        world.say(FLOW, &accepts(&request, "one"));
+        world.request();
+        world.take_events();
+        world.command(Command::UpdateMedia {
+            call: name(),
+            sdp: "v=0 other".to_owned(),
+        });
+        let offer = of(&mut world, Method::Invite);
+        let there = [(HeaderName::Contact, "<sip:elsewhere@example.com>")];
+        world.answer(&offer, status, &there);
+        assert_eq!(world.request().method, Method::Ack);
+        let told = world.take_events();
+        assert!(
+            matches!(&told[..], [Event::MediaUpdateFailed { .. }]),
+            "{told:?}"
+        );
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+        // The next one goes where the call has always gone.
+        world.command(Command::UpdateMedia {
+            call: name(),
+            sdp: "v=0 third".to_owned(),
+        });
+        let next = of(&mut world, Method::Invite);
+        assert_eq!(next.uri.to_string(), offer.uri.to_string());
+    }
+}

@@ -82,10 +82,14 @@ fn a_text_goes_out_once_and_its_failure_is_told() {
 /// What was told of texts: within a call, its number, whether it is kept or why it failed.
 fn outcomes(world: &mut World) -> Vec<(bool, u64, Option<bool>)> {
     let events = world.take_events().into_iter();
-    let told = events.filter_map(|event| match event {
-        Event::MessageAccepted { call, id, stored } => Some((call.is_some(), id, Some(stored))),
-        Event::MessageFailed { call, id, .. } => Some((call.is_some(), id, None)),
-        _ => None,
+    let told = events.filter_map(|event| {
+        if let Event::MessageAccepted { call, id, stored } = event {
+            Some((call.is_some(), id, Some(stored)))
+        } else if let Event::MessageFailed { call, id, .. } = event {
+            Some((call.is_some(), id, None))
+        } else {
+            None
+        }
     });
     told.collect()
 }

@@ -261,15 +261,16 @@ impl Story {
     /// Why a command about a call failed, which is what is told next.
     pub(crate) fn failed(&mut self) -> Error {
         let event = self.event();
-        match event {
-            Event::CommandFailed { error, .. }
-            | Event::MessageFailed {
-                call: Some(_),
-                error,
-                ..
-            } => error,
-            _ => panic!("{event:?}"),
-        }
+        let (Event::CommandFailed { error, .. }
+        | Event::MessageFailed {
+            call: Some(_),
+            error,
+            ..
+        }) = event
+        else {
+            panic!("{event:?}")
+        };
+        error
     }
 
     /// Jumps from deadline to deadline until an event fits; forgets those before it.

@@ -38,6 +38,8 @@ pub(in crate::sip) struct Referred {
     pub(in crate::sip) telling: Telling,
     /// Value of Event in its NOTIFYs.
     pub(in crate::sip) event: String,
+    /// Number of the REFER, by which its subscription may be named though its NOTIFYs do not (RFC 3515, 2.4.6).
+    pub(in crate::sip) cseq: u32,
     /// When the subscription ends by itself.
     pub(in crate::sip) ends: Instant,
     /// What the far side has not been told, the oldest first: never more than one provisional status and the final one.
@@ -106,6 +108,7 @@ impl Referred {
             stage: Stage::Asked,
             telling: Telling::Nobody,
             event: "refer".to_owned(),
+            cseq: 0,
             ends,
             queue: VecDeque::new(),
             out: None,
@@ -116,6 +119,12 @@ impl Referred {
             },
             begun: false,
         }
+    }
+
+    /// Whether a SUBSCRIBE's Event, without spaces, is about it.
+    pub(in crate::sip) fn has_event(&self, event: &str) -> bool {
+        self.event.eq_ignore_ascii_case(event)
+            || event.eq_ignore_ascii_case(&format!("refer;id={}", self.cseq))
     }
 
     /// Notes a status that is to be told. The same one again says nothing, nor one after the final one.

@@ -117,6 +117,7 @@ impl Session {
         let mut referred = Referred::new(wanted, dialog, shares, depth, flow, ends);
         referred.guise.hides = hides;
         referred.call = call;
+        referred.cseq = request.ids.cseq;
         if shares && !first {
             // RFC 3515, 2.4.6: every further one of a dialog has a name of its own.
             referred.event = format!("refer;id={}", request.ids.cseq);
@@ -430,7 +431,7 @@ impl Session {
         let found = self.referreds.iter_mut().find(|(_, referred)| {
             referred.telling == Telling::Subscribed
                 && referred.dialog.has_request(&request.ids)
-                && referred.event.eq_ignore_ascii_case(&event)
+                && referred.has_event(&event)
         });
         let Some((name, referred)) = found else {
             return false;
