@@ -65,6 +65,11 @@ fn log(notice: &Notice) {
         EventKind::RequestFailed { reason, remedy } => {
             tracing::warn!(account, call, reason, remedy, "a request failed")
         }
+        EventKind::MessageFailed {
+            message,
+            reason,
+            remedy,
+        } => tracing::warn!(account, call, message, reason, remedy, "a text failed"),
         EventKind::ToolFailed { reason, .. } => tracing::warn!(account, call, reason, "a tool"),
         EventKind::Referred {
             to,
@@ -109,6 +114,11 @@ fn log(notice: &Notice) {
 )]
 fn log_account(account: &str, kind: &EventKind) {
     match kind {
+        EventKind::MessageFailed {
+            message,
+            reason,
+            remedy,
+        } => tracing::warn!(account, message, reason, remedy, "a text failed"),
         EventKind::Account {
             state: AccountState::Waiting,
             reason,

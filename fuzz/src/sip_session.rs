@@ -187,6 +187,7 @@ impl Tale {
                 note: Some(argument).filter(|note| !note.is_empty()),
             },
             "say" => Command::Message {
+                id: 7,
                 call: None,
                 to: "bob".into(),
                 body: argument,
@@ -227,6 +228,7 @@ impl Tale {
             },
             "refer" => Command::Transfer { call, to: argument },
             "text" => Command::Message {
+                id: 7,
                 call: Some(call),
                 to: String::new(),
                 body: argument,

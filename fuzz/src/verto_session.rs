@@ -192,6 +192,7 @@ impl Tale {
                 candidate: rest,
             },
             "message" => Command::Message {
+                id: 7,
                 call: None,
                 to: rest.clone(),
                 body: rest,

@@ -81,10 +81,20 @@ fn words(event: &Event) -> String {
         },
         Event::AudioRestored { device } => format!("{device} is back"),
         Event::IceServerFailed { server, reason } => format!("{server} is of no help: {reason}"),
-        Event::RequestFailed { reason, remedy } => match remedy {
-            Some(remedy) => format!("request failed: {reason}; {remedy}"),
-            None => format!("request failed: {reason}"),
-        },
+        Event::RequestFailed {
+            reason,
+            remedy,
+            message,
+        } => {
+            let what = match message {
+                Some(message) => format!("text {message}"),
+                None => "request".to_owned(),
+            };
+            match remedy {
+                Some(remedy) => format!("{what} failed: {reason}; {remedy}"),
+                None => format!("{what} failed: {reason}"),
+            }
+        }
         Event::Quality(quality) => words_of_quality(quality),
         Event::QualityWarning {
             problem,
@@ -143,6 +153,14 @@ fn words(event: &Event) -> String {
             Some(name) => format!("{name} ({from}) writes: {text}"),
             None => format!("{from} writes: {text}"),
         },
+        Event::MessageAccepted {
+            message,
+            stored: false,
+        } => format!("text {message} was accepted"),
+        Event::MessageAccepted {
+            message,
+            stored: true,
+        } => format!("text {message} is kept for later"),
         Event::AssistantText { text, .. } => format!("assistant says on: {text}"),
         Event::AssistantItem { role, text, .. } => format!("{role}: {text}"),
         Event::ToolCall {

@@ -279,7 +279,10 @@ pub(crate) fn give(
         Some(call) if !words.contains(&call) => {
             words.replacen("the call", &format!("call {}", plain(&call)), 1)
         }
-        Some(_) | None => words.to_owned(),
+        Some(_) | None => match done.message {
+            Some(message) => words.replacen("the text", &format!("text {message}"), 1),
+            None => words.to_owned(),
+        },
     })
 }
 

@@ -25,6 +25,7 @@ fn each_request_is_a_command_of_the_same_name() {
 fn check(arguments: &[&str], request: Request, text: &str) {
     let done = || Done {
         call: Some("c-1".to_owned()),
+        message: None,
     };
     let wanted = request.clone();
     let ran = against(move |peer| peer.answer(&wanted, &done()), arguments);

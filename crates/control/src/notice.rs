@@ -202,6 +202,9 @@ pub enum Event {
         /// What to do about it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remedy: Option<String>,
+        /// The text that it was to send, by the `message` of the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<u64>,
     },
     /// Figures of the call, each second.
     Quality(Quality),
@@ -262,6 +265,14 @@ pub enum Event {
         name: Option<String>,
         /// The text.
         text: String,
+    },
+    /// A text of ours was accepted: by who it was for, or by a server for it. Whether it was read is not known.
+    MessageAccepted {
+        /// The `message` of the reply.
+        message: u64,
+        /// A server keeps it for later (SIP, 202).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stored: bool,
     },
     /// A piece of what an assistant says; pieces of one `item` follow each other.
     AssistantText {

@@ -9,6 +9,10 @@ pub struct Done {
     /// The call that it was about, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
+    /// Of `message` to a user: its number among the texts of its account, by which `message_accepted` or `request_failed` tells
+    /// what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<u64>,
 }
 
 /// Reply to `call`.

@@ -44,7 +44,7 @@ pub enum Request {
     RefuseTransfer(RefuseTransfer),
     /// Shows others whether calls are welcome (SIP); the notice `published` follows. Reply: [`Done`](crate::reply::Done).
     Publish(Publish),
-    /// Sends a text: to an assistant, into a call, or to a user. Reply: [`Done`](crate::reply::Done).
+    /// Sends a text: to an assistant, into a call, or to a user. Reply: [`Done`](crate::reply::Done), with its `message`.
     Message(Message),
     /// Answers a `tool_call` of an assistant. Reply: [`Done`](crate::reply::Done).
     ToolAnswer(ToolAnswer),

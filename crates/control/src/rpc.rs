@@ -536,6 +536,7 @@ mod tests {
     fn a_reply_and_a_notice_are_told_apart() {
         let done = Done {
             call: Some("c".into()),
+            message: Some(1),
         };
         let FromServer::Reply(id, Ok(result)) =
             read_from_server(&write_result(&RequestId::Number(3), &done)).unwrap()

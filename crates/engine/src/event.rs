@@ -267,6 +267,22 @@ pub enum EventKind {
         /// The text.
         text: String,
     },
+    /// A text of ours was accepted: by who it was for, or by a server for it. Whether it was read is not known.
+    MessageAccepted {
+        /// What [`Engine::message`](crate::driver::engine::Engine::message) gave back for it.
+        message: u64,
+        /// A server keeps it for later (SIP, 202).
+        stored: bool,
+    },
+    /// A text of ours was refused, or nobody knows what became of it.
+    MessageFailed {
+        /// What [`Engine::message`](crate::driver::engine::Engine::message) gave back for it.
+        message: u64,
+        /// Why, one sentence.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// An assistant says something; what it wants done comes as `ToolCall`.
     Assistant(Box<AssistantEvent>),
     /// An assistant wants a tool used.
@@ -380,6 +396,16 @@ pub enum EventKind {
     },
     /// The call is over. Comes exactly once for each call, as its last event.
     Ended(Box<Ended>),
+}
+
+impl EventKind {
+    pub(crate) fn message_failed(message: u64, error: &offhook_signaling::error::Error) -> Self {
+        Self::MessageFailed {
+            message,
+            reason: error.to_string(),
+            remedy: error.remedy().to_string(),
+        }
+    }
 }
 
 /// One end of the path that ICE chose.

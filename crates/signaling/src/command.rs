@@ -175,6 +175,8 @@ pub enum Command {
     },
     /// Send a chat message.
     Message {
+        /// Names it in what is told of it.
+        id: u64,
         /// `Some`: within this call.
         call: Option<CallId>,
         /// Address, with FreeSWITCH perhaps `proto+address`.
@@ -376,6 +378,15 @@ impl Command {
             Self::Login(_) => "login",
             Self::Reconnect => "reconnect",
             Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// The name of the chat message that it sends.
+    pub(crate) fn message_id(&self) -> Option<u64> {
+        if let Self::Message { id, .. } = self {
+            Some(*id)
+        } else {
+            None
         }
     }
 

@@ -502,6 +502,24 @@ pub enum Event {
         /// Text.
         body: String,
     },
+    /// A chat message of ours was taken: by who it was for, or by a server for it. That it was read is told by nothing.
+    MessageAccepted {
+        /// `Some`: within this call.
+        call: Option<CallId>,
+        /// The `id` of its command.
+        id: u64,
+        /// Its server keeps it for later (SIP, 202; RFC 3428, 7).
+        stored: bool,
+    },
+    /// A chat message of ours came to nothing, as far as anybody can tell; the call that it was for lives on unless its end follows.
+    MessageFailed {
+        /// `Some`: within this call.
+        call: Option<CallId>,
+        /// The `id` of its command.
+        id: u64,
+        /// Why.
+        error: Error,
+    },
     /// An assistant says or wants something.
     Assistant {
         /// The call with it, when there is one.

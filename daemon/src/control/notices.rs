@@ -151,6 +151,20 @@ fn kind(kind: &EventKind) -> wire::Event {
         EventKind::RequestFailed { reason, remedy } => wire::Event::RequestFailed {
             reason: reason.clone(),
             remedy: remedy.clone(),
+            message: None,
+        },
+        EventKind::MessageFailed {
+            message,
+            reason,
+            remedy,
+        } => wire::Event::RequestFailed {
+            reason: reason.clone(),
+            remedy: Some(remedy.clone()),
+            message: Some(*message),
+        },
+        EventKind::MessageAccepted { message, stored } => wire::Event::MessageAccepted {
+            message: *message,
+            stored: *stored,
         },
         EventKind::Quality(figures) => wire::Event::Quality(quality(figures)),
         EventKind::QualityWarning(warning) => wire::Event::QualityWarning {
@@ -313,6 +327,7 @@ fn assistant(event: &AssistantEvent) -> wire::Event {
         AssistantEvent::Failed(error) => wire::Event::RequestFailed {
             reason: error.to_string(),
             remedy: Some(error.remedy().to_string()),
+            message: None,
         },
         AssistantEvent::Other { kind, data } => other(kind, data.clone()),
         // Told by the engine as an event of its own; or a kind that this daemon has no word for.

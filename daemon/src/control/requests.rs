@@ -146,8 +146,11 @@ pub(crate) async fn serve(request: Request, daemon: &Daemon) -> Result<Answer, R
                 text: message.text,
                 images: message.images,
             };
-            engine.message(message).await.map_err(refused)?;
-            Ok(Answer::Done(Done::default()))
+            let message = engine.message(message).await.map_err(refused)?;
+            Ok(Answer::Done(Done {
+                call: None,
+                message,
+            }))
         }
         Request::ToolAnswer(answer) => {
             engine
@@ -450,6 +453,7 @@ fn answered(answer: Value) -> Answer {
 fn done(call: CallId) -> Answer {
     Answer::Done(Done {
         call: Some(call.to_string()),
+        message: None,
     })
 }
 

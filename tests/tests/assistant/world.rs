@@ -81,7 +81,7 @@ impl World {
     pub(crate) fn failure(&mut self) -> String {
         self.control
             .wait("the failure", PATIENCE, |notice| match &notice.event {
-                Event::RequestFailed { reason, remedy } => {
+                Event::RequestFailed { reason, remedy, .. } => {
                     Some(format!("{reason}; {}", remedy.clone().unwrap_or_default()))
                 }
                 _ => None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_control::notice::Event;
 use offhook_control::reply::Done;
-use offhook_control::request::{OfCall, Request};
+use offhook_control::request::{Message, OfCall, Request};
 use offhook_tests::daemon::Config;
 use offhook_tests::sandbox::Sandbox;
 use offhook_tests::sound;
@@ -113,4 +113,50 @@ fn the_echo_is_heard_over_ipv6_by_verto_and_by_sip() {
         let heard = daemon.config.folder().join(format!("{call}.wav"));
         assert!(sound::has_tone(&sound::read(&heard), TONE), "{dialect}");
     }
+}
+
+/// Each text has its outcome by the number that the reply to `message` gave it, within a call and outside of one.
+#[test]
+fn what_became_of_a_text_is_told_by_its_number() {
+    let sandbox = Sandbox::start(&[]);
+    let login = "demo-1";
+    let config = Config::new().account("desk", "sip", &sandbox.ready.sip, login, "sandbox");
+    let daemon = config.launch();
+    let mut control = daemon.ready();
+    let mut orders = daemon.control();
+    let call = orders.call("9196");
+    control.wait("the answer", PATIENCE, |notice| {
+        matches!(notice.event, Event::Answered(_)).then_some(())
+    });
+    let mut numbers = Vec::new();
+    for (to, call, is_accepted) in [
+        (Some("echo"), None, true),
+        (Some("nobody-there"), None, false),
+        (None, Some(&call), true),
+    ] {
+        let text = Message {
+            to: to.map(str::to_owned),
+            call: call.cloned(),
+            text: "hello".to_owned(),
+            ..Message::default()
+        };
+        let done: Done = orders.ask(&Request::Message(text));
+        let number = done.message.expect("a number");
+        assert!(!numbers.contains(&number), "{number} twice");
+        numbers.push(number);
+        let (of_call, accepted) = control.wait("its outcome", PATIENCE, |notice| {
+            let accepted = match &notice.event {
+                Event::MessageAccepted { message, .. } if *message == number => true,
+                Event::RequestFailed {
+                    message: Some(message),
+                    ..
+                } if *message == number => false,
+                _ => return None,
+            };
+            Some((notice.call.clone(), accepted))
+        });
+        assert_eq!((of_call.as_ref(), accepted), (call, is_accepted));
+    }
+    orders.hangup(&call);
+    control.wait_ended(&call, PATIENCE);
 }

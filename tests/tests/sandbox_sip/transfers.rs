@@ -67,6 +67,7 @@ fn texts_go_to_users_and_come_back_from_an_echo() {
     let (near, far) = (Phone::new(1), Phone::new(2));
     let own = bridge(&mut alice, &mut bob, "demo-2", &near, &far);
     alice.command(Command::Message {
+        id: 7,
         call: Some(own),
         to: String::new(),
         body: "psst".to_owned(),

@@ -198,6 +198,7 @@ fn two_users_call_each_other_and_a_call_comes_from_the_other_side() {
         matches!(event, Event::Answered { sdp: Some(_), .. })
     });
     alice.command(Command::Message {
+        id: 7,
         call: Some(own),
         to: String::new(),
         body: "hello".to_owned(),

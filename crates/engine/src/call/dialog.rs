@@ -391,6 +391,14 @@ impl Call {
             SignalingEvent::Message { from, body, .. } => {
                 self.tell(EventKind::Message { from, text: body }, fx);
             }
+            SignalingEvent::MessageAccepted {
+                id: message,
+                stored,
+                ..
+            } => self.tell(EventKind::MessageAccepted { message, stored }, fx),
+            SignalingEvent::MessageFailed { id, error, .. } => {
+                self.tell(EventKind::message_failed(id, &error), fx);
+            }
             SignalingEvent::Assistant { event, .. } => {
                 self.tell(EventKind::Assistant(Box::new(event)), fx);
             }

@@ -111,7 +111,9 @@ pub(crate) fn entry(kind: &EventKind, at: SystemTime) -> Option<Entry> {
                 warning.on
             ),
         ),
-        EventKind::RequestFailed { .. } => ("warn", "request failed".to_owned()),
+        EventKind::RequestFailed { .. } | EventKind::MessageFailed { .. } => {
+            ("warn", "request failed".to_owned())
+        }
         EventKind::Transferred => ("info", "transferred".to_owned()),
         EventKind::Ended(ended) => ("info", format!("ended: {}", ended.cause.name())),
         _ => return None,

@@ -18,11 +18,12 @@ use crate::request::{Message, ServerCommand};
 use crate::token_source::TokenError;
 
 impl Core {
-    /// Sends a text: to an assistant, into a call, or to a user.
+    /// Sends a text: to an assistant, into a call, or to a user. Gives back its number among the texts of its account, by which
+    /// `MessageAccepted` or `MessageFailed` tells what became of it; of a text to an assistant nothing is told.
     ///
     /// # Errors
     /// When account or call are unknown, the text is too long, or images would go to a user, whom none reaches.
-    pub fn message(&mut self, message: Message) -> Result<(), Error> {
+    pub fn message(&mut self, message: Message) -> Result<Option<u64>, Error> {
         check_text(&message.text)?;
         let account = match &message.call {
             Some(id) => self.account_of(id)?,
@@ -41,8 +42,13 @@ impl Core {
                 why: "a text to a user carries none, only an assistant sees them".to_owned(),
             });
         }
+        let id = to.is_some().then(|| {
+            self.messages += 1;
+            self.messages
+        });
         let command = match to {
             Some(to) => Command::Message {
+                id: self.messages,
                 call: message.call,
                 to,
                 body: message.text,
@@ -56,7 +62,7 @@ impl Core {
             },
         };
         self.outbox.push_back(Output::Signaling(account, command));
-        Ok(())
+        Ok(id)
     }
 
     /// Answers a tool call of an assistant.

@@ -64,6 +64,8 @@ pub struct Core {
     pub(super) outbox: VecDeque<Output>,
     pub(super) rng: StdRng,
     next_key: u64,
+    /// Texts to users so far.
+    pub(super) messages: u64,
     /// Calls of an earlier process are taken up until then.
     adopts_until: Instant,
     pub(super) max_calls: usize,
@@ -111,6 +113,7 @@ impl Core {
             deadlines: BTreeSet::new(),
             rng: StdRng::from_seed(seed),
             next_key: 0,
+            messages: 0,
             adopts_until: now + ADOPTION,
             max_calls: config.max_calls,
             dtmf: config.dtmf,
@@ -358,6 +361,16 @@ impl Core {
                     remedy: Some(error.remedy().to_string()),
                 }]
             }
+            SignalingEvent::MessageAccepted {
+                call: None,
+                id: message,
+                stored,
+            } => vec![EventKind::MessageAccepted { message, stored }],
+            SignalingEvent::MessageFailed {
+                call: None,
+                id: message,
+                error,
+            } => vec![EventKind::message_failed(message, &error)],
             SignalingEvent::Info { call: None, data } => vec![EventKind::Info { data }],
             SignalingEvent::Message {
                 call: None,
@@ -698,6 +711,8 @@ fn call_of(event: &SignalingEvent) -> Option<&CallId> {
         | SignalingEvent::MediaUpdateFailed { call, .. }
         | SignalingEvent::CommandFailed { call, .. } => Some(call),
         SignalingEvent::Message { call, .. }
+        | SignalingEvent::MessageAccepted { call, .. }
+        | SignalingEvent::MessageFailed { call, .. }
         | SignalingEvent::Info { call, .. }
         | SignalingEvent::Assistant { call, .. } => call.as_ref(),
         // About the account, or of a later protocol.

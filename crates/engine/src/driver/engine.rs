@@ -162,11 +162,13 @@ impl Engine {
             .await?
     }
 
-    /// Sends a text: to an assistant, into a call, or to a user.
+    /// Sends a text: to an assistant, into a call, or to a user. Gives back its number among the texts of its account, by which
+    /// `MessageAccepted` or `MessageFailed` tells what became of it, unless its call ends before; of a text to an assistant nothing
+    /// is told.
     ///
     /// # Errors
     /// When account or call are unknown, or the text cannot be sent.
-    pub async fn message(&self, message: Message) -> Result<(), Error> {
+    pub async fn message(&self, message: Message) -> Result<Option<u64>, Error> {
         self.core(move |core, _| core.message(message)).await?
     }
 

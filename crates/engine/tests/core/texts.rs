@@ -1,8 +1,11 @@
 //! Texts: to a user, into a call, to an assistant.
 
 use offhook_engine::error::Error;
+use offhook_engine::event::EventKind;
 use offhook_engine::request::Message;
 use offhook_signaling::command::{Command, ConversationItem};
+use offhook_signaling::error::Error as SignalingError;
+use offhook_signaling::event::Event;
 
 use crate::world::World;
 
@@ -14,12 +17,14 @@ fn texts_go_to_a_user_or_to_an_assistant() {
         text: "hello".into(),
         ..Message::default()
     };
-    world.core.message(text(Some("1002"))).unwrap();
-    world.core.message(text(None)).unwrap();
+    assert_eq!(world.core.message(text(Some("1002"))), Ok(Some(1)));
+    // What becomes of what an assistant is told nobody says.
+    assert_eq!(world.core.message(text(None)), Ok(None));
     assert_eq!(
         world.commands(),
         [
             Command::Message {
+                id: 1,
                 call: None,
                 to: "1002".into(),
                 body: "hello".into()
@@ -63,6 +68,7 @@ fn a_text_into_a_sip_call_needs_no_name_beside_it() {
     };
     world.core.message(text.clone()).unwrap();
     let said = Command::Message {
+        id: 1,
         call: Some(call),
         to: String::new(),
         body: "hello".into(),
@@ -73,4 +79,40 @@ fn a_text_into_a_sip_call_needs_no_name_beside_it() {
         ..text
     };
     assert!(world.core.message(seen).is_err());
+}
+
+#[test]
+fn what_became_of_a_text_is_told_by_its_number() {
+    let mut world = World::at_sip_server();
+    world.make_ready();
+    let id = world.answered();
+    world.events.clear();
+    for call in [None, Some(id)] {
+        world.signal(Event::MessageAccepted {
+            call: call.clone(),
+            id: 3,
+            stored: true,
+        });
+        world.signal(Event::MessageFailed {
+            call: call.clone(),
+            id: 4,
+            error: SignalingError::NotReady {
+                server: "pbx".into(),
+                command: "message",
+            },
+        });
+        let told = std::mem::take(&mut world.events);
+        assert!(told.iter().all(|event| event.call == call), "{told:?}");
+        let kinds: Vec<_> = told.into_iter().map(|event| event.kind).collect();
+        assert!(
+            matches!(
+                &kinds[..],
+                [
+                    EventKind::MessageAccepted { message: 3, stored: true },
+                    EventKind::MessageFailed { message: 4, reason, .. }
+                ] if reason.contains("pbx")
+            ),
+            "{kinds:?}"
+        );
+    }
 }

@@ -22,7 +22,8 @@ pub(crate) enum CallRequest {
     Hold,
     Transfer,
     Replace,
-    Message,
+    /// A text, by the number of its command.
+    Message(u64),
     Info,
     Candidate,
 }
@@ -40,7 +41,7 @@ impl CallRequest {
             Self::Hold => "hold",
             Self::Transfer => "transfer",
             Self::Replace => "attended transfer",
-            Self::Message => "message",
+            Self::Message(_) => "message",
             Self::Info => "info",
             Self::Candidate => "candidate",
         }
@@ -50,14 +51,17 @@ impl CallRequest {
     pub(crate) fn is_wish(self) -> bool {
         match self {
             Self::Invite | Self::Answer | Self::Attach | Self::Bye | Self::Candidate => false,
-            Self::Dtmf | Self::UpdateMedia | Self::Hold | Self::Message | Self::Info => true,
+            Self::Dtmf | Self::UpdateMedia | Self::Hold | Self::Message(_) | Self::Info => true,
             Self::Transfer | Self::Replace => true,
         }
     }
 
     /// That it failed, for its user.
     pub(crate) fn failed(self, call: CallId, error: Error) -> Event {
-        if self == Self::UpdateMedia {
+        if let Self::Message(id) = self {
+            let call = Some(call);
+            Event::MessageFailed { call, id, error }
+        } else if self == Self::UpdateMedia {
             Event::MediaUpdateFailed { call, error }
         } else {
             Event::CommandFailed { call, error }
@@ -70,7 +74,7 @@ impl CallRequest {
             Self::Answer => Deadline::AnswerReply,
             Self::Attach => Deadline::AttachReply,
             Self::Bye => Deadline::ByeReply,
-            Self::Dtmf | Self::Message | Self::Info | Self::Candidate => Deadline::InfoReply,
+            Self::Dtmf | Self::Message(_) | Self::Info | Self::Candidate => Deadline::InfoReply,
             Self::UpdateMedia => Deadline::MediaUpdateReply,
             Self::Hold | Self::Transfer | Self::Replace => Deadline::ModifyReply,
         }
@@ -108,7 +112,8 @@ pub(crate) enum Errand {
     Question(u64, &'static str),
     /// No more push messages; what it says names our login, and is written each time it is sent.
     DisablePush(u64),
-    Message,
+    /// A text, by the number of its command.
+    Message(u64),
     Converse(CallId),
 }
 
@@ -122,7 +127,7 @@ impl Errand {
             Self::Api(_) => "server command",
             Self::Question(_, name) => name,
             Self::DisablePush(_) => "end of push messages",
-            Self::Message => "message",
+            Self::Message(_) => "message",
             Self::Converse(_) => "conversation",
         }
     }

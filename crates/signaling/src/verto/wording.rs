@@ -122,6 +122,7 @@ pub(crate) enum Wish {
         with: CallId,
     },
     Message {
+        id: u64,
         to: String,
         body: String,
     },
@@ -146,7 +147,7 @@ impl Wish {
             Self::Hold { .. } => CallRequest::Hold,
             Self::Transfer { .. } => CallRequest::Transfer,
             Self::Replace { .. } => CallRequest::Replace,
-            Self::Message { .. } => CallRequest::Message,
+            Self::Message { id, .. } => CallRequest::Message(*id),
             Self::Info { .. } => CallRequest::Info,
             Self::Candidate { .. } => CallRequest::Candidate,
         }
@@ -312,7 +313,7 @@ impl Speaker<'_> {
                 }
                 (Method::Info, write(&info))
             }
-            Wish::Message { to, body } => (Method::Info, self.message(Some(call), to, body)),
+            Wish::Message { to, body, .. } => (Method::Info, self.message(Some(call), to, body)),
             Wish::UpdateMedia { sdp } => {
                 let sdp = Some(sdp);
                 let trickle = self.trickles(sides);

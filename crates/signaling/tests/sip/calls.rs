@@ -440,6 +440,7 @@ fn digits_go_one_after_the_other_and_texts_both_ways() {
     pair.command(
         true,
         Command::Message {
+            id: 7,
             call: Some(bobs),
             to: String::new(),
             body: "grüße".to_owned(),

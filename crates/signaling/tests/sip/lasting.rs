@@ -156,6 +156,7 @@ fn requests_beside_each_other_may_each_be_challenged_for_a_nonce_that_is_used_on
     world.say(FLOW, &accepts(&request, "one"));
     world.request();
     let say = |body: &str| Command::Message {
+        id: 7,
         call: Some(name()),
         to: String::new(),
         body: body.to_owned(),
@@ -172,7 +173,7 @@ fn requests_beside_each_other_may_each_be_challenged_for_a_nonce_that_is_used_on
         assert!(word.headers.has(&HeaderName::ProxyAuthorization));
         world.answer(word, 200, &[]);
     }
-    let failed = |event: &Event| matches!(event, Event::CommandFailed { .. });
+    let failed = |event: &Event| matches!(event, Event::MessageFailed { .. });
     assert!(!world.take_events().iter().any(failed));
 }
 
@@ -280,6 +281,7 @@ fn without_a_connection_digits_wait_and_other_words_are_refused() {
     let to = "carol".to_owned();
     let wishes = [
         Command::Message {
+            id: 7,
             call: Some(call.clone()),
             to: String::new(),
             body: "hello".to_owned(),
@@ -297,7 +299,7 @@ fn without_a_connection_digits_wait_and_other_words_are_refused() {
                 server: String::new(),
                 command: "",
             };
-            matches!(event, Event::CommandFailed { error: known, .. }
+            matches!(event, Event::CommandFailed { error: known, .. } | Event::MessageFailed { error: known, .. }
                 if std::mem::discriminant(known) == std::mem::discriminant(&error))
         };
         assert!(told.iter().any(refused), "{told:?}");
@@ -382,4 +384,36 @@ fn an_offer_without_an_answer_is_cancelled_and_a_late_one_is_acknowledged() {
     world.say(FLOW, &accepts(&offer, "one"));
     assert_eq!(world.request().method, Method::Ack);
     assert_eq!(world.request().method, Method::Bye);
+}
+
+/// Within a call there is nowhere else to go: the offer alone is refused, and the session stays as it was (RFC 3261, 14.1).
+#[test]
+fn a_redirection_within_a_call_refuses_the_offer_alone() {
+    for status in [300, 302, 380] {
+        let (mut world, request) = calling("bob");
+        world.say(FLOW, &accepts(&request, "one"));
+        world.request();
+        world.take_events();
+        world.command(Command::UpdateMedia {
+            call: name(),
+            sdp: "v=0 other".to_owned(),
+        });
+        let offer = of(&mut world, Method::Invite);
+        let there = [(HeaderName::Contact, "<sip:elsewhere@example.com>")];
+        world.answer(&offer, status, &there);
+        assert_eq!(world.request().method, Method::Ack);
+        let told = world.take_events();
+        assert!(
+            matches!(&told[..], [Event::MediaUpdateFailed { .. }]),
+            "{told:?}"
+        );
+        assert!(world.requests.is_empty(), "{:?}", world.requests);
+        // The next one goes where the call has always gone.
+        world.command(Command::UpdateMedia {
+            call: name(),
+            sdp: "v=0 third".to_owned(),
+        });
+        let next = of(&mut world, Method::Invite);
+        assert_eq!(next.uri.to_string(), offer.uri.to_string());
+    }
 }

@@ -473,6 +473,7 @@ fn two_flows() -> World {
 
 fn text(to: &str) -> Command {
     Command::Message {
+        id: 7,
         call: None,
         to: to.to_owned(),
         body: "hello".to_owned(),
@@ -481,7 +482,7 @@ fn text(to: &str) -> Command {
 
 #[test]
 fn a_text_that_one_edge_does_not_take_goes_by_the_other_once() {
-    let failed = |event: &Event| matches!(event, Event::SessionCommandFailed { .. });
+    let failed = |event: &Event| matches!(event, Event::MessageFailed { .. });
     for (status, lines) in [
         (503, Some((HeaderName::RetryAfter, "60"))),
         (408, None),

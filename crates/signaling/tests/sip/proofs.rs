@@ -84,7 +84,10 @@ fn a_wrong_proof_is_told_whatever_it_came_with_and_ends_nothing() {
         let failed = |event: &Event| {
             matches!(
                 event,
-                Event::Ended { .. } | Event::SessionCommandFailed { .. } | Event::Failed(_)
+                Event::Ended { .. }
+                    | Event::SessionCommandFailed { .. }
+                    | Event::MessageFailed { .. }
+                    | Event::Failed(_)
             )
         };
         assert!(!events.iter().any(failed), "{events:?}");
@@ -93,6 +96,7 @@ fn a_wrong_proof_is_told_whatever_it_came_with_and_ends_nothing() {
     let commands = [
         invite(&call, "bob"),
         Command::Message {
+            id: 7,
             call: None,
             to: "bob".to_owned(),
             body: "hello".to_owned(),

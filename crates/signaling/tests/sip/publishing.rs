@@ -228,3 +228,20 @@ fn a_lost_connection_repeats_only_what_had_no_answer() {
     back(&mut world);
     assert_eq!(world.request().method, Method::Publish);
 }
+
+#[test]
+fn a_publication_that_is_sent_elsewhere_is_refused_in_words_and_goes_round_nowhere() {
+    let mut world = World::registered(config(), 1, 1_000_000);
+    world.command(publish(true, ""));
+    let first = world.request();
+    let there = [(HeaderName::Contact, "<sip:other@example.com>")];
+    world.answer(&first, 302, &there);
+    let told = world.take_events();
+    assert!(
+        matches!(&told[..], [Event::SessionCommandFailed { command: "presence", error }]
+            if error.to_string().contains("302")),
+        "{told:?}"
+    );
+    world.pass(seconds(10_000), pong);
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+}

@@ -613,3 +613,22 @@ fn word_of_a_referral_survives_a_lost_connection_and_a_challenge() {
     assert!(signed.headers.has(&HeaderName::ProxyAuthorization));
     assert_eq!(shown(&signed), shown(&lost));
 }
+
+/// RFC 3515, 2.4.6: who referred once may name that by its number as well.
+#[test]
+fn the_first_referral_is_subscribed_to_by_its_number_as_well() {
+    for (event, status) in [("refer;id=2", 200), ("refer", 200), ("refer;id=3", 403)] {
+        let (mut world, _, tag) = referred("<sip:dave@example.com>");
+        let longer = Script::new("SUBSCRIBE")
+            .within(&tag, 3)
+            .header(&format!("Event: {event}"))
+            .header("Expires: 600");
+        assert_eq!(answer_to(&mut world, &longer).status, status, "{event}");
+        if status == 200 {
+            // Its own word names it as before.
+            let word = unanswered_notice(&mut world);
+            assert_eq!(event_of(&word), "refer");
+            assert_eq!(shown(&word).1, "active;expires=600");
+        }
+    }
+}

@@ -249,6 +249,7 @@ fn a_refused_digit_or_text_ends_the_call_only_where_the_code_says_that_there_is_
         digits: "1".to_owned(),
     };
     let text = Command::Message {
+        id: 7,
         call: Some(name()),
         to: String::new(),
         body: "hello".to_owned(),

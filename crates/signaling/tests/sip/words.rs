@@ -21,6 +21,7 @@ const fn seconds(seconds: u64) -> Duration {
 
 fn text(to: &str, body: &str) -> Command {
     Command::Message {
+        id: 7,
         call: None,
         to: to.to_owned(),
         body: body.to_owned(),
@@ -31,8 +32,9 @@ fn failures(world: &mut World) -> usize {
     let failed = |event: &&Event| {
         matches!(
             event,
-            Event::SessionCommandFailed {
-                command: "message",
+            Event::MessageFailed {
+                call: None,
+                id: 7,
                 ..
             }
         )
@@ -75,6 +77,63 @@ fn a_text_goes_out_once_and_its_failure_is_told() {
     assert_eq!(failures(&mut world), 1);
     world.command(text("bob", "no connection"));
     assert_eq!(failures(&mut world), 1);
+}
+
+/// What was told of texts: within a call, its number, whether it is kept or why it failed.
+fn outcomes(world: &mut World) -> Vec<(bool, u64, Option<bool>)> {
+    let events = world.take_events().into_iter();
+    let told = events.filter_map(|event| {
+        if let Event::MessageAccepted { call, id, stored } = event {
+            Some((call.is_some(), id, Some(stored)))
+        } else if let Event::MessageFailed { call, id, .. } = event {
+            Some((call.is_some(), id, None))
+        } else {
+            None
+        }
+    });
+    told.collect()
+}
+
+#[test]
+fn each_text_has_its_outcome_by_its_number() {
+    let (mut world, call, _) = talking();
+    let say = |call: Option<&CallId>, id| Command::Message {
+        id,
+        call: call.cloned(),
+        to: "bob".to_owned(),
+        body: "hello".to_owned(),
+    };
+    for (at, inside) in [(10, false), (20, true)] {
+        let call = inside.then_some(&call);
+        for (id, status, wanted) in [
+            (at, 200, Some(false)),
+            (at + 1, 202, Some(true)),
+            (at + 2, 403, None),
+        ] {
+            world.command(say(call, id));
+            let out = world.request();
+            assert_eq!(outcomes(&mut world), [], "nothing yet");
+            world.answer(&out, status, &[]);
+            assert_eq!(outcomes(&mut world), [(inside, id, wanted)]);
+        }
+    }
+    // A challenge is no outcome.
+    world.command(say(Some(&call), 30));
+    let out = world.request();
+    let challenge = r#"Digest realm="x", nonce="a", qop="auth""#;
+    world.answer(&out, 407, &[(HeaderName::ProxyAuthenticate, challenge)]);
+    assert_eq!(outcomes(&mut world), []);
+    let again = world.request();
+    world.answer(&again, 200, &[]);
+    assert_eq!(outcomes(&mut world), [(true, 30, Some(false))]);
+    // What cannot be said, and what ends the call.
+    let unknown = CallId::from_wire("nobody's").expect("a name");
+    world.command(say(Some(&unknown), 31));
+    assert_eq!(outcomes(&mut world), [(true, 31, None)]);
+    world.command(say(Some(&call), 32));
+    let out = world.request();
+    world.answer(&out, 481, &[]);
+    assert_eq!(outcomes(&mut world), [(true, 32, None)]);
 }
 
 #[test]
@@ -359,6 +418,7 @@ fn says_everything(digits: &str) -> (World, CallId) {
     world.command(answer(&call));
     world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
     world.command(Command::Message {
+        id: 7,
         call: Some(call.clone()),
         to: String::new(),
         body: "hello".to_owned(),
@@ -380,8 +440,10 @@ fn what_is_lost_within_a_call_is_told_or_said_again() {
     world.take_events();
     world.close(FLOW);
     let told = world.take_events();
-    let failed = |event: &&Event| matches!(event, Event::CommandFailed { call: known, .. } if *known == call);
-    assert_eq!(told.iter().filter(failed).count(), 2, "{told:?}");
+    let of_text = |event: &&Event| matches!(event, Event::MessageFailed { call: Some(known), id: 7, .. } if *known == call);
+    let of_info = |event: &&Event| matches!(event, Event::CommandFailed { call: known, .. } if *known == call);
+    assert_eq!(told.iter().filter(of_text).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(of_info).count(), 1, "{told:?}");
     world.pass(seconds(6), |_| ());
     world.open(FLOW);
     let register = world.request();
@@ -403,6 +465,7 @@ fn what_is_lost_within_a_call_is_told_or_said_again() {
 fn every_request_outside_of_calls_says_what_we_can() {
     for command in [
         Command::Message {
+            id: 7,
             call: None,
             to: "bob".to_owned(),
             body: "hello".to_owned(),

@@ -152,6 +152,7 @@ fn messages_go_both_ways_within_calls_and_without() {
     let mut story = Story::freeswitch().ready();
     let call = story.answered("c-1");
     let message = |call| Command::Message {
+        id: 7,
         call,
         to: "1001@pbx".into(),
         body: "hi".into(),
@@ -163,21 +164,40 @@ fn messages_go_both_ways_within_calls_and_without() {
         json!({"to": "1001@pbx", "body": "hi"})
     );
     story.reply(&info, json!({"message": "SENT"}));
+    let accepted = |call| Event::MessageAccepted {
+        call,
+        id: 7,
+        stored: false,
+    };
+    assert_eq!(story.event(), accepted(None));
     story.command(message(Some(call.clone())));
     let info = story.take_sent("info");
     assert_eq!(info["params"]["msg"]["inDialog"], true);
     assert_eq!(info["params"]["dialogParams"]["callID"], "c-1");
+    story.reply(&info, json!({"message": "SENT"}));
+    assert_eq!(story.event(), accepted(Some(call.clone())));
+    story.command(message(Some(call.clone())));
+    let info = story.take_sent("info");
     story.refuse(&info, -32602, "Permission Denied");
-    assert!(matches!(story.failed(), Error::Refused { .. }));
+    assert!(matches!(
+        story.event(),
+        Event::MessageFailed {
+            call: Some(of),
+            id: 7,
+            error: Error::Refused { .. }
+        } if of == call
+    ));
     story.command(Command::Message {
+        id: 7,
         call: None,
         to: String::new(),
         body: "hi".into(),
     });
     assert!(matches!(
         story.event(),
-        Event::SessionCommandFailed {
-            command: "message",
+        Event::MessageFailed {
+            call: None,
+            id: 7,
             error: Error::Unsayable { .. }
         }
     ));

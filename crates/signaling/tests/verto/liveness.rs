@@ -153,6 +153,7 @@ fn new_media_for_a_server_that_is_gone_waits_for_no_more_than_a_probe() {
 fn a_request_about_no_call_that_gets_no_reply_starts_a_probe_too() {
     let mut story = Story::freeswitch().ready();
     story.command(Command::Message {
+        id: 7,
         call: None,
         to: "1001".into(),
         body: "hi".into(),
@@ -165,7 +166,7 @@ fn a_request_about_no_call_that_gets_no_reply_starts_a_probe_too() {
     }
     story.nothing_sent();
     assert_eq!(story.next_deadline(), Deadline::InfoReply);
-    assert!(matches!(story.event(), Event::SessionCommandFailed { .. }));
+    assert!(matches!(story.event(), Event::MessageFailed { .. }));
     story.take_sent("ping");
 }
 

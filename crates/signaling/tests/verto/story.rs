@@ -261,7 +261,13 @@ impl Story {
     /// Why a command about a call failed, which is what is told next.
     pub(crate) fn failed(&mut self) -> Error {
         let event = self.event();
-        let Event::CommandFailed { error, .. } = event else {
+        let (Event::CommandFailed { error, .. }
+        | Event::MessageFailed {
+            call: Some(_),
+            error,
+            ..
+        }) = event
+        else {
             panic!("{event:?}")
         };
         error

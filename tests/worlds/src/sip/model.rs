@@ -195,6 +195,16 @@ impl Model {
                 error: Error::UnknownCall { .. },
                 ..
             } => Ok(()),
+            Event::MessageFailed {
+                error: Error::UnknownCall { .. },
+                ..
+            } => Ok(()),
+            Event::MessageAccepted {
+                call: Some(call), ..
+            }
+            | Event::MessageFailed {
+                call: Some(call), ..
+            } => self.about(call.as_str()).map(drop),
             Event::CommandFailed { call, .. } => {
                 self.about(call.as_str())?.owed = None;
                 Ok(())

@@ -64,6 +64,7 @@ impl World {
             16 if up => self.command(
                 side,
                 Command::Message {
+                    id: 7,
                     call: Some(call),
                     to: String::new(),
                     body: "hello".to_owned(),

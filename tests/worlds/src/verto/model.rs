@@ -340,7 +340,11 @@ impl Model {
             | Event::HoldState { call, .. }
             | Event::Transferred { call } => self.outcome(call.as_str()),
             Event::Display { call, .. } => self.about(call.as_str()).map(drop),
-            Event::CommandFailed { call, .. } | Event::MediaUpdateFailed { call, .. } => {
+            Event::CommandFailed { call, .. }
+            | Event::MediaUpdateFailed { call, .. }
+            | Event::MessageFailed {
+                call: Some(call), ..
+            } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.owed.pop();
                 }

@@ -119,6 +119,7 @@ impl World {
                 },
             }),
             _ => self.command(Command::Message {
+                id: 7,
                 call: None,
                 to: "1001".into(),
                 body: "hello".into(),

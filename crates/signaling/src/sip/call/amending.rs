@@ -37,7 +37,10 @@ impl Call {
             for contact in contacts {
                 let target = contact.uri.to_string();
                 let known = calling.tried.contains(&target) || calling.redirects.contains(&target);
-                let fits = contact.uri.is_sip() && may_carry(core, self.flow, &contact.uri);
+                // What was for `sips:` goes to no address that is less (RFC 3261, 8.1.3.4).
+                let less = draft.uri.is_sips() && !contact.uri.is_sips();
+                let fits =
+                    contact.uri.is_sip() && !less && may_carry(core, self.flow, &contact.uri);
                 if !known && fits && calling.redirects.len() < MOST_REDIRECTS {
                     calling.redirects.push_back(target);
                 }
@@ -129,6 +132,7 @@ impl Call {
                 draft.content = content;
                 draft.uri = uri.without_headers();
                 calling.tried.push(next);
+                self.dress(&mut draft, core);
                 return Some(draft);
             }
         }

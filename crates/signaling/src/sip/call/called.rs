@@ -9,14 +9,13 @@ use crate::cause::Cause;
 use crate::event::{EndedBy, Event};
 use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::ending::Over;
-use crate::sip::call::headers;
+use crate::sip::call::headers::{self, Guise};
 use crate::sip::call::identity;
 use crate::sip::call::session_timer::{self, SessionTimer};
 use crate::sip::call::state::{Call, Called, Phase, Replaced, Unacked, Up};
 use crate::sip::call::trickle::Trickle;
 use crate::sip::config::Reliable;
 use crate::sip::deadline::{CALLER_PATIENCE, Deadline, T1, T2, TRANSACTION};
-use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::HeaderName;
 use crate::sip::message::outgoing::{OutgoingResponse, Payload};
@@ -43,7 +42,11 @@ impl Call {
         now: Instant,
     ) -> Option<Self> {
         let tag = random::token(&mut core.rng);
-        let dialog = Dialog::of_request(request, &tag, core.edge(flow))?;
+        let dialog = core.dialog_of(request, &tag, flow)?;
+        let guise = Guise {
+            hides: false,
+            secure: dialog.secure,
+        };
         let id = CallId::random(&mut core.rng);
         let caller = identity::caller(&request.headers, &request.ids, &core.config);
         let sdp = request.sdp();
@@ -79,7 +82,7 @@ impl Call {
             refer: None,
             depth: 0,
             verdict: None,
-            hides: false,
+            guise,
             trickle: Trickle::default(),
             their_media: 0,
             reserve: None,
@@ -127,7 +130,7 @@ impl Call {
         let owner = Owner::Call(self.id.clone());
         let mut response = OutgoingResponse::to(&bare, 180, called.dialog.local_tag());
         push_record_routes(&mut response, &bare);
-        headers::push_answer(&mut response.content, core, flow, self.hides);
+        headers::push_answer(&mut response.content, core, flow, self.guise);
         if called.dialog.peer.info_packages.is_some() {
             // RFC 6086, 5.2.3.
             let packages = headers::recv_info(&core.config);
@@ -260,8 +263,8 @@ impl Call {
             .map(|served| served.bare.clone())?;
         let mut response = OutgoingResponse::to(&bare, 200, called.dialog.local_tag());
         push_record_routes(&mut response, &bare);
-        self.hides = identity::wants_privacy(users).unwrap_or_default();
-        headers::push_answer(&mut response.content, core, flow, self.hides);
+        self.guise.hides = identity::wants_privacy(users).unwrap_or_default();
+        headers::push_answer(&mut response.content, core, flow, self.guise);
         if called.dialog.peer.info_packages.is_some() {
             // RFC 6086, 5.2.3.
             let packages = headers::recv_info(&core.config);

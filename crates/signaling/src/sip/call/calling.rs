@@ -10,7 +10,7 @@ use crate::command::ReplacesDialog;
 use crate::error::Error;
 use crate::event::Event;
 use crate::sip::auth::authorization::Authorization;
-use crate::sip::call::headers;
+use crate::sip::call::headers::{self, Guise};
 use crate::sip::call::identity;
 use crate::sip::call::provisional::EARLY_MEDIA;
 use crate::sip::call::session_timer::{self, SessionTimer};
@@ -81,13 +81,6 @@ impl Call {
         core: &mut Core,
         now: Instant,
     ) -> Result<Self, Error> {
-        let wanted = core
-            .ready_flows_for(&Method::Invite, now)
-            .find(|id| *id == flow);
-        let flow = match wanted {
-            Some(flow) => flow,
-            None => core.flow_for(&Method::Invite, "call", now)?,
-        };
         let unsayable = |fault| Error::Unsayable {
             command: "call",
             fault,
@@ -97,11 +90,18 @@ impl Call {
             None => target(&wish.to, &core.config)
                 .ok_or_else(|| unsayable("the number cannot be written as a SIP address"))?,
         };
-        if !may_carry(core, flow, &target) {
+        if target.is_sips() && !core.flows.iter().any(Flow::is_secure) {
             return Err(unsayable(
                 "a sips: address is called over a server at wss:// only",
             ));
         }
+        let wanted = core
+            .ready_flows_for(&Method::Invite, now)
+            .find(|id| *id == flow && may_carry(core, flow, &target));
+        let flow = match wanted {
+            Some(flow) => flow,
+            None => core.flow_for(&Method::Invite, target.is_sips(), "call", now)?,
+        };
         // What the address brings goes into the request (RFC 3261, 19.1.5), as if the user had said it.
         let brought = target.headers();
         let target = target.without_headers().without_param("method");
@@ -111,8 +111,11 @@ impl Call {
         let hides = headers::is_anonymous(&core.config) || says_so || inherits;
         let from = identity::from(&core.config, wish.caller_name, hides)?;
         let offerless = wish.sdp.is_empty();
+        let routes = routes(core, flow);
+        let secure = makes_secure(core, flow, &target, &routes);
+        let guise = Guise { hides, secure };
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow, hides);
+        headers::push_request(&mut content, core, flow, guise);
         // RFC 6086, 5.2.3: also when no package is taken.
         content.push_named("Recv-Info", &headers::recv_info(&core.config));
         if core.config.early_media {
@@ -171,12 +174,15 @@ impl Call {
         let draft = Draft {
             method: Method::Invite,
             uri: target,
-            routes: routes(core, flow),
+            routes,
             from: from.with_tag(&random::token(&mut core.rng)).to_string(),
             to: to.to_string(),
             call_id: random::token(&mut core.rng),
             content,
-            way: Way::default(),
+            way: Way {
+                secure,
+                ..Way::default()
+            },
         };
         let mut call = Self {
             id: wish.id,
@@ -187,7 +193,7 @@ impl Call {
             refer: None,
             depth: wish.referral.map_or(0, |it| it.depth),
             verdict: None,
-            hides,
+            guise,
             shown,
             trickle: Trickle::default(),
             their_media: 0,
@@ -397,7 +403,20 @@ impl Up {
 
 /// Whether a request for that address may take that flow: one for `sips:` needs TLS (RFC 7118, 9.2; RFC 3261, 26.2.2).
 pub(in crate::sip) fn may_carry(core: &Core, flow: FlowId, uri: &Uri) -> bool {
-    !uri.is_sips() || core.flow(flow).is_some_and(Flow::is_secure)
+    !uri.is_sips() || core.is_secure(flow)
+}
+
+/// Whether the dialog of such a request is a secure one: our address in it is `sips:` then (RFC 3261, 8.1.1.8), and all that follows
+/// in it takes TLS.
+pub(in crate::sip) fn makes_secure(
+    core: &Core,
+    flow: FlowId,
+    uri: &Uri,
+    routes: &[String],
+) -> bool {
+    let first = routes.first().and_then(|it| NameAddr::parse(it).ok());
+    let asks = uri.is_sips() || first.is_some_and(|first| first.uri.is_sips());
+    asks && core.is_secure(flow)
 }
 
 /// The address that a number or name means.

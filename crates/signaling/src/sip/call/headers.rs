@@ -10,12 +10,13 @@ use crate::sip::message::address::NameAddr;
 use crate::sip::message::headers::Headers;
 use crate::sip::message::outgoing::Content;
 use crate::sip::message::quoted::is_token;
+use crate::sip::message::uri::Uri;
 use crate::sip::session::core::Core;
 
 /// Our address for a call's requests: the public GRUU, or that of the flow (RFC 5627, 4.4). Who hides has the temporary GRUU, which
 /// tells nothing about us (RFC 5627, 3.1.2).
-pub(in crate::sip) fn contact(core: &Core, flow: FlowId, hides: bool) -> String {
-    let hides = hides || is_anonymous(&core.config);
+pub(in crate::sip) fn contact(core: &Core, flow: FlowId, guise: Guise) -> String {
+    let hides = guise.hides || is_anonymous(&core.config);
     let granted = core
         .flow(flow)
         .and_then(|flow| flow.registration.granted.as_ref());
@@ -27,14 +28,30 @@ pub(in crate::sip) fn contact(core: &Core, flow: FlowId, hides: bool) -> String 
         }
     });
     match gruu {
-        Some(gruu) => NameAddr::new(gruu).to_string(),
-        None => contact_of_flow(core, flow),
+        Some(gruu) => guise.address(gruu),
+        None => contact_of_flow(core, flow, guise.secure),
+    }
+}
+
+/// How our address in a dialog is to read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::sip) struct Guise {
+    /// Our user wants not to be known: it tells nothing (RFC 5627, 3.1.2).
+    pub(in crate::sip) hides: bool,
+    /// It is one of `sips:` (RFC 3261, 8.1.1.8 and 12.1.1).
+    pub(in crate::sip) secure: bool,
+}
+
+impl Guise {
+    fn address(self, uri: Uri) -> String {
+        let uri = if self.secure { uri.as_sips() } else { uri };
+        NameAddr::new(uri).to_string()
     }
 }
 
 /// Our address on this connection. `;ob` keeps what follows in the dialog there, whether or not a registrar took outbound
 /// (RFC 5626, 4.3); an edge that refuses outbound is not asked for it.
-pub(in crate::sip) fn contact_of_flow(core: &Core, flow: FlowId) -> String {
+fn contact_of_flow(core: &Core, flow: FlowId, secure: bool) -> String {
     let Some(uri) = core.agent.contact_uri() else {
         return String::new();
     };
@@ -46,7 +63,8 @@ pub(in crate::sip) fn contact_of_flow(core: &Core, flow: FlowId) -> String {
     } else {
         uri.with_param("ob", None)
     };
-    NameAddr::new(uri).to_string()
+    let hides = false;
+    Guise { hides, secure }.address(uri)
 }
 
 pub(in crate::sip) fn is_anonymous(config: &Config) -> bool {
@@ -65,15 +83,20 @@ pub(in crate::sip) fn supported(config: &Config) -> String {
 }
 
 /// Contact, Allow, Supported, Allow-Events and User-Agent of a request within or for a dialog.
-pub(in crate::sip) fn push_request(content: &mut Content, core: &Core, flow: FlowId, hides: bool) {
-    content.push(&HeaderName::Contact, contact(core, flow, hides));
+pub(in crate::sip) fn push_request(content: &mut Content, core: &Core, flow: FlowId, guise: Guise) {
+    content.push(&HeaderName::Contact, contact(core, flow, guise));
     push_abilities(content, core);
 }
 
 /// The same of a SUBSCRIBE, whose dialog hangs on its connection: it is asked for anew over the next one anyway, and presence servers
 /// that take the host of a Contact for an address (Kamailio's after `fix_nated_contact`) reach no GRUU.
-pub(in crate::sip) fn push_subscribe(content: &mut Content, core: &Core, flow: FlowId) {
-    content.push(&HeaderName::Contact, contact_of_flow(core, flow));
+pub(in crate::sip) fn push_subscribe(
+    content: &mut Content,
+    core: &Core,
+    flow: FlowId,
+    secure: bool,
+) {
+    content.push(&HeaderName::Contact, contact_of_flow(core, flow, secure));
     push_abilities(content, core);
 }
 
@@ -85,8 +108,8 @@ fn push_abilities(content: &mut Content, core: &Core) {
 }
 
 /// Contact, Allow, Supported and Allow-Events of an answer that makes or refreshes a dialog.
-pub(in crate::sip) fn push_answer(content: &mut Content, core: &Core, flow: FlowId, hides: bool) {
-    content.push(&HeaderName::Contact, contact(core, flow, hides));
+pub(in crate::sip) fn push_answer(content: &mut Content, core: &Core, flow: FlowId, guise: Guise) {
+    content.push(&HeaderName::Contact, contact(core, flow, guise));
     content.push(&HeaderName::Allow, ALLOW);
     content.push(&HeaderName::Supported, supported(&core.config));
     content.push(&HeaderName::AllowEvents, ALLOW_EVENTS);

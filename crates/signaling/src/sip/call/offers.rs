@@ -91,7 +91,7 @@ impl Call {
             return;
         };
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow, self.hides);
+        headers::push_request(&mut content, core, flow, self.guise);
         if let Some(session) = &up.session {
             session.write_request(least, &mut content);
         }

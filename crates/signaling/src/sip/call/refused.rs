@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cause::Cause;
 use crate::event::{EndedBy, SipEnd};
 use crate::sip::auth::authorization::Unanswerable;
-use crate::sip::call::calling::{may_carry, routes};
+use crate::sip::call::calling::{makes_secure, may_carry, routes};
 use crate::sip::call::ending::Over;
 use crate::sip::call::headers;
 use crate::sip::call::reason;
@@ -184,7 +184,6 @@ impl Call {
         if !calling.tried_flows.contains(&before) {
             calling.tried_flows.push(before);
         }
-        let hides = self.hides;
         let untried = |flow: &FlowId| {
             !calling.tried_flows.contains(flow) && may_carry(core, *flow, &draft.uri)
         };
@@ -193,9 +192,17 @@ impl Call {
         // The way and our address there are others.
         let mut draft = draft.clone();
         draft.routes = routes(core, next);
-        draft.content.remove(&HeaderName::Contact);
-        let contact = headers::contact(core, next, hides);
-        draft.content.push(&HeaderName::Contact, contact);
+        self.dress(&mut draft, core);
         Some(draft)
+    }
+
+    /// Our address, as it is to read at the request's target over its connection.
+    pub(super) fn dress(&mut self, draft: &mut Draft, core: &Core) {
+        let secure = makes_secure(core, self.flow, &draft.uri, &draft.routes);
+        self.guise.secure = secure;
+        draft.way.secure = secure;
+        draft.content.remove(&HeaderName::Contact);
+        let contact = headers::contact(core, self.flow, self.guise);
+        draft.content.push(&HeaderName::Contact, contact);
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::call_id::CallId;
 use crate::event::{Event, Party};
 use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::headers::Guise;
 use crate::sip::call::session_timer::SessionTimer;
 use crate::sip::call::trickle::Trickle;
 use crate::sip::config::DtmfInfo;
@@ -32,8 +33,9 @@ pub(in crate::sip) struct Call {
     pub(in crate::sip) depth: u8,
     /// Status that refused it, for the one who referred us.
     pub(in crate::sip) verdict: Option<u16>,
-    /// Our user wants not to be known: our address tells nothing (RFC 5627, 3.1.2).
-    pub(in crate::sip) hides: bool,
+    /// How our address reads. A secure one's requests take TLS (RFC 3261, 12.2.1.1; RFC 7118, 9.2): without such a connection it has
+    /// none.
+    pub(in crate::sip) guise: Guise,
     /// The far side as the user was shown it.
     pub(in crate::sip) shown: Party,
     /// Candidates that follow the descriptions.

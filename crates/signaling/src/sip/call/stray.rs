@@ -9,6 +9,7 @@ use crate::call_id::CallId;
 use crate::event::Party;
 use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::ending::goodbye_time;
+use crate::sip::call::headers::Guise;
 use crate::sip::call::requests::answer_ack;
 use crate::sip::call::session_timer::{self, SessionTimer};
 use crate::sip::call::state::{Call, Leaving, Phase};
@@ -113,7 +114,10 @@ impl Call {
             refer: None,
             depth: 0,
             verdict: None,
-            hides: false,
+            guise: Guise {
+                hides: false,
+                secure: dialog.secure,
+            },
             shown: Party::default(),
             trickle: Trickle::default(),
             their_media: 0,

@@ -22,11 +22,17 @@ const LONGEST: usize = 16 * 1024;
 
 impl Call {
     /// A text within the call.
-    pub(in crate::sip) fn send_text(&mut self, body: String, core: &mut Core, now: Instant) {
+    pub(in crate::sip) fn send_text(
+        &mut self,
+        id: u64,
+        body: String,
+        core: &mut Core,
+        now: Instant,
+    ) {
         let mut content = Content::default();
         content.push(&HeaderName::UserAgent, core.config.user_agent.as_str());
         content.set_body(KIND, body);
-        self.in_dialog(Method::Message, content, InCall::Message, core, now);
+        self.in_dialog(Method::Message, content, InCall::Message(id), core, now);
     }
 
     /// A text of the far side.

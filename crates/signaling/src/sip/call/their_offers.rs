@@ -72,7 +72,7 @@ impl Call {
             // A refresh and nothing else.
             up.session = session;
             let mut content = Content::default();
-            headers::push_answer(&mut content, core, self.flow, self.hides);
+            headers::push_answer(&mut content, core, self.flow, self.guise);
             if let Some(session) = &session {
                 session.write_answer_to(&up.dialog.peer, &mut content);
             }
@@ -158,7 +158,7 @@ impl Call {
         let tag = dialog.local_tag().to_owned();
         let party = identity::caller(&request.headers, &request.ids, &core.config);
         let mut content = Content::default();
-        headers::push_answer(&mut content, core, self.flow, self.hides);
+        headers::push_answer(&mut content, core, self.flow, self.guise);
         answer_with_content(core, key, &tag, content, now);
         self.show(party, core);
     }
@@ -200,7 +200,7 @@ impl Call {
         now: Instant,
     ) {
         let mut content = Content::default();
-        headers::push_answer(&mut content, core, self.flow, self.hides);
+        headers::push_answer(&mut content, core, self.flow, self.guise);
         content.set_body("application/sdp", sdp);
         answer_with_content(core, key, fork.dialog.local_tag(), content, now);
     }
@@ -255,7 +255,7 @@ impl Call {
         };
         let (bare, method) = (served.bare.clone(), served.method.clone());
         let mut response = OutgoingResponse::to(&bare, 200, up.dialog.local_tag());
-        headers::push_answer(&mut response.content, core, flow, self.hides);
+        headers::push_answer(&mut response.content, core, flow, self.guise);
         if let Some(session) = &session {
             session.write_answer_to(&up.dialog.peer, &mut response.content);
         }

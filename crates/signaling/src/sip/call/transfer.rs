@@ -61,10 +61,10 @@ impl Call {
     fn refer_content(&mut self, to: &Uri, core: &Core) -> Content {
         let flow = self.way(core);
         let mut content = Content::default();
-        headers::push_request(&mut content, core, flow, self.hides);
+        headers::push_request(&mut content, core, flow, self.guise);
         content.push(&HeaderName::ReferTo, format!("<{to}>"));
         // The far side reads it, and whoever it is sent to.
-        let by = identity::uri(&core.config, self.hides);
+        let by = identity::uri(&core.config, self.guise.hides);
         content.push(&HeaderName::ReferredBy, format!("<{by}>"));
         content
     }
@@ -119,7 +119,10 @@ impl Call {
             to: own.remote.to_string(),
             call_id: own.call_id.clone(),
             content,
-            way: Way::default(),
+            way: Way {
+                secure: own.secure,
+                ..Way::default()
+            },
         };
         up.refer = Some(Referral {
             to,

@@ -82,6 +82,21 @@ impl Call {
             }
             return;
         }
+        if let InCall::Message(id) = what {
+            core.tell(if refused {
+                Event::MessageFailed {
+                    call: Some(self.id.clone()),
+                    id,
+                    error: self.refused_in_call("MESSAGE", response, core),
+                }
+            } else {
+                Event::MessageAccepted {
+                    call: Some(self.id.clone()),
+                    id,
+                    stored: response.status == 202,
+                }
+            });
+        }
         if refused && ends_dialog(response.status) {
             let detail = unknown(response.status);
             let cause = Cause::NORMAL_TEMPORARY_FAILURE;
@@ -89,13 +104,7 @@ impl Call {
         }
         let failed = |core: &Core, call: &Self, method| Event::CommandFailed {
             call: call.id.clone(),
-            error: Error::Refused {
-                server: core.server_name(call.flow),
-                setting: None,
-                method,
-                code: Some(response.status.into()),
-                reason: response.reason.clone(),
-            },
+            error: call.refused_in_call(method, response, core),
         };
         if what == InCall::Digit && self.change_digit_kind(response, core, now) {
             return;
@@ -123,14 +132,23 @@ impl Call {
                 }
                 self.on_candidates_answered(!refused, core, now);
             }
-            InCall::Message if refused => core.tell(failed(core, self, "MESSAGE")),
             InCall::Info if refused => core.tell(failed(core, self, "INFO")),
-            InCall::Message
+            InCall::Message(_)
             | InCall::Info
             | InCall::Prack
             | InCall::Bye
             | InCall::Offer
             | InCall::Refer => {}
+        }
+    }
+
+    fn refused_in_call(&self, method: &'static str, response: &Response, core: &Core) -> Error {
+        Error::Refused {
+            server: core.server_name(self.flow),
+            setting: None,
+            method,
+            code: Some(response.status.into()),
+            reason: response.reason.clone(),
         }
     }
 
@@ -207,7 +225,16 @@ impl Call {
                     up.digits.push_front(digit);
                 }
             }
-            InCall::Message if lost => self.tell_lost("message", core),
+            InCall::Message(id) if lost => {
+                if self.is_live() {
+                    let (server, command) = (core.server_name(self.flow), "message");
+                    core.tell(Event::MessageFailed {
+                        call: Some(self.id.clone()),
+                        id,
+                        error: Error::NotReady { server, command },
+                    });
+                }
+            }
             InCall::Info if lost => self.tell_lost("info", core),
             InCall::Prack if lost => {
                 if let Phase::Calling(calling) = &mut self.phase {
@@ -220,7 +247,22 @@ impl Call {
             }
             InCall::Offer if lost => {}
             InCall::Prack => self.on_prack_in_vain(transaction, None, core, now),
-            InCall::Digit | InCall::Info | InCall::Message | InCall::Offer | InCall::Trickle => {
+            InCall::Digit | InCall::Info | InCall::Message(_) | InCall::Offer | InCall::Trickle => {
+                if let InCall::Message(id) = what
+                    && self.is_live()
+                {
+                    core.tell(Event::MessageFailed {
+                        call: Some(self.id.clone()),
+                        id,
+                        error: Error::Refused {
+                            server: core.server_name(self.flow),
+                            setting: None,
+                            method: "MESSAGE",
+                            code: None,
+                            reason: "no answer came".to_owned(),
+                        },
+                    });
+                }
                 let cause = Cause::RECOVERY_ON_TIMER_EXPIRE;
                 let detail = Some(SILENT.to_owned());
                 self.close(EndedBy::Timeout, cause, detail, &[], core, now);

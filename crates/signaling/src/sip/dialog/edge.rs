@@ -36,6 +36,8 @@ pub struct Way {
     pub learnt: Option<Edge>,
     /// It was sent over this one last.
     pub sent: Option<Edge>,
+    /// It may take one with TLS only (RFC 3261, 12.2.1.1).
+    pub secure: bool,
 }
 
 /// Route values learnt over one connection, as they read over another one, which leads to the server of this URL.

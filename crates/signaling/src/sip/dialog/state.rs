@@ -33,6 +33,8 @@ pub struct Dialog {
     pub edge: Option<Edge>,
     /// What the far side can do.
     pub peer: Peer,
+    /// The request that made it asked for `sips:`, and came or went over TLS: so does all that follows (12.1.1, 12.1.2).
+    pub secure: bool,
 }
 
 /// A request that the dialog cannot take.
@@ -78,6 +80,7 @@ impl Dialog {
             routes,
             edge: draft.way.sent,
             peer,
+            secure: draft.way.secure,
         })
     }
 
@@ -108,6 +111,7 @@ impl Dialog {
             routes,
             edge,
             peer,
+            secure: false,
         })
     }
 
@@ -197,6 +201,7 @@ impl Dialog {
             way: Way {
                 learnt: self.edge,
                 sent: None,
+                secure: self.secure,
             },
         }
     }

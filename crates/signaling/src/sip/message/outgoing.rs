@@ -209,6 +209,8 @@ pub struct OutgoingRequest {
     pub uri: Uri,
     /// Headers, the Via among them, and body.
     pub content: Content,
+    /// It may take a connection with TLS only.
+    pub secure: bool,
 }
 
 impl OutgoingRequest {

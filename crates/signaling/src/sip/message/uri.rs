@@ -50,6 +50,19 @@ impl Uri {
         self.0.scheme().is_secure()
     }
 
+    /// The same URI as one of `sips:` (RFC 5627 and RFC 5630: that of a GRUU differs in nothing else); any other than one of SIP as
+    /// it is.
+    pub fn as_sips(self) -> Self {
+        if !self.is_sip() || self.is_sips() {
+            return self;
+        }
+        let text = self.to_string();
+        let secure = text
+            .split_once(':')
+            .and_then(|(_, rest)| Self::parse(&format!("sips:{rest}")).ok());
+        secure.unwrap_or(self)
+    }
+
     /// The part before `@`, escapes undone; of a `tel:` URI its number.
     pub fn user(&self) -> Option<String> {
         if let Some(tel) = self.0.tel_parts() {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::call_id::CallId;
 use crate::sip::auth::authorization::Authorization;
+use crate::sip::call::headers::Guise;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::referral::wanted::Wanted;
@@ -31,12 +32,14 @@ pub(in crate::sip) struct Referred {
     pub(in crate::sip) auth: Authorization,
     /// How many came before it in a row.
     pub(in crate::sip) depth: u8,
-    /// Our user hides in the call that it came within.
-    pub(in crate::sip) hides: bool,
+    /// How our address reads in that dialog; our user may hide in the call that it came within.
+    pub(in crate::sip) guise: Guise,
     pub(in crate::sip) stage: Stage,
     pub(in crate::sip) telling: Telling,
     /// Value of Event in its NOTIFYs.
     pub(in crate::sip) event: String,
+    /// Number of the REFER, by which its subscription may be named though its NOTIFYs do not (RFC 3515, 2.4.6).
+    pub(in crate::sip) cseq: u32,
     /// When the subscription ends by itself.
     pub(in crate::sip) ends: Instant,
     /// What the far side has not been told, the oldest first: never more than one provisional status and the final one.
@@ -89,6 +92,10 @@ impl Referred {
         flow: FlowId,
         ends: Instant,
     ) -> Self {
+        let guise = Guise {
+            hides: false,
+            secure: dialog.secure,
+        };
         Self {
             wanted,
             call: None,
@@ -97,10 +104,11 @@ impl Referred {
             flow,
             auth: Authorization::default(),
             depth,
-            hides: false,
+            guise,
             stage: Stage::Asked,
             telling: Telling::Nobody,
             event: "refer".to_owned(),
+            cseq: 0,
             ends,
             queue: VecDeque::new(),
             out: None,
@@ -111,6 +119,12 @@ impl Referred {
             },
             begun: false,
         }
+    }
+
+    /// Whether a SUBSCRIBE's Event, without spaces, is about it.
+    pub(in crate::sip) fn has_event(&self, event: &str) -> bool {
+        self.event.eq_ignore_ascii_case(event)
+            || event.eq_ignore_ascii_case(&format!("refer;id={}", self.cseq))
     }
 
     /// Notes a status that is to be told. The same one again says nothing, nor one after the final one.

@@ -50,7 +50,7 @@ impl Session {
             }
             return;
         }
-        let key = self.core.servers.begin(request, flow);
+        let key = self.core.begin_served(request, flow);
         if request.method == Method::Cancel {
             return self.on_cancel(request, &key, now);
         }

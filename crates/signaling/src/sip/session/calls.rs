@@ -61,6 +61,7 @@ impl Session {
             }
             return;
         }
+        let text = command.message_id();
         let state = match self.calls.get(&id) {
             Some(call) if call.is_live() => call.state_word(),
             // Its call came to nothing: that was told already.
@@ -69,11 +70,11 @@ impl Session {
                 let error = Error::UnknownCall {
                     call: id.to_string(),
                 };
-                return self.refuse_command(id, error);
+                return self.refuse_about(id, text, error);
             }
         };
         if let Err(error) = self.carry_out(&id, command, state, now) {
-            self.refuse_command(id, error);
+            self.refuse_about(id, text, error);
         }
     }
 
@@ -181,8 +182,10 @@ impl Session {
                 let sent = self.with_call(id, |call, core| call.send_info(item, core, now));
                 sent.unwrap_or(Ok(()))?;
             }
-            Command::Message { body, .. } if is_up => {
-                self.with_call(id, |call, core| call.send_text(body, core, now));
+            Command::Message {
+                id: number, body, ..
+            } if is_up => {
+                self.with_call(id, |call, core| call.send_text(number, body, core, now));
             }
             Command::Transfer { to, .. } if is_up => {
                 let to = Call::refer_target(&to, &self.core)?;
@@ -213,6 +216,18 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// The same; `text`: of the command to send that one.
+    fn refuse_about(&mut self, call: CallId, text: Option<u64>, error: Error) {
+        match text {
+            Some(id) => self.core.tell(Event::MessageFailed {
+                call: Some(call),
+                id,
+                error,
+            }),
+            None => self.refuse_command(call, error),
+        }
     }
 
     pub(super) fn refuse_command(&mut self, call: CallId, error: Error) {

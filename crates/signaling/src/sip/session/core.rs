@@ -21,6 +21,7 @@ use crate::sip::dialog::edge::{Edge, hangs_on_edge, has_token};
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::bare::Bare;
 use crate::sip::message::outgoing::{OutgoingRequest, OutgoingResponse, Payload};
+use crate::sip::message::request::Request;
 use crate::sip::message::response::Response;
 use crate::sip::message::{HeaderName, Method};
 use crate::sip::random;
@@ -77,16 +78,60 @@ impl Core {
 
     /// The best flow that calls can be made over.
     pub(in crate::sip) fn ready_flow(&self) -> Option<FlowId> {
+        self.ready_flow_for(false)
+    }
+
+    /// The best flow that calls can be made over; `secure`: of those with TLS.
+    pub(in crate::sip) fn ready_flow_for(&self, secure: bool) -> Option<FlowId> {
         self.flows
             .iter()
-            .find(|flow| flow.is_ready(&self.config))
+            .find(|flow| flow.is_ready(&self.config) && (!secure || flow.is_secure()))
             .map(|flow| flow.id)
     }
 
-    /// The first connection, registered or not.
-    pub(in crate::sip) fn open_flow(&self) -> Option<FlowId> {
-        let open = self.flows.iter().find(|flow| flow.is_open());
-        open.map(|flow| flow.id)
+    /// The first connection, registered or not; `secure`: of those with TLS.
+    pub(in crate::sip) fn open_flow_for(&self, secure: bool) -> Option<FlowId> {
+        self.flows
+            .iter()
+            .find(|flow| flow.is_open() && (!secure || flow.is_secure()))
+            .map(|flow| flow.id)
+    }
+
+    /// The connection for an answer whose own is gone; `secure`: one with TLS.
+    fn way_for(&self, secure: bool) -> Option<FlowId> {
+        self.ready_flow_for(secure)
+            .or_else(|| self.open_flow_for(secure))
+    }
+
+    /// Whether TLS covers that flow.
+    pub(in crate::sip) fn is_secure(&self, flow: FlowId) -> bool {
+        self.flow(flow).is_some_and(Flow::is_secure)
+    }
+
+    /// Begins to serve a request that came over that flow.
+    pub(in crate::sip) fn begin_served(&mut self, request: &Request, flow: FlowId) -> ServerKey {
+        let tls = self.is_secure(flow);
+        self.servers.begin(request, flow, tls)
+    }
+
+    /// The dialog that a request makes which came over that flow, once it is answered with that tag.
+    pub(in crate::sip) fn dialog_of(
+        &self,
+        request: &Request,
+        tag: &str,
+        flow: FlowId,
+    ) -> Option<Dialog> {
+        let dialog = Dialog::of_request(request, tag, self.edge(flow))?;
+        // RFC 3261, 12.1.1: of what is nearest to us in it.
+        let nearest = match dialog.routes.first() {
+            Some(route) => &route.uri,
+            None => &dialog.target,
+        };
+        let asks = request.uri.is_sips() || nearest.is_sips();
+        Some(Dialog {
+            secure: asks && self.is_secure(flow),
+            ..dialog
+        })
     }
 
     /// The connections that a new request of that kind may take, the best first: those whose server asked to be left alone
@@ -152,20 +197,23 @@ impl Core {
         pauses.min().unwrap_or_default()
     }
 
-    /// The connection for a new request of that kind.
+    /// The connection for a new request of that kind; `secure`: one with TLS.
     ///
     /// # Errors
     /// There is none, or the servers of all of them want no such requests for a while.
     pub(in crate::sip) fn flow_for(
         &self,
         method: &Method,
+        secure: bool,
         command: &'static str,
         now: Instant,
     ) -> Result<FlowId, Error> {
-        if let Some(flow) = self.ready_flows_for(method, now).next() {
+        let carries = |flow: &FlowId| !secure || self.is_secure(*flow);
+        if let Some(flow) = self.ready_flows_for(method, now).find(carries) {
             return Ok(flow);
         }
         let ready = self.flows.iter().filter(|flow| flow.is_ready(&self.config));
+        let ready = ready.filter(|flow| carries(&flow.id));
         let until = ready.filter_map(|flow| Some((flow.avoided_until(method, now)?, flow.id)));
         Err(match until.min() {
             Some((until, flow)) => Error::Overloaded {
@@ -250,7 +298,8 @@ impl Core {
     /// Puts a request on a flow without a transaction of its own: an ACK. Without a connection it is not said: the far side
     /// asks for it again with another copy of its answer.
     pub(in crate::sip) fn send_request(&mut self, request: &OutgoingRequest, flow: FlowId) {
-        if !self.flow(flow).is_some_and(Flow::is_open) {
+        let open = self.flow(flow).filter(|flow| flow.is_open());
+        if !open.is_some_and(|flow| !request.secure || flow.is_secure()) {
             return;
         }
         self.send(Payload::Text(request.to_text()), flow);
@@ -314,11 +363,11 @@ impl Core {
         let Some(transaction) = self.servers.get(key) else {
             return;
         };
-        let came_on = transaction.flow;
+        let (came_on, secure) = (transaction.flow, transaction.secure);
         let transaction_is_invite = transaction.method == Method::Invite;
         let flow = match self.flow(came_on) {
             Some(flow) if flow.is_open() => Some(came_on),
-            _ => self.ready_flow().or_else(|| self.open_flow()),
+            _ => self.way_for(secure),
         };
         self.sign_response(&mut response);
         let owner = Owner::Served(key.clone());
@@ -350,10 +399,15 @@ impl Core {
 
     /// A connection is there, or one is gone: final answers that went nowhere are said.
     pub(in crate::sip) fn say_owed(&mut self, now: Instant) {
-        let Some(flow) = self.ready_flow().or_else(|| self.open_flow()) else {
-            return;
-        };
-        for owed in self.servers.say_owed(flow) {
+        for secure in [false, true] {
+            if let Some(flow) = self.way_for(secure) {
+                self.say_owed_over(flow, secure, now);
+            }
+        }
+    }
+
+    fn say_owed_over(&mut self, flow: FlowId, secure: bool, now: Instant) {
+        for owed in self.servers.say_owed(flow, secure) {
             let owner = Owner::Served(owed.key);
             self.deadlines.clear(Deadline::AnswerOwed, &owner);
             if owed.next == After::RefusalAck {

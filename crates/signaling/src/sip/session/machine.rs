@@ -241,10 +241,11 @@ impl Session {
             Command::Reconnect => self.on_reconnect(now),
             Command::Shutdown => self.on_shutdown(now),
             Command::Message {
+                id,
                 call: None,
                 to,
                 body,
-            } => self.on_text_command(&to, body, now),
+            } => self.on_text_command(id, &to, body, now),
             Command::Publish { open, note } => self.on_publish_command(open, note, now),
             Command::Subscribe { channels } => self.on_subscribe_command(channels, now),
             Command::Unsubscribe { channels } => self.on_unsubscribe_command(channels, now),

@@ -68,8 +68,7 @@ impl Session {
         let flow = self.core.servers.get(key).map_or(FlowId(0), |it| it.flow);
         let cseq = self.subs.wanted.get(&name);
         let cseq = cseq.and_then(|wanted| Some(wanted.attempt.as_ref()?.cseq));
-        let Some(dialog) = Dialog::of_request(request, request.ids.to_tag(), self.core.edge(flow))
-        else {
+        let Some(dialog) = self.core.dialog_of(request, request.ids.to_tag(), flow) else {
             core_answer(&mut self.core, key, 400, now);
             return true;
         };

@@ -66,8 +66,8 @@ pub(in crate::sip) enum InCall {
     Digit,
     /// A transfer.
     Refer,
-    /// A text.
-    Message,
+    /// A text, by the number of its command.
+    Message(u64),
     /// Something of a package (RFC 6086).
     Info,
     /// Candidates (RFC 8840).

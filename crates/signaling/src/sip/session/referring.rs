@@ -11,7 +11,6 @@ use crate::sip::call::headers;
 use crate::sip::call::offers::{core_answer, core_answer_with};
 use crate::sip::call::state::{Call, Phase};
 use crate::sip::deadline::{Deadline, TRANSACTION, TRYING};
-use crate::sip::dialog::Dialog;
 use crate::sip::flow_id::FlowId;
 use crate::sip::message::outgoing::{Content, OutgoingResponse};
 use crate::sip::message::request::Request;
@@ -94,7 +93,7 @@ impl Session {
         let routed = !routes(&self.core, flow).is_empty();
         let wanted = Wanted::read(request, routed)?;
         let up = call.as_ref().and_then(|id| self.calls.get(id));
-        let hides = up.is_some_and(|call| call.hides);
+        let hides = up.is_some_and(|call| call.guise.hides);
         let of_call = up.and_then(|call| call.dialogs().next());
         let is_loop = of_call.is_some_and(|dialog| {
             wanted.is_loop(&dialog.call_id, dialog.local_tag(), dialog.remote_tag())
@@ -106,7 +105,7 @@ impl Session {
             Some(dialog) => dialog.clone(),
             None => {
                 let tag = random::token(&mut self.core.rng);
-                Dialog::of_request(request, &tag, self.core.edge(flow)).ok_or(400_u16)?
+                self.core.dialog_of(request, &tag, flow).ok_or(400_u16)?
             }
         };
         let within = call.is_some();
@@ -116,8 +115,9 @@ impl Session {
         let timers = self.core.config.timers;
         let ends = now + timers.refer_untaken + timers.unanswered + TRANSACTION;
         let mut referred = Referred::new(wanted, dialog, shares, depth, flow, ends);
-        referred.hides = hides;
+        referred.guise.hides = hides;
         referred.call = call;
+        referred.cseq = request.ids.cseq;
         if shares && !first {
             // RFC 3515, 2.4.6: every further one of a dialog has a name of its own.
             referred.event = format!("refer;id={}", request.ids.cseq);
@@ -187,7 +187,7 @@ impl Session {
             &mut response.content,
             &self.core,
             referred.flow,
-            referred.hides,
+            referred.guise,
         );
         if silent {
             response.content.push(&HeaderName::ReferSub, "false");
@@ -223,7 +223,7 @@ impl Session {
         (referred.stage == Stage::Asked).then(|| Referral {
             wanted: referred.wanted.clone(),
             depth: referred.depth + 1,
-            hides: referred.hides,
+            hides: referred.guise.hides,
         })
     }
 
@@ -300,11 +300,11 @@ impl Session {
 
     /// Sends the next NOTIFY, if one waits and nothing is in its way.
     fn tell_referrer(&mut self, name: &CallId, now: Instant) {
-        let ready = self.core.ready_flow();
         let last = self.last_cseq(name);
         let Some(referred) = self.referreds.get_mut(name) else {
             return;
         };
+        let ready = self.core.ready_flow_for(referred.guise.secure);
         if referred.is_over() {
             self.referreds.remove(name);
             let owner = Owner::Refer(name.clone());
@@ -322,7 +322,7 @@ impl Session {
         };
         let flow = referred.flow;
         let mut content = Content::default();
-        headers::push_request(&mut content, &self.core, flow, referred.hides);
+        headers::push_request(&mut content, &self.core, flow, referred.guise);
         content.push(&HeaderName::Event, referred.event.as_str());
         content.push(
             &HeaderName::SubscriptionState,
@@ -431,7 +431,7 @@ impl Session {
         let found = self.referreds.iter_mut().find(|(_, referred)| {
             referred.telling == Telling::Subscribed
                 && referred.dialog.has_request(&request.ids)
-                && referred.event.eq_ignore_ascii_case(&event)
+                && referred.has_event(&event)
         });
         let Some((name, referred)) = found else {
             return false;
@@ -449,7 +449,7 @@ impl Session {
         referred.ends = now + granted;
         referred.note_again(granted.is_zero().then_some("timeout"));
         let ends = referred.ends;
-        let contact = headers::contact(&self.core, referred.flow, referred.hides);
+        let contact = headers::contact(&self.core, referred.flow, referred.guise);
         let seconds = granted.as_secs().to_string();
         let lines = [
             (HeaderName::Expires, seconds.as_str()),

@@ -16,10 +16,11 @@ impl Session {
     /// A SUBSCRIBE within the dialog: for longer, or the last one.
     pub(super) fn refresh_subscription(&mut self, id: LegId, now: Instant) {
         let core = &mut self.core;
-        let ready = core.ready_flow();
         let Some(leg) = self.subs.legs.get_mut(&id) else {
             return;
         };
+        let secure = leg.dialog.secure;
+        let ready = core.ready_flow_for(secure);
         if leg.busy {
             leg.again = true;
             return;
@@ -42,7 +43,7 @@ impl Session {
             Some(wanted) if !leg.leaving => wanted.expires,
             _ => Duration::ZERO,
         };
-        let content = content(&leg.channel, expires, leg.flow, core);
+        let content = content(&leg.channel, expires, secure, leg.flow, core);
         let cseq = leg.dialog.next_cseq();
         let draft = leg.dialog.draft(Method::Subscribe, content);
         let purpose = Purpose::Refresh(id);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::event::Event;
-use crate::sip::call::calling::routes;
+use crate::sip::call::calling::{makes_secure, may_carry, routes};
 use crate::sip::call::headers;
 use crate::sip::call::identity::own;
 use crate::sip::deadline::{Deadline, TRANSACTION};
@@ -124,15 +124,20 @@ impl Session {
             redirected: false,
             tried: Vec::new(),
         };
+        let (uri, routes) = (wanted.channel.resource.clone(), routes(core, flow));
+        let secure = makes_secure(core, flow, &uri, &routes);
         let draft = Draft {
             method: Method::Subscribe,
-            uri: wanted.channel.resource.clone(),
-            routes: routes(core, flow),
+            uri,
+            routes,
             from: own(&core.config).with_tag(&attempt.tag).to_string(),
             to: NameAddr::new(wanted.channel.resource.clone()).to_string(),
             call_id: attempt.call_id.clone(),
-            content: content(&wanted.channel, wanted.expires, flow, core),
-            way: Way::default(),
+            content: content(&wanted.channel, wanted.expires, secure, flow, core),
+            way: Way {
+                secure,
+                ..Way::default()
+            },
         };
         wanted.attempt = Some(attempt);
         wanted.auth.forget_refusal();
@@ -209,18 +214,29 @@ impl Session {
             return self.subscribe_again(name, draft, flow, now);
         }
         if let Some(target) =
-            redirection(response, &self.core, flow).filter(|_| !attempt.redirected)
+            redirection(transaction, response, &self.core).filter(|_| !attempt.redirected)
         {
             if let Some(attempt) = &mut wanted.attempt {
                 attempt.redirected = true;
             }
             let mut draft = transaction.draft.clone();
             draft.uri = target;
+            draft.way.secure = makes_secure(&self.core, flow, &draft.uri, &draft.routes);
+            draft.content = content(
+                &wanted.channel,
+                wanted.expires,
+                draft.way.secure,
+                flow,
+                &self.core,
+            );
             return self.subscribe_again(name, draft, flow, now);
         }
         let mut tried = attempt.tried;
         tried.push(flow);
-        if let Some(other) = (self.core).flow_after(&tried, transaction, response, now) {
+        let other = (self.core).flow_after(&tried, transaction, response, now);
+        if let Some(other) =
+            other.filter(|flow| may_carry(&self.core, *flow, &transaction.draft.uri))
+        {
             return self.subscribe_elsewhere(name, transaction, tried, other, now);
         }
         let retry_after = response.headers.retry_after();
@@ -269,7 +285,9 @@ impl Session {
         }
         let mut draft = transaction.draft.clone();
         draft.routes = routes(&self.core, flow);
-        draft.content = content(&wanted.channel, wanted.expires, flow, &self.core);
+        draft.way.secure = makes_secure(&self.core, flow, &draft.uri, &draft.routes);
+        let (channel, expires) = (&wanted.channel, wanted.expires);
+        draft.content = content(channel, expires, draft.way.secure, flow, &self.core);
         self.subscribe_again(name, draft, flow, now);
     }
 
@@ -291,7 +309,8 @@ impl Session {
         tried.push(transaction.flow);
         // As good as 408 (RFC 3261, 8.1.3.1).
         let other = self.core.flow_beside(&tried, &Method::Subscribe, now);
-        if let Some(other) = other.filter(|_| !lost) {
+        let fits = |flow: &FlowId| !lost && may_carry(&self.core, *flow, &transaction.draft.uri);
+        if let Some(other) = other.filter(fits) {
             return self.subscribe_elsewhere(name, transaction, tried, other, now);
         }
         if let Some(wanted) = self.subs.wanted.get_mut(name) {
@@ -521,9 +540,15 @@ pub(super) fn granted(response: &Response, asked: Duration) -> Duration {
     granted.min(schedule::LONGEST_WAIT)
 }
 
-pub(super) fn content(channel: &Channel, expires: Duration, flow: FlowId, core: &Core) -> Content {
+pub(super) fn content(
+    channel: &Channel,
+    expires: Duration,
+    secure: bool,
+    flow: FlowId,
+    core: &Core,
+) -> Content {
     let mut content = Content::default();
-    headers::push_subscribe(&mut content, core, flow);
+    headers::push_subscribe(&mut content, core, flow, secure);
     content.push(&HeaderName::Event, channel.package.as_str());
     if let Some(accept) = channel.accept() {
         content.push(&HeaderName::Accept, accept);

@@ -37,12 +37,22 @@ const MOST: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     out: Vec<Text>,
-    waiting: VecDeque<(Uri, String)>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// One that waits until the one before it to the same address has its answer.
+#[derive(Debug)]
+struct Waiting {
+    id: u64,
+    to: Uri,
+    body: String,
 }
 
 /// One that is out.
 #[derive(Debug)]
 struct Text {
+    /// As its command names it.
+    id: u64,
     call_id: String,
     to: Uri,
     cseq: u32,
@@ -74,7 +84,7 @@ impl Text {
             draft.routes = routes(core, flow);
             return Some((draft, flow));
         }
-        let target = redirection(response, core, transaction.flow)?;
+        let target = redirection(transaction, response, core)?;
         if self.redirected {
             return None;
         }
@@ -84,32 +94,41 @@ impl Text {
     }
 }
 
-/// The best address of SIP that a redirection names (RFC 3261, 8.1.3.4), of those that the flow may carry.
-pub(super) fn redirection(response: &Response, core: &Core, flow: FlowId) -> Option<Uri> {
+/// The best address of SIP that a redirection names (RFC 3261, 8.1.3.4), of those that the flow may carry. What was for `sips:` goes
+/// to no address that is less.
+pub(super) fn redirection(
+    transaction: &ClientTransaction<Purpose>,
+    response: &Response,
+    core: &Core,
+) -> Option<Uri> {
     if !(300..=305).contains(&response.status) {
         return None;
     }
+    let (flow, before) = (transaction.flow, &transaction.draft.uri);
+    let fits = |uri: &Uri| may_carry(core, flow, uri) && (uri.is_sips() || !before.is_sips());
     let contacts = response.headers.addresses(&HeaderName::Contact).ok()?;
     let known = contacts
         .into_iter()
-        .filter(|contact| contact.uri.is_sip() && may_carry(core, flow, &contact.uri));
+        .filter(|contact| contact.uri.is_sip() && fits(&contact.uri));
     // The first of those that are equal.
     let best = known.min_by_key(|contact| std::cmp::Reverse(quality(contact)))?;
     Some(best.uri.without_headers())
 }
 
 impl Session {
-    pub(super) fn on_text_command(&mut self, to: &str, body: String, now: Instant) {
-        if let Err(error) = self.queue_text(to, body) {
-            let command = NAME;
-            return self
-                .core
-                .tell(Event::SessionCommandFailed { command, error });
+    pub(super) fn on_text_command(&mut self, id: u64, to: &str, body: String, now: Instant) {
+        match self.queue_text(id, to, body) {
+            Ok(()) => self.next_texts(now),
+            Err(error) => self.tell_failed_text(id, error),
         }
-        self.next_texts(now);
     }
 
-    fn queue_text(&mut self, to: &str, body: String) -> Result<(), Error> {
+    fn tell_failed_text(&mut self, id: u64, error: Error) {
+        let call = None;
+        self.core.tell(Event::MessageFailed { call, id, error });
+    }
+
+    fn queue_text(&mut self, id: u64, to: &str, body: String) -> Result<(), Error> {
         let unsayable = |fault| Error::Unsayable {
             command: NAME,
             fault,
@@ -136,27 +155,29 @@ impl Session {
                 command: NAME,
             });
         }
-        self.texts.waiting.push_back((to, body));
+        self.texts.waiting.push_back(Waiting { id, to, body });
         Ok(())
     }
 
     /// Sends every text whose address has none out.
     fn next_texts(&mut self, now: Instant) {
-        for (to, body) in std::mem::take(&mut self.texts.waiting) {
-            let busy = self.texts.out.iter().any(|text| text.to.is_same(&to));
+        for waiting in std::mem::take(&mut self.texts.waiting) {
+            let to = &waiting.to;
+            let busy = self.texts.out.iter().any(|text| text.to.is_same(to));
             let core = &self.core;
-            let fits = |flow: &FlowId| may_carry(core, *flow, &to);
+            let fits = |flow: &FlowId| may_carry(core, *flow, to);
             let flow = core.flow_at_any_rate(&Method::Message, now).filter(fits);
             let flow = flow.or_else(|| core.ready_flows_for(&Method::Message, now).find(fits));
             match flow.filter(|_| !busy) {
-                Some(flow) => self.send_message(to, body, flow, now),
-                None if busy => self.texts.waiting.push_back((to, body)),
-                None => self.tell_lost_text(),
+                Some(flow) => self.send_message(waiting, flow, now),
+                None if busy => self.texts.waiting.push_back(waiting),
+                None => self.tell_lost_text(waiting.id),
             }
         }
     }
 
-    fn send_message(&mut self, to: Uri, body: String, flow: FlowId, now: Instant) {
+    fn send_message(&mut self, text: Waiting, flow: FlowId, now: Instant) {
+        let Waiting { id, to, body } = text;
         let core = &mut self.core;
         let mut content = Content::default();
         // RFC 4028, 7.1.
@@ -176,6 +197,7 @@ impl Session {
             way: Way::default(),
         };
         let mut text = Text {
+            id,
             call_id: draft.call_id.clone(),
             to,
             cseq: 1,
@@ -187,14 +209,20 @@ impl Session {
         self.texts.out.push(text);
     }
 
-    fn tell_lost_text(&mut self) {
+    fn tell_lost_text(&mut self, id: u64) {
         let error = Error::NotReady {
             server: self.core.server_name(FlowId(0)),
             command: NAME,
         };
-        let command = NAME;
-        self.core
-            .tell(Event::SessionCommandFailed { command, error });
+        self.tell_failed_text(id, error);
+    }
+
+    /// The text that has its last word by that transaction.
+    fn take_text(&mut self, transaction: &ClientTransaction<Purpose>) -> Option<u64> {
+        let call_id = &transaction.draft.call_id;
+        let mut out = self.texts.out.iter();
+        let at = out.position(|text| text.call_id == *call_id)?;
+        Some(self.texts.out.remove(at).id)
     }
 
     pub(super) fn on_text_answer(
@@ -214,8 +242,16 @@ impl Session {
                 .request(draft, cseq, auth, flow, Purpose::Text, now);
             return;
         }
-        self.texts.out.retain(|text| text.call_id != *call_id);
-        if !response.is_success() {
+        let Some(id) = self.take_text(transaction) else {
+            return;
+        };
+        if response.is_success() {
+            self.core.tell(Event::MessageAccepted {
+                call: None,
+                id,
+                stored: response.status == 202,
+            });
+        } else {
             let error = Error::Refused {
                 server: self.core.server_name(transaction.flow),
                 setting: None,
@@ -223,9 +259,7 @@ impl Session {
                 code: Some(response.status.into()),
                 reason: response.reason.clone(),
             };
-            let command = NAME;
-            self.core
-                .tell(Event::SessionCommandFailed { command, error });
+            self.tell_failed_text(id, error);
         }
         self.next_texts(now);
     }
@@ -236,10 +270,11 @@ impl Session {
         lost: bool,
         now: Instant,
     ) {
-        let call_id = &transaction.draft.call_id;
-        self.texts.out.retain(|text| text.call_id != *call_id);
+        let Some(id) = self.take_text(transaction) else {
+            return;
+        };
         if lost {
-            self.tell_lost_text();
+            self.tell_lost_text(id);
         } else {
             let error = Error::Refused {
                 server: self.core.server_name(transaction.flow),
@@ -248,9 +283,7 @@ impl Session {
                 code: None,
                 reason: "no answer came".to_owned(),
             };
-            let command = NAME;
-            self.core
-                .tell(Event::SessionCommandFailed { command, error });
+            self.tell_failed_text(id, error);
         }
         self.next_texts(now);
     }

@@ -77,6 +77,7 @@ impl Draft {
             method: self.method.clone(),
             uri: self.uri.clone(),
             content,
+            secure: self.way.secure,
         }
     }
 }
@@ -97,6 +98,7 @@ pub fn refusal_ack(invite: &OutgoingRequest, to: &str) -> OutgoingRequest {
         method: Method::Ack,
         uri: invite.uri.clone(),
         content,
+        secure: invite.secure,
     }
 }
 
@@ -110,6 +112,7 @@ pub fn cancel(invite: &OutgoingRequest, reason: Option<&str>) -> OutgoingRequest
         method: Method::Cancel,
         uri: invite.uri.clone(),
         content,
+        secure: invite.secure,
     }
 }
 

@@ -62,6 +62,8 @@ pub struct ServerTransaction {
     from_tag: String,
     /// It came outside of dialogs.
     initial: bool,
+    /// It was for a `sips:` address and came over TLS, as its answer is to go.
+    pub secure: bool,
     last: Option<Payload>,
     /// Tag of ours in its answers, where the request had none.
     pub tag: Option<String>,
@@ -137,8 +139,8 @@ impl ServerTransactions {
         self.waiting.len() < MOST + room
     }
 
-    /// Begins a transaction.
-    pub fn begin(&mut self, request: &Request, flow: FlowId) -> ServerKey {
+    /// Begins a transaction; `tls`: of a request that came over it.
+    pub fn begin(&mut self, request: &Request, flow: FlowId, tls: bool) -> ServerKey {
         let key = ServerKey::of(&request.ids, &request.method);
         let transaction = ServerTransaction {
             flow,
@@ -147,6 +149,7 @@ impl ServerTransactions {
             cseq: request.ids.cseq,
             from_tag: request.ids.from_tag().to_owned(),
             initial: request.ids.to_tag().is_empty(),
+            secure: tls && request.uri.is_sips(),
             last: None,
             tag: None,
             state: State::Proceeding,
@@ -234,8 +237,8 @@ impl ServerTransactions {
         }
     }
 
-    /// Final answers that no living connection carried, which now go over that one.
-    pub fn say_owed(&mut self, flow: FlowId) -> Vec<Owed> {
+    /// Final answers that no living connection carried, which now go over that one: those that need TLS (`secure`), or the others.
+    pub fn say_owed(&mut self, flow: FlowId, secure: bool) -> Vec<Owed> {
         let owed = |known: &ServerTransaction| match known.state {
             State::Answered => true,
             State::Completed => known.over.is_none(),
@@ -243,7 +246,7 @@ impl ServerTransactions {
         };
         let waiting = self.waiting.iter_mut();
         let said: Vec<_> = waiting
-            .filter(|(_, known)| owed(known))
+            .filter(|(_, known)| known.secure == secure && owed(known))
             .filter_map(|(key, known)| {
                 known.over = Some(flow);
                 let answered = known.state == State::Answered;

@@ -88,11 +88,13 @@ impl Dialog {
         fx.push(Effect::Send(Wish::Replace { with }));
     }
 
-    pub(crate) fn message(&mut self, to: String, body: String, fx: &mut Effects) {
+    pub(crate) fn message(&mut self, id: u64, to: String, body: String, fx: &mut Effects) {
         if self.adrift {
-            return self.refuse("message", fx);
+            let error = self.wrong_state("message");
+            let failed = CallRequest::Message(id).failed(self.call.clone(), error);
+            return fx.push(Effect::Tell(failed));
         }
-        fx.push(Effect::Send(Wish::Message { to, body }));
+        fx.push(Effect::Send(Wish::Message { id, to, body }));
     }
 
     pub(crate) fn info(&mut self, item: InfoItem, fx: &mut Effects) {

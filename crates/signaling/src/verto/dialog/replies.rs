@@ -46,8 +46,13 @@ impl Dialog {
             CallRequest::Bye => self.phase = Phase::Over,
             // A reply that comes when the call has moved on, or that says nothing new.
             CallRequest::Invite | CallRequest::Answer | CallRequest::Attach => {}
-            CallRequest::Message | CallRequest::Info | CallRequest::Candidate => {}
+            CallRequest::Info | CallRequest::Candidate => {}
             _ if !self.is_live() => {}
+            CallRequest::Message(id) => fx.push(Effect::Tell(Event::MessageAccepted {
+                call: Some(call),
+                id,
+                stored: false,
+            })),
             CallRequest::Dtmf => {
                 self.digits_settled();
                 fx.push(Effect::Tell(Event::DtmfSent { call }));

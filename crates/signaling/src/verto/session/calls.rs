@@ -14,7 +14,7 @@ use crate::verto::dialog::state::{Dialog, Effect, Effects};
 use crate::verto::message::both::Chat;
 use crate::verto::message::server::{ServerBye, ServerCall};
 use crate::verto::method::Method;
-use crate::verto::requests::{Pending, Purpose};
+use crate::verto::requests::{CallRequest, Pending, Purpose};
 use crate::verto::rpc::Request;
 use crate::verto::session::errands::check_message;
 use crate::verto::session::machine::{Session, State};
@@ -140,13 +140,17 @@ impl Session {
             }
             Command::Replace { call, with } => self.replace(call, with, name, now),
             Command::Message {
+                id,
                 call: Some(call),
                 to,
                 body,
-            } => match check_message(name, &to, &body) {
-                Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.message(to, body, fx)),
-                Err(error) => self.tell(Event::CommandFailed { call, error }),
-            },
+            } => {
+                let fit = check_message(name, &to, &body);
+                match fit.and_then(|()| self.may_command(&call, name)) {
+                    Ok(()) => self.step(&call, now, |dialog, fx| dialog.message(id, to, body, fx)),
+                    Err(error) => self.tell(CallRequest::Message(id).failed(call, error)),
+                }
+            }
             Command::Info { call, item } => match self.check_info(name, &item) {
                 Ok(()) => self.command(&call, name, now, |dialog, fx| dialog.info(item, fx)),
                 Err(error) => self.tell(Event::CommandFailed { call, error }),
@@ -257,21 +261,25 @@ impl Session {
         now: Instant,
         step: impl FnOnce(&mut Dialog, &mut Effects),
     ) {
-        let online = self.is_open();
-        let error = match self.dialogs.get(call).map(Dialog::is_live) {
+        match self.may_command(call, name) {
+            Ok(()) => self.step(call, now, step),
+            Err(error) => self.tell(Event::CommandFailed {
+                call: call.clone(),
+                error,
+            }),
+        }
+    }
+
+    /// Whether there is a call for a command of that name, and a connection.
+    fn may_command(&self, call: &CallId, name: &'static str) -> Result<(), Error> {
+        match self.dialogs.get(call).map(Dialog::is_live) {
             // A bye counts at once, also without a connection: it is owed to the server. Digits wait for it.
-            Some(true) if online || matches!(name, "hang up" | "DTMF") => {
-                return self.step(call, now, step);
-            }
-            Some(true) => self.not_ready(name),
-            Some(false) | None => Error::UnknownCall {
+            Some(true) if self.is_open() || matches!(name, "hang up" | "DTMF") => Ok(()),
+            Some(true) => Err(self.not_ready(name)),
+            Some(false) | None => Err(Error::UnknownCall {
                 call: call.to_string(),
-            },
-        };
-        self.tell(Event::CommandFailed {
-            call: call.clone(),
-            error,
-        });
+            }),
+        }
     }
 
     pub(super) fn not_ready(&self, command: &'static str) -> Error {

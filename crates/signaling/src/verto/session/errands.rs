@@ -57,6 +57,11 @@ impl Session {
                 id: *id,
                 result: Err(error),
             },
+            (Command::Message { id, .. }, call) => Event::MessageFailed {
+                call,
+                id: *id,
+                error,
+            },
             (_, Some(call)) => Event::CommandFailed { call, error },
             (_, None) => Event::SessionCommandFailed {
                 command: name,
@@ -160,6 +165,7 @@ impl Session {
                 self.run(Errand::Api(id), Method::FsApi, params, now);
             }
             Command::Message {
+                id,
                 call: None,
                 to,
                 body,
@@ -167,7 +173,7 @@ impl Session {
                 self.check_open(name)?;
                 check_message(name, &to, &body)?;
                 let params = self.speaker().message(None, to, body);
-                self.run(Errand::Message, Method::Info, params, now);
+                self.run(Errand::Message(id), Method::Info, params, now);
             }
             Command::Converse { call, item } => self.converse(call, item, now)?,
             Command::Moderate {
@@ -363,7 +369,12 @@ impl Session {
                 self.channels.on_conference_lists(&Lists::read(&result));
             }
             Errand::Bootstrap(_) | Errand::Broadcast(..) => {}
-            Errand::Message | Errand::Converse(_) => {}
+            Errand::Message(id) => self.tell(Event::MessageAccepted {
+                call: None,
+                id,
+                stored: false,
+            }),
+            Errand::Converse(_) => {}
         }
     }
 
@@ -449,7 +460,11 @@ impl Session {
             Errand::Broadcast(_, None) | Errand::Subscribe { user: true } => {
                 self.tell(Event::SessionCommandFailed { command, error });
             }
-            Errand::Unsubscribe | Errand::Message => {
+            Errand::Message(id) => {
+                let call = None;
+                self.tell(Event::MessageFailed { call, id, error });
+            }
+            Errand::Unsubscribe => {
                 self.tell(Event::SessionCommandFailed { command, error });
             }
         }

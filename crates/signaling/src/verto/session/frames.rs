@@ -228,7 +228,7 @@ impl Session {
                 let said = error.in_words();
                 let command = request.name();
                 let error = Error::NotWithAnonymous { command, said };
-                self.tell(Event::CommandFailed { call, error });
+                self.tell(request.failed(call, error));
             }
             Purpose::Call(call, CallRequest::Invite) if self.is_anonymous() && !login_wanted => {
                 let (server, online) = (self.server.clone(), self.is_open());
