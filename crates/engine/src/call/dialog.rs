@@ -430,6 +430,9 @@ impl Call {
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
                 self.media_updated(fx);
             }
+            // Ours goes with the answer.
+            SignalingEvent::Offer { .. }
+                if matches!(self.state, State::Offered(_) | State::Answering(_)) => {}
             SignalingEvent::Offer { sdp, .. } => self.on_far_offer(sdp, fx),
             SignalingEvent::OfferWanted { .. } => self.refresh(fx),
             SignalingEvent::Digit { digit, .. } => self.tell(EventKind::Dtmf { digit }, fx),
