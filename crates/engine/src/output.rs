@@ -67,6 +67,10 @@ pub enum MediaCommand {
     /// Open sound and sockets for the call. A sound that cannot be had is told by `audio_fault`; the call is opened
     /// without it.
     Open(CallId, AccountKey, CallMedia),
+    /// Open sockets alone: nothing is sent nor played before `Sound`.
+    OpenSilent(AccountKey, CallMedia),
+    /// Open the sound of a call that was opened without. One that cannot be had is told by `audio_fault`.
+    Sound(CallId),
     /// Make our offer.
     CreateOffer,
     /// Make an offer with new ICE credentials.

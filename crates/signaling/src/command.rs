@@ -132,7 +132,8 @@ pub enum Command {
     Answer {
         /// The call of `Incoming`.
         call: CallId,
-        /// Complete answer to its offer.
+        /// Complete answer to its offer; an offer where it had none. Nobody looks at it where `Attach` gave that offer before (SIP): the
+        /// far side then hears of the answer as soon as it has acknowledged that.
         sdp: String,
         /// Extra headers (`X-...`), where the dialect carries them.
         headers: Vec<(String, String)>,
@@ -316,11 +317,11 @@ pub enum Command {
         /// Status for the far side, such as 488.
         status: u16,
     },
-    /// Answer the offer of an `Attach` or `Offer` event.
+    /// Answer the offer of an `Attach` or `Offer` event, or make the one that `Offer` asks for.
     Attach {
         /// The call.
         call: CallId,
-        /// Complete answer.
+        /// Complete answer or offer.
         sdp: String,
     },
     /// Log in with this from now on: on the open socket when there is one, else at once with a new one.

@@ -395,6 +395,11 @@ pub enum Event {
     },
     /// The far side offers new media within a call that is up (SIP). Answer with `Command::Attach`, or with
     /// `Command::RefuseOffer`: then everything stays as it was. An offer of ours that has no answer yet is void: make it anew after that.
+    ///
+    /// Right after an `Incoming` without an offer, and itself without one: the caller demands reliable provisional answers, the first of
+    /// which holds our offer (RFC 3262, section 5), so it hears no ringing before `Command::Attach` gives it. `MediaUpdated` brings its
+    /// answer, and `Command::Answer` describes nothing more. Refused, or not looked at, the call waits in silence, and `Command::Answer`
+    /// holds the offer.
     Offer {
         /// The call.
         call: CallId,
@@ -415,7 +420,7 @@ pub enum Event {
         /// `0-9 * # A-D`.
         digit: char,
     },
-    /// The answer to `Command::UpdateMedia`.
+    /// The answer to `Command::UpdateMedia`, or to an offer of ours that the far side asked for.
     MediaUpdated {
         /// The call.
         call: CallId,

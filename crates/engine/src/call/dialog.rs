@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::program::ProgramCommand;
+use offhook_media::session::config::Hold;
 use offhook_media::session::forks::{AnswerKind, ForkAnswer};
 use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
@@ -15,7 +16,7 @@ use offhook_signaling::event::{Event as SignalingEvent, Party, PlatformIds, SipE
 
 use crate::call::sound::codec_name;
 use crate::call::state::{
-    Effects, Ending, Heard, Identity, Offered, Shown, Sound, Sounding, State,
+    Effects, Ending, FirstOffer, Heard, Identity, Offered, Shown, Sound, Sounding, State,
 };
 use crate::ended::{EndReason, Ended};
 use crate::event::{Event, EventKind, Said};
@@ -75,7 +76,7 @@ impl Call {
         call
     }
 
-    /// Somebody calls; nothing is opened before the answer.
+    /// Somebody calls; nothing is opened before the answer, unless an offer of ours is asked for.
     pub(crate) fn inbound(identity: Identity, offered: Offered, fx: &mut Effects<'_>) -> Self {
         let Offered {
             caller: remote,
@@ -91,7 +92,8 @@ impl Call {
             client_state: said.client_state,
             replaces,
         };
-        let mut call = Self::new(identity, remote, State::Offered(sdp), fx.now);
+        let first = sdp.map_or(FirstOffer::Nobody, FirstOffer::Theirs);
+        let mut call = Self::new(identity, remote, State::Offered(first), fx.now);
         call.take_ids(ids);
         call.tell(incoming, fx);
         call
@@ -225,27 +227,54 @@ impl Call {
 
     /// Takes an inbound call that rings. The caller has checked [`rings_here`](Self::rings_here).
     pub(crate) fn answer(&mut self, mut options: AnswerOptions, fx: &mut Effects<'_>) {
-        let State::Offered(offer) = &mut self.state else {
+        let State::Offered(first) = &self.state else {
             return;
         };
-        let make = match offer.take() {
-            Some(offer) => MediaCommand::AcceptOffer(offer, Renewal::Change),
+        let make = match first.clone() {
+            FirstOffer::Theirs(offer) => Some(MediaCommand::AcceptOffer(offer, Renewal::Change)),
             // The caller leaves the offer to us (RFC 3261, section 13.2.1).
-            None if self.identity.protocol.is_sip() => MediaCommand::CreateOffer,
-            None => return self.end(EndReason::NoOffer, Cause::INCOMPATIBLE_DESTINATION, fx),
+            FirstOffer::Nobody if self.identity.protocol.is_sip() => {
+                Some(MediaCommand::CreateOffer)
+            }
+            FirstOffer::Nobody => {
+                return self.end(EndReason::NoOffer, Cause::INCOMPATIBLE_DESTINATION, fx);
+            }
+            FirstOffer::Wanted | FirstOffer::Ours => None,
         };
+        let rings_with_ours = *first == FirstOffer::Ours;
         if let Some(muted) = options.muted {
             self.mute(muted, fx);
         }
         self.sound.media.ice_servers = options.ice_servers.take();
         self.sound.media.trickle = options.trickle;
+        if rings_with_ours {
+            self.begin_sound(fx);
+            self.media(MediaCommand::Hold(Hold::Off), fx);
+            return self.say_answer(String::new(), options, fx);
+        }
         self.state = State::Answering(options);
+        let Some(make) = make else {
+            // The offer that is being made goes with the answer.
+            return self.begin_sound(fx);
+        };
         self.open_media(fx);
         self.media(make, fx);
         for candidate in mem::take(&mut self.sound.early_candidates) {
             self.media(MediaCommand::AddRemoteCandidate(candidate), fx);
         }
         self.await_description(fx);
+    }
+
+    /// The caller hears it ring once there is an offer of ours. Its media may connect then; sound and microphone are our user's to open.
+    fn ring_with_offer(&mut self, fx: &mut Effects<'_>) {
+        if let State::Offered(first) = &mut self.state
+            && *first == FirstOffer::Nobody
+        {
+            *first = FirstOffer::Wanted;
+            self.open_silent_media(fx);
+            self.media(MediaCommand::CreateOffer, fx);
+            self.await_description(fx);
+        }
     }
 
     /// While a call rings nothing is open, so what is trickled then waits for the answer.
@@ -438,6 +467,9 @@ impl Call {
                 self.media(MediaCommand::AcceptAnswer(sdp), fx);
                 self.media_updated(fx);
             }
+            SignalingEvent::Offer { .. } if self.rings_here() => self.ring_with_offer(fx),
+            // Ours goes with the answer.
+            SignalingEvent::Offer { .. } if matches!(self.state, State::Answering(_)) => {}
             SignalingEvent::Offer { sdp, .. } => self.on_far_offer(sdp, fx),
             SignalingEvent::OfferWanted { .. } => self.refresh(fx),
             SignalingEvent::Digit { digit, .. } => self.tell(EventKind::Dtmf { digit }, fx),
@@ -603,6 +635,8 @@ impl Call {
             State::Confirming => {
                 self.state = State::Active { since: fx.now };
                 self.tell(EventKind::Answered(Said::default()), fx);
+                // A path that stood while it rang may have been lost since.
+                self.after_recovery(fx);
             }
             State::Active { .. } => {
                 self.remedy_begins(fx);
@@ -621,7 +655,7 @@ impl Call {
     fn on_new_offer(&mut self, sdp: String, fx: &mut Effects<'_>) {
         if let State::Offered(offer) = &mut self.state {
             // Not answered yet: the newer offer takes the place of the older.
-            *offer = Some(sdp);
+            *offer = FirstOffer::Theirs(sdp);
             // They belong to what the older one said.
             self.sound.early_candidates.clear();
             return;

@@ -17,13 +17,14 @@ use offhook_signaling::error::Error;
 
 use crate::call::dialog::Call;
 use crate::call::offers::Exchange;
-use crate::call::state::{Effects, Heard, Loss, Shown, State};
+use crate::call::state::{Effects, FirstOffer, Heard, Loss, Shown, State};
 use crate::ended::EndReason;
 use crate::event::{EventKind, IceEnd};
 use crate::output::MediaCommand;
 use crate::private_address::are_private;
 use crate::quality::Quality;
 use crate::quality_warning::Situation;
+use crate::request::AnswerOptions;
 use crate::status::Direction;
 
 /// A server that was taken over by another connection may have lost the media of a call (mod_verto does, in a race): silence
@@ -128,6 +129,16 @@ impl Call {
             // The caller made no offer: ours goes with the answer (RFC 3261, section 13.2.1).
             return self.on_local_answer(sdp, fx);
         }
+        if let State::Offered(first) = &mut self.state
+            && *first == FirstOffer::Wanted
+        {
+            *first = FirstOffer::Ours;
+            self.deadline = None;
+            let call = self.identity.id.clone();
+            self.signal(Command::Attach { call, sdp }, fx);
+            // Nothing is said before our user answers, nor expected to be heard.
+            return self.media(MediaCommand::Hold(Hold::Inactive), fx);
+        }
         let State::Offering(shown) = &mut self.state else {
             return;
         };
@@ -183,16 +194,21 @@ impl Call {
         }
         if let State::Answering(options) = &mut self.state {
             let options = mem::take(options);
-            self.state = State::Confirming;
-            let answer = Command::Answer {
-                call,
-                sdp,
-                headers: options.headers,
-                client_state: options.client_state,
-                trickle: self.sound.media.trickle,
-            };
-            self.signal(answer, fx);
+            self.say_answer(sdp, options, fx);
         }
+    }
+
+    /// Our answer goes out; without a description where the far end has ours.
+    pub(super) fn say_answer(&mut self, sdp: String, options: AnswerOptions, fx: &mut Effects<'_>) {
+        self.state = State::Confirming;
+        let answer = Command::Answer {
+            call: self.identity.id.clone(),
+            sdp,
+            headers: options.headers,
+            client_state: options.client_state,
+            trickle: self.sound.media.trickle,
+        };
+        self.signal(answer, fx);
     }
 
     fn on_refused(&mut self, refusal: String, fx: &mut Effects<'_>) {
@@ -483,6 +499,23 @@ impl Call {
             ),
             fx,
         );
+        self.sound_as_wished(fx);
+    }
+
+    /// Sockets alone: no microphone is opened, and nothing played.
+    pub(super) fn open_silent_media(&mut self, fx: &mut Effects<'_>) {
+        self.sound.open = true;
+        let open = MediaCommand::OpenSilent(self.identity.account, self.sound.media.clone());
+        self.media(open, fx);
+    }
+
+    /// Our user has taken a call whose media was opened without.
+    pub(super) fn begin_sound(&self, fx: &mut Effects<'_>) {
+        self.media(MediaCommand::Sound(self.identity.id.clone()), fx);
+        self.sound_as_wished(fx);
+    }
+
+    fn sound_as_wished(&self, fx: &mut Effects<'_>) {
         if self.sound.muted {
             self.media(MediaCommand::Program(ProgramCommand::Mute(true)), fx);
         }

@@ -91,8 +91,8 @@ pub(super) enum State {
     Offering(Shown),
     /// Outbound: the invitation is out.
     Inviting(Heard),
-    /// Inbound: it rings, and this is the far end's offer.
-    Offered(Option<String>),
+    /// Inbound: it rings.
+    Offered(FirstOffer),
     /// Inbound: the media worker makes our answer, which will carry this.
     Answering(AnswerOptions),
     /// Inbound: our answer is out, the server has not confirmed it.
@@ -103,6 +103,19 @@ pub(super) enum State {
     Ending(Ending),
     /// Told as ended; to be forgotten.
     Over,
+}
+
+/// Who describes the media of an inbound call first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FirstOffer {
+    /// The far end, by this.
+    Theirs(String),
+    /// Nobody has yet. With SIP our answer does (RFC 3261, section 13.2.1).
+    Nobody,
+    /// The far end wants to ring with ours (RFC 3262, section 5), and the media worker makes it.
+    Wanted,
+    /// It rings with ours, and its answer may be there.
+    Ours,
 }
 
 /// What an outbound call heard of the far end.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt, ready};
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use offhook_media::device::disk::Disk;
 use offhook_media::driver::bind::Bind;
@@ -17,6 +17,7 @@ use offhook_media::quality::statistics::Statistics;
 use offhook_media::session::config::SessionConfig;
 use offhook_media::session::policy::{Certificates, MediaPolicy};
 use offhook_signaling::auth::login::Login;
+use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command as SessionCommand;
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::secret::Secret;
@@ -100,13 +101,16 @@ pub(crate) struct Shard {
     pub(crate) state: Moving,
 }
 
+/// The sound of a call, and what its sockets need to be opened; `None`: they are open already.
+type Sounded = (CallKey, Option<CallMedia>, Opened, Found);
+
 /// What moves while the shard runs.
 #[derive(Default)]
 pub(crate) struct Moving {
     connections: SelectAll<Keyed>,
     attempts: FuturesUnordered<BoxFuture<'static, Attempt>>,
     turns: Turns,
-    sounds: FuturesUnordered<BoxFuture<'static, (CallKey, CallMedia, Opened, Found)>>,
+    sounds: FuturesUnordered<BoxFuture<'static, Sounded>>,
     /// Commands of calls whose sound is still being opened.
     opening: HashMap<CallKey, Vec<MediaCommand>>,
     /// When which session wants its timeout.
@@ -140,7 +144,7 @@ enum Next {
     Media(CallKey, CallEvent),
     Incoming(SocketKey, Incoming),
     Attempt(Attempt),
-    Sound(CallKey, CallMedia, Opened, Found),
+    Sound(CallKey, Option<CallMedia>, Opened, Found),
     Fetched(usize, Result<Secret, TokenError>),
     Password(usize, bool, Result<Login, String>),
     Tool(Finished),
@@ -532,53 +536,75 @@ impl Shard {
     }
 
     fn on_media_command(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
-        if let MediaCommand::Open(id, AccountKey(account), media) = command {
-            self.state.opening.insert(call, Vec::new());
-            let program = self.programs.as_ref().map(|programs| programs.make(&id));
-            let (audio, disk) = (self.audio.clone(), self.disk.clone());
-            let opening = async move {
-                match program {
-                    Some(program) => Opened {
-                        program,
-                        faults: Vec::new(),
-                    },
-                    None => sound::open(audio, disk, id, clock::time_of_day()).await,
+        match (command, self.state.opening.get_mut(&call)) {
+            (MediaCommand::Open(id, account, media), _) => {
+                let sound = self.open_sound(id);
+                self.open(call, sound, account, media, now);
+            }
+            (MediaCommand::OpenSilent(account, media), _) => {
+                self.open(call, ready(sound::none()).boxed(), account, media, now);
+            }
+            (command, Some(waiting)) => waiting.push(command),
+            (MediaCommand::Sound(id), None) => {
+                self.state.opening.insert(call, Vec::new());
+                let sound = self.open_sound(id);
+                let later = sound.map(move |opened| (call, None, opened, Found::default()));
+                self.state.sounds.push(later.boxed());
+            }
+            (command, None) => self.give(call, command, now),
+        }
+    }
+
+    fn open_sound(&self, id: CallId) -> BoxFuture<'static, Opened> {
+        if let Some(programs) = &self.programs {
+            let program = programs.make(&id);
+            let faults = Vec::new();
+            return ready(Opened { program, faults }).boxed();
+        }
+        let (audio, disk) = (self.audio.clone(), self.disk.clone());
+        sound::open(audio, disk, id, clock::time_of_day()).boxed()
+    }
+
+    fn open(
+        &mut self,
+        call: CallKey,
+        sound: BoxFuture<'static, Opened>,
+        AccountKey(account): AccountKey,
+        media: CallMedia,
+        now: Instant,
+    ) {
+        self.state.opening.insert(call, Vec::new());
+        let mut ice = self.ice.get(account).cloned();
+        if let Some(ice) = ice.as_mut() {
+            ice.of_call(&media);
+        }
+        let servers = ice.map(|ice| self.names.look_up(ice, now));
+        let both = async move {
+            let servers = async {
+                match servers {
+                    Some(servers) => servers.await,
+                    None => Found::default(),
                 }
             };
-            let mut ice = self.ice.get(account).cloned();
-            if let Some(ice) = ice.as_mut() {
-                ice.of_call(&media);
-            }
-            let servers = ice.map(|ice| self.names.look_up(ice, now));
-            let both = async move {
-                let servers = async {
-                    match servers {
-                        Some(servers) => servers.await,
-                        None => Found::default(),
-                    }
-                };
-                let (opened, found) = tokio::join!(opening, servers);
-                (call, media, opened, found)
-            };
-            self.state.sounds.push(both.boxed());
-            return;
-        }
-        match self.state.opening.get_mut(&call) {
-            Some(waiting) => waiting.push(command),
-            None => self.give(call, command, now),
-        }
+            let (opened, found) = tokio::join!(sound, servers);
+            (call, Some(media), opened, found)
+        };
+        self.state.sounds.push(both.boxed());
     }
 
     fn on_sound(
         &mut self,
         call: CallKey,
-        media: CallMedia,
+        media: Option<CallMedia>,
         opened: Opened,
         mut found: Found,
         now: Instant,
     ) {
-        self.names.keep(&mut found, now);
         let waiting = self.state.opening.remove(&call).unwrap_or_default();
+        let Some(media) = media else {
+            return self.on_later_sound(call, opened, waiting, now);
+        };
+        self.names.keep(&mut found, now);
         if waiting.contains(&MediaCommand::Close) {
             // The call ended while its sound was being opened.
             return self.core.on_media(call, closed(), now);
@@ -611,7 +637,27 @@ impl Shard {
             return self.core.on_media(call, closed(), now);
         }
         for command in waiting {
-            self.give(call, command, now);
+            self.on_media_command(call, command, now);
+        }
+    }
+
+    /// The call is open already.
+    fn on_later_sound(
+        &mut self,
+        call: CallKey,
+        opened: Opened,
+        waiting: Vec<MediaCommand>,
+        now: Instant,
+    ) {
+        for fault in opened.faults {
+            self.core.on_audio_fault(call, fault, now);
+        }
+        if let Err(error) = self.workers.of(call).replace_program(call, opened.program) {
+            tracing::error!(call = call.0, "{error}");
+            return self.core.on_media(call, closed(), now);
+        }
+        for command in waiting {
+            self.on_media_command(call, command, now);
         }
     }
 
@@ -629,7 +675,9 @@ impl Shard {
     fn give(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
         let worker = self.workers.of(call);
         let given = match command {
-            MediaCommand::Open(..) => Ok(()),
+            MediaCommand::Open(..) | MediaCommand::OpenSilent(..) | MediaCommand::Sound(_) => {
+                Ok(())
+            }
             MediaCommand::CreateOffer => worker.create_offer(call),
             MediaCommand::RestartIce => worker.restart_ice(call),
             MediaCommand::WithdrawRestart => worker.withdraw_restart(call),

@@ -114,6 +114,14 @@ pub(crate) async fn open(audio: AudioConfig, disk: Disk, call: CallId, time: Sys
     })
 }
 
+/// What a call does that nobody here has answered.
+pub(crate) fn none() -> Opened {
+    Opened {
+        program: program(Source::silence(), Sink::discard()),
+        faults: Vec::new(),
+    }
+}
+
 fn open_now(audio: &AudioConfig, disk: &Disk, call: &CallId, time: SystemTime) -> Opened {
     let mut faults = Vec::new();
     let source = open_source(&audio.input, disk).unwrap_or_else(|error| {

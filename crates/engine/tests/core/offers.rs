@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
-use offhook_engine::request::CallRequest;
+use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions};
 use offhook_engine::status::CallState;
 use offhook_media::driver::event::CallEvent;
-use offhook_media::program::{AudioCodec, AudioFormat, OpusWishes};
+use offhook_media::program::{AudioCodec, AudioFormat, OpusWishes, ProgramCommand};
 use offhook_media::session::config::Hold;
 use offhook_media::session::error::Refusal;
 use offhook_media::session::event::MediaEvent;
 use offhook_media::session::media_session::Renewal;
 use offhook_signaling::call_id::CallId;
+use offhook_signaling::cause::Cause;
 use offhook_signaling::command::Command;
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, Event as SignalingEvent};
@@ -289,11 +290,7 @@ fn a_caller_without_an_offer_is_answered_with_one() {
     let call = world.incoming(None);
     world
         .core
-        .answer(
-            None,
-            offhook_engine::request::AnswerOptions::default(),
-            world.now,
-        )
+        .answer(None, AnswerOptions::default(), world.now)
         .unwrap();
     let asked = world.media_commands();
     assert_eq!(asked.last(), Some(&MediaCommand::CreateOffer), "{asked:?}");
@@ -608,4 +605,162 @@ fn a_refused_path_is_taken_back() {
         error: refused(),
     });
     assert_eq!(world.media_commands(), [MediaCommand::WithdrawRestart]);
+}
+
+/// A caller rings that wants our offer with the ringing, and has it.
+fn rings_with_offer(world: &mut World) -> CallId {
+    let call = world.incoming(None);
+    world.signal(offered(&call, None));
+    let opened = world.media_commands();
+    assert!(
+        matches!(
+            &opened[..],
+            [MediaCommand::OpenSilent(..), MediaCommand::CreateOffer]
+        ),
+        "{opened:?}"
+    );
+    offer_made(world);
+    let attach = Command::Attach {
+        call: call.clone(),
+        sdp: "our offer".into(),
+    };
+    assert_eq!(world.commands(), [attach]);
+    assert_eq!(
+        world.media_commands(),
+        [MediaCommand::Hold(Hold::Inactive)],
+        "nothing is said or heard before our user answers"
+    );
+    call
+}
+
+fn is_answered_without_sdp(world: &mut World) {
+    let said = world.commands();
+    assert!(
+        matches!(&said[..], [Command::Answer { sdp, .. }] if sdp.is_empty()),
+        "{said:?}"
+    );
+}
+
+fn answer(world: &mut World) {
+    let options = AnswerOptions::default();
+    world.core.answer(None, options, world.now).unwrap();
+}
+
+#[test]
+fn a_caller_that_is_rung_with_our_offer_hears_our_user_from_the_answer_on() {
+    for muted in [false, true] {
+        let mut world = World::at_sip_server();
+        let call = rings_with_offer(&mut world);
+        world.signal(updated(&call));
+        let accept = MediaCommand::AcceptAnswer("their answer".into());
+        assert_eq!(world.media_commands(), [accept]);
+        negotiated(&mut world, OPUS);
+        world.pass(Duration::from_secs(60));
+        assert_eq!(world.core.calls(world.now)[0].state, CallState::Ringing);
+        assert!(world.media_commands().is_empty());
+        if muted {
+            world.core.mute(&call, true, world.now).unwrap();
+            world.media_commands();
+        }
+        answer(&mut world);
+        let mut begins = vec![MediaCommand::Sound(call.clone())];
+        if muted {
+            begins.push(MediaCommand::Program(ProgramCommand::Mute(true)));
+        }
+        begins.push(MediaCommand::Hold(Hold::Off));
+        assert_eq!(world.media_commands(), begins);
+        is_answered_without_sdp(&mut world);
+        assert_eq!(world.core.calls(world.now)[0].state, CallState::Answering);
+        world.signal(SignalingEvent::Confirmed { call });
+        assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+    }
+}
+
+/// The answer waits for the caller's, and that comes to a call that was taken.
+#[test]
+fn what_our_user_takes_before_the_caller_has_acknowledged_goes_on() {
+    let mut world = World::at_sip_server();
+    let call = rings_with_offer(&mut world);
+    answer(&mut world);
+    is_answered_without_sdp(&mut world);
+    world.media_commands();
+    world.signal(updated(&call));
+    let accept = MediaCommand::AcceptAnswer("their answer".into());
+    assert_eq!(world.media_commands(), [accept]);
+    negotiated(&mut world, OPUS);
+    world.signal(SignalingEvent::Confirmed { call });
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
+}
+
+#[test]
+fn an_offer_that_is_made_when_our_user_answers_goes_with_the_answer() {
+    let mut world = World::at_sip_server();
+    let call = world.incoming(None);
+    world.signal(offered(&call, None));
+    world.media_commands();
+    answer(&mut world);
+    let begins = MediaCommand::Sound(call);
+    assert_eq!(world.media_commands(), [begins]);
+    assert!(world.commands().is_empty());
+    offer_made(&mut world);
+    let said = world.commands();
+    assert!(
+        matches!(&said[..], [Command::Answer { sdp, .. }] if sdp == "our offer"),
+        "{said:?}"
+    );
+    assert!(world.media_commands().is_empty());
+    // Where the answer was on its way, nothing more is asked for.
+    let mut world = World::at_sip_server();
+    let call = world.incoming(None);
+    answer(&mut world);
+    world.media_commands();
+    world.signal(offered(&call, None));
+    assert!(world.media_commands().is_empty());
+}
+
+#[test]
+fn a_caller_that_is_rung_with_our_offer_and_goes_leaves_no_media_behind() {
+    let mut world = World::at_sip_server();
+    rings_with_offer(&mut world);
+    world
+        .core
+        .hang_up(None, EndOptions::default(), world.now)
+        .unwrap();
+    assert_eq!(world.media_commands(), [MediaCommand::Close]);
+    let said = world.commands();
+    assert!(matches!(&said[..], [Command::Bye { .. }]), "{said:?}");
+
+    // What the caller answers cannot be used.
+    let mut world = World::at_sip_server();
+    let call = rings_with_offer(&mut world);
+    world.signal(updated(&call));
+    world.media(CallEvent::Refused(Refusal::NoOffer));
+    let said = world.commands();
+    assert!(
+        matches!(&said[..], [Command::Bye { cause: Some(cause), .. }] if *cause == Cause::INCOMPATIBLE_DESTINATION),
+        "{said:?}"
+    );
+
+    // No offer can be made.
+    let mut world = World::at_sip_server();
+    let call = world.incoming(None);
+    world.signal(offered(&call, None));
+    world.pass(Duration::from_secs(16));
+    let said = world.commands();
+    assert!(matches!(&said[..], [Command::Bye { .. }]), "{said:?}");
+}
+
+/// The path that stood while it rang is gone by the answer: a new one is asked for.
+#[test]
+fn a_path_that_was_lost_while_it_rang_is_asked_for_anew() {
+    let mut world = World::at_sip_server();
+    let call = rings_with_offer(&mut world);
+    world.signal(updated(&call));
+    negotiated(&mut world, OPUS);
+    world.media(CallEvent::Media(MediaEvent::PathLost { given_up: false }));
+    world.media_commands();
+    answer(&mut world);
+    world.media_commands();
+    world.signal(SignalingEvent::Confirmed { call });
+    assert_eq!(world.media_commands(), [MediaCommand::RestartIce]);
 }

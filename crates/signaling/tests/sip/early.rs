@@ -209,7 +209,7 @@ fn an_offer_of_the_callee_before_its_answer_meets_ours() {
     assert!(world.take_events().is_empty());
 }
 
-/// The first reliable answer to an INVITE without an offer holds one (RFC 3262, 5), which only our user's answer brings.
+/// The first reliable answer to an INVITE without an offer holds one (RFC 3262, 5), and this user makes none before it takes the call.
 #[test]
 fn a_caller_that_wants_an_offer_reliably_hears_100_until_it_is_there() {
     let script = Script::new("INVITE").header("Require: 100rel");
@@ -223,10 +223,15 @@ fn a_caller_that_wants_an_offer_reliably_hears_100_until_it_is_there() {
         Event::Incoming {
             call, sdp: None, ..
         },
+        Event::Offer { sdp: None, .. },
     ] = told.as_slice()
     else {
         panic!("{told:?}");
     };
+    world.command(Command::RefuseOffer {
+        call: call.clone(),
+        status: 488,
+    });
     world.pass(Duration::from_secs(100), |world| {
         world.handle(Input::Pong(FLOW))
     });

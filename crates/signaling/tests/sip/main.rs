@@ -32,6 +32,7 @@ mod refusals;
 mod refused_logins;
 mod registration;
 mod reserve;
+mod rings_with_offer;
 mod room;
 mod secure;
 mod subscribing;

@@ -11,8 +11,9 @@ use crate::sip::auth::authorization::Authorization;
 use crate::sip::call::ending::Over;
 use crate::sip::call::headers::{self, Guise};
 use crate::sip::call::identity;
+use crate::sip::call::offers::core_answer;
 use crate::sip::call::session_timer::{self, SessionTimer};
-use crate::sip::call::state::{Call, Called, Phase, Replaced, Unacked, Up};
+use crate::sip::call::state::{Call, Called, FirstOffer, Phase, Replaced, Unacked, Up};
 use crate::sip::call::trickle::Trickle;
 use crate::sip::config::Reliable;
 use crate::sip::deadline::{CALLER_PATIENCE, Deadline, T1, T2, TRANSACTION};
@@ -60,13 +61,21 @@ impl Call {
             let line = line.map(|line| ("Replaces".to_owned(), line));
             said.headers.extend(line);
         }
+        let reliably = requires && core.config.reliable != Reliable::Never;
+        let first_offer = match sdp {
+            Some(_) => FirstOffer::Theirs,
+            None if reliably => FirstOffer::Wanted,
+            None => FirstOffer::Ours,
+        };
+        let wanted = matches!(first_offer, FirstOffer::Wanted);
         let called = Called {
             cseq: request.ids.cseq,
             key,
             dialog,
-            offerless: sdp.is_none(),
+            first_offer,
+            taken: None,
             session,
-            reliably: requires && core.config.reliable != Reliable::Never,
+            reliably,
             // RFC 3262, 3: from 1 to 2^31 - 1; low enough to count up from.
             last_rseq: core.rng.random_range(1..=0x3fff_ffff),
             unacked: None,
@@ -99,13 +108,19 @@ impl Call {
             now + core.config.timers.untaken,
         );
         core.tell(Event::Incoming {
-            call: id,
+            call: id.clone(),
             caller,
             sdp,
             said,
             ids: Box::default(),
             replaces: replaced,
         });
+        if wanted {
+            core.tell(Event::Offer {
+                call: id,
+                sdp: None,
+            });
+        }
         Some(call)
     }
 
@@ -122,11 +137,18 @@ impl Call {
         else {
             return;
         };
-        if called.reliably && called.offerless {
-            // The first reliable answer holds the offer (RFC 3262, 5), which our user has not made: only 100 is neither.
-            let trying = OutgoingResponse::to(&bare, 100, called.dialog.local_tag());
-            return core.answer(&called.key.clone(), trying, now);
-        }
+        let early = match &called.first_offer {
+            FirstOffer::Ours | FirstOffer::Wanted if called.reliably => {
+                // The first reliable answer holds the offer (RFC 3262, 5), which our user has not made: only 100 is neither.
+                let trying = OutgoingResponse::to(&bare, 100, called.dialog.local_tag());
+                return core.answer(&called.key.clone(), trying, now);
+            }
+            FirstOffer::Rings(offer) => Some(offer.clone()),
+            FirstOffer::Theirs
+            | FirstOffer::Ours
+            | FirstOffer::Wanted
+            | FirstOffer::Answered(_) => None,
+        };
         let owner = Owner::Call(self.id.clone());
         let mut response = OutgoingResponse::to(&bare, 180, called.dialog.local_tag());
         push_record_routes(&mut response, &bare);
@@ -147,6 +169,9 @@ impl Call {
                 .content
                 .push(&HeaderName::RSeq, called.last_rseq.to_string());
             core.sign_response(&mut response);
+            if let Some(offer) = early {
+                response.content.set_body("application/sdp", offer);
+            }
             called.unacked = Some(Unacked {
                 payload: response.to_payload(),
                 pause: T1,
@@ -166,6 +191,36 @@ impl Call {
         core.deadlines.set(Deadline::RingAgain, owner, now + pause);
     }
 
+    /// Our user's offer for a caller that has none and wants to hear it with the ringing. `false`: nobody asked for it.
+    pub(in crate::sip) fn ring_with(
+        &mut self,
+        offer: String,
+        core: &mut Core,
+        now: Instant,
+    ) -> bool {
+        let Phase::Called(called) = &mut self.phase else {
+            return false;
+        };
+        if !matches!(called.first_offer, FirstOffer::Wanted) {
+            return false;
+        }
+        called.first_offer = FirstOffer::Rings(offer);
+        self.ring(core, now);
+        true
+    }
+
+    /// Our user makes none before it takes the call: the 2xx holds it. `false`: nobody asked for it.
+    pub(in crate::sip) fn ring_without(&mut self) -> bool {
+        let Phase::Called(called) = &mut self.phase else {
+            return false;
+        };
+        let wanted = matches!(called.first_offer, FirstOffer::Wanted);
+        if wanted {
+            called.first_offer = FirstOffer::Ours;
+        }
+        wanted
+    }
+
     /// Says the reliable provisional answer again, at pauses that double without an end.
     pub(in crate::sip) fn repeat_provisional(&mut self, core: &mut Core, now: Instant) {
         let Phase::Called(called) = &mut self.phase else {
@@ -175,11 +230,20 @@ impl Call {
             return;
         };
         unacked.pause *= 2;
-        let (payload, pause) = (unacked.payload.clone(), unacked.pause);
+        let pause = unacked.pause;
         let owner = Owner::Call(self.id.clone());
         core.deadlines
             .set(Deadline::RepeatProvisional, owner, now + pause);
-        self.say_again(payload, core);
+        self.provisional_again(core);
+    }
+
+    /// A copy of what waits for its PRACK.
+    pub(in crate::sip) fn provisional_again(&mut self, core: &mut Core) {
+        if let Phase::Called(called) = &self.phase
+            && let Some(unacked) = &called.unacked
+        {
+            self.say_again(unacked.payload.clone(), core);
+        }
     }
 
     pub(in crate::sip) fn say_again(&mut self, payload: Payload, core: &mut Core) {
@@ -189,8 +253,15 @@ impl Call {
         }
     }
 
-    /// PRACK: `true` when it names the answer that waits for it.
-    pub(in crate::sip) fn on_prack(&mut self, request: &Request, core: &mut Core) -> bool {
+    /// PRACK: it has to name the answer that waits for it. Where that held our offer it brings the answer, and lets a 2xx go that our
+    /// user has given meanwhile. Gives back the call that this one replaces then.
+    pub(in crate::sip) fn on_prack(
+        &mut self,
+        request: &Request,
+        key: &ServerKey,
+        core: &mut Core,
+        now: Instant,
+    ) -> Option<Replaced> {
         let waits = match &self.phase {
             Phase::Called(called) => called
                 .unacked
@@ -204,20 +275,45 @@ impl Call {
         let named = waits.map(|(rseq, cseq)| format!("{rseq} {cseq} INVITE"));
         let parts: Vec<_> = rack.split_ascii_whitespace().collect();
         if named.is_none_or(|named| named != parts.join(" ")) {
-            return false;
+            core_answer(core, key, 481, now);
+            return None;
         }
-        match &mut self.phase {
-            Phase::Called(called) => called.unacked = None,
+        let called = match &mut self.phase {
+            Phase::Called(called) => called,
             Phase::Up(up) => {
                 up.late_prack = None;
-                return true;
+                core_answer(core, key, 200, now);
+                return None;
             }
-            Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => {}
-        }
+            Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => return None,
+        };
+        called.unacked = None;
         let owner = Owner::Call(self.id.clone());
         core.deadlines.clear(Deadline::RepeatProvisional, &owner);
         core.deadlines.clear(Deadline::ProvisionalAck, &owner);
-        true
+        match (called.first_offer.clone(), request.sdp()) {
+            (FirstOffer::Rings(offer), Some(sdp)) => {
+                called.first_offer = FirstOffer::Answered(offer);
+                let taken = called.taken.take();
+                core_answer(core, key, 200, now);
+                self.heard(&sdp);
+                core.tell(Event::MediaUpdated {
+                    call: self.id.clone(),
+                    sdp,
+                });
+                let users = taken?;
+                return self.answer(String::new(), &users, core, now);
+            }
+            (FirstOffer::Rings(_), None) => {
+                core_answer(core, key, 200, now);
+                let detail = "the far side gave no answer to our offer";
+                self.fail(Cause::INCOMPATIBLE_DESTINATION, detail, core, now);
+            }
+            // One more (RFC 3262, 5), which a person would have to take.
+            (FirstOffer::Answered(_), Some(_)) => core_answer(core, key, 488, now),
+            _ => core_answer(core, key, 200, now),
+        }
+        None
     }
 
     /// Nobody acknowledges our provisional answer: the INVITE is refused (RFC 3262, 3).
@@ -238,8 +334,8 @@ impl Call {
         );
     }
 
-    /// The user takes the call with that description: an answer, or an offer where the INVITE had none. Gives back the
-    /// call that this one replaces.
+    /// The user takes the call with that description: an answer, or an offer where the INVITE had none; nothing where it rings with that
+    /// offer already. Gives back the call that this one replaces.
     pub(in crate::sip) fn answer(
         &mut self,
         sdp: String,
@@ -248,14 +344,21 @@ impl Call {
         now: Instant,
     ) -> Option<Replaced> {
         let flow = self.flow;
+        let owner = Owner::Call(self.id.clone());
         let called = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Called(mut called) if matches!(called.first_offer, FirstOffer::Rings(_)) => {
+                // No 2xx before the PRACK of an offer (RFC 3262, 5).
+                called.taken = Some(users.to_vec());
+                self.phase = Phase::Called(called);
+                core.deadlines.clear(Deadline::Untaken, &owner);
+                return None;
+            }
             Phase::Called(called) => *called,
             other @ (Phase::Calling(_) | Phase::Up(_) | Phase::Leaving(_) | Phase::Over) => {
                 self.phase = other;
                 return None;
             }
         };
-        let owner = Owner::Call(self.id.clone());
         core.deadlines.clear_owner(&owner);
         let bare = core
             .servers
@@ -278,11 +381,18 @@ impl Call {
             let _ = headers::push_users(&mut response.content, std::slice::from_ref(one));
         }
         core.sign_response(&mut response);
-        response.content.set_body("application/sdp", sdp.clone());
+        let answer_in_ack = matches!(called.first_offer, FirstOffer::Ours | FirstOffer::Wanted);
+        let local = match called.first_offer {
+            FirstOffer::Theirs | FirstOffer::Ours | FirstOffer::Wanted => {
+                response.content.set_body("application/sdp", sdp.clone());
+                sdp
+            }
+            FirstOffer::Rings(offer) | FirstOffer::Answered(offer) => offer,
+        };
         let number = called.cseq;
         let over = self.connection(core);
-        let mut up = Up::new(called.dialog, false, called.session, Some(sdp));
-        up.answer_in_ack = called.offerless;
+        let mut up = Up::new(called.dialog, false, called.session, Some(local));
+        up.answer_in_ack = answer_in_ack;
         up.late_prack = called.unacked.map(|unacked| (unacked.number, number));
         up.unacked = Some(Unacked {
             payload: response.to_payload(),

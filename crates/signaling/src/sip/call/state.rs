@@ -113,7 +113,9 @@ pub(in crate::sip) struct Called {
     pub(in crate::sip) cseq: u32,
     pub(in crate::sip) key: ServerKey,
     pub(in crate::sip) dialog: Dialog,
-    pub(in crate::sip) offerless: bool,
+    pub(in crate::sip) first_offer: FirstOffer,
+    /// Our user has taken it, with these headers: the 2xx waits for the PRACK of our offer (RFC 3262, 5).
+    pub(in crate::sip) taken: Option<Vec<(String, String)>>,
     pub(in crate::sip) session: Option<SessionTimer>,
     /// Provisional answers go reliably.
     pub(in crate::sip) reliably: bool,
@@ -124,6 +126,21 @@ pub(in crate::sip) struct Called {
     pub(in crate::sip) refusal: Option<u16>,
     /// The call that this one is to replace (RFC 3891).
     pub(in crate::sip) replaces: Option<Replaced>,
+}
+
+/// Whose offer a call of theirs begins with, and how far that has come before its 2xx (RFC 3262, 5; RFC 6337, 2.1).
+#[derive(Clone, Debug)]
+pub(in crate::sip) enum FirstOffer {
+    /// The INVITE held one: the 2xx answers it.
+    Theirs,
+    /// It held none: ours goes with the 2xx, and the ACK answers it.
+    Ours,
+    /// Ours is to go with the ringing, and our user was asked for it.
+    Wanted,
+    /// It rings with ours, and the PRACK brings the answer.
+    Rings(String),
+    /// The PRACK brought it: neither 2xx nor ACK holds any.
+    Answered(String),
 }
 
 /// The call that an INVITE names as the one to replace (RFC 3891, 3).
@@ -294,6 +311,16 @@ impl Call {
         !matches!(self.phase, Phase::Leaving(_) | Phase::Over)
     }
 
+    /// Whether it waits for our user's decision.
+    pub(in crate::sip) fn rings_here(&self) -> bool {
+        matches!(&self.phase, Phase::Called(called) if called.taken.is_none())
+    }
+
+    /// Whether it rings with an offer of ours that has no answer.
+    pub(in crate::sip) fn rings_with_offer(&self) -> bool {
+        matches!(&self.phase, Phase::Called(called) if matches!(called.first_offer, FirstOffer::Rings(_)))
+    }
+
     /// Whether our INVITE waits for its answer.
     pub(in crate::sip) fn is_calling(&self) -> bool {
         matches!(self.phase, Phase::Calling(_))
@@ -303,6 +330,9 @@ impl Call {
     pub(in crate::sip) fn state_word(&self) -> &'static str {
         match &self.phase {
             Phase::Calling(_) => "not answered yet",
+            Phase::Called(called) if called.taken.is_some() => {
+                "answered here, and not acknowledged"
+            }
             Phase::Called(_) => "ringing here",
             Phase::Up(_) => "up",
             Phase::Leaving(_) | Phase::Over => "over",

@@ -126,6 +126,10 @@ impl Call {
     ) {
         if request.method != Method::Update || request.sdp().is_some() {
             let Phase::Calling(calling) = &mut self.phase else {
+                if self.rings_with_offer() {
+                    // It meets ours.
+                    return core_answer(core, key, 491, now);
+                }
                 return self.busy_with_offer(key, core, now);
             };
             let offerless = calling.offerless;

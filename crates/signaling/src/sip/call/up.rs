@@ -400,7 +400,8 @@ impl Call {
             }
             Phase::Leaving(leaving) if leaving.unacked.is_some() => self.answer_again(core, now),
             Phase::Leaving(_) => self.say_bye(core, now),
-            Phase::Called(_) | Phase::Calling(_) | Phase::Over => {}
+            Phase::Called(_) => self.provisional_again(core),
+            Phase::Calling(_) | Phase::Over => {}
         }
     }
 

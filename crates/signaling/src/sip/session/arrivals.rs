@@ -208,9 +208,9 @@ impl Session {
                 });
             }
             Method::Prack => {
-                let known = self.with_call(&id, |call, core| call.on_prack(request, core));
-                let status = if known == Some(true) { 200 } else { 481 };
-                core_answer(&mut self.core, &key, status, now);
+                let replaced =
+                    self.with_call(&id, |call, core| call.on_prack(request, &key, core, now));
+                self.end_replaced(replaced.flatten(), now);
             }
             Method::Info => {
                 self.with_call(&id, |call, core| call.on_info(request, &key, core, now));

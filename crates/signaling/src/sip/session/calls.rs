@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::{EndedBy, Event};
 use crate::sip::auth::authorization::Unanswerable;
 use crate::sip::auth::proof;
-use crate::sip::call::state::{Call, Phase};
+use crate::sip::call::state::{Call, Phase, Replaced};
 use crate::sip::call::stray;
 use crate::sip::deadline::{Deadline, TRANSACTION};
 use crate::sip::flow_id::FlowId;
@@ -94,10 +94,7 @@ impl Session {
             .calls
             .get(id)
             .is_some_and(|call| matches!(call.phase, Phase::Up(_)));
-        let rings = self
-            .calls
-            .get(id)
-            .is_some_and(|call| matches!(call.phase, Phase::Called(_)));
+        let rings = self.calls.get(id).is_some_and(Call::rings_here);
         let has_way = self.with_call(id, |call, core| call.has_way(core));
         if is_up && has_way == Some(false) && said_at_once(&command) {
             let server = self.core.server_name(FlowId(0));
@@ -130,21 +127,9 @@ impl Session {
                 said.unwrap_or(Ok(()))?;
             }
             Command::Answer { sdp, headers, .. } if rings => {
-                let replaced = self
-                    .with_call(id, |call, core| call.answer(sdp, &headers, core, now))
-                    .flatten();
-                let replaced = replaced.filter(|it| {
-                    // Whoever picked up what rang has no right to what was answered since.
-                    let rings = self.calls.get(&it.call).is_some_and(Call::is_calling);
-                    it.unasked || it.was_up || rings
-                });
-                if let Some(replaced) = replaced {
-                    self.with_call(&replaced.call, |call, core| {
-                        let detail = Some("replaced by another call".to_owned());
-                        let cause = Cause::NORMAL_CLEARING;
-                        call.close(EndedBy::Remote, cause, detail, &[], core, now);
-                    });
-                }
+                let replaced =
+                    self.with_call(id, |call, core| call.answer(sdp, &headers, core, now));
+                self.end_replaced(replaced.flatten(), now);
             }
             Command::UpdateMedia { sdp, .. } if is_up => {
                 self.with_call(id, |call, core| call.offer(sdp, core, now));
@@ -153,15 +138,21 @@ impl Session {
                 self.with_call(id, |call, _| call.reserve = Some(sdp));
             }
             Command::Attach { sdp, .. } if !is_up => {
-                let taken =
-                    self.with_call(id, |call, core| call.answer_early_offer(sdp, core, now));
+                let taken = self.with_call(id, |call, core| {
+                    if matches!(call.phase, Phase::Called(_)) {
+                        call.ring_with(sdp, core, now)
+                    } else {
+                        call.answer_early_offer(sdp, core, now)
+                    }
+                });
                 if taken != Some(true) {
                     return Err(wrong());
                 }
             }
             Command::RefuseOffer { status, .. } if !is_up => {
-                let taken =
-                    self.with_call(id, |call, core| call.refuse_early_offer(status, core, now));
+                let taken = self.with_call(id, |call, core| {
+                    call.ring_without() || call.refuse_early_offer(status, core, now)
+                });
                 if taken != Some(true) {
                     return Err(wrong());
                 }
@@ -227,6 +218,22 @@ impl Session {
                 error,
             }),
             None => self.refuse_command(call, error),
+        }
+    }
+
+    /// Another call has taken the place of that one (RFC 3891, 3).
+    pub(super) fn end_replaced(&mut self, replaced: Option<Replaced>, now: Instant) {
+        let replaced = replaced.filter(|it| {
+            // Whoever picked up what rang has no right to what was answered since.
+            let rings = self.calls.get(&it.call).is_some_and(Call::is_calling);
+            it.unasked || it.was_up || rings
+        });
+        if let Some(replaced) = replaced {
+            self.with_call(&replaced.call, |call, core| {
+                let detail = Some("replaced by another call".to_owned());
+                let cause = Cause::NORMAL_CLEARING;
+                call.close(EndedBy::Remote, cause, detail, &[], core, now);
+            });
         }
     }
 
