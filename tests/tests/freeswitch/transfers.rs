@@ -93,7 +93,7 @@ fn a_transfer_that_fails_leaves_the_call_as_it_was() {
     desk.run(&["transfer", "--to", "9197", &call]);
     let failed = |phone: &mut Phone, call: &str, words: &str| {
         phone.wait_for(call, "the failure", |event| {
-            matches!(event, Event::RequestFailed { reason, remedy: Some(remedy) }
+            matches!(event, Event::RequestFailed { reason, remedy: Some(remedy), .. }
                 if reason.contains(words) && remedy.contains("an announcement"))
         });
     };
