@@ -83,10 +83,12 @@ impl Far {
                 self.plans.push(Plan::Request(side, branch, text));
             }
             Act::TakeOffer => self.take_offer(at, now),
-            Act::Prack(rseq, cseq) => {
+            Act::Prack(rseq, cseq, answers) => {
                 if self.legs[at].stage == Stage::Early {
+                    self.legs[at].exchanged |= answers;
                     let rack = format!("{rseq} {cseq} INVITE");
-                    self.ask(at, "PRACK", |text| text.line("RAck", &rack), None);
+                    let sdp = answers.then_some(SDP);
+                    self.ask(at, "PRACK", |text| text.line("RAck", &rack), sdp);
                 }
             }
             Act::Refer => {

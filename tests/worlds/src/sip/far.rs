@@ -27,8 +27,8 @@ pub(super) enum Act {
     Ack(u32, bool),
     /// The answer to their offer.
     TakeOffer,
-    /// One of our reliable provisional answers once more, or one of theirs acknowledged.
-    Prack(u32, u32),
+    /// One of their reliable provisional answers acknowledged, perhaps with the answer to the offer in it.
+    Prack(u32, u32, bool),
     Refer,
     /// Word to them about their REFER.
     Notify(u16),
@@ -302,7 +302,7 @@ impl Far {
         }
         if status < 200 {
             if method == "INVITE" {
-                self.on_provisional(at, message);
+                self.on_provisional(at, message, offer);
             }
             return;
         }
@@ -344,7 +344,7 @@ impl Far {
         }
     }
 
-    fn on_provisional(&mut self, at: usize, message: &Message<'_>) {
+    fn on_provisional(&mut self, at: usize, message: &Message<'_>, offer: bool) {
         let leg = &mut self.legs[at];
         if leg.stage != Stage::Early || message.to_tag().is_empty() {
             return;
@@ -360,10 +360,17 @@ impl Far {
         if leg.heard_rseq.is_none_or(|last| rseq == last + 1) {
             leg.heard_rseq = Some(rseq);
             let cseq = message.cseq();
-            // Some never acknowledge.
+            let offered = message.has_sdp();
+            let again = leg.offered;
+            leg.offered |= offered;
+            if offered && (offer || again) {
+                self.blame(|| "a provisional answer with an offer beside another".to_owned());
+            }
+            // Some never acknowledge, and one in a while forgets what it is for.
             if !self.odds(4) {
                 let pause = self.span(0, 1_500);
-                self.later(pause, at, Act::Prack(rseq, cseq));
+                let answers = offered && !self.odds(3);
+                self.later(pause, at, Act::Prack(rseq, cseq, answers));
             }
         }
     }
@@ -382,6 +389,13 @@ impl Far {
             let copy = std::mem::replace(&mut out.accepted, true);
             (out.cancelled, out.initial, copy)
         });
+        let leg = &mut self.legs[at];
+        // What the provisional answers agreed on needs no more words.
+        let agreed = initial && leg.exchanged;
+        if first && agreed && message.has_sdp() {
+            self.blame(|| "a 2xx with a description behind what was agreed".to_owned());
+        }
+        let offer = offer || agreed;
         let leg = &mut self.legs[at];
         if leg.stage == Stage::Over && leg.unparted && !leg.mute {
             return self.part_again(at, cseq, offer, first);

@@ -54,7 +54,11 @@ impl Watch {
                         && served.name.far == name.far
                         && let Some((last, _, acked)) = &mut served.rseq
                     {
-                        *acked |= rack.first() == Some(&last.to_string().as_str());
+                        let named = rack.first() == Some(&last.to_string().as_str());
+                        *acked |= named;
+                        if let Some(answered) = &mut served.early {
+                            *answered |= named && message.has_sdp();
+                        }
                     }
                 }
             }
@@ -87,6 +91,7 @@ impl Watch {
                 moved: None,
                 reliable: message.lists("Require", "100rel"),
                 rseq: None,
+                early: None,
                 rang: false,
             },
         );

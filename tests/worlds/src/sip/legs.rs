@@ -65,6 +65,8 @@ pub(super) struct Leg {
     pub(super) heard_rseq: Option<u32>,
     /// Offer and answer went with provisional answers.
     pub(super) exchanged: bool,
+    /// A provisional answer of theirs held an offer.
+    pub(super) offered: bool,
     /// What we agreed on as the session's timer: in seconds, and whether we refresh.
     pub(super) timer: Option<(u64, bool)>,
     /// Counts agreements, so that a planned refresh knows whether it is still wanted.
@@ -101,6 +103,7 @@ impl Leg {
             pracked: true,
             heard_rseq: None,
             exchanged: false,
+            offered: false,
             timer: None,
             agreements: 0,
             refer: None,
@@ -131,6 +134,7 @@ impl Leg {
             pracked: true,
             heard_rseq: None,
             exchanged: false,
+            offered: false,
             timer: None,
             agreements: 0,
             refer: None,

@@ -44,6 +44,8 @@ pub(super) struct Served {
     pub(super) moved: Option<Instant>,
     pub(super) reliable: bool,
     pub(super) rseq: Option<(u32, String, bool)>,
+    /// A provisional answer held our offer: whether a PRACK has answered it.
+    pub(super) early: Option<bool>,
     pub(super) rang: bool,
 }
 

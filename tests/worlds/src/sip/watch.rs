@@ -299,6 +299,15 @@ impl Watch {
             check(served.reliable, || {
                 "a reliable answer that nobody asked for".to_owned()
             })?;
+            // The first one holds the offer where the INVITE has none, and no other does (RFC 3262, 5); copies are looked at below.
+            let copy = served.rseq.as_ref().is_some_and(|it| it.0 == rseq);
+            let owed = !served.offer && served.rseq.is_none();
+            check(copy || message.has_sdp() == owed, || {
+                format!("RSeq {rseq} with an offer where it is owed: {owed}")
+            })?;
+            if owed {
+                served.early = Some(false);
+            }
             return match &mut served.rseq {
                 Some((last, same, _)) if *last == rseq => {
                     check(same == text, || format!("RSeq {rseq} says two things"))
@@ -330,7 +339,10 @@ impl Watch {
         let answer = Due::Answer(key.clone());
         self.due.retain(|due| *due != refusal && *due != answer);
         if matches!(method, "INVITE" | "UPDATE") && status < 300 {
-            let needs = served.offer || method == "INVITE";
+            check(served.early != Some(false), || {
+                "a 2xx before our offer has its answer".to_owned()
+            })?;
+            let needs = (served.offer || method == "INVITE") && served.early.is_none();
             check(message.has_sdp() == needs, || {
                 format!(
                     "{status} to {method} with a description: {}, needed: {needs}",
