@@ -86,6 +86,7 @@ impl Dialog {
             method,
             uri: self.target.clone(),
             content,
+            secure: false,
         }
     }
 

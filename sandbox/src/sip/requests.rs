@@ -135,6 +135,7 @@ impl Server {
             method: Method::Ack,
             uri: dialog.target.clone(),
             content,
+            secure: false,
         }
         .to_text();
         self.put(socket, Item::Text(text.clone()), now);
@@ -151,6 +152,7 @@ impl Server {
             method: Method::Ack,
             uri: client.request.uri.clone(),
             content,
+            secure: false,
         }
         .to_text();
         let socket = client.socket;
@@ -175,6 +177,7 @@ impl Server {
             method: Method::Cancel,
             uri: client.request.uri.clone(),
             content,
+            secure: false,
         }
         .to_text();
         let socket = client.socket;
@@ -306,6 +309,7 @@ impl Server {
             method,
             uri,
             content,
+            secure: false,
         }
     }
 }

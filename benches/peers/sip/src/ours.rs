@@ -42,6 +42,7 @@ fn writer(text: &str) -> Writer {
                 content: content(&mut request.headers.lines(), &request.body),
                 method: request.method,
                 uri: request.uri,
+                secure: false,
             };
             Box::new(move || request.to_text())
         }
