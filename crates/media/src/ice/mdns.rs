@@ -383,7 +383,10 @@ mod tests {
             "to us it would name one"
         );
         assert!(names.handle_datagram(&said, true));
-        assert_eq!(found(&mut names), ["192.0.2.7:4001".parse().unwrap()]);
+        assert_eq!(
+            found(&mut names),
+            [SocketAddr::from(([192, 0, 2, 7], 4001))]
+        );
         assert!(!names.handle_datagram(&said, true), "it is known");
         assert!(names.is_asking(), "for the other one");
         said = answer(&asked, &[(16, b"text")]);

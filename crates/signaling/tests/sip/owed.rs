@@ -107,6 +107,28 @@ fn who_answers_and_hangs_up_without_a_connection_says_both_when_there_is_one() {
     assert!(goodbye(&mut world).is_some());
 }
 
+/// As long as the goodbye is owed, and no longer, the answer waits for its ACK.
+#[test]
+fn the_goodbye_goes_without_the_ack_where_its_time_is_over() {
+    let session = ["Supported: timer", "Session-Expires: 110;refresher=uas"];
+    let invite = session.into_iter().fold(Script::invite(), Script::header);
+    let (mut world, call, _) = ringing(&invite);
+    world.close(FLOW);
+    world.command(take(&call));
+    world.command(bye(&call));
+    world.pass(seconds(100), |_| ());
+    reconnected(&mut world);
+    assert_eq!(statuses(&mut world), [200]);
+    assert!(goodbye(&mut world).is_none(), "not before the ACK");
+    world.pass(seconds(11), |world| world.handle(Input::Pong(FLOW)));
+    let heard = goodbye(&mut world).expect("a goodbye");
+    world.answer(&heard, 481, &[]);
+    statuses(&mut world);
+    world.pass(seconds(33), |world| world.handle(Input::Pong(FLOW)));
+    assert!(statuses(&mut world).is_empty(), "and nothing after it");
+    assert_eq!(world.session.census(), Census::default());
+}
+
 fn acknowledge(world: &mut World) {
     let ack = Script {
         branch: Script::invite().branch,

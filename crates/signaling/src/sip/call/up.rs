@@ -407,13 +407,23 @@ impl Call {
 
     /// No connection came in time. The far side may have the call for longer: its goodbye is owed still.
     pub(in crate::sip) fn on_detached(&mut self, core: &mut Core, now: Instant) {
-        match &self.phase {
+        match &mut self.phase {
             Phase::Up(_) => {
                 let detail = Some("no connection came back in time".to_owned());
                 let cause = Cause::NETWORK_OUT_OF_ORDER;
                 self.close(EndedBy::Network, cause, detail, &[], core, now);
             }
-            Phase::Leaving(_) => self.phase = Phase::Over,
+            Phase::Leaving(leaving) => {
+                // An answer that only this connection carried has no more time for its ACK: the goodbye goes without.
+                let waited = leaving.unacked.take().is_some();
+                core.deadlines.clear_owner(&Owner::Call(self.id.clone()));
+                if waited {
+                    self.say_bye(core, now);
+                }
+                if !matches!(&self.phase, Phase::Leaving(leaving) if waited && leaving.bye_sent) {
+                    self.phase = Phase::Over;
+                }
+            }
             Phase::Calling(_) | Phase::Called(_) | Phase::Over => {}
         }
     }
