@@ -2,7 +2,7 @@
 
 use offhook_control::notice::{EndedBy, Event};
 use offhook_control::reply::Done;
-use offhook_control::request::{Call, Dtmf, OfCall, Request};
+use offhook_control::request::{Answer, Call, Dtmf, OfCall, Request};
 use offhook_tests::kamailio::Kamailio;
 
 use crate::world::{PATIENCE, Phone, TONE};
@@ -173,4 +173,38 @@ fn a_call_without_an_offer_of_ours() {
     phone.listens(2);
     phone.hangs_up(&call.call);
     assert!(phone.heard(&call.call, 1000.0));
+}
+
+/// Whoever is called rings with the offer, and the caller's PRACK answers it (RFC 3262, 5): media stands before the answer, and is heard
+/// from then on.
+#[test]
+fn a_call_without_an_offer_of_ours_rings_with_theirs_where_it_demands_reliability() {
+    let servers = Kamailio::start();
+    let reliably = "reliable_provisional = \"required\"\n";
+    let mut phone = Phone::with(&servers, 1000, reliably);
+    let mut other = Phone::saying(&servers, 1001, 1000.0);
+    let placed: offhook_control::reply::CallPlaced = phone.control.ask(&Request::Call(Call {
+        number: "1001".to_owned(),
+        late_offer: true,
+        ..Call::default()
+    }));
+    let there = other.control.wait("a call", PATIENCE, |notice| {
+        let rings = matches!(notice.event, Event::Incoming { .. });
+        rings.then(|| notice.call.clone()).flatten()
+    });
+    phone.saw("ringing", |event| matches!(event, Event::Ringing { .. }));
+    other.saw("the path", |event| matches!(event, Event::Dtls { .. }));
+    other.control.ask::<Done>(&Request::Answer(Answer {
+        call: Some(there.clone()),
+        ..Answer::default()
+    }));
+    phone.saw("the answer", |event| matches!(event, Event::Answered(_)));
+    for phone in [&mut phone, &mut other] {
+        phone.saw("sound", |event| matches!(event, Event::FirstRtpReceived));
+    }
+    phone.listens(2);
+    phone.hangs_up(&placed.call);
+    other.control.wait_ended(&there, PATIENCE);
+    assert!(phone.heard(&placed.call, 1000.0));
+    assert!(other.heard(&there, TONE));
 }
