@@ -59,6 +59,8 @@ pub struct CallMedia {
     pub ice_servers: Option<Vec<IceServer>>,
     /// Whether candidates follow the descriptions; `None`: as the account has it.
     pub trickle: Option<bool>,
+    /// The far end may begin to connect as late as with our user's answer.
+    pub rings: bool,
 }
 
 /// What a call wants of media.

@@ -7,6 +7,7 @@ mod certificates;
 mod names;
 mod openssl;
 mod peer_connection;
+mod public;
 mod relay;
 mod rtpengine;
 mod str0m;

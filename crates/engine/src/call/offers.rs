@@ -15,7 +15,7 @@ use crate::event::EventKind;
 use crate::output::MediaCommand;
 
 /// SIP's answer to an offer that cannot be used (RFC 3261, section 13.3.1.3).
-const NOT_ACCEPTABLE_HERE: u16 = 488;
+pub(super) const NOT_ACCEPTABLE_HERE: u16 = 488;
 
 /// What is under way between the two ends of a call that is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -16,11 +16,11 @@ use offhook_signaling::command::Command;
 use offhook_signaling::error::Error;
 
 use crate::call::dialog::Call;
-use crate::call::offers::Exchange;
+use crate::call::offers::{Exchange, NOT_ACCEPTABLE_HERE};
 use crate::call::state::{Effects, FirstOffer, Heard, Loss, Shown, State};
 use crate::ended::EndReason;
 use crate::event::{EventKind, IceEnd};
-use crate::output::MediaCommand;
+use crate::output::{CallMedia, MediaCommand};
 use crate::private_address::are_private;
 use crate::quality::Quality;
 use crate::quality_warning::Situation;
@@ -73,6 +73,9 @@ impl Call {
         match event {
             CallEvent::OpenFailed(error) => {
                 self.sound.open = false;
+                if self.rings_without_offer(fx) {
+                    return;
+                }
                 self.end(
                     EndReason::NoSocket(error.to_string()),
                     Cause::NETWORK_OUT_OF_ORDER,
@@ -93,6 +96,9 @@ impl Call {
             CallEvent::Closed { error, statistics } => {
                 self.take_figures(&statistics);
                 self.sound.open = false;
+                if self.rings_without_offer(fx) {
+                    return;
+                }
                 let reason = error.map_or(EndReason::MediaLost, |error| self.media_failed(error));
                 self.end(reason, Cause::RECOVERY_ON_TIMER_EXPIRE, fx);
                 self.finish(fx);
@@ -505,8 +511,28 @@ impl Call {
     /// Sockets alone: no microphone is opened, and nothing played.
     pub(super) fn open_silent_media(&mut self, fx: &mut Effects<'_>) {
         self.sound.open = true;
-        let open = MediaCommand::OpenSilent(self.identity.account, self.sound.media.clone());
-        self.media(open, fx);
+        let media = CallMedia {
+            rings: true,
+            ..self.sound.media.clone()
+        };
+        self.media(MediaCommand::OpenSilent(self.identity.account, media), fx);
+    }
+
+    /// No offer can be made for the caller to ring with: it waits in silence, and the answer has another try. `false`: it has one, or
+    /// wants none.
+    fn rings_without_offer(&mut self, fx: &mut Effects<'_>) -> bool {
+        let State::Offered(first) = &mut self.state else {
+            return false;
+        };
+        let wanted = *first == FirstOffer::Wanted;
+        if wanted {
+            *first = FirstOffer::Nobody;
+            self.deadline = None;
+            let call = self.identity.id.clone();
+            let status = NOT_ACCEPTABLE_HERE;
+            self.signal(Command::RefuseOffer { call, status }, fx);
+        }
+        wanted
     }
 
     /// Our user has taken a call whose media was opened without.

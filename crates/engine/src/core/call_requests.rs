@@ -78,6 +78,7 @@ impl Core {
                 relay_only: request.relay_only,
                 ice_servers: request.ice_servers.clone(),
                 trickle: request.trickle,
+                rings: false,
             },
             muted: request.muted.unwrap_or(account.profile.start_muted),
             ringback: Ringback {

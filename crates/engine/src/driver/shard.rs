@@ -59,10 +59,22 @@ const LAST_BYTES: Duration = Duration::from_millis(500);
 /// How long parts of call reports that are on their way may take then, repeats included: what the vendor's client waits.
 const LAST_REPORTS: Duration = Duration::from_secs(10);
 
+/// How long the media of a call that rings with our offer may take to connect: as long as it rings.
+const RINGING: Duration = Duration::from_secs(180);
+
 type Attempt = (
     SocketKey,
     Option<Result<(Connection, ConnectTimings), ConnectError>>,
 );
+
+/// A call whose sound is being opened.
+#[derive(Default)]
+struct Opening {
+    /// Its sockets are open already.
+    has_sockets: bool,
+    /// What waits for the sound.
+    waiting: Vec<MediaCommand>,
+}
 
 /// A password file that was read; whether somebody asked for another try.
 type Reading = (usize, bool, Result<Login, String>);
@@ -112,7 +124,7 @@ pub(crate) struct Moving {
     turns: Turns,
     sounds: FuturesUnordered<BoxFuture<'static, Sounded>>,
     /// Commands of calls whose sound is still being opened.
-    opening: HashMap<CallKey, Vec<MediaCommand>>,
+    opening: HashMap<CallKey, Opening>,
     /// When which session wants its timeout.
     waits: BTreeSet<(Instant, usize)>,
     core_wait: Option<Instant>,
@@ -544,9 +556,18 @@ impl Shard {
             (MediaCommand::OpenSilent(account, media), _) => {
                 self.open(call, ready(sound::none()).boxed(), account, media, now);
             }
-            (command, Some(waiting)) => waiting.push(command),
+            (MediaCommand::Close, Some(opening)) if opening.has_sockets => {
+                // Its sound, which may take its time, is not waited for.
+                self.state.opening.remove(&call);
+                self.give(call, MediaCommand::Close, now);
+            }
+            (command, Some(opening)) => opening.waiting.push(command),
             (MediaCommand::Sound(id), None) => {
-                self.state.opening.insert(call, Vec::new());
+                let opening = Opening {
+                    has_sockets: true,
+                    waiting: Vec::new(),
+                };
+                self.state.opening.insert(call, opening);
                 let sound = self.open_sound(id);
                 let later = sound.map(move |opened| (call, None, opened, Found::default()));
                 self.state.sounds.push(later.boxed());
@@ -573,7 +594,7 @@ impl Shard {
         media: CallMedia,
         now: Instant,
     ) {
-        self.state.opening.insert(call, Vec::new());
+        self.state.opening.insert(call, Opening::default());
         let mut ice = self.ice.get(account).cloned();
         if let Some(ice) = ice.as_mut() {
             ice.of_call(&media);
@@ -600,7 +621,10 @@ impl Shard {
         mut found: Found,
         now: Instant,
     ) {
-        let waiting = self.state.opening.remove(&call).unwrap_or_default();
+        let Some(Opening { waiting, .. }) = self.state.opening.remove(&call) else {
+            // It ended meanwhile, and its sound with it.
+            return;
+        };
         let Some(media) = media else {
             return self.on_later_sound(call, opened, waiting, now);
         };
@@ -627,6 +651,9 @@ impl Shard {
             ..SessionConfig::new(self.certificate_for(&found.policy))
         };
         found.policy.apply(&mut config);
+        if media.rings {
+            (config.limits.ice, config.limits.dtls) = (RINGING, RINGING);
+        }
         let bind = self.bind.clone();
         if self
             .workers

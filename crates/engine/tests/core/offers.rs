@@ -6,7 +6,7 @@ use offhook_engine::event::EventKind;
 use offhook_engine::output::MediaCommand;
 use offhook_engine::request::{AnswerOptions, CallRequest, EndOptions};
 use offhook_engine::status::CallState;
-use offhook_media::driver::event::CallEvent;
+use offhook_media::driver::event::{CallEvent, OpenError};
 use offhook_media::program::{AudioCodec, AudioFormat, OpusWishes, ProgramCommand};
 use offhook_media::session::config::Hold;
 use offhook_media::session::error::Refusal;
@@ -674,6 +674,31 @@ fn a_caller_that_is_rung_with_our_offer_hears_our_user_from_the_answer_on() {
         world.signal(SignalingEvent::Confirmed { call });
         assert_eq!(world.core.calls(world.now)[0].state, CallState::Active);
     }
+}
+
+/// It rings in silence, and its answer has another try.
+#[test]
+fn a_caller_for_whom_no_offer_can_be_made_waits_for_the_answer() {
+    let mut world = World::at_sip_server();
+    let call = world.incoming(None);
+    world.signal(offered(&call, None));
+    world.media_commands();
+    world.media(CallEvent::OpenFailed(OpenError::Full { limit: 1 }));
+    let refuse = Command::RefuseOffer {
+        call: call.clone(),
+        status: 488,
+    };
+    assert_eq!(world.commands(), [refuse]);
+    assert_eq!(world.core.calls(world.now)[0].state, CallState::Ringing);
+    answer(&mut world);
+    let opened = world.media_commands();
+    assert!(
+        matches!(
+            &opened[..],
+            [MediaCommand::Open(..), MediaCommand::CreateOffer]
+        ),
+        "{opened:?}"
+    );
 }
 
 /// The answer waits for the caller's, and that comes to a call that was taken.

@@ -47,6 +47,8 @@ pub(super) struct Gathering {
     pub(super) connections: Vec<(StreamId, usize)>,
     pub(super) pending: Vec<Pending>,
     config: GatheringConfig,
+    /// This machine is a server at a public address: what others see of it is known.
+    is_public: bool,
 }
 
 impl Gathering {
@@ -67,6 +69,7 @@ impl Gathering {
 
     /// Asks the servers, from these sockets.
     fn ask(&mut self, bases: &[SocketAddr], session: &mut MediaSession, now: Instant) {
+        self.is_public = !self.hides_hosts() && are_public(bases);
         if self.has_servers() {
             session.set_gathering(self.trickles());
             let gatherer = Gatherer::new(self.config.clone(), bases, now);
@@ -95,7 +98,43 @@ impl Gathering {
     /// Whether a description has to wait.
     pub(super) fn holds_descriptions(&self) -> bool {
         let gathering = |gatherer: &Gatherer| !gatherer.is_complete();
-        !self.trickles() && self.gatherer.as_deref().is_some_and(gathering)
+        let waits = !self.trickles() && !self.is_public;
+        waits && self.gatherer.as_deref().is_some_and(gathering)
+    }
+}
+
+/// Whether anybody can reach one of these directly. Behind the IPv4 address of a home there is a NAT, whatever its IPv6 is.
+fn are_public(bases: &[SocketAddr]) -> bool {
+    let mut ipv4 = bases.iter().filter(|base| base.is_ipv4()).peekable();
+    match ipv4.peek() {
+        Some(_) => ipv4.any(|base| is_public(base.ip())),
+        None => bases.iter().any(|base| is_public(base.ip())),
+    }
+}
+
+/// A unicast address of the Internet (the registries of RFC 6890).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [first, second, third, _] = ip.octets();
+            let special = first == 0
+                || ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_documentation()
+                || ip.is_multicast()
+                || first >= 240
+                // Behind a provider's NAT (RFC 6598), of protocols (RFC 6890), of benchmarks (RFC 2544).
+                || (first == 100 && (64..128).contains(&second))
+                || (first, second, third) == (192, 0, 0)
+                || (first == 198 && matches!(second, 18 | 19));
+            !special
+        }
+        IpAddr::V6(ip) => {
+            let [first, second, ..] = ip.segments();
+            // 2000::/3 without documentation (RFC 3849) and Teredo (RFC 4380).
+            first & 0xe000 == 0x2000 && !(first == 0x2001 && matches!(second, 0x0db8 | 0))
+        }
     }
 }
 
@@ -552,4 +591,43 @@ pub(super) fn send(
         .filter_map(|socket| sockets.get(*socket))
         .find(|socket| socket.local == local)
         .map(|socket| socket.socket.send_to(bytes, remote).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_public;
+
+    #[test]
+    fn servers_of_the_internet_are_told_from_machines_behind_something() {
+        let are = |texts: &[&str]| {
+            let read: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            are_public(&read)
+        };
+        for public in ["8.8.8.8:1", "100.63.0.1:1", "198.20.0.1:1", "[2a00::1]:1"] {
+            assert!(are(&[public]), "{public}");
+        }
+        for other in [
+            "0.0.0.1:1",
+            "10.0.0.5:1",
+            "100.64.0.1:1",
+            "127.0.0.1:1",
+            "169.254.0.1:1",
+            "192.0.0.8:1",
+            "192.0.2.7:1",
+            "198.18.0.1:1",
+            "203.0.113.9:1",
+            "224.0.0.251:1",
+            "255.255.255.255:1",
+            "[::1]:1",
+            "[fd00::1]:1",
+            "[fe80::1]:1",
+            "[2001:db8::1]:1",
+            "[2001::1]:1",
+        ] {
+            assert!(!are(&[other]), "{other}");
+        }
+        assert!(are(&["10.0.0.5:1", "8.8.8.8:1"]));
+        assert!(!are(&["10.0.0.5:1", "[2a00::1]:1"]), "a home");
+        assert!(!are(&[]));
+    }
 }

@@ -17,6 +17,7 @@ use crate::media_transport::deadline::Deadline as TransportDeadline;
 use crate::media_transport::event::{Event, Output, Route};
 use crate::media_transport::transport::MediaTransport;
 use crate::sdp::negotiation::{self, Negotiated};
+use crate::sdp::write::LocalDescription;
 use crate::session::error::{MediaError, Refusal};
 use crate::session::media_session::MediaSession;
 use crate::session::silence::Silence;
@@ -225,10 +226,14 @@ impl MediaSession {
     ) -> Result<(), Refusal> {
         self.now = now;
         self.check_open()?;
-        let Some(before) = self.transport.as_ref().filter(|_| self.offered) else {
+        let (Some(before), Some(direction)) = (&self.transport, self.offered) else {
             return Err(Refusal::NoOffer);
         };
-        let negotiated = negotiation::accept_answer(sdp, &self.describe(before))?;
+        let local = LocalDescription {
+            direction,
+            ..self.describe(before)
+        };
+        let negotiated = negotiation::accept_answer(sdp, &local)?;
         let credentials = &negotiated.remote.credentials;
         if credentials
             .as_ref()

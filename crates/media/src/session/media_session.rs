@@ -126,8 +126,9 @@ pub struct MediaSession {
     /// What our key in a description is cut from, where the account allows such.
     pub(super) sdes: OwnMaterial,
     pub(super) hold: Hold,
-    /// We made an offer, and no offer of the far end came since.
-    pub(super) offered: bool,
+    /// What our offer said of who sends; none was made, or an offer of the far end came since. An answer is to that, and a hold of
+    /// meanwhile is its own matter.
+    pub(super) offered: Option<Direction>,
     /// Hash of the answer last taken.
     pub(super) answer_taken: Option<u64>,
     pub(super) agreement: Option<Agreement>,
@@ -234,7 +235,7 @@ impl MediaSession {
             tls_id: tls_id(&mut rng),
             sdes: OwnMaterial::generate(&mut rng),
             hold: Hold::Off,
-            offered: false,
+            offered: None,
             answer_taken: None,
             agreement: None,
             sender: Sender::new(&mut rng, clock_rate),
@@ -406,7 +407,7 @@ impl MediaSession {
         self.rtcp.follow(&transport, now);
         let local = self.describe(&transport);
         self.transport = Some(transport);
-        self.offered = true;
+        self.offered = Some(local.direction);
         self.answer_taken = None;
         negotiation::offer(&local, &mut self.origin)
     }
@@ -422,10 +423,14 @@ impl MediaSession {
         if self.answer_taken == Some(hash_of(sdp)) {
             return Ok(());
         }
-        let Some(transport) = self.transport.as_ref().filter(|_| self.offered) else {
+        let (Some(transport), Some(direction)) = (&self.transport, self.offered) else {
             return Err(Refusal::NoOffer);
         };
-        let negotiated = negotiation::accept_answer(sdp, &self.describe(transport))?;
+        let local = LocalDescription {
+            direction,
+            ..self.describe(transport)
+        };
+        let negotiated = negotiation::accept_answer(sdp, &local)?;
         if let Some(transport) = &mut self.transport {
             transport.set_remote(negotiated.remote.clone(), now)?;
         }
@@ -480,7 +485,7 @@ impl MediaSession {
             }
         };
         let (sdp, negotiated) = answered?;
-        self.offered = false;
+        self.offered = None;
         self.answer_taken = None;
         self.adopt(negotiated);
         Ok(sdp)

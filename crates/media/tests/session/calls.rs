@@ -306,6 +306,32 @@ fn on_hold_nobody_is_missed() {
     );
 }
 
+/// As for a call that rings with our offer: its media may connect, and nobody speaks before the answer.
+#[test]
+fn an_answer_is_to_the_offer_and_a_hold_of_meanwhile_goes_by_itself() {
+    let (caller, caller_seen) = Talker::new();
+    let (callee, callee_seen) = Talker::new();
+    let mut world = World::new(caller, callee);
+    let now = world.now;
+    let offer = world.caller.session.create_offer(now);
+    world.caller.session.hold(Hold::Inactive, now);
+    let answered = world
+        .callee
+        .session
+        .accept_offer(&offer, Renewal::Change, now);
+    let accepted = world.caller.session.accept_answer(&answered.unwrap(), now);
+    accepted.unwrap();
+    world.settle();
+    world.run(10 * SECOND);
+    assert!(callee_seen.lock().unwrap().audio.is_empty());
+    assert!(caller_seen.lock().unwrap().audio.is_empty());
+    let now = world.now;
+    world.caller.session.hold(Hold::Off, now);
+    world.run(SECOND);
+    assert!(callee_seen.lock().unwrap().audio.len() > 40);
+    assert!(caller_seen.lock().unwrap().audio.len() > 40);
+}
+
 /// Some far ends are never told, or send on all the same.
 #[test]
 fn on_hold_nothing_is_heard_of_a_far_end_that_goes_on() {

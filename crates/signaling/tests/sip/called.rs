@@ -126,7 +126,7 @@ pub(crate) fn idle() -> World {
     idle_at(config())
 }
 
-fn idle_at(config: Config) -> World {
+pub(crate) fn idle_at(config: Config) -> World {
     let mut world = World::registered(config, 1, 7200);
     world.texts.clear();
     world
@@ -137,7 +137,7 @@ pub(crate) fn ringing(script: &Script) -> (World, CallId, String) {
     ringing_at(idle(), script)
 }
 
-fn ringing_at(mut world: World, script: &Script) -> (World, CallId, String) {
+pub(crate) fn ringing_at(mut world: World, script: &Script) -> (World, CallId, String) {
     world.say(FLOW, &script.text());
     let ringing = responses(&mut world).pop().expect("an answer");
     assert_eq!(ringing.status, 180);

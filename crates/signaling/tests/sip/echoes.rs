@@ -17,7 +17,7 @@ use crate::world::{FLOW, World};
 const VIA: &str = "Via: SIP/2.0/WS carol.invalid;branch=z9hG4bKold;place=\"caf\u{e9}\"";
 const FROM: &str = "From: \"J\u{e9}r\u{f4}me\" <sip:carol@example.com>;tag=carols";
 const TO: &str = "To: \"Alice \u{80}\u{ff}\" <sip:alice@example.com>";
-const CALL_ID: &str = "Call-ID: caf\u{e9}@carol.invalid";
+const CALL_ID: &str = "Call-ID: cafe@carol.invalid";
 const RECORD_ROUTE: &str = "Record-Route: <sip:edge.example.com;lr>;at=\"caf\u{e9}\"";
 
 /// A request with those lines.
@@ -130,6 +130,28 @@ fn a_stranger_hears_its_own_letters() {
             };
             assert_eq!(from.name, "J\u{fffd}r\u{fffd}me");
         }
+    }
+}
+
+/// What names a call, or leads to the caller, has to be said again in what we send: the caller could not be hung up on.
+#[test]
+fn a_call_that_we_could_not_name_is_refused() {
+    for (usual, odd) in [
+        (CALL_ID, "Call-ID: caf\u{e9}@carol.invalid"),
+        (";tag=carols", ";tag=carol\u{e9}"),
+        ("<sip:carol@192.0.2.7", "<sip:carol\u{e9}@192.0.2.7"),
+        ("<sip:edge.example.com", "<sip:\u{e9}dge@edge.example.com"),
+    ] {
+        let mut world = idle();
+        let invite = old("INVITE", "z9hG4bKone", 1, "", AN_OFFER);
+        assert!(invite.contains(usual));
+        say(&mut world, &invite.replace(usual, odd));
+        let said = std::mem::take(&mut world.binaries);
+        let said = said
+            .first()
+            .map(|(_, bytes)| bytes.starts_with(b"SIP/2.0 400 "));
+        assert_eq!(said, Some(true), "{odd}");
+        assert!(world.take_events().is_empty(), "{odd}");
     }
 }
 

@@ -9,7 +9,9 @@ use offhook_signaling::sip::session::contract::Input;
 
 use crate::answers::{calling, name, next, seconds};
 use crate::astray::reconnected;
-use crate::called::{Script, ends, ringing, statuses, talking as called_by_carol};
+use crate::called::{
+    Script, ends, idle_at, ringing, ringing_at, statuses, talking as called_by_carol,
+};
 use crate::lasting::of;
 use crate::pair::{ANSWER, OFFER, answer as take, bye};
 use crate::world::{FLOW, World, answer, config};
@@ -127,6 +129,24 @@ fn the_goodbye_goes_without_the_ack_where_its_time_is_over() {
     world.pass(seconds(33), |world| world.handle(Input::Pong(FLOW)));
     assert!(statuses(&mut world).is_empty(), "and nothing after it");
     assert_eq!(world.session.census(), Census::default());
+}
+
+/// Whatever becomes of the registration: the connection that brings the ACK carries the call.
+#[test]
+fn an_answer_that_was_acknowledged_over_the_next_connection_stands() {
+    let mut config = config();
+    config.timers.detached = seconds(20);
+    let (mut world, call, tag) = ringing_at(idle_at(config), &Script::invite());
+    world.close(FLOW);
+    world.command(take(&call));
+    world.command(Command::Reconnect);
+    world.open(FLOW);
+    // Its REGISTER has no answer.
+    world.pass(seconds(4), |_| ());
+    assert!(statuses(&mut world).contains(&200));
+    world.say(FLOW, &Script::new("ACK").within(&tag, 1).text());
+    world.pass(seconds(20), |_| ());
+    assert!(ends(&mut world).is_empty());
 }
 
 fn acknowledge(world: &mut World) {

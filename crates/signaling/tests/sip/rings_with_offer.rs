@@ -314,6 +314,22 @@ fn further_offers_before_the_answer_are_refused() {
     rung.is_up(&said);
 }
 
+/// The same, as that PRACK meets the answer.
+#[test]
+fn an_offer_in_a_prack_that_meets_the_answer_is_refused() {
+    let mut rung = rung();
+    rung.agree();
+    rung.pass(seconds(151));
+    responses(&mut rung.world);
+    let command = answer(&rung.call);
+    rung.world.command(command);
+    let said = responses(&mut rung.world);
+    rung.is_up(&said);
+    rung.rseq += 1;
+    let prack = rung.prack(Some(OFFER));
+    assert_eq!(answer_to(&mut rung.world, &prack).status, 488);
+}
+
 #[test]
 fn a_lost_connection_brings_the_ringing_again_over_the_next_one() {
     for taken in [false, true] {

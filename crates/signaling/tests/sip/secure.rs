@@ -8,6 +8,7 @@ use offhook_signaling::sip::flow_id::FlowId;
 use offhook_signaling::sip::message::request::Request;
 use offhook_signaling::sip::message::{HeaderName, Method};
 
+use crate::answers::next;
 use crate::called::{Script, responses};
 use crate::pair::{ANSWER, answer as take, bye, invite};
 use crate::world::{FLOW, World, answer, config};
@@ -271,6 +272,23 @@ fn what_was_for_sips_is_not_sent_on_to_less() {
         assert!(!again, "{:?}", world.requests);
         assert!(!world.take_events().is_empty(), "nothing was told");
     }
+}
+
+/// What its server wants none of for now goes by the next that may carry it, whatever stands between.
+#[test]
+fn a_text_to_a_sips_address_passes_over_what_is_read() {
+    let mut world = at(&[
+        "wss://one.example.com",
+        "ws://two.example.com",
+        "wss://three.example.com",
+    ]);
+    world.command(text(BOB));
+    let first = world.request();
+    assert_eq!(first.method, Method::Message);
+    world.answer(&first, 503, &[(HeaderName::RetryAfter, "60")]);
+    let (flow, second) = next(&mut world, &Method::Message).expect("another try");
+    assert_eq!(flow, FlowId(2));
+    assert_eq!(second.uri.to_string(), BOB);
 }
 
 #[test]

@@ -282,7 +282,9 @@ impl Call {
             Phase::Called(called) => called,
             Phase::Up(up) => {
                 up.late_prack = None;
-                core_answer(core, key, 200, now);
+                // An offer in it (RFC 3262, 5) a person would have to take.
+                let status = if request.sdp().is_some() { 488 } else { 200 };
+                core_answer(core, key, status, now);
                 return None;
             }
             Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => return None,
@@ -472,6 +474,7 @@ impl Call {
         if waits != Some(request.ids.cseq) {
             return;
         }
+        let carried = self.connection(core).is_some();
         let owner = Owner::Call(self.id.clone());
         core.deadlines.clear(Deadline::RepeatAnswer, &owner);
         core.deadlines.clear(Deadline::AnswerAck, &owner);
@@ -485,6 +488,10 @@ impl Call {
         };
         up.unacked = None;
         up.adrift = false;
+        if carried {
+            // Whatever becomes of the registration: this connection has brought it.
+            core.deadlines.clear(Deadline::Detached, &owner);
+        }
         let call = self.id.clone();
         if std::mem::take(&mut up.answer_in_ack) {
             match request.sdp() {

@@ -403,7 +403,10 @@ impl Up {
 
 /// Whether a request for that address may take that flow: one for `sips:` needs TLS (RFC 7118, 9.2; RFC 3261, 26.2.2).
 pub(in crate::sip) fn may_carry(core: &Core, flow: FlowId, uri: &Uri) -> bool {
-    !uri.is_sips() || core.is_secure(flow)
+    let first = routes(core, flow).into_iter().next();
+    let first = first.and_then(|first| NameAddr::parse(&first).ok());
+    let needs = uri.is_sips() || first.is_some_and(|first| first.uri.is_sips());
+    !needs || core.is_secure(flow)
 }
 
 /// Whether the dialog of such a request is a secure one: our address in it is `sips:` then (RFC 3261, 8.1.1.8), and all that follows

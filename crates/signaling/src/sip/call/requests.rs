@@ -61,11 +61,11 @@ impl Call {
     /// The connection that the call's requests take: its own as long as that is ready, else any that is. Where none is: its own
     /// if that is open at least, else any that is. Of a secure call only those with TLS count.
     pub(in crate::sip) fn way(&mut self, core: &Core) -> FlowId {
-        let own = core.flow(self.flow);
+        let secure = self.guise.secure;
+        let own = core.flow(self.flow).filter(|flow| flow.carries(secure));
         if own.is_some_and(|flow| flow.is_ready(&core.config)) {
             return self.flow;
         }
-        let secure = self.guise.secure;
         let open = || {
             core.open_flow_for(secure)
                 .filter(|_| !own.is_some_and(Flow::is_open))

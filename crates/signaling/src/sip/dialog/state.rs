@@ -94,6 +94,16 @@ impl Dialog {
             None => return None,
         };
         let routes = request.headers.addresses(&HeaderName::RecordRoute).ok()?;
+        // What is no UTF-8 could not be said again: nobody would take our requests for those of this dialog, or they would get nowhere.
+        let spoilt = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+        let ids = &request.ids;
+        if spoilt(&ids.call_id)
+            || spoilt(ids.from_tag())
+            || spoilt(&target.to_string())
+            || routes.iter().any(|route| spoilt(&route.uri.to_string()))
+        {
+            return None;
+        }
         let mut peer = Peer::default();
         peer.learn(&request.headers);
         let local = if request.ids.to.tag().is_some() {

@@ -85,7 +85,7 @@ impl Core {
     pub(in crate::sip) fn ready_flow_for(&self, secure: bool) -> Option<FlowId> {
         self.flows
             .iter()
-            .find(|flow| flow.is_ready(&self.config) && (!secure || flow.is_secure()))
+            .find(|flow| flow.is_ready(&self.config) && flow.carries(secure))
             .map(|flow| flow.id)
     }
 
@@ -93,7 +93,7 @@ impl Core {
     pub(in crate::sip) fn open_flow_for(&self, secure: bool) -> Option<FlowId> {
         self.flows
             .iter()
-            .find(|flow| flow.is_open() && (!secure || flow.is_secure()))
+            .find(|flow| flow.is_open() && flow.carries(secure))
             .map(|flow| flow.id)
     }
 
@@ -110,8 +110,8 @@ impl Core {
 
     /// Begins to serve a request that came over that flow.
     pub(in crate::sip) fn begin_served(&mut self, request: &Request, flow: FlowId) -> ServerKey {
-        let tls = self.is_secure(flow);
-        self.servers.begin(request, flow, tls)
+        let secure = self.is_secure(flow) && asks_for_tls(request);
+        self.servers.begin(request, flow, secure)
     }
 
     /// The dialog that a request makes which came over that flow, once it is answered with that tag.
@@ -122,14 +122,8 @@ impl Core {
         flow: FlowId,
     ) -> Option<Dialog> {
         let dialog = Dialog::of_request(request, tag, self.edge(flow))?;
-        // RFC 3261, 12.1.1: of what is nearest to us in it.
-        let nearest = match dialog.routes.first() {
-            Some(route) => &route.uri,
-            None => &dialog.target,
-        };
-        let asks = request.uri.is_sips() || nearest.is_sips();
         Some(Dialog {
-            secure: asks && self.is_secure(flow),
+            secure: self.is_secure(flow) && asks_for_tls(request),
             ..dialog
         })
     }
@@ -148,15 +142,16 @@ impl Core {
             .map(|flow| flow.id)
     }
 
-    /// The first connection for a request of that kind that is none of these.
+    /// The first connection for a request of that kind that is none of these; `secure`: of those with TLS.
     pub(in crate::sip) fn flow_beside(
         &self,
         tried: &[FlowId],
         method: &Method,
+        secure: bool,
         now: Instant,
     ) -> Option<FlowId> {
         self.ready_flows_for(method, now)
-            .find(|flow| !tried.contains(flow))
+            .find(|flow| !tried.contains(flow) && (!secure || self.is_secure(*flow)))
     }
 
     /// The connection for another try at a request outside of dialogs that its server could not forward, or wants none of for
@@ -177,7 +172,8 @@ impl Core {
             (408 | 504, _) => {}
             _ => return None,
         }
-        self.flow_beside(tried, method, now)
+        let secure = transaction.draft.uri.is_sips();
+        self.flow_beside(tried, method, secure, now)
     }
 
     /// The best connection for a request of that kind that is made whatever servers asked for: those that want none are the last.
@@ -299,7 +295,7 @@ impl Core {
     /// asks for it again with another copy of its answer.
     pub(in crate::sip) fn send_request(&mut self, request: &OutgoingRequest, flow: FlowId) {
         let open = self.flow(flow).filter(|flow| flow.is_open());
-        if !open.is_some_and(|flow| !request.secure || flow.is_secure()) {
+        if !open.is_some_and(|flow| flow.carries(request.secure)) {
             return;
         }
         self.send(Payload::Text(request.to_text()), flow);
@@ -463,4 +459,13 @@ pub(in crate::sip) fn identity(config: &Config) -> Identity<'_> {
         login: &config.login,
         trusted_authz: &config.trusted_authz,
     }
+}
+
+/// Whether what a request begins has to stay within TLS: it is for a `sips:` address, or who is nearest to us in it has one (RFC 3261,
+/// 12.1.1).
+fn asks_for_tls(request: &Request) -> bool {
+    let routes = request.headers.addresses(&HeaderName::RecordRoute);
+    let first = routes.ok().and_then(|routes| routes.into_iter().next());
+    let nearest = first.or_else(|| request.headers.address(&HeaderName::Contact));
+    request.uri.is_sips() || nearest.is_some_and(|nearest| nearest.uri.is_sips())
 }

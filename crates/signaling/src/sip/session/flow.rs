@@ -115,6 +115,11 @@ impl Flow {
         is_secure(&self.url)
     }
 
+    /// Whether it may carry what needs TLS, or what does not.
+    pub(in crate::sip) fn carries(&self, secure: bool) -> bool {
+        !secure || self.is_secure()
+    }
+
     /// `WS` or `WSS`, as Via names it (RFC 7118, 5.1).
     pub(in crate::sip) fn via_transport(&self) -> &'static str {
         if self.is_secure() { "WSS" } else { "WS" }

@@ -141,7 +141,7 @@ impl Session {
         self.publication.tried.push(transaction.flow);
         let tried = &self.publication.tried;
         // As good as 408 (RFC 3261, 8.1.3.1).
-        let other = self.core.flow_beside(tried, &Method::Publish, now);
+        let other = self.core.flow_beside(tried, &Method::Publish, false, now);
         if let Some(other) = other.filter(|_| !lost && self.publication.is_out_to_stay()) {
             return self.publish_elsewhere(other, now);
         }

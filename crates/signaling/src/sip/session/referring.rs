@@ -310,8 +310,8 @@ impl Session {
             let owner = Owner::Refer(name.clone());
             return self.core.deadlines.clear_owner(&owner);
         }
-        let own = self.core.flow(referred.flow);
-        if !own.is_some_and(|flow| flow.is_ready(&self.core.config)) {
+        let (own, secure) = (self.core.flow(referred.flow), referred.guise.secure);
+        if !own.is_some_and(|flow| flow.is_ready(&self.core.config) && flow.carries(secure)) {
             let Some(other) = ready else {
                 return;
             };

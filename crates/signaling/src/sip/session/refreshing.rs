@@ -26,7 +26,7 @@ impl Session {
             return;
         }
         let own = core.flow(leg.flow);
-        if !own.is_some_and(|flow| flow.is_ready(&core.config)) {
+        if !own.is_some_and(|flow| flow.is_ready(&core.config) && flow.carries(secure)) {
             let Some(other) = ready else {
                 leg.stale = true;
                 return;

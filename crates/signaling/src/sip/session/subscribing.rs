@@ -308,7 +308,12 @@ impl Session {
         let mut tried = attempt.tried;
         tried.push(transaction.flow);
         // As good as 408 (RFC 3261, 8.1.3.1).
-        let other = self.core.flow_beside(&tried, &Method::Subscribe, now);
+        let other = self.core.flow_beside(
+            &tried,
+            &Method::Subscribe,
+            transaction.draft.uri.is_sips(),
+            now,
+        );
         let fits = |flow: &FlowId| !lost && may_carry(&self.core, *flow, &transaction.draft.uri);
         if let Some(other) = other.filter(fits) {
             return self.subscribe_elsewhere(name, transaction, tried, other, now);

@@ -139,8 +139,8 @@ impl ServerTransactions {
         self.waiting.len() < MOST + room
     }
 
-    /// Begins a transaction; `tls`: of a request that came over it.
-    pub fn begin(&mut self, request: &Request, flow: FlowId, tls: bool) -> ServerKey {
+    /// Begins a transaction; `secure`: its answers need TLS.
+    pub fn begin(&mut self, request: &Request, flow: FlowId, secure: bool) -> ServerKey {
         let key = ServerKey::of(&request.ids, &request.method);
         let transaction = ServerTransaction {
             flow,
@@ -149,7 +149,7 @@ impl ServerTransactions {
             cseq: request.ids.cseq,
             from_tag: request.ids.from_tag().to_owned(),
             initial: request.ids.to_tag().is_empty(),
-            secure: tls && request.uri.is_sips(),
+            secure,
             last: None,
             tag: None,
             state: State::Proceeding,
