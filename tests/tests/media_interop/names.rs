@@ -27,6 +27,22 @@ const ANSWERS_ONLY: &str = r"table ip door {
 }
 ";
 
+/// Chromium looks once for links that work, when it begins to answer to names.
+fn wait_for_link(machine: &Namespace) {
+    let asked = Instant::now();
+    loop {
+        let state = machine
+            .command()
+            .args(["cat", "/sys/class/net/cable/operstate"])
+            .output();
+        if state.expect("`cat` can be run").stdout == b"up\n" {
+            return;
+        }
+        assert!(asked.elapsed() < PATIENCE, "no link");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_browser_behind_a_name_is_found_by_it_and_both_hear() {
     if !skip::have(&["ip", "nft", "node", "chromium"]) || !skip::may_make_networks() {
@@ -39,6 +55,7 @@ fn a_browser_behind_a_name_is_found_by_it_and_both_hear() {
     // Who may not see the machine's addresses is given the one by which it reaches others.
     machine.default_route(&DESK.to_string());
     desk.nft(ANSWERS_ONLY);
+    wait_for_link(&machine);
     let mut far = FarEnd::chromium_behind_names(&machine);
     for far_offers in [false, true] {
         let mut near = desk.inside(|| {
