@@ -684,10 +684,7 @@ fn a_caller_for_whom_no_offer_can_be_made_waits_for_the_answer() {
     world.signal(offered(&call, None));
     world.media_commands();
     world.media(CallEvent::OpenFailed(OpenError::Full { limit: 1 }));
-    let refuse = Command::RefuseOffer {
-        call: call.clone(),
-        status: 488,
-    };
+    let refuse = Command::RefuseOffer { call, status: 488 };
     assert_eq!(world.commands(), [refuse]);
     assert_eq!(world.core.calls(world.now)[0].state, CallState::Ringing);
     answer(&mut world);
