@@ -1,11 +1,13 @@
 //! The one task behind many accounts: takes whatever comes next, hands it to core or session, does what they say.
 
+mod media;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt, ready};
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use offhook_media::device::disk::Disk;
 use offhook_media::driver::bind::Bind;
@@ -13,11 +15,7 @@ use offhook_media::driver::event::CallEvent;
 use offhook_media::driver::worker::Workers;
 use offhook_media::dtls::certificate::Certificate;
 use offhook_media::program::CallKey;
-use offhook_media::quality::statistics::Statistics;
-use offhook_media::session::config::SessionConfig;
-use offhook_media::session::policy::{Certificates, MediaPolicy};
 use offhook_signaling::auth::login::Login;
-use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command as SessionCommand;
 use offhook_signaling::remembered::Remembered;
 use offhook_signaling::secret::Secret;
@@ -42,7 +40,8 @@ use crate::driver::memory::Memory;
 use crate::driver::reporting::Reporting;
 use crate::driver::request::{Reply, Request};
 use crate::driver::session::{Input, Output as SessionOutput};
-use crate::driver::sound::{self, Opened};
+use crate::driver::shard::media::Opening;
+use crate::driver::sound::Opened;
 use crate::driver::surroundings::{Change, ClockChange, Surroundings};
 use crate::driver::token::fetch::fetch;
 use crate::driver::token::files::{self, Files};
@@ -51,7 +50,7 @@ use crate::driver::tools::{Finished, Tools};
 use crate::driver::turns::Turns;
 use crate::error::Error;
 use crate::event::Event;
-use crate::output::{AccountKey, CallMedia, MediaCommand, Output};
+use crate::output::{AccountKey, CallMedia, Output};
 use crate::token_source::{TokenError, TokenSource};
 
 /// How long closed sockets may take to send their last bytes after everything has ended.
@@ -59,22 +58,10 @@ const LAST_BYTES: Duration = Duration::from_millis(500);
 /// How long parts of call reports that are on their way may take then, repeats included: what the vendor's client waits.
 const LAST_REPORTS: Duration = Duration::from_secs(10);
 
-/// How long the media of a call that rings with our offer may take to connect: as long as it rings.
-const RINGING: Duration = Duration::from_secs(180);
-
 type Attempt = (
     SocketKey,
     Option<Result<(Connection, ConnectTimings), ConnectError>>,
 );
-
-/// A call whose sound is being opened.
-#[derive(Default)]
-struct Opening {
-    /// Its sockets are open already.
-    has_sockets: bool,
-    /// What waits for the sound.
-    waiting: Vec<MediaCommand>,
-}
 
 /// A password file that was read; whether somebody asked for another try.
 type Reading = (usize, bool, Result<Login, String>);
@@ -547,181 +534,6 @@ impl Shard {
         }
     }
 
-    fn on_media_command(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
-        match (command, self.state.opening.get_mut(&call)) {
-            (MediaCommand::Open(id, account, media), _) => {
-                let sound = self.open_sound(id);
-                self.open(call, sound, account, media, now);
-            }
-            (MediaCommand::OpenSilent(account, media), _) => {
-                self.open(call, ready(sound::none()).boxed(), account, media, now);
-            }
-            (MediaCommand::Close, Some(opening)) if opening.has_sockets => {
-                // Its sound, which may take its time, is not waited for.
-                self.state.opening.remove(&call);
-                self.give(call, MediaCommand::Close, now);
-            }
-            (command, Some(opening)) => opening.waiting.push(command),
-            (MediaCommand::Sound(id), None) => {
-                let opening = Opening {
-                    has_sockets: true,
-                    waiting: Vec::new(),
-                };
-                self.state.opening.insert(call, opening);
-                let sound = self.open_sound(id);
-                let later = sound.map(move |opened| (call, None, opened, Found::default()));
-                self.state.sounds.push(later.boxed());
-            }
-            (command, None) => self.give(call, command, now),
-        }
-    }
-
-    fn open_sound(&self, id: CallId) -> BoxFuture<'static, Opened> {
-        if let Some(programs) = &self.programs {
-            let program = programs.make(&id);
-            let faults = Vec::new();
-            return ready(Opened { program, faults }).boxed();
-        }
-        let (audio, disk) = (self.audio.clone(), self.disk.clone());
-        sound::open(audio, disk, id, clock::time_of_day()).boxed()
-    }
-
-    fn open(
-        &mut self,
-        call: CallKey,
-        sound: BoxFuture<'static, Opened>,
-        AccountKey(account): AccountKey,
-        media: CallMedia,
-        now: Instant,
-    ) {
-        self.state.opening.insert(call, Opening::default());
-        let mut ice = self.ice.get(account).cloned();
-        if let Some(ice) = ice.as_mut() {
-            ice.of_call(&media);
-        }
-        let servers = ice.map(|ice| self.names.look_up(ice, now));
-        let both = async move {
-            let servers = async {
-                match servers {
-                    Some(servers) => servers.await,
-                    None => Found::default(),
-                }
-            };
-            let (opened, found) = tokio::join!(sound, servers);
-            (call, Some(media), opened, found)
-        };
-        self.state.sounds.push(both.boxed());
-    }
-
-    fn on_sound(
-        &mut self,
-        call: CallKey,
-        media: Option<CallMedia>,
-        opened: Opened,
-        mut found: Found,
-        now: Instant,
-    ) {
-        let Some(Opening { waiting, .. }) = self.state.opening.remove(&call) else {
-            // It ended meanwhile, and its sound with it.
-            return;
-        };
-        let Some(media) = media else {
-            return self.on_later_sound(call, opened, waiting, now);
-        };
-        self.names.keep(&mut found, now);
-        if waiting.contains(&MediaCommand::Close) {
-            // The call ended while its sound was being opened.
-            return self.core.on_media(call, closed(), now);
-        }
-        for fault in opened.faults {
-            self.core.on_audio_fault(call, fault, now);
-        }
-        for (server, failure) in found.failures {
-            let event = CallEvent::IceServerFailed { server, failure };
-            self.core.on_media(call, event, now);
-        }
-        let mut config = SessionConfig {
-            codecs: match media.codecs {
-                codecs if codecs.is_empty() => self.media.codecs.clone(),
-                codecs => codecs,
-            },
-            no_media_after: self.media.no_media_after,
-            media_timeout: self.media.media_timeout,
-            gathering: found.gathering,
-            ..SessionConfig::new(self.certificate_for(&found.policy))
-        };
-        found.policy.apply(&mut config);
-        if media.rings {
-            (config.limits.ice, config.limits.dtls) = (RINGING, RINGING);
-        }
-        let bind = self.bind.clone();
-        if self
-            .workers
-            .of(call)
-            .open(call, config, opened.program, bind)
-            .is_err()
-        {
-            return self.core.on_media(call, closed(), now);
-        }
-        for command in waiting {
-            self.on_media_command(call, command, now);
-        }
-    }
-
-    /// The call is open already.
-    fn on_later_sound(
-        &mut self,
-        call: CallKey,
-        opened: Opened,
-        waiting: Vec<MediaCommand>,
-        now: Instant,
-    ) {
-        for fault in opened.faults {
-            self.core.on_audio_fault(call, fault, now);
-        }
-        if let Err(error) = self.workers.of(call).replace_program(call, opened.program) {
-            tracing::error!(call = call.0, "{error}");
-            return self.core.on_media(call, closed(), now);
-        }
-        for command in waiting {
-            self.on_media_command(call, command, now);
-        }
-    }
-
-    /// Without randomness for one of its own, a call shows the one that all share.
-    fn certificate_for(&self, policy: &MediaPolicy) -> Arc<Certificate> {
-        let own = match policy.certificates {
-            Certificates::Shared => None,
-            Certificates::PerCall => Certificate::generate()
-                .inspect_err(|error| tracing::error!("{error}"))
-                .ok(),
-        };
-        own.map_or_else(|| Arc::clone(&self.certificate), Arc::new)
-    }
-
-    fn give(&mut self, call: CallKey, command: MediaCommand, now: Instant) {
-        let worker = self.workers.of(call);
-        let given = match command {
-            MediaCommand::Open(..) | MediaCommand::OpenSilent(..) | MediaCommand::Sound(_) => {
-                Ok(())
-            }
-            MediaCommand::CreateOffer => worker.create_offer(call),
-            MediaCommand::RestartIce => worker.restart_ice(call),
-            MediaCommand::WithdrawRestart => worker.withdraw_restart(call),
-            MediaCommand::Hold(hold) => worker.hold(call, hold),
-            MediaCommand::AcceptOffer(sdp, renewal) => worker.accept_offer(call, sdp, renewal),
-            MediaCommand::AcceptAnswer(sdp) => worker.accept_answer(call, sdp),
-            MediaCommand::AcceptForkAnswer(answer) => worker.accept_fork_answer(call, answer),
-            MediaCommand::AddRemoteCandidate(line) => worker.add_remote_candidate(call, line),
-            MediaCommand::Program(command) => worker.program(call, command),
-            MediaCommand::Close => worker.close(call),
-        };
-        if let Err(error) = given {
-            tracing::error!(call = call.0, "{error}");
-            self.core.on_media(call, closed(), now);
-        }
-    }
-
     /// Asks an account's token source, in its turn.
     fn fetch(&mut self, account: usize) {
         let Some(Some(source)) = self.token_sources.get(account).cloned() else {
@@ -820,13 +632,5 @@ impl Shard {
         if let Some(writing) = self.memory.as_mut().and_then(Memory::take_writing) {
             let _ = spawn_blocking(move || writing.run()).await;
         }
-    }
-}
-
-/// What the worker would say of a call that it does not carry.
-fn closed() -> CallEvent {
-    CallEvent::Closed {
-        error: None,
-        statistics: Box::new(Statistics::default()),
     }
 }
