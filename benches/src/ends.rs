@@ -104,6 +104,7 @@ impl Ends {
         let (sender, news) = sync_channel(config.pairs * 8 + 1024);
         let worker = WorkerConfig {
             real_time: config.real_time,
+            max_calls: config.pairs * 2,
             ..WorkerConfig::default()
         };
         let workers = Workers::spawn(&worker, config.threads, |_| {

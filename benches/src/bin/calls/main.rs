@@ -31,8 +31,8 @@ struct Arguments {
     /// Stay on this core.
     #[arg(long)]
     core: Option<usize>,
-    /// Real-time priority of the workers, where that is allowed; 0 for ordinary threads.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=99))]
+    /// Real-time priority of the workers, where that is allowed; 0 for ordinary threads, as the other stacks have.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=99))]
     real_time: u8,
     /// SRTP with AES-GCM, the usual choice.
     #[arg(long, conflicts_with = "sha1")]
