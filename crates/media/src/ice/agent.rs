@@ -171,6 +171,11 @@ impl Agent {
         self.up
     }
 
+    /// When a check of the selected pair was answered last; `None` once consent has expired.
+    pub(crate) const fn answered(&self) -> Option<Instant> {
+        self.consent.given()
+    }
+
     /// Whether a pair works now, and nothing was said against it.
     pub(crate) fn is_well(&self) -> bool {
         self.up && !self.consent.is_doubted()

@@ -115,6 +115,11 @@ impl Consent {
         }
     }
 
+    /// When it was given last, while it lasts.
+    pub(crate) const fn given(&self) -> Option<Instant> {
+        self.given
+    }
+
     /// Whether it was said that nobody answers.
     pub(crate) const fn is_doubted(&self) -> bool {
         self.doubted

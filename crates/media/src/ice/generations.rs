@@ -69,6 +69,11 @@ impl Generations {
         self.carrier().is_up()
     }
 
+    /// When a check of the pair in use was answered last.
+    pub(crate) fn answered(&self) -> Option<Instant> {
+        self.carrier().answered()
+    }
+
     /// Whether a pair works now, and nothing was said against it.
     pub(crate) fn is_well(&self) -> bool {
         self.carrier().is_well()

@@ -153,7 +153,21 @@ impl Association {
 
     /// Whether this is still the association of these keys.
     pub(crate) fn is_by(&self, keys: &SdesKeys) -> bool {
-        matches!(&self.source, Source::Keys(known, _) if known.same_remote(keys))
+        matches!(&self.source, Source::Keys(known, _) if known.same_remote(keys) && known.same_local(keys))
+    }
+
+    /// The far end has another key now. Where ours is the one of before, what we send goes on with it: a key that is begun twice protects
+    /// two packets alike (RFC 3711, section 9.1). `false`: this association has no such keys.
+    pub(crate) fn take_remote_key(&mut self, keys: &SdesKeys) -> bool {
+        let Source::Keys(known, _) = &mut self.source else {
+            return false;
+        };
+        let Some(srtp) = self.srtp.as_mut().filter(|_| known.same_local(keys)) else {
+            return false;
+        };
+        srtp.inbound = Inbound::new(&keys.pair.remote, self.max_sources);
+        *known = keys.clone();
+        true
     }
 
     fn endpoint(&mut self) -> Option<&mut Box<dyn DtlsEndpoint>> {
@@ -183,6 +197,16 @@ impl Association {
 
     pub(crate) fn profile(&self) -> Option<SrtpProfile> {
         self.srtp.as_ref().map(|srtp| srtp.profile)
+    }
+
+    /// The same once more, not begun.
+    pub(crate) fn anew(&self, config: &TransportConfig) -> Result<Self, DtlsFailure> {
+        Self::new(
+            config,
+            self.role,
+            self.fingerprints.clone(),
+            self.tls_id.clone(),
+        )
     }
 
     /// Begins, as soon as there is a path; again is harmless.

@@ -46,7 +46,8 @@ pub struct TransportLimits {
     pub dtls_mtu: usize,
     /// Remote candidates taken from signalling; the rest is left aside.
     pub remote_candidates: usize,
-    /// RTP sources (SSRCs) accepted from the far end.
+    /// RTP sources (SSRCs) accepted from the far end in one DTLS association. None is forgotten (RFC 3711, section 3.3.2), and servers draw
+    /// one anew at each bridge that a call enters or leaves.
     pub sources: usize,
 }
 
@@ -58,7 +59,7 @@ impl Default for TransportLimits {
             dtls_retransmit: Duration::from_millis(250),
             dtls_mtu: 1200,
             remote_candidates: 32,
-            sources: 64,
+            sources: 8192,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod deadline;
 mod demux;
 pub mod event;
 mod fixed_path;
+mod succession;
 pub mod transport;
 
 #[cfg(test)]

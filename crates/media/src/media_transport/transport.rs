@@ -21,6 +21,7 @@ use crate::media_transport::event::{
     DtlsFailure, Event, IceFailure, NotReady, Output, Received, Route,
 };
 use crate::media_transport::fixed_path::FixedPath;
+use crate::media_transport::succession::Succession;
 use crate::srtp::profile::SrtpProfile;
 
 /// DTLS datagrams kept while they cannot be judged: the far end's answer, or a check from its address, is under way.
@@ -43,8 +44,8 @@ pub struct MediaTransport {
     /// Remote candidates taken from signalling since the last restart.
     remote_candidates: usize,
     association: Option<Association>,
-    /// The one that takes its place as soon as the far end begins it.
-    successor: Option<Box<Association>>,
+    /// The one that takes its place if the far end begins it.
+    succession: Succession,
     early: VecDeque<Early>,
     selected: Option<Route>,
     /// The way to a far end that has no ICE.
@@ -89,7 +90,7 @@ impl MediaTransport {
             agreed: None,
             remote_candidates: 0,
             association: None,
-            successor: None,
+            succession: Succession::default(),
             early: VecDeque::new(),
             selected: None,
             fixed: None,
@@ -273,8 +274,8 @@ impl MediaTransport {
             return Ok(());
         }
         if let Some(keys) = keys {
-            let is_same = |association: &Association| association.is_by(&keys);
-            if !self.association.as_ref().is_some_and(is_same) {
+            let goes_on = |it: &mut Association| it.is_by(&keys) || it.take_remote_key(&keys);
+            if !self.association.as_mut().is_some_and(goes_on) {
                 self.associate(Association::by_keys(&self.config, keys), now);
             }
             self.settle(now);
@@ -283,8 +284,11 @@ impl MediaTransport {
         let is_same =
             |association: &Association| association.is_for(role, &fingerprints, tls_id.as_deref());
         if self.association.as_ref().is_some_and(is_same) {
-            self.successor = None;
-        } else if !self.successor.as_deref().is_some_and(is_same) {
+            self.succession.leave();
+        } else if !self
+            .succession
+            .is_for(role, &fingerprints, tls_id.as_deref())
+        {
             // Firefox answers that it is the client now and goes on as the server that it was: what there is serves until its
             // ClientHello is there.
             let only_turns = |association: &Association| {
@@ -294,7 +298,7 @@ impl MediaTransport {
             let waits =
                 role == DtlsRole::Server && self.association.as_ref().is_some_and(only_turns);
             match Association::new(&self.config, role, fingerprints, tls_id) {
-                Ok(association) if waits => self.successor = Some(Box::new(association)),
+                Ok(association) if waits => self.succession.expect(association),
                 Ok(association) => self.associate(association, now),
                 Err(failure) => self.tell(Event::DtlsFailed(failure)),
             }
@@ -503,16 +507,13 @@ impl MediaTransport {
             return Err(Refusal::Unknown);
         }
         let is_vouched = self.vouches_for(route.remote);
-        if is_vouched
-            && is_client_hello(datagram)
-            && let Some(successor) = self.successor.take()
-        {
-            self.associate(*successor, now);
-        }
-        let Some(association) = self.association.as_mut().filter(|_| is_vouched) else {
+        let handled = if is_vouched && self.succession.takes(datagram) {
+            self.succession.handle(datagram, &self.config, now)
+        } else if let Some(association) = self.association.as_mut().filter(|_| is_vouched) {
+            association.handle(datagram, now)
+        } else {
             return self.keep_for_later(route, datagram, now);
         };
-        let handled = association.handle(datagram, now);
         handled.map_err(|refused| match refused {
             DatagramRefused::Malformed => Refusal::Malformed,
             DatagramRefused::Exceeded => Refusal::Exceeded,
@@ -595,6 +596,7 @@ impl MediaTransport {
         if let Some(association) = &mut self.association {
             association.handle_timeout(now);
         }
+        self.succession.handle_timeout(&self.config, now);
         if self.ice_give_up.is_some_and(|due| now >= due) {
             self.give_up_ice();
         }
@@ -621,7 +623,7 @@ impl MediaTransport {
         self.settle(now);
         self.agent.stop();
         self.association = None;
-        self.successor = None;
+        self.succession.leave();
         self.early.clear();
         self.closed = true;
         self.ice_give_up = None;
@@ -633,6 +635,12 @@ impl MediaTransport {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.has_path() && self.association.as_ref().is_some_and(Association::is_ready)
+    }
+
+    /// When a check of ours by the path in use was answered last, where consent is still in force.
+    #[must_use]
+    pub fn answered(&self) -> Option<Instant> {
+        self.agent.answered()
     }
 
     /// The path media takes now.
@@ -668,7 +676,7 @@ impl MediaTransport {
     /// What it holds.
     #[must_use]
     pub fn census(&self) -> Census {
-        let associations = self.association.iter().count() + self.successor.iter().count();
+        let associations = self.association.iter().count() + self.succession.count();
         let own = Census {
             transports: 1,
             associations,
@@ -688,7 +696,7 @@ impl MediaTransport {
 
     fn associate(&mut self, association: Association, now: Instant) {
         self.association = Some(association);
-        self.successor = None;
+        self.succession.leave();
         self.dtls_give_up = None;
         if self.has_path() {
             self.start_dtls(now);
@@ -772,6 +780,15 @@ impl MediaTransport {
             } else if let Some(event) = self.association.as_mut().and_then(|it| it.poll_event(now))
             {
                 self.on_association_event(event);
+            } else if let Some(bytes) = self.succession.poll_transmit() {
+                if let Some(route) = self.selected.or(self.dtls_path) {
+                    self.transmit(route, bytes);
+                }
+            } else if let Some((association, event)) =
+                self.succession.poll_complete(&self.config, now)
+            {
+                self.association = Some(association);
+                self.on_association_event(event);
             } else {
                 break;
             }
@@ -823,20 +840,12 @@ impl MediaTransport {
             (self.ice_give_up, Deadline::IceGiveUp),
             (dtls, Deadline::DtlsRetransmit),
             (self.dtls_give_up, Deadline::DtlsGiveUp),
+            (self.succession.deadline(), Deadline::DtlsRetransmit),
         ]
         .into_iter()
         .filter_map(|(due, deadline)| Some((due?, deadline)))
         .min_by_key(|(due, _)| *due)
     }
-}
-
-/// Whether a datagram begins a handshake as client: a record in the clear (epoch 0) with such a message.
-fn is_client_hello(datagram: &[u8]) -> bool {
-    const HANDSHAKE: u8 = 22;
-    const CLIENT_HELLO: u8 = 1;
-    datagram.first() == Some(&HANDSHAKE)
-        && datagram.get(3..5) == Some(&[0, 0])
-        && datagram.get(13) == Some(&CLIENT_HELLO)
 }
 
 fn ice_connected(pair: Pair) -> Event {

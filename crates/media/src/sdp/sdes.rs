@@ -150,6 +150,12 @@ impl SdesKeys {
     pub const fn same_remote(&self, other: &Self) -> bool {
         self.remote == other.remote
     }
+
+    /// Whether our own key is the same, for the same suite.
+    pub(crate) fn same_local(&self, other: &Self) -> bool {
+        let (one, other) = (&self.pair.local, &other.pair.local);
+        one.profile() == other.profile() && one.key() == other.key() && one.salt() == other.salt()
+    }
 }
 
 #[cfg(test)]

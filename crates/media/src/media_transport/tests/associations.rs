@@ -10,9 +10,11 @@ use crate::dtls::setup::Setup;
 use crate::ice::candidate::LocalCandidate;
 use crate::ice::credentials::IceCredentials;
 use crate::media_transport::counters::Refusal;
-use crate::media_transport::event::{Event, Received};
-use crate::media_transport::tests::world::{CALLEE, CALLER, Datagram, World, config};
+use crate::media_transport::event::{Event, NotReady, Received};
+use crate::media_transport::tests::world::{CALLEE, CALLER, Datagram, World, config, rtp};
 use crate::media_transport::transport::MediaTransport;
+use crate::sdp::sdes::{CryptoLine, OwnMaterial};
+use crate::srtp::profile::SrtpProfile;
 
 #[test]
 fn another_tls_id_is_another_association() {
@@ -230,4 +232,70 @@ fn a_far_end_that_is_to_be_the_client_now_is_heard_as_before_until_it_begins() {
     world.run_for(Duration::from_secs(5));
     assert_eq!(handshakes(&world), 2);
     world.assert_media_flows(1);
+}
+
+/// While that is waited for, anybody can send what begins like it.
+#[test]
+fn a_strangers_client_hello_takes_no_association_from_a_call() {
+    for forged in [
+        recorded_hello(),
+        [&[22, 254, 253, 0, 0][..], &[0; 8], &[1, 0]].concat(),
+    ] {
+        let mut world = World::new(19);
+        world.negotiate(Setup::ActPass, Setup::Active);
+        assert!(world.run_until_connected(Duration::from_secs(5)));
+        let turned = world.parameters(CALLER, Setup::Active);
+        world.ends[CALLEE].set_remote(turned, world.now).unwrap();
+        let [from, at] = world.addresses;
+        let now = world.now;
+        let _ = world.ends[CALLEE].handle_datagram(at, from, &mut forged.clone(), now);
+        world.assert_media_flows(1);
+        world.run_for(Duration::from_secs(5));
+        world.assert_media_flows(2);
+        let _ = world.ends[CALLEE].handle_datagram(at, from, &mut forged.clone(), world.now);
+
+        // The far end means it after all, and the stranger's is still under way.
+        let turned = world.parameters(CALLEE, Setup::Passive);
+        world.ends[CALLER].set_remote(turned, world.now).unwrap();
+        world.run_for(Duration::from_secs(20));
+        world.assert_media_flows(3);
+        assert_eq!(world.failure(CALLER), None);
+        assert_eq!(world.failure(CALLEE), None);
+    }
+}
+
+/// SDES: a key of ours that goes on with another one of the far end's goes on where it was.
+#[test]
+fn a_new_key_of_the_far_end_begins_none_of_ours_twice() {
+    let mut world = World::new(23);
+    let mut material = || OwnMaterial::generate(&mut world.rng);
+    let (ours, theirs, theirs_later) = (material(), material(), material());
+    let profile = SrtpProfile::Aes128CmHmacSha1_80;
+    let line = |of: &OwnMaterial| CryptoLine::parse(&of.line(1, profile)).unwrap();
+    let agree = |world: &mut World, theirs: &OwnMaterial| {
+        for (end, keys) in [
+            (CALLER, ours.paired_with(&line(theirs))),
+            (CALLEE, theirs.paired_with(&line(&ours))),
+        ] {
+            let mut parameters = world.parameters(1 - end, Setup::Passive);
+            parameters.keys = keys;
+            world.ends[end].set_remote(parameters, world.now).unwrap();
+        }
+    };
+    agree(&mut world, &theirs);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    // A rollover, which a packet does not tell.
+    for sequence in [1, 30_000, 60_000, 10_000, 40_000] {
+        world.say(CALLER, sequence, b"on and on").unwrap();
+    }
+    world.run_for(Duration::from_millis(50));
+    agree(&mut world, &theirs_later);
+    let again = world.say(CALLER, 40_000, b"another packet, under the same number");
+    assert_eq!(again, Err(NotReady::SequenceReused));
+    world.say(CALLEE, 7, b"heard by the new key").unwrap();
+    world.run_for(Duration::from_millis(50));
+    assert_eq!(
+        world.media[CALLER].last(),
+        Some(&rtp(7, b"heard by the new key"))
+    );
 }
