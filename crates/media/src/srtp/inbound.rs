@@ -5,6 +5,7 @@ use crate::srtp::header::{RTCP_CLEAR, RtpHeader, rtcp_ssrc};
 use crate::srtp::keys::MasterKey;
 use crate::srtp::outbound::{rollover, rtcp_aad};
 use crate::srtp::replay::{ReplayWindow, Standing, guess_index};
+use crate::srtp::sources::Sources;
 
 /// The bit of the SRTCP index word that says the packet is encrypted.
 const ENCRYPTED: u32 = 1 << 31;
@@ -32,30 +33,22 @@ pub enum OpenError {
     TooManySources,
 }
 
-struct Source {
-    ssrc: u32,
-    rtp: Option<ReplayWindow>,
-    rtcp: Option<ReplayWindow>,
-}
-
 /// The receiving half of an SRTP association.
 pub struct Inbound {
     rtp: Cipher,
     rtcp: Cipher,
-    sources: Vec<Source>,
-    max_sources: usize,
+    sources: Sources,
 }
 
 impl Inbound {
     /// Derives the session keys. At most `max_sources` SSRCs are told apart; a source is known only once a packet of
-    /// it was authenticated, and never forgotten, so that none of its packets is accepted twice.
+    /// it was authenticated, and where it ended is never forgotten, so that none of its packets is accepted twice.
     #[must_use]
     pub fn new(master: &MasterKey, max_sources: usize) -> Self {
         Self {
             rtp: Cipher::for_rtp(master),
             rtcp: Cipher::for_rtcp(master),
-            sources: Vec::with_capacity(1),
-            max_sources,
+            sources: Sources::new(max_sources),
         }
     }
 
@@ -65,9 +58,7 @@ impl Inbound {
     /// [`OpenError`]; the buffer's content is undefined then.
     pub fn open_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
         let header = RtpHeader::parse(packet).ok_or(OpenError::Malformed)?;
-        let known = self.position(header.ssrc)?;
-        let window = known.and_then(|known| self.sources.get(known)?.rtp.as_ref());
-        let index = match window {
+        let index = match &self.sources.rtp(header.ssrc)? {
             // The first packet seen of a source fixes its rollover counter at zero (RFC 3711, section 3.3.1).
             None => u64::from(header.sequence),
             Some(window) => {
@@ -96,7 +87,7 @@ impl Inbound {
                 len
             }
         };
-        record(&mut self.source(known, header.ssrc)?.rtp, index);
+        self.sources.record_rtp(header.ssrc, index);
         packet.get(..len).ok_or(OpenError::Malformed)
     }
 
@@ -106,7 +97,7 @@ impl Inbound {
     /// [`OpenError`]; the buffer's content is undefined then.
     pub fn open_rtcp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
         let ssrc = rtcp_ssrc(packet).ok_or(OpenError::Malformed)?;
-        let known = self.position(ssrc)?;
+        let window = self.sources.rtcp(ssrc)?;
         let word_at = match &self.rtcp {
             Cipher::Gcm(_) => text_end(packet, RTCP_CLEAR + Gcm::TAG, WORD)?,
             Cipher::CounterMode(mode) => text_end(packet, RTCP_CLEAR, WORD + mode.tag_len())?,
@@ -121,8 +112,7 @@ impl Inbound {
             return Err(OpenError::Malformed);
         }
         let index = u64::from(flagged & !ENCRYPTED);
-        let window = known.and_then(|known| self.sources.get(known)?.rtcp.as_ref());
-        if let Some(window) = window {
+        if let Some(window) = &window {
             fresh(window, index)?;
         }
 
@@ -143,31 +133,8 @@ impl Inbound {
                 word_at
             }
         };
-        record(&mut self.source(known, ssrc)?.rtcp, index);
+        self.sources.record_rtcp(ssrc, index);
         packet.get(..len).ok_or(OpenError::Malformed)
-    }
-
-    /// Where the source stands, or `None` when it is new and there is room for it.
-    fn position(&self, ssrc: u32) -> Result<Option<usize>, OpenError> {
-        let position = self.sources.iter().position(|source| source.ssrc == ssrc);
-        if position.is_none() && self.sources.len() >= self.max_sources {
-            return Err(OpenError::TooManySources);
-        }
-        Ok(position)
-    }
-
-    fn source(&mut self, known: Option<usize>, ssrc: u32) -> Result<&mut Source, OpenError> {
-        let position = known.unwrap_or_else(|| {
-            self.sources.push(Source {
-                ssrc,
-                rtp: None,
-                rtcp: None,
-            });
-            self.sources.len() - 1
-        });
-        self.sources
-            .get_mut(position)
-            .ok_or(OpenError::TooManySources)
     }
 }
 
@@ -176,13 +143,6 @@ fn fresh(window: &ReplayWindow, index: u64) -> Result<(), OpenError> {
         Standing::Fresh => Ok(()),
         Standing::Replay => Err(OpenError::Replay),
         Standing::TooOld => Err(OpenError::TooOld),
-    }
-}
-
-fn record(window: &mut Option<ReplayWindow>, index: u64) {
-    match window {
-        Some(window) => window.record(index),
-        None => *window = Some(ReplayWindow::starting_at(index)),
     }
 }
 

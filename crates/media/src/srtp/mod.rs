@@ -8,6 +8,7 @@ pub mod keys;
 pub mod outbound;
 pub mod profile;
 mod replay;
+mod sources;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -31,6 +31,14 @@ impl ReplayWindow {
         }
     }
 
+    /// The window of a stream that ended at this index and is no longer known in full: all of it counts as seen.
+    pub(crate) fn closed_at(index: u64) -> Self {
+        Self {
+            highest: index,
+            seen: u128::MAX,
+        }
+    }
+
     pub(crate) fn highest(&self) -> u64 {
         self.highest
     }

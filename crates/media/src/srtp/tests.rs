@@ -425,3 +425,52 @@ proptest! {
         prop_assert!(inbound.open_rtcp(&mut datagram).is_err());
     }
 }
+
+/// A server that draws an SSRC at each bridge of a day.
+#[test]
+fn a_call_hears_any_number_of_sources_in_turn_and_none_of_their_packets_twice() {
+    const SOURCES: u32 = 100;
+    for profile in SrtpProfile::ALL {
+        let master = master(profile);
+        let mut outbound = Outbound::new(&master);
+        let mut inbound = Inbound::new(&master, SOURCES as usize);
+        let mut recorded = Vec::new();
+        for ssrc in 1..=SOURCES {
+            // Each wraps once.
+            for sequence in [65_534, 65_535, 0, 1] {
+                let mut packet = rtp(sequence, ssrc, b"hello");
+                // What we send has fewer sources: one end for each of theirs.
+                if sequence == 65_534 {
+                    outbound = Outbound::new(&master);
+                }
+                outbound.protect_rtp(&mut packet).unwrap();
+                recorded.push(packet.clone());
+                assert!(inbound.open_rtp(&mut packet).is_ok());
+            }
+            let mut report = receiver_report(ssrc);
+            outbound.protect_rtcp(&mut report).unwrap();
+            let mut again = report.clone();
+            assert!(inbound.open_rtcp(&mut report).is_ok());
+            assert_eq!(inbound.open_rtcp(&mut again), Err(OpenError::Replay));
+        }
+        for packet in &recorded {
+            let mut again = packet.clone();
+            assert!(matches!(
+                inbound.open_rtp(&mut again),
+                Err(OpenError::Replay | OpenError::TooOld | OpenError::BadAuthentication)
+            ));
+        }
+        // One of the first speaks again, in its second cycle.
+        let mut outbound = Outbound::new(&master);
+        for sequence in [65_534, 65_535, 0, 1, 2] {
+            let mut packet = rtp(sequence, 3, b"again");
+            outbound.protect_rtp(&mut packet).unwrap();
+            let opened = inbound.open_rtp(&mut packet).is_ok();
+            assert_eq!(opened, sequence == 2);
+        }
+        let mut one_more = rtp(1, SOURCES + 1, b"hello");
+        outbound.protect_rtp(&mut one_more).unwrap();
+        let refused = inbound.open_rtp(&mut one_more);
+        assert_eq!(refused, Err(OpenError::TooManySources));
+    }
+}
