@@ -255,7 +255,8 @@ pub struct MediaConfig {
     pub codecs: Vec<AudioCodec>,
     /// Silence of the far end after which the event `NoMedia` is told. Zero: never.
     pub no_media_after: Duration,
-    /// Silence of the far end after which the call ends. Zero: never.
+    /// Silence of the far end after which the call ends. Zero: never. Once it was heard, its RTCP and its answers to ICE keep the call
+    /// too, and nobody is missed on hold.
     pub media_timeout: Duration,
     /// Addresses to bind media sockets to; empty: those of every useful interface.
     pub addresses: Vec<IpAddr>,

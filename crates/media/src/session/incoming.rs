@@ -9,6 +9,7 @@ use crate::rtp::packet::{Header, Packet};
 use crate::rtp::redundancy::{Block, Blocks};
 use crate::rtp::schedule::Schedule;
 use crate::rtp::telephone_event::{Heard, digit_of};
+use crate::sdp::direction::Direction;
 use crate::session::agreement::Agreement;
 use crate::session::error::MediaError;
 use crate::session::event::MediaEvent;
@@ -50,6 +51,7 @@ const fn received(kind: PayloadKind, header: Header, payload: &[u8]) -> AudioPac
 
 impl MediaSession {
     pub(super) fn on_rtcp(&mut self, report: &[u8]) {
+        self.silence.lives(self.now);
         let (sender, receiver) = (&mut self.sender, &mut self.receiver);
         match self
             .remote
@@ -209,10 +211,13 @@ impl MediaSession {
     }
 
     pub(super) fn expect_media(&mut self) {
-        let agreed = self
-            .agreement
-            .as_ref()
-            .is_some_and(|agreement| agreement.negotiated.direction.receives());
+        let agreed = self.agreement.as_ref();
+        let direction = agreed.map(|agreement| agreement.negotiated.direction);
+        self.spoke |= direction.is_some_and(Direction::sends);
+        // Who listened before and does not now has put us on hold, and may play music or nothing (RFC 3264, section 8.4). A far end
+        // that never listened is a broadcast, and is missed.
+        let is_held = self.spoke && !direction.is_some_and(Direction::sends);
+        let agreed = direction.is_some_and(Direction::receives) && !is_held;
         let expected = self.connected && agreed && self.hold.receives();
         self.silence.expect(expected, self.now);
     }

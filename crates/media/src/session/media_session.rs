@@ -145,6 +145,8 @@ pub struct MediaSession {
     /// The transport was ready at least once.
     pub(super) connected: bool,
     pub(super) silence: Silence,
+    /// A description in force at some time let us send.
+    pub(super) spoke: bool,
     pub(super) statistics_due: Instant,
     pub(super) counters: Counters,
     /// What the far end's RTCP told.
@@ -248,6 +250,7 @@ impl MediaSession {
             pacing: None,
             connected: false,
             silence: Silence::new(config.no_media_after, config.media_timeout),
+            spoke: false,
             statistics_due: now,
             counters: Counters::default(),
             remote: Remote::default(),

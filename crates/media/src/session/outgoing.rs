@@ -95,6 +95,10 @@ impl MediaSession {
     pub(super) fn run_slot(&mut self, due: Due) {
         self.counters.slots_late += u64::from(due.late);
         self.counters.slots_skipped += due.skipped;
+        let answered = self.transport.as_ref().and_then(MediaTransport::answered);
+        if let Some(then) = answered {
+            self.silence.lives(then);
+        }
         match self.silence.look(self.now) {
             Verdict::Quiet => {}
             Verdict::NoMedia { silent_for } => self.tell(MediaEvent::NoMedia { silent_for }),

@@ -1,4 +1,8 @@
 //! Watches for a far end that sends nothing: tells it once, and says when it has lasted too long.
+//!
+//! Who was heard may fall silent and be there all the same: a telephone that sends nothing while its user listens (RFC 3389), a voice
+//! mail that records. Its reports and its answers to checks of ICE show that it lives, and keep the call. Who was never heard has no
+//! sound to send or none that comes through, and those signs do not help it.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +13,7 @@ pub(crate) enum Verdict {
     Quiet,
     /// `no_media_after` is over.
     NoMedia { silent_for: Duration },
-    /// `media_timeout` is over.
+    /// `media_timeout` is over; no media came for this long.
     Timeout { silent_for: Duration },
 }
 
@@ -18,9 +22,12 @@ pub(crate) enum Verdict {
 pub(crate) struct Silence {
     no_media_after: Duration,
     media_timeout: Duration,
-    /// The last sign of life, or when the waiting began; `None` while nothing is expected.
+    /// The last packet of media, or when the waiting began; `None` while nothing is expected.
     since: Option<Instant>,
     told: bool,
+    was_heard: bool,
+    /// The last sign of life that is no media.
+    lived: Option<Instant>,
 }
 
 impl Silence {
@@ -31,6 +38,8 @@ impl Silence {
             media_timeout,
             since: None,
             told: false,
+            was_heard: false,
+            lived: None,
         }
     }
 
@@ -44,8 +53,14 @@ impl Silence {
         }
     }
 
+    /// The far end showed then that it is there, though not by media.
+    pub(crate) fn lives(&mut self, then: Instant) {
+        self.lived = self.lived.max(Some(then));
+    }
+
     /// A valid packet came. Whether this ends a silence that was told.
     pub(crate) fn heard(&mut self, now: Instant) -> bool {
+        self.was_heard = true;
         if let Some(since) = &mut self.since {
             *since = now;
         }
@@ -58,7 +73,9 @@ impl Silence {
             return Verdict::Quiet;
         };
         let silent_for = now.saturating_duration_since(since);
-        if !self.media_timeout.is_zero() && silent_for >= self.media_timeout {
+        let lived = self.lived.filter(|_| self.was_heard).unwrap_or(since);
+        let gone_for = now.saturating_duration_since(lived.max(since));
+        if !self.media_timeout.is_zero() && gone_for >= self.media_timeout {
             self.since = None;
             return Verdict::Timeout { silent_for };
         }

@@ -788,3 +788,57 @@ fn what_was_relayed_for_an_old_way_is_not_offered_for_a_new_one() {
     assert_eq!(after.len(), 1, "{after:?}");
     assert!(after[0].contains("typ host"), "{after:?}");
 }
+
+/// As a telephone that sends nothing while its user listens, or a voice mail that records.
+#[test]
+fn a_far_end_that_was_heard_and_is_silent_on_purpose_keeps_its_call() {
+    let (mut world, _, _) = connected();
+    let now = world.now;
+    world.callee.session.replace_program(Box::new(Mute), now);
+    world.run(600 * SECOND);
+    let told = |world: &mut World| {
+        world.count(Side::Caller, |event| {
+            matches!(event, MediaEvent::NoMedia { .. })
+        })
+    };
+    assert_eq!(told(&mut world), 1);
+    assert_eq!(failure(&mut world, Side::Caller), None);
+    // Once nothing at all comes of it, its minute begins.
+    world.callee.muzzled = true;
+    world.run(55 * SECOND);
+    assert_eq!(failure(&mut world, Side::Caller), None);
+    world.run(10 * SECOND);
+    let error = failure(&mut world, Side::Caller).unwrap();
+    assert!(matches!(error, MediaError::MediaTimeout { .. }), "{error}");
+}
+
+/// RFC 3264, section 8.4: `sendonly`, with music or without.
+#[test]
+fn a_far_end_that_put_us_on_hold_without_music_is_not_missed() {
+    let (mut world, _, _) = connected();
+    let now = world.now;
+    world.callee.session.replace_program(Box::new(Mute), now);
+    world.callee.session.hold(Hold::SendOnly, now);
+    world.negotiate();
+    world.run(200 * SECOND);
+    assert_eq!(
+        world.count(Side::Caller, |event| matches!(
+            event,
+            MediaEvent::NoMedia { .. }
+        )),
+        0
+    );
+    assert_eq!(failure(&mut world, Side::Caller), None);
+    // It comes back and says nothing: now it is missed.
+    let now = world.now;
+    world.callee.session.hold(Hold::Off, now);
+    world.negotiate();
+    world.run(10 * SECOND);
+    assert_eq!(
+        world.count(Side::Caller, |event| matches!(
+            event,
+            MediaEvent::NoMedia { .. }
+        )),
+        1
+    );
+}
