@@ -152,6 +152,19 @@ fn video_is_refused_in_its_place_and_leaves_the_group() {
 }
 
 #[test]
+fn the_first_section_of_a_bundle_speaks_for_the_transport_of_all() {
+    let (sdp, agreed) = answered("offer-bundled-audio-second.sdp").unwrap();
+    assert!(sdp.contains("a=group:BUNDLE a\r\n"));
+    let theirs = agreed.remote.credentials.unwrap();
+    assert_eq!(theirs.ufrag, "EsAw");
+    assert_eq!(agreed.remote.candidates.len(), 1);
+    assert_eq!(agreed.remote.fingerprints.len(), 1);
+    let tls_id = agreed.remote.tls_id.as_deref();
+    assert_eq!(tls_id, Some("theirs-and-theirs-alone-1"));
+    assert!(agreed.rtcp_mux && agreed.end_of_candidates);
+}
+
+#[test]
 fn a_media_server_without_mid_and_group_gets_none() {
     let (sdp, agreed) = answered("offer-freeswitch-invite.sdp").unwrap();
     assert!(!sdp.contains("a=mid") && !sdp.contains("a=group"));

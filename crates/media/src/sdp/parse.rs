@@ -176,13 +176,32 @@ impl<'a> Description<'a> {
             }
             description.line(kind, value.trim_start(), &line)?;
         }
-        if seen_version {
-            Ok(description)
-        } else {
-            Err(Refusal::Malformed {
+        if !seen_version {
+            return Err(Refusal::Malformed {
                 line: 1,
                 fault: "it is empty",
-            })
+            });
+        }
+        description.share_transports();
+        Ok(description)
+    }
+
+    /// What a bundle's first section says of the transport holds for the others, which may leave it out (RFC 9143 section 7.1.3).
+    fn share_transports(&mut self) {
+        for bundle in &self.bundles {
+            let mut mids = bundle.split_ascii_whitespace();
+            let tagged = mids.next();
+            let is_tagged = |media: &&Media<'_>| media.mid.is_some() && media.mid == tagged;
+            let Some(transport) = self.media.iter().find(is_tagged).map(Transport::of) else {
+                continue;
+            };
+            for media in &mut self.media {
+                let is_bundled = mids.clone().any(|mid| media.mid == Some(mid));
+                let own = media.attributes.ufrag;
+                if is_bundled && (own.is_none() || own == transport.ufrag) {
+                    transport.complete(media);
+                }
+            }
         }
     }
 
@@ -305,6 +324,62 @@ impl<'a> Description<'a> {
             None => Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)),
         }
         .filter(|address| address.port() != 0 && !address.ip().is_unspecified())
+    }
+}
+
+/// What a section says of its transport (the category TRANSPORT of RFC 8859).
+struct Transport<'a> {
+    ufrag: Option<&'a str>,
+    pwd: Option<&'a str>,
+    fingerprints: Vec<Fingerprint>,
+    sha1_fingerprints: Vec<Fingerprint>,
+    weak_hashes: Vec<String>,
+    setup: Option<SetupLine<'a>>,
+    tls_id: Option<&'a str>,
+    candidates: Vec<Candidate>,
+    named_candidates: Vec<NamedCandidate>,
+    end_of_candidates: bool,
+    rtcp_mux: bool,
+}
+
+impl<'a> Transport<'a> {
+    fn of(media: &Media<'a>) -> Self {
+        let attributes = &media.attributes;
+        Self {
+            ufrag: attributes.ufrag,
+            pwd: attributes.pwd,
+            fingerprints: attributes.fingerprints.clone(),
+            sha1_fingerprints: attributes.sha1_fingerprints.clone(),
+            weak_hashes: attributes.weak_hashes.clone(),
+            setup: attributes.setup,
+            tls_id: attributes.tls_id,
+            candidates: media.candidates.clone(),
+            named_candidates: media.named_candidates.clone(),
+            end_of_candidates: attributes.end_of_candidates,
+            rtcp_mux: media.rtcp_mux,
+        }
+    }
+
+    /// Says it of a section that says nothing else of ICE.
+    fn complete(&self, media: &mut Media<'a>) {
+        let attributes = &mut media.attributes;
+        attributes.ufrag = self.ufrag;
+        attributes.pwd = self.pwd;
+        attributes.setup = attributes.setup.or(self.setup);
+        attributes.tls_id = attributes.tls_id.or(self.tls_id);
+        attributes.end_of_candidates |= self.end_of_candidates;
+        if attributes.fingerprints.is_empty() && attributes.weak_hashes.is_empty() {
+            attributes.fingerprints.clone_from(&self.fingerprints);
+            attributes
+                .sha1_fingerprints
+                .clone_from(&self.sha1_fingerprints);
+            attributes.weak_hashes.clone_from(&self.weak_hashes);
+        }
+        if media.candidates.is_empty() && media.named_candidates.is_empty() {
+            media.candidates.clone_from(&self.candidates);
+            media.named_candidates.clone_from(&self.named_candidates);
+        }
+        media.rtcp_mux |= self.rtcp_mux;
     }
 }
 
