@@ -463,7 +463,7 @@ impl EventLoop {
         };
         let outcome = connection.stream.advance(|news| match news {
             News::Opened(local) => gatherer.stream_opened(id, local, now()),
-            News::Data(bytes) => gatherer.stream_data(id, &bytes, now()),
+            News::Data(bytes) => gatherer.stream_data(id, bytes, now()),
         });
         if let Err(error) = outcome {
             self.stream_failed(index, id, &error);
