@@ -212,13 +212,19 @@ impl Agent {
             .find(|known| known.addr == address && known.typ == typ)
     }
 
-    /// Gives up everything but our own addresses on these sockets.
-    pub(crate) fn keep_hosts(&mut self, sockets: &[SocketAddr], now: Instant) {
+    /// Gives up everything but these addresses of ours, and what was found to be another view of one of them.
+    pub(crate) fn keep(&mut self, addresses: &[SocketAddr], now: Instant) {
         let gone: Vec<is::Candidate> = self
             .agent
             .local_candidates()
             .filter(|candidate| {
-                candidate.kind() != CandidateKind::Host || !sockets.contains(&candidate.local())
+                let is_view = candidate.kind() == CandidateKind::PeerReflexive;
+                let ours = if is_view {
+                    candidate.local()
+                } else {
+                    candidate.addr()
+                };
+                !addresses.contains(&ours)
             })
             .collect();
         for candidate in gone {

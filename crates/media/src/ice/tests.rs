@@ -304,7 +304,7 @@ fn an_address_that_a_check_showed_may_be_gathered_after_a_restart() {
     while let Some((from, _, answer)) = theirs.poll_transmit() {
         let _ = ours.handle_stun(host, from, &answer, now);
     }
-    ours.keep_hosts(&[host], now);
+    ours.keep(&[host], now);
     ours.restart(&IceCredentials::generate(&mut rng), now);
     let gathered = LocalCandidate {
         address: outside,
