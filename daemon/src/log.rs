@@ -51,13 +51,22 @@ pub(crate) fn start(level: LevelFilter) -> LogLevel {
     LogLevel { filter: handle }
 }
 
-/// Our own targets as asked; everybody else's at most at `info`.
+/// Libraries that say something at `info` for each packet of a call by a TURN relay.
+const WORDY: [&str; 4] = [
+    "turn_client_proto",
+    "turn_types",
+    "stun_proto",
+    "stun_types",
+];
+
+/// Our own targets as asked; everybody else's at most at `info`, the wordy ones at `warn`.
 ///
 /// Libraries below us see whole frames and key material and print them at `debug` and `trace`, passwords included. Ours
 /// never do, so the talkative levels are ours alone.
 fn targets(level: LevelFilter) -> Targets {
     Targets::new()
         .with_target("offhook", level)
+        .with_targets(WORDY.map(|library| (library, level.min(LevelFilter::WARN))))
         .with_default(level.min(LevelFilter::INFO))
 }
 
@@ -82,6 +91,20 @@ mod tests {
             assert!(!all.would_enable(library, &Level::DEBUG), "{library}");
             assert!(all.would_enable(library, &Level::INFO), "{library}");
         }
+    }
+
+    /// Their spans and events of one packet each would fill the log, and cost more than the packet.
+    #[test]
+    fn a_relayed_call_fills_no_log() {
+        for level in [LevelFilter::INFO, LevelFilter::TRACE] {
+            let all = targets(level);
+            for library in ["turn_client_proto::protocol", "stun_proto::auth"] {
+                assert!(!all.would_enable(library, &Level::INFO), "{library}");
+                assert!(all.would_enable(library, &Level::WARN), "{library}");
+            }
+        }
+        let quiet = targets(LevelFilter::ERROR);
+        assert!(!quiet.would_enable("turn_client_proto::protocol", &Level::WARN));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::authority::Issued;
@@ -88,8 +89,22 @@ impl TurnServer {
         while !self.program.line(Duration::from_secs(20)).contains(wanted) {}
     }
 
+    /// Kills one that [`start`](Self::start) started, and starts it again on its ports: it remembers nothing of anybody.
+    ///
+    /// # Panics
+    /// When it does not end, or does not listen in time.
+    pub fn start_again(&mut self) {
+        self.program.signal(Signal::SIGKILL);
+        self.program.wait(Duration::from_secs(20));
+        let ports = (self.port, self.tls_port);
+        *self = Self::on(ports, &[&format!("--user={USER}:{PASSWORD}")]);
+    }
+
     fn with(users: &[&str]) -> Self {
-        let ports = (free_port(), free_port());
+        Self::on((free_port(), free_port()), users)
+    }
+
+    fn on(ports: (u16, u16), users: &[&str]) -> Self {
         let command = Command::new(path());
         let options = [users, &["--allow-loopback-peers"]].concat();
         let mut turn = Self::spawn(command, "localhost", "127.0.0.1", ports, &options);

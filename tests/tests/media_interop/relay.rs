@@ -10,12 +10,16 @@ use offhook_media::ice::gathering::failure::ServerFailure;
 use offhook_media::ice::server::IceServer;
 use offhook_media::session::error::MediaError;
 use offhook_tests::near_end::NearEnd;
-use offhook_tests::skip;
 use offhook_tests::turn_server::{PASSWORD, TurnServer, USER, ending_at};
+use offhook_tests::{figures, skip};
 
 /// What each says.
 const ONE: f64 = 440.0;
 const OTHER: f64 = 660.0;
+
+/// A second without a sign of life until the server is asked, and what asking, allocating and checking take; as much again for a busy
+/// machine. Without being asked for, the loss was found out after half a minute.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// By this server and no other way.
 fn by_relay_only(turn: &TurnServer, user: &str, password: &str) -> NearEnd {
@@ -77,6 +81,34 @@ fn a_relay_that_dies_in_mid_call_is_told_of() {
     // The call is signalling's to end, and may be.
     one.close_with_nothing_forged();
     other.close_with_nothing_forged();
+}
+
+/// The one way of the call is a server that remembers nothing of it. Nobody says so, and there is no signalling.
+#[test]
+fn a_relay_that_is_started_again_carries_the_call_again() {
+    if !skip::have(&["turnserver"]) {
+        return;
+    }
+    for transport in ["udp", "tcp"] {
+        let mut turn = TurnServer::start();
+        let mut one = over(&turn, transport, USER, PASSWORD);
+        let mut other = call(&mut one);
+        turn.start_again();
+        let back = Instant::now();
+        one.hears(OTHER);
+        other.hears(ONE);
+        let after = back.elapsed();
+        // Half a second of it is what is listened to.
+        figures::show(&format!(
+            "TURN server started again, over {transport}: both heard {} ms after it listens",
+            after.as_millis()
+        ));
+        assert!(after < AGAIN, "{after:?}");
+        assert!(one.paths() > 1);
+        assert_eq!(one.path.map(|(ours, _)| ours), Some(CandidateType::Relay));
+        one.close_with_nothing_forged();
+        other.close_with_nothing_forged();
+    }
 }
 
 /// A call that rings for longer than a nonce is good for: what is asked for when it is answered is refused first.

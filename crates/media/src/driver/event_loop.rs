@@ -543,7 +543,7 @@ impl EventLoop {
             }
         };
         if let Some(error) = over {
-            self.remove(index, Some(error));
+            self.end(index, Some(error));
         }
         if !self.crossing.is_empty() {
             self.carry_across();
@@ -581,7 +581,7 @@ impl EventLoop {
     /// Ends a call that cannot go on.
     pub(super) fn fail(&mut self, key: CallKey, error: MediaError) {
         if let Some(index) = self.keys.get(&key).copied() {
-            self.remove(index, Some(error));
+            self.end(index, Some(error));
         }
     }
 
@@ -590,9 +590,14 @@ impl EventLoop {
         if let Some(call) = self.calls.get_mut(index) {
             call.session.close(now());
             self.drain(index);
-            self.release_relays(index, now());
-            self.remove(index, None);
+            self.end(index, None);
         }
+    }
+
+    /// Gives back what servers hold for a call, and forgets it.
+    fn end(&mut self, index: usize, error: Option<MediaError>) {
+        self.release_relays(index, now());
+        self.remove(index, error);
     }
 
     pub(super) fn close_socket(&mut self, index: usize) {

@@ -47,6 +47,10 @@ pub(super) struct Gathering {
     pub(super) connections: Vec<(StreamId, usize)>,
     pub(super) pending: Vec<Pending>,
     config: GatheringConfig,
+    /// What servers gave, beside our own addresses.
+    found: Vec<LocalCandidate>,
+    /// Another relay is asked for, and no description was made since: the far end was told that no more candidates come.
+    renews: bool,
     /// This machine is a server at a public address: what others see of it is known.
     is_public: bool,
 }
@@ -69,12 +73,45 @@ impl Gathering {
 
     /// Asks the servers, from these sockets.
     fn ask(&mut self, bases: &[SocketAddr], session: &mut MediaSession, now: Instant) {
+        self.found.clear();
         self.is_public = !self.hides_hosts() && are_public(bases);
+        self.ask_from(bases, session, now);
+    }
+
+    fn ask_from(&mut self, bases: &[SocketAddr], session: &mut MediaSession, now: Instant) {
         if self.has_servers() {
             session.set_gathering(self.trickles());
             let gatherer = Gatherer::new(self.config.clone(), bases, now);
             self.gatherer = Some(Box::new(gatherer));
         }
+    }
+
+    /// Asks the servers from these fresh sockets too, among all that there are. What they gave to those on addresses that are gone is
+    /// forgotten, and the rest stays.
+    fn ask_also(
+        &mut self,
+        gone: &[IpAddr],
+        fresh: &[SocketAddr],
+        bases: &[SocketAddr],
+        session: &mut MediaSession,
+        now: Instant,
+    ) {
+        self.is_public = !self.hides_hosts() && are_public(bases);
+        match self.gatherer.as_deref_mut() {
+            Some(gatherer) => {
+                gatherer.move_to(gone, fresh, now);
+                let gathers = !gatherer.is_complete();
+                session.set_gathering(gathers && self.trickles());
+            }
+            None if fresh.is_empty() => {}
+            None => self.ask_from(fresh, session, now),
+        }
+    }
+
+    /// Those of our addresses from servers that are still good once these are gone.
+    fn forget_found(&mut self, gone: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
+        self.found.retain(|found| !gone.contains(&found.base.ip()));
+        self.found.iter().map(|found| found.address)
     }
 
     fn has_servers(&self) -> bool {
@@ -89,10 +126,12 @@ impl Gathering {
         self.config.trickle && self.has_servers()
     }
 
-    /// Whether there is no candidate, and none to come.
+    /// Whether there is no candidate, and none to come. Not for a call that had a path: as long as the far end consents to it, a relay
+    /// may be found again.
     fn is_hopeless(&self, session: &MediaSession) -> bool {
         let gathering = |gatherer: &Gatherer| !gatherer.is_complete();
-        !session.has_candidates() && !self.gatherer.as_deref().is_some_and(gathering)
+        let comes = self.gatherer.as_deref().is_some_and(gathering);
+        !session.has_candidates() && session.route().is_none() && !comes
     }
 
     /// Whether a description has to wait.
@@ -154,6 +193,9 @@ impl EventLoop {
     }
 
     fn describe_now(&mut self, key: CallKey, pending: Pending) {
+        if let Some(call) = self.call_of(key) {
+            call.gathering.renews = false;
+        }
         if let Pending::Answer { offer, .. } = &pending
             && let Some(index) = self.index_of(key)
             && let Some(call) = self.calls.get(index)
@@ -200,9 +242,10 @@ impl EventLoop {
     }
 
     /// Before a description on new credentials: sockets on addresses that are gone are closed, new addresses get theirs,
-    /// and the servers are asked again. Where no address has changed, they are asked only when the path is lost: a NAT before
+    /// and the servers are asked from those. When the path is lost they are asked everything again: a NAT before
     /// us may have another address now, and a relay may be gone. One that the lost path went by is not given back while that is
-    /// checked on: it may be out of reach only, and its server has no second one for the same socket then (437, RFC 8656).
+    /// checked on: it may be out of reach only, and its server has no second one for the same socket then (437, RFC 8656). One that is
+    /// known to be gone was asked for again already.
     pub(super) fn rebind(&mut self, key: CallKey) {
         let now = now();
         let Some(index) = self.index_of(key) else {
@@ -221,18 +264,14 @@ impl EventLoop {
             .iter()
             .filter_map(|socket| Some((*socket, self.sockets.get(*socket)?.local)))
             .collect();
-        let gone: Vec<(usize, SocketAddr)> = bound
-            .iter()
-            .copied()
-            .filter(|(_, local)| !wanted.contains(&local.ip()))
-            .collect();
-        let fresh: Vec<IpAddr> = wanted
-            .into_iter()
-            .filter(|ip| !bound.iter().any(|(_, local)| local.ip() == *ip))
-            .collect();
+        let Some(Moves { gone, fresh }) = moves(&bound, &wanted) else {
+            return;
+        };
         let by_relay = |route: Route| !bound.iter().any(|(_, local)| *local == route.local);
-        let keeps_relay =
-            call.session.keeps_former_path() && call.session.route().is_some_and(by_relay);
+        let gatherer = call.gathering.gatherer.as_deref();
+        let keeps_relay = call.session.keeps_former_path()
+            && call.session.route().is_some_and(by_relay)
+            && gatherer.is_some_and(Gatherer::has_relay);
         let asks_again =
             call.gathering.has_servers() && !call.session.has_good_path() && !keeps_relay;
         if gone.is_empty() && fresh.is_empty() && !asks_again {
@@ -242,7 +281,7 @@ impl EventLoop {
             .into_iter()
             .filter_map(|ip| self.open_socket(ip, index).ok())
             .collect();
-        self.move_to(index, &gone, &opened, now);
+        self.move_to(index, &gone, &opened, asks_again, now);
         tracing::debug!(
             call = key.0,
             gone = gone.len(),
@@ -297,9 +336,12 @@ impl EventLoop {
         index: usize,
         gone: &[(usize, SocketAddr)],
         opened: &[(usize, SocketAddr)],
+        asks_again: bool,
         now: Instant,
     ) {
-        self.release_relays(index, now);
+        if asks_again {
+            self.release_relays(index, now);
+        }
         for (socket, _) in gone {
             self.close_socket(*socket);
         }
@@ -316,7 +358,12 @@ impl EventLoop {
             .filter_map(|socket| self.sockets.get(*socket))
             .map(|socket| socket.local)
             .collect();
-        call.session.keep_host_candidates(&hosts, now);
+        let gone: Vec<IpAddr> = gone.iter().map(|(_, local)| local.ip()).collect();
+        let mut kept = hosts.clone();
+        if !asks_again {
+            kept.extend(call.gathering.forget_found(&gone));
+        }
+        call.session.keep_candidates(&kept, now);
         if !call.gathering.hides_hosts() {
             for (_, local) in opened {
                 call.session
@@ -325,7 +372,13 @@ impl EventLoop {
         }
         let for_media = |local: &SocketAddr| !call.session.is_rtcp_socket(*local);
         let bases: Vec<SocketAddr> = hosts.iter().copied().filter(for_media).collect();
-        call.gathering.ask(&bases, &mut call.session, now);
+        if asks_again {
+            call.gathering.ask(&bases, &mut call.session, now);
+        } else {
+            let fresh: Vec<SocketAddr> = opened.iter().map(|(_, local)| *local).collect();
+            let session = &mut call.session;
+            call.gathering.ask_also(&gone, &fresh, &bases, session, now);
+        }
         if call.session.has_rtcp_sockets() {
             self.open_rtcp_sockets_on(index, opened.iter().map(|(_, local)| local.ip()));
         }
@@ -387,10 +440,16 @@ impl EventLoop {
                         .handle_datagram(relayed, peer, &mut bytes, now());
                     gatherer.reuse(bytes);
                 }
+                Output::Gone(relayed) => {
+                    stirred = true;
+                    self.lose_relay(index, relayed);
+                }
                 Output::Candidate(candidate) => {
                     stirred = true;
+                    call.gathering.found.push(candidate);
                     let signalled = call.session.add_local_candidate(candidate, now());
-                    if let Some(candidate) = signalled.filter(|_| call.gathering.trickles()) {
+                    let trickles = call.gathering.trickles() && !call.gathering.renews;
+                    if let Some(candidate) = signalled.filter(|_| trickles) {
                         let event = CallEvent::LocalCandidate {
                             candidate: format!("candidate:{candidate}"),
                         };
@@ -415,6 +474,30 @@ impl EventLoop {
         }
     }
 
+    /// A relay is gone, and another one asked for. Where media went by it the call is told so, and takes the first path that answers; the
+    /// far end may answer the new relay's checks without a word of signalling.
+    fn lose_relay(&mut self, index: usize, relayed: SocketAddr) {
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        let now = now();
+        call.gathering.renews = true;
+        call.gathering
+            .found
+            .retain(|found| found.address != relayed);
+        let sockets = call.sockets.iter();
+        let hosts = sockets.filter_map(|socket| Some(self.sockets.get(*socket)?.local));
+        let found = call.gathering.found.iter().map(|found| found.address);
+        let kept: Vec<SocketAddr> = hosts.chain(found).collect();
+        let carried = call.session.route().map(|route| route.local) == Some(relayed);
+        call.session.keep_candidates(&kept, now);
+        if carried {
+            call.session.forsake(relayed.ip(), now);
+        }
+        call.session.set_gathering(call.gathering.trickles());
+        tracing::info!(call = call.key.0, carried, "a TURN server has lost a relay");
+    }
+
     fn gathered(&mut self, index: usize) {
         let Some(call) = self.calls.get_mut(index) else {
             return;
@@ -425,7 +508,7 @@ impl EventLoop {
         if described && call.gathering.is_hopeless(&call.session) {
             return self.fail(key, MediaError::NoRelay);
         }
-        if call.gathering.trickles() {
+        if call.gathering.trickles() && !call.gathering.renews {
             self.sink.event(key, CallEvent::EndOfCandidates);
         }
         let pending = std::mem::take(&mut call.gathering.pending);
@@ -463,7 +546,7 @@ impl EventLoop {
         };
         let outcome = connection.stream.advance(|news| match news {
             News::Opened(local) => gatherer.stream_opened(id, local, now()),
-            News::Data(bytes) => gatherer.stream_data(id, &bytes, now()),
+            News::Data(bytes) => gatherer.stream_data(id, bytes, now()),
         });
         if let Err(error) = outcome {
             self.stream_failed(index, id, &error);
@@ -579,6 +662,35 @@ impl EventLoop {
     }
 }
 
+/// What has become of a call's addresses.
+#[derive(Debug, PartialEq)]
+struct Moves {
+    /// Sockets whose addresses are gone.
+    gone: Vec<(usize, SocketAddr)>,
+    /// Addresses that have no socket.
+    fresh: Vec<IpAddr>,
+}
+
+/// Compares the call's sockets with the addresses that there are; `None` when this machine has none but loopback: the sockets are better
+/// than what could take their place, and their addresses may come back.
+fn moves(bound: &[(usize, SocketAddr)], wanted: &[IpAddr]) -> Option<Moves> {
+    let leads_nowhere = wanted.iter().all(IpAddr::is_loopback);
+    if leads_nowhere && !bound.iter().all(|(_, local)| local.ip().is_loopback()) {
+        return None;
+    }
+    let gone = bound
+        .iter()
+        .copied()
+        .filter(|(_, local)| !wanted.contains(&local.ip()))
+        .collect();
+    let fresh = wanted
+        .iter()
+        .copied()
+        .filter(|ip| !bound.iter().any(|(_, local)| local.ip() == *ip))
+        .collect();
+    Some(Moves { gone, fresh })
+}
+
 /// Sends from the call's socket of this address, and says whether the kernel took it; `None`: no socket has it.
 pub(super) fn send(
     sockets: &Slab<Socket>,
@@ -595,7 +707,29 @@ pub(super) fn send(
 
 #[cfg(test)]
 mod tests {
-    use super::are_public;
+    use super::{Moves, are_public, moves};
+
+    /// A machine whose last address is gone has loopback, which leads nowhere.
+    #[test]
+    fn sockets_wait_for_their_address_where_there_is_no_other() {
+        let ip = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+        let socket = |place: usize, text: &str| (place, text.parse().unwrap());
+        let bound = [socket(3, "192.0.2.7:4000"), socket(4, "[2001:db8::7]:4001")];
+        assert_eq!(moves(&bound, &[ip("127.0.0.1")]), None);
+        let moved = Moves {
+            gone: vec![bound[1]],
+            fresh: vec![ip("198.51.100.9")],
+        };
+        let wanted = [ip("192.0.2.7"), ip("198.51.100.9")];
+        assert_eq!(moves(&bound, &wanted), Some(moved));
+        // Whoever is on loopback from the start stays there.
+        let bound = [socket(3, "127.0.0.1:4000")];
+        let none = Moves {
+            gone: Vec::new(),
+            fresh: Vec::new(),
+        };
+        assert_eq!(moves(&bound, &[ip("127.0.0.1")]), Some(none));
+    }
 
     #[test]
     fn servers_of_the_internet_are_told_from_machines_behind_something() {

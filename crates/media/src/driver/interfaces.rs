@@ -10,6 +10,8 @@ use crate::driver::bind::{Bind, BindError};
 
 /// Most sockets of one call: more addresses than these only make ICE slower.
 const MAX_SOCKETS: usize = 8;
+/// Addresses of which it is remembered that they were told to be left out.
+const MAX_TOLD: usize = 64;
 /// How long a listing of the interfaces is good for.
 const LISTING_AGE: Duration = Duration::from_secs(1);
 
@@ -126,6 +128,8 @@ impl InterfaceChoice {
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     listed: Option<(Instant, Vec<Listed>)>,
+    /// Addresses that had no room among those of a call, and were told of.
+    left_out: Vec<IpAddr>,
 }
 
 #[derive(Debug, Clone)]
@@ -133,15 +137,21 @@ struct Listed {
     name: String,
     ip: IpAddr,
     loopback: bool,
+    /// Its link is known to be up: a bridge without members, or a port without a cable, has an address all the same.
+    running: bool,
 }
 
 impl Addresses {
     /// The addresses that `bind` stands for, in the system's order, a few at most.
     pub(crate) fn of(&mut self, bind: &Bind, now: Instant) -> Result<Vec<IpAddr>, BindError> {
-        let addresses = match bind {
-            Bind::Addresses(addresses) => addresses.iter().copied().take(MAX_SOCKETS).collect(),
+        let (addresses, left_out) = match bind {
+            Bind::Addresses(addresses) => {
+                let (taken, rest) = addresses.split_at(addresses.len().min(MAX_SOCKETS));
+                (taken.to_vec(), rest.to_vec())
+            }
             Bind::Interfaces { loopback, choice } => choose(self.listing(now)?, *loopback, choice),
         };
+        self.tell_left_out(&left_out);
         if addresses.is_empty() {
             return Err(self.none());
         }
@@ -157,6 +167,24 @@ impl Addresses {
         } else {
             BindError::NoneAllowed { up }
         }
+    }
+
+    /// Says once of each address that calls do without it.
+    fn tell_left_out(&mut self, left_out: &[IpAddr]) {
+        let is_news = |ip: &&IpAddr| !self.left_out.contains(ip);
+        let news: Vec<IpAddr> = left_out.iter().filter(is_news).copied().collect();
+        if news.is_empty() {
+            return;
+        }
+        if self.left_out.len() + news.len() > MAX_TOLD {
+            self.left_out.clear();
+        }
+        tracing::info!(
+            addresses = ?news,
+            limit = MAX_SOCKETS,
+            "this machine has more addresses than a call uses; name the interfaces to use for others"
+        );
+        self.left_out.extend(news);
     }
 
     /// The next listing is a fresh one.
@@ -190,6 +218,7 @@ impl Addresses {
                     name: interface.name.clone(),
                     ip: interface.ip(),
                     loopback: interface.is_loopback(),
+                    running: interface.oper_status == IfOperStatus::Up,
                 })
                 .collect();
             self.listed = Some((now, useful));
@@ -201,7 +230,12 @@ impl Addresses {
     }
 }
 
-fn choose(listing: &[Listed], loopback: bool, choice: &InterfaceChoice) -> Vec<IpAddr> {
+/// The addresses to use, and those for which there is no room.
+fn choose(
+    listing: &[Listed],
+    loopback: bool,
+    choice: &InterfaceChoice,
+) -> (Vec<IpAddr>, Vec<IpAddr>) {
     let mut allowed: Vec<&Listed> = listing
         .iter()
         .filter(|listed| choice.allows(listed))
@@ -210,11 +244,26 @@ fn choose(listing: &[Listed], loopback: bool, choice: &InterfaceChoice) -> Vec<I
     let loopback = loopback || !outside || !choice.allow.is_empty();
     allowed.retain(|listed| !listed.loopback || loopback);
     allowed.sort_by_key(|listed| choice.rank(listed));
-    allowed
+    let taken = with_room(&allowed, choice);
+    let (taken, left_out): (Vec<_>, Vec<_>) = allowed
         .iter()
-        .map(|listed| listed.ip)
-        .take(MAX_SOCKETS)
-        .collect()
+        .enumerate()
+        .partition(|(place, _)| taken.contains(place));
+    let ips = |of: Vec<(usize, &&Listed)>| of.iter().map(|(_, listed)| listed.ip).collect();
+    (ips(taken), ips(left_out))
+}
+
+/// The places of those that are used: what is preferred before what is not, links that are up before others, and IPv4 and IPv6 by
+/// turns, since a path may exist by one of them alone.
+fn with_room(allowed: &[&Listed], choice: &InterfaceChoice) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..allowed.len()).collect();
+    places.sort_by_key(|place| (choice.rank(allowed[*place]), !allowed[*place].running));
+    let (ipv4, ipv6): (Vec<usize>, Vec<usize>) = places
+        .iter()
+        .partition(|place| allowed[**place].ip.is_ipv4());
+    let most = ipv4.len().max(ipv6.len());
+    let turns = (0..most).flat_map(|turn| [ipv4.get(turn), ipv6.get(turn)]);
+    turns.flatten().copied().take(MAX_SOCKETS).collect()
 }
 
 #[cfg(test)]
@@ -227,6 +276,7 @@ mod tests {
             name: name.to_owned(),
             ip,
             loopback: ip.is_loopback(),
+            running: true,
         }
     }
 
@@ -250,7 +300,7 @@ mod tests {
             deny: patterns(deny),
             prefer: patterns(prefer),
         };
-        let chosen = choose(&machine(), false, &choice);
+        let (chosen, _) = choose(&machine(), false, &choice);
         chosen.iter().map(IpAddr::to_string).collect()
     }
 
@@ -259,12 +309,41 @@ mod tests {
         let all = InterfaceChoice::default();
         let both = [listed("lo", "127.0.0.1"), listed("eth0", "192.0.2.7")];
         assert_eq!(
-            choose(&both, false, &all),
+            choose(&both, false, &all).0,
             ["192.0.2.7".parse::<IpAddr>().unwrap()]
         );
-        assert_eq!(choose(&both, true, &all).len(), 2);
-        assert_eq!(choose(&both[..1], false, &all).len(), 1);
-        assert!(choose(&[], true, &all).is_empty());
+        assert_eq!(choose(&both, true, &all).0.len(), 2);
+        assert_eq!(choose(&both[..1], false, &all).0.len(), 1);
+        assert!(choose(&[], true, &all).0.is_empty());
+    }
+
+    /// Docker makes a bridge for each network, most of them without anything behind, and a VPN comes last.
+    #[test]
+    fn bridges_leave_room_for_ipv6_and_for_a_vpn() {
+        let mut machine: Vec<Listed> = (0..12)
+            .map(|n| Listed {
+                running: n < 2,
+                ..listed(&format!("br-{n}"), &format!("172.{}.0.1", 17 + n))
+            })
+            .collect();
+        machine.push(listed("tun0", "10.8.0.2"));
+        machine.push(listed("eth0", "2001:db8::7"));
+        let all = InterfaceChoice::default();
+        let (chosen, left_out) = choose(&machine, false, &all);
+        assert_eq!(chosen.len(), MAX_SOCKETS);
+        assert_eq!(chosen.len() + left_out.len(), machine.len());
+        for wanted in ["172.17.0.1", "172.18.0.1", "10.8.0.2", "2001:db8::7"] {
+            assert!(chosen.contains(&wanted.parse().unwrap()), "{wanted}");
+        }
+        let order = |ip: &IpAddr| machine.iter().position(|listed| listed.ip == *ip);
+        assert!(chosen.is_sorted_by_key(order), "{chosen:?}");
+        // What is preferred has room before all.
+        let prefer = InterfaceChoice {
+            prefer: patterns(&["br-11"]),
+            ..InterfaceChoice::default()
+        };
+        let (chosen, _) = choose(&machine, false, &prefer);
+        assert_eq!(chosen[0], "172.28.0.1".parse::<IpAddr>().unwrap());
     }
 
     #[test]

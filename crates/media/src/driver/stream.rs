@@ -19,14 +19,16 @@ pub(crate) struct Stream {
     tls: Option<Box<ClientConnection>>,
     connected: bool,
     waiting: Vec<u8>,
+    /// Room for what is read, made when there is something.
+    room: Vec<u8>,
 }
 
 /// What a connection has to tell.
-pub(crate) enum News {
+pub(crate) enum News<'a> {
     /// It stands; our end has this address.
     Opened(SocketAddr),
     /// These bytes came.
-    Data(Vec<u8>),
+    Data(&'a [u8]),
 }
 
 impl Stream {
@@ -51,6 +53,7 @@ impl Stream {
             tls,
             connected: false,
             waiting: Vec::new(),
+            room: Vec::new(),
         })
     }
 
@@ -67,7 +70,7 @@ impl Stream {
     }
 
     /// The socket may be ready: connects on, writes what waits, reads what there is.
-    pub(crate) fn advance(&mut self, mut tell: impl FnMut(News)) -> io::Result<()> {
+    pub(crate) fn advance(&mut self, mut tell: impl FnMut(News<'_>)) -> io::Result<()> {
         if !self.connected {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error);
@@ -81,6 +84,7 @@ impl Stream {
             tell(News::Opened(self.socket.local_addr()?));
         }
         self.flush()?;
+        self.room.resize(READ, 0);
         match self.tls {
             Some(_) => self.read_tls(&mut tell)?,
             None => self.read_plain(&mut tell)?,
@@ -88,15 +92,11 @@ impl Stream {
         self.flush()
     }
 
-    fn read_plain(&mut self, tell: &mut impl FnMut(News)) -> io::Result<()> {
+    fn read_plain(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
         loop {
-            let mut bytes = vec![0; READ];
-            match self.socket.read(&mut bytes) {
+            match self.socket.read(&mut self.room) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => {
-                    bytes.truncate(length);
-                    tell(News::Data(bytes));
-                }
+                Ok(length) => tell(News::Data(&self.room[..length])),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -104,7 +104,7 @@ impl Stream {
         }
     }
 
-    fn read_tls(&mut self, tell: &mut impl FnMut(News)) -> io::Result<()> {
+    fn read_tls(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
             return Ok(());
         };
@@ -117,11 +117,12 @@ impl Stream {
                 Err(error) => return Err(error),
             }
             let state = tls.process_new_packets().map_err(io::Error::other)?;
-            let length = state.plaintext_bytes_to_read();
-            if length > 0 {
-                let mut bytes = vec![0; length];
-                tls.reader().read_exact(&mut bytes)?;
-                tell(News::Data(bytes));
+            let mut rest = state.plaintext_bytes_to_read();
+            while rest > 0 {
+                let most = rest.min(READ);
+                tls.reader().read_exact(&mut self.room[..most])?;
+                tell(News::Data(&self.room[..most]));
+                rest -= most;
             }
         }
     }

@@ -42,6 +42,10 @@ const MAX_ANSWERED: usize = 64;
 /// Answers remembered, so that none counts twice: more than a pair has checks under way.
 const MAX_TRANSACTIONS: usize = 64;
 
+/// Pairs that are checked: more than our candidates (eight hosts and eight relays) and those that a far end may tell of (32) make. The
+/// crate's own limit is 100 (RFC 8445, section 6.1.2.5), and what it drops first are relays, by which alone there may be a path.
+const MAX_PAIRS: usize = (8 + 8) * 32;
+
 /// Checks of which it is remembered where they went: more than are under way, but for a far end of very many addresses.
 const MAX_ASKED: usize = 64;
 
@@ -141,6 +145,7 @@ impl Agent {
         agent.set_controlling(controlling);
         agent.set_timing_advance(PACING);
         agent.set_max_stun_rto(SEEKING);
+        agent.set_max_candidate_pairs(MAX_PAIRS);
         Self {
             agent,
             vouched: Vec::new(),
@@ -212,13 +217,19 @@ impl Agent {
             .find(|known| known.addr == address && known.typ == typ)
     }
 
-    /// Gives up everything but our own addresses on these sockets.
-    pub(crate) fn keep_hosts(&mut self, sockets: &[SocketAddr], now: Instant) {
+    /// Gives up everything but these addresses of ours, and what was found to be another view of one of them.
+    pub(crate) fn keep(&mut self, addresses: &[SocketAddr], now: Instant) {
         let gone: Vec<is::Candidate> = self
             .agent
             .local_candidates()
             .filter(|candidate| {
-                candidate.kind() != CandidateKind::Host || !sockets.contains(&candidate.local())
+                let is_view = candidate.kind() == CandidateKind::PeerReflexive;
+                let ours = if is_view {
+                    candidate.local()
+                } else {
+                    candidate.addr()
+                };
+                !addresses.contains(&ours)
             })
             .collect();
         for candidate in gone {

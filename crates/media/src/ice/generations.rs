@@ -112,11 +112,11 @@ impl Generations {
         self.current.add_local(candidate, now)
     }
 
-    /// Gives up everything but our own addresses on these sockets.
-    pub(crate) fn keep_hosts(&mut self, sockets: &[SocketAddr], now: Instant) {
-        self.all().for_each(|agent| agent.keep_hosts(sockets, now));
+    /// Gives up everything but these addresses of ours.
+    pub(crate) fn keep(&mut self, addresses: &[SocketAddr], now: Instant) {
+        self.all().for_each(|agent| agent.keep(addresses, now));
         if let Some(Agreed::Apart(agent)) = &mut self.agreed {
-            agent.keep_hosts(sockets, now);
+            agent.keep(addresses, now);
         }
     }
 

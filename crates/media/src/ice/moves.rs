@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::ice::agent::{Agent, AgentEvent, Pair};
-use crate::ice::candidate::LocalCandidate;
+use crate::ice::candidate::{CandidateType, LocalCandidate};
 use crate::ice::credentials::IceCredentials;
 
 const MS: Duration = Duration::from_millis(1);
@@ -187,6 +187,59 @@ fn media_leaves_an_address_that_is_gone() {
             assert!(world.both_hear(), "{controlling}: {routed_after}");
             assert!(!world.agents[0].look_again(world.now));
         }
+    }
+}
+
+/// The one address that there is, a relay's, is gone, and another relay comes later.
+#[test]
+fn media_goes_by_another_relay_once_it_stands() {
+    let (before, after) = (address("127.0.0.1:4000"), address("127.0.0.1:4001"));
+    for controlling in [0, 1] {
+        for replaced_after in [50, 1000, 8000] {
+            let mut world = World::new(controlling);
+            world.run(10 * SOON, |_, from, to| Some((from, to)));
+            let without = |_, from, to| (from != before && to != before).then_some((from, to));
+            world.agents[0].keep(&[], world.now);
+            world.agents[0].forsake(before.ip());
+            assert!(!world.agents[0].is_well());
+            world.run(replaced_after * MS, without);
+            let relay = LocalCandidate {
+                address: after,
+                base: address("127.0.0.9:4000"),
+                typ: CandidateType::Relay,
+            };
+            let _ = world.agents[0].add_local(relay, world.now).unwrap();
+            world.run(SOON, without);
+            assert!(world.both_hear(), "{controlling}: {replaced_after}");
+            assert_eq!(world.agents[0].selected().unwrap().local, after);
+            world.run(60 * SOON, without);
+            assert!(world.both_hear(), "{controlling}: {replaced_after}");
+        }
+    }
+}
+
+/// Our addresses change, and those that carry stay: as a relay does, and what was found to be another view of one.
+#[test]
+fn what_carries_is_kept_when_other_addresses_go() {
+    for controlling in [0, 1] {
+        let mut world = World::new(controlling);
+        let relay = LocalCandidate {
+            address: address("127.0.0.7:6000"),
+            base: address("127.0.0.9:4000"),
+            typ: CandidateType::Relay,
+        };
+        let _ = world.agents[0].add_local(relay, world.now).unwrap();
+        let by_relay = |side, from, to| {
+            let ours = if side == 0 { from } else { to };
+            (ours == relay.address).then_some((from, to))
+        };
+        world.run(10 * SOON, by_relay);
+        assert_eq!(world.agents[0].selected().unwrap().local, relay.address);
+        let before = world.moves.clone();
+        world.agents[0].keep(&[relay.address], world.now);
+        world.run(60 * SOON, by_relay);
+        assert!(world.both_hear());
+        assert_eq!(world.moves, before);
     }
 }
 

@@ -72,6 +72,62 @@ fn checks_are_spaced() {
     assert!(hasty.count() <= 2, "{later:?}");
 }
 
+/// The worst of many addresses on both sides is the one that leads anywhere.
+#[test]
+fn a_relay_is_tried_however_many_addresses_there_are() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time needs a first instant"
+    )]
+    let start = Instant::now();
+    let mut rng = StdRng::seed_from_u64(3);
+    let (mut ours, our_credentials) = agent(&mut rng, 4000, true, start);
+    let (mut theirs, their_credentials) = agent(&mut rng, 5000, false, start);
+    for n in 2..=8 {
+        let host = LocalCandidate::host(SocketAddr::from(([127, 0, 3, n], 4000)));
+        ours.add_local(host, start).unwrap();
+    }
+    let relayed = SocketAddr::from(([127, 0, 4, 1], 6000));
+    let relay = LocalCandidate {
+        address: relayed,
+        base: SocketAddr::from(([127, 0, 0, 1], 4000)),
+        typ: CandidateType::Relay,
+    };
+    ours.add_local(relay, start).unwrap();
+    ours.start(&their_credentials, start);
+    theirs.start(&our_credentials, start);
+    let there = theirs.local_candidates()[0].clone();
+    for n in 1..=31 {
+        let mut nowhere = there.clone();
+        nowhere.addr = SocketAddr::from(([127, 0, 5, n], 5000));
+        ours.add_remote(&nowhere, start);
+    }
+    ours.add_remote(&there, start);
+    let mut now = start;
+    while ours.selected().is_none() && now < start + Duration::from_secs(30) {
+        ours.handle_timeout(now);
+        theirs.handle_timeout(now);
+        while let Some((from, to, datagram)) = ours.poll_transmit() {
+            if from == relayed && to == there.addr {
+                let _ = theirs.handle_stun(to, from, &datagram, now);
+            }
+        }
+        while let Some((from, to, datagram)) = theirs.poll_transmit() {
+            if to == relayed {
+                let _ = ours.handle_stun(to, from, &datagram, now);
+            }
+        }
+        while ours.poll_event(now).is_some() {}
+        while theirs.poll_event(now).is_some() {}
+        now += Duration::from_millis(5);
+    }
+    let pair = ours.selected().expect("a path by the relay");
+    assert_eq!(
+        (pair.local, pair.local_type),
+        (relayed, CandidateType::Relay)
+    );
+}
+
 /// Both addresses of the far end worked; then none does, and somebody plays its last answer again. What worked once is no
 /// path now, and what was answered once is no consent again.
 #[test]
@@ -248,7 +304,7 @@ fn an_address_that_a_check_showed_may_be_gathered_after_a_restart() {
     while let Some((from, _, answer)) = theirs.poll_transmit() {
         let _ = ours.handle_stun(host, from, &answer, now);
     }
-    ours.keep_hosts(&[host], now);
+    ours.keep(&[host], now);
     ours.restart(&IceCredentials::generate(&mut rng), now);
     let gathered = LocalCandidate {
         address: outside,

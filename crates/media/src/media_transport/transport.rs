@@ -165,9 +165,9 @@ impl MediaTransport {
         signalled
     }
 
-    /// Gives up every candidate but the host candidates of these sockets.
-    pub(crate) fn keep_host_candidates(&mut self, sockets: &[SocketAddr], now: Instant) {
-        self.agent.keep_hosts(sockets, now);
+    /// Gives up every candidate but those of these addresses.
+    pub(crate) fn keep_candidates(&mut self, addresses: &[SocketAddr], now: Instant) {
+        self.agent.keep(addresses, now);
         self.settle(now);
     }
 

@@ -293,18 +293,15 @@ impl MediaSession {
         transport.add_local_candidate(candidate, now)
     }
 
-    /// Gives up every candidate but the host candidates of these sockets: the others are gone, and what servers saw of the
-    /// old ways, or relayed on them, belongs to those.
-    pub fn keep_host_candidates(&mut self, sockets: &[SocketAddr], now: Instant) {
+    /// Gives up every candidate but those of these addresses.
+    pub fn keep_candidates(&mut self, addresses: &[SocketAddr], now: Instant) {
         self.now = now;
-        self.candidates.retain(|candidate| {
-            candidate.typ == CandidateType::Host && sockets.contains(&candidate.base)
-        });
-        self.forks
-            .each(|fork| fork.keep_host_candidates(sockets, now));
-        self.rtcp.keep_hosts(sockets, now);
+        self.candidates
+            .retain(|candidate| addresses.contains(&candidate.address));
+        self.forks.each(|fork| fork.keep_candidates(addresses, now));
+        self.rtcp.keep_hosts(addresses, now);
         if let Some(transport) = &mut self.transport {
-            transport.keep_host_candidates(sockets, now);
+            transport.keep_candidates(addresses, now);
             self.transport_stirred = true;
         }
     }

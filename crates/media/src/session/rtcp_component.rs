@@ -53,7 +53,7 @@ impl RtcpComponent {
     pub(super) fn keep_hosts(&mut self, sockets: &[SocketAddr], now: Instant) {
         self.hosts.retain(|host| sockets.contains(&host.base));
         if let Some(transport) = &mut self.transport {
-            transport.keep_host_candidates(sockets, now);
+            transport.keep_candidates(sockets, now);
             self.stirred = true;
         }
     }

@@ -783,7 +783,7 @@ fn what_was_relayed_for_an_old_way_is_not_offered_for_a_new_one() {
     }
     let (_, before) = without_candidates(&session.create_offer(now));
     assert_eq!(before.len(), 3, "{before:?}");
-    session.keep_host_candidates(&[host], now);
+    session.keep_candidates(&[host], now);
     let (_, after) = without_candidates(&session.create_offer(now));
     assert_eq!(after.len(), 1, "{after:?}");
     assert!(after[0].contains("typ host"), "{after:?}");

@@ -231,7 +231,7 @@ impl World {
         let host = self.places.host(end);
         let candidates = self.places.gather(end, now);
         let session = &mut self.ends[end].session;
-        session.keep_host_candidates(&[host], now);
+        session.keep_candidates(&[host], now);
         session.set_gathering(self.scene.trickle);
         for candidate in candidates {
             if self.scene.trickle && candidate.typ != CandidateType::Host {

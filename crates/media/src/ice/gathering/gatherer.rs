@@ -5,7 +5,7 @@
 pub(super) mod plan;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +25,10 @@ const MAX_REDIRECTS: u8 = 2;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Buffers kept for packets that come over connections.
 const MAX_SPARE: usize = 8;
+/// How long a server is asked for a relay in the place of one that is gone: by then the far end's consent is over as well.
+const RENEWAL: Duration = Duration::from_secs(30);
+/// Before it is asked again; one that was started again may not listen yet.
+const RENEW_AGAIN: Duration = Duration::from_millis(500);
 
 /// A connection to a TURN server, by its place among the call's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,8 @@ pub enum Output {
     },
     /// A candidate was found.
     Candidate(LocalCandidate),
+    /// The relay of this address is gone. Another one is asked for in its place.
+    Gone(SocketAddr),
     /// A server gave no candidate.
     Failed {
         /// Its URL.
@@ -164,7 +170,29 @@ struct Entry {
     redirects: u8,
     domain: Option<String>,
     relay: Option<Box<Relay>>,
+    /// The relay before it is gone; this takes its place if it stands by then.
+    renews_until: Option<Instant>,
     over: bool,
+}
+
+impl Entry {
+    const fn new(server: usize, base: Option<SocketAddr>) -> Self {
+        Self {
+            server,
+            base,
+            start: None,
+            alternate: None,
+            redirects: 0,
+            domain: None,
+            relay: None,
+            renews_until: None,
+            over: false,
+        }
+    }
+
+    fn relayed(&self) -> Option<SocketAddr> {
+        self.relay.as_ref().and_then(|relay| relay.relayed())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -211,6 +239,12 @@ impl Gatherer {
             && self.outbox.is_empty()
             && self.kept.is_empty()
             && self.relays.iter().all(|entry| entry.over)
+    }
+
+    /// Whether a relay stands, or is asked for in the place of one.
+    pub fn has_relay(&self) -> bool {
+        let stands = |entry: &Entry| entry.relayed().is_some() || entry.renews_until.is_some();
+        self.relays.iter().any(|entry| !entry.over && stands(entry))
     }
 
     /// Takes a datagram that `remote` sent to our socket `local`.
@@ -382,11 +416,8 @@ impl Gatherer {
                 self.settle_relay(stream.0);
             }
             None => {
-                entry.over = true;
-                let server = entry.server;
                 let words = reason.unwrap_or_else(|| "closed at once".to_owned());
-                self.failed(server, ServerFailure::Connection(words));
-                self.conclude();
+                self.fail_relay(stream.0, ServerFailure::Connection(words));
             }
         }
     }
@@ -515,33 +546,79 @@ impl Gatherer {
             let server = entry.server;
             match relay.poll_event(now) {
                 Some(RelayEvent::Allocated(relayed)) => {
-                    if self.complete {
+                    let renews = entry.renews_until.take().is_some();
+                    if self.complete && !renews {
                         // Too late to be told.
                         self.end_relay(index);
                         return;
                     }
                     self.found(server);
-                    self.candidate(LocalCandidate {
+                    self.outbox.push_back(Output::Candidate(LocalCandidate {
                         address: relayed,
                         base: local,
                         typ: CandidateType::Relay,
-                    });
+                    }));
                     self.conclude();
                 }
                 Some(RelayEvent::Redirected(to, domain)) => {
                     self.redirect(index, local, to, domain);
                     return;
                 }
-                Some(RelayEvent::Failed(failure)) => {
-                    self.end_relay(index);
-                    self.failed(server, failure);
-                    self.conclude();
-                    return;
-                }
+                Some(RelayEvent::Failed(failure)) => return self.fail_relay(index, failure),
+                Some(RelayEvent::Lost(relayed)) => return self.renew_relay(index, relayed),
                 None => break,
             }
         }
         self.send_held(index);
+    }
+
+    /// An allocation will not stand. One in the place of another is tried again, unless the server has refused who asks.
+    fn fail_relay(&mut self, index: usize, failure: ServerFailure) {
+        self.end_relay(index);
+        let Some(entry) = self.relays.get_mut(index) else {
+            return;
+        };
+        let again = self.now + RENEW_AGAIN;
+        let is_final = matches!(
+            failure,
+            ServerFailure::Unauthorized | ServerFailure::NoAuthentication
+        );
+        if entry.renews_until.is_some_and(|until| again < until) && !is_final {
+            entry.over = false;
+            entry.start = Some(again);
+        } else {
+            entry.renews_until = None;
+            let server = entry.server;
+            self.failed(server, failure);
+        }
+        self.conclude();
+    }
+
+    /// An allocation is gone: the server was started again, say, or knows us no more. It is asked for another one at once.
+    fn renew_relay(&mut self, index: usize, relayed: SocketAddr) {
+        let now = self.now;
+        let Some(entry) = self.relays.get_mut(index) else {
+            return;
+        };
+        self.outbox.push_back(Output::Gone(relayed));
+        if entry.base.is_none() {
+            self.outbox.push_back(Output::Close(StreamId(index)));
+        }
+        *entry = Entry {
+            start: Some(now),
+            renews_until: Some(now + RENEWAL),
+            ..Entry::new(entry.server, entry.base)
+        };
+        // Descriptions that are made now should have it; for as long as there is nothing else.
+        let patience = match self.relays.iter().any(|entry| entry.relayed().is_some()) {
+            true => self.config.patience,
+            false => self.config.limit,
+        };
+        if self.complete {
+            self.complete = false;
+            self.give_up = now + patience;
+        }
+        self.begin_relay(index);
     }
 
     /// Asks the server that this one names in its place.
@@ -561,11 +638,7 @@ impl Gatherer {
             && !to.ip().is_unspecified()
             && !to.ip().is_multicast();
         if !usable || entry.redirects >= MAX_REDIRECTS {
-            let server = entry.server;
-            self.end_relay(index);
-            self.failed(server, ServerFailure::Redirected);
-            self.conclude();
-            return;
+            return self.fail_relay(index, ServerFailure::Redirected);
         }
         entry.redirects += 1;
         entry.alternate = Some(to);
@@ -612,6 +685,48 @@ impl Gatherer {
         if entry.base.is_none() {
             self.outbox.push_back(Output::Close(StreamId(index)));
         }
+    }
+
+    /// Goes on from other sockets: what servers gave to those on addresses that are gone is forgotten, and they are asked from the fresh
+    /// ones. What the others have stays.
+    pub fn move_to(&mut self, gone: &[IpAddr], fresh: &[SocketAddr], now: Instant) {
+        self.now = now;
+        let is_gone = |local: SocketAddr| gone.contains(&local.ip());
+        self.bindings
+            .retain(|(_, binding)| !is_gone(binding.base()));
+        self.kept.retain(|kept| !is_gone(kept.binding.base()));
+        let mut asks = !fresh.is_empty();
+        for (index, entry) in self.relays.iter_mut().enumerate() {
+            let local = entry.relay.as_ref().map(|relay| relay.local());
+            if entry.over || !entry.base.or(local).is_some_and(is_gone) {
+                continue;
+            }
+            // There is no way to give it back. A connection may be made from whatever address there is.
+            let by_stream = entry.base.is_none();
+            *entry = Entry {
+                start: by_stream.then_some(now),
+                over: !by_stream,
+                ..Entry::new(entry.server, entry.base)
+            };
+            if by_stream {
+                asks = true;
+                self.outbox.push_back(Output::Close(StreamId(index)));
+            }
+        }
+        if !asks {
+            return self.conclude();
+        }
+        let asked = self.config.servers.iter().zip(&mut self.outcomes);
+        for (index, (server, outcome)) in asked.enumerate() {
+            let has_relay = |entry: &Entry| entry.server == index && entry.relayed().is_some();
+            if server.server.protocol.relays() && !self.relays.iter().any(has_relay) {
+                *outcome = Outcome::Asked;
+            }
+        }
+        self.complete = false;
+        self.give_up = now + self.config.limit;
+        self.plan(fresh);
+        self.conclude();
     }
 
     /// Ends everything: allocations are given back.
@@ -675,10 +790,10 @@ impl Gatherer {
     /// Ends the gathering when everybody has answered, or the time is up.
     fn conclude(&mut self) {
         let waiting = !self.bindings.is_empty()
-            || self.relays.iter().any(|entry| {
-                let allocated = entry.relay.as_ref().and_then(|relay| relay.relayed());
-                !entry.over && allocated.is_none()
-            });
+            || self
+                .relays
+                .iter()
+                .any(|entry| !entry.over && entry.relayed().is_none());
         if self.complete || (waiting && self.now < self.give_up) {
             return;
         }
@@ -686,16 +801,17 @@ impl Gatherer {
         self.bindings.clear();
         for index in 0..self.relays.len() {
             let entry = &self.relays[index];
-            let allocated = entry.relay.as_ref().and_then(|relay| relay.relayed());
-            if !entry.over && allocated.is_none() {
+            let goes_on = entry.relayed().is_some() || entry.renews_until.is_some();
+            if !entry.over && !goes_on {
                 self.end_relay(index);
             }
         }
-        for (outcome, entry) in self.outcomes.iter().zip(&self.config.servers) {
-            let failure = match outcome {
+        for (outcome, entry) in self.outcomes.iter_mut().zip(&self.config.servers) {
+            // Each failure is told once.
+            let failure = match std::mem::replace(outcome, Outcome::Found) {
                 Outcome::Found => continue,
                 Outcome::Asked => ServerFailure::Unanswered,
-                Outcome::Failed(failure) => failure.clone(),
+                Outcome::Failed(failure) => failure,
             };
             self.outbox.push_back(Output::Failed {
                 server: entry.server.to_string(),

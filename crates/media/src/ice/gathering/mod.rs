@@ -7,6 +7,8 @@ pub mod failure;
 #[cfg(feature = "driver")]
 pub mod gatherer;
 #[cfg(feature = "driver")]
+mod liveness;
+#[cfg(feature = "driver")]
 pub mod probe;
 #[cfg(feature = "driver")]
 mod relay;

@@ -19,6 +19,8 @@ const REFRESH: Method = Method::new(0x004);
 /// RFC 8656, section 18: UDP, and a time of nothing, which gives the relayed address back.
 const REQUESTED_TRANSPORT: (u16, [u8; 4]) = (0x0019, [17, 0, 0, 0]);
 const NO_LIFETIME: (u16, [u8; 4]) = (0x000d, [0; 4]);
+/// Half an hour, which servers cut as they like.
+const LIFETIME: (u16, [u8; 4]) = (0x000d, 1800_u32.to_be_bytes());
 /// Longest message that is read.
 pub const LONGEST: usize = 2048;
 
@@ -111,6 +113,11 @@ pub fn give_back(who: &RelayCredentials, challenge: &Challenge) -> Result<Reques
     signed(REFRESH, NO_LIFETIME, who, challenge)
 }
 
+/// Asks to keep it.
+pub(super) fn keep(who: &RelayCredentials, challenge: &Challenge) -> Result<Request, Unwritable> {
+    signed(REFRESH, LIFETIME, who, challenge)
+}
+
 fn signed(
     method: Method,
     attribute: (u16, [u8; 4]),
@@ -153,17 +160,34 @@ fn read(bytes: &[u8], id: TransactionId) -> Option<Answer> {
     }
     let error = message.attribute::<ErrorCode>().ok()?;
     if error.code() == 401
-        && let (Ok(realm), Ok(nonce)) = (message.attribute::<Realm>(), message.attribute::<Nonce>())
+        && let Some(challenge) = challenge(&message)
     {
-        return Some(Answer::Unauthorised(Challenge {
-            realm: realm.realm().to_owned(),
-            nonce: nonce.nonce().to_owned(),
-        }));
+        return Some(Answer::Unauthorised(challenge));
     }
     Some(Answer::Refused {
         code: error.code(),
         reason: error.reason().chars().take(80).collect(),
     })
+}
+
+/// What a refusal wants to be answered with.
+pub(super) fn challenge(message: &Message<'_>) -> Option<Challenge> {
+    let (realm, nonce) = (message.attribute::<Realm>(), message.attribute::<Nonce>());
+    Some(Challenge {
+        realm: realm.ok()?.realm().to_owned(),
+        nonce: nonce.ok()?.nonce().to_owned(),
+    })
+}
+
+/// By which code a request of ours is refused; `None`: this refuses none.
+pub(super) fn refusal(bytes: &[u8]) -> Option<u16> {
+    // The class of an error, in the bits that are the same for all methods of STUN and TURN (RFC 8489, section 5).
+    bytes.starts_with(&[0x01]).then_some(())?;
+    let message = Message::from_bytes(bytes).ok()?;
+    let error = message.attribute::<ErrorCode>().ok();
+    error
+        .filter(|_| message.has_class(MessageClass::Error))
+        .map(|error| error.code())
 }
 
 /// How long a message is by its first bytes (RFC 8489, section 5); `None`: it is no STUN message.

@@ -20,6 +20,7 @@ use turn_client_proto::types::{
 use turn_client_proto::udp::TurnClientUdp;
 
 use crate::ice::gathering::failure::ServerFailure;
+use crate::ice::gathering::liveness::{Liveness, Verdict, is_mismatch};
 use crate::ice::server::RelayCredentials;
 
 /// Datagrams that wait for a permission; ICE repeats what is dropped.
@@ -62,6 +63,11 @@ pub(super) struct Relay {
     /// What was received last refused a permission.
     refuses: bool,
     channels: BTreeSet<SocketAddr>,
+    liveness: Liveness,
+    /// Questions of that which wait to be sent.
+    questions: VecDeque<Vec<u8>>,
+    /// The allocation stood, and is gone.
+    lost: bool,
     due: Option<Instant>,
     packet: Vec<u8>,
 }
@@ -99,6 +105,8 @@ pub(super) enum RelayEvent {
     Redirected(SocketAddr, Option<String>),
     /// It never will.
     Failed(ServerFailure),
+    /// It stood, and is gone.
+    Lost(SocketAddr),
 }
 
 impl Relay {
@@ -110,7 +118,7 @@ impl Relay {
         now: Instant,
     ) -> Self {
         let client = TurnClientUdp::allocate(base, server, config(credentials, server)).into();
-        Self::new(client, now)
+        Self::new(client, credentials, now)
     }
 
     /// Over a stream that stands, with or without TLS around it.
@@ -121,10 +129,10 @@ impl Relay {
         now: Instant,
     ) -> Self {
         let client = TurnClientTcp::allocate(local, server, config(credentials, server)).into();
-        Self::new(client, now)
+        Self::new(client, credentials, now)
     }
 
-    fn new(client: TurnClient, now: Instant) -> Self {
+    fn new(client: TurnClient, credentials: &RelayCredentials, now: Instant) -> Self {
         Self {
             client,
             origin: now,
@@ -138,6 +146,9 @@ impl Relay {
             permissions: BTreeMap::new(),
             refuses: false,
             channels: BTreeSet::new(),
+            liveness: Liveness::new(credentials),
+            questions: VecDeque::new(),
+            lost: false,
             due: Some(now),
             packet: Vec::new(),
         }
@@ -164,6 +175,15 @@ impl Relay {
         if self.relayed.is_none() && self.client.transport() == TransportType::Udp {
             self.read_refusal(bytes);
         }
+        if let Some(verdict) = self.liveness.answer(bytes, now) {
+            match verdict {
+                Verdict::Stands => {}
+                Verdict::Gone => self.lost = true,
+                Verdict::AskAgain(question) => self.questions.push_back(question),
+            }
+            self.due = Some(now);
+            return Taken::Consumed;
+        }
         self.refuses |= bytes.starts_with(&PERMISSION_REFUSED);
         let at = self.turn_time(now);
         let transmit = Transmit::new(
@@ -173,17 +193,23 @@ impl Relay {
             self.client.local_addr(),
         );
         let taken = match self.client.recv(transmit, at) {
-            TurnRecvRet::Handled | TurnRecvRet::PeerIcmp { .. } => Taken::Consumed,
+            TurnRecvRet::Handled | TurnRecvRet::PeerIcmp { .. } => {
+                // The crate has seen that it is the server's word, and tells nobody.
+                self.lost |= self.relayed.is_some() && is_mismatch(bytes);
+                Taken::Consumed
+            }
             TurnRecvRet::Ignored(_) => Taken::Stray,
             TurnRecvRet::PeerData(data) => {
                 let inner = data.data();
                 // The crate tells the peer's part as a slice of what it was given.
                 let offset = (inner.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
-                Taken::Peer {
+                self.liveness.hear();
+                // It changes nothing of the allocation, and comes often: nothing is due for it.
+                return Taken::Peer {
                     peer: data.peer,
                     offset,
                     length: inner.len(),
-                }
+                };
             }
         };
         self.due = Some(now);
@@ -240,6 +266,7 @@ impl Relay {
         if Some(message.transaction_id()) != self.allocating {
             return;
         }
+        self.liveness.read_challenge(&message);
         if message.has_class(MessageClass::Success) && self.unauthorized == 0 {
             self.failure = Some(ServerFailure::NoAuthentication);
         }
@@ -280,8 +307,12 @@ impl Relay {
         self.due = match self.client.poll(at) {
             TurnPollRet::WaitUntil(due) => Some(self.std_time(due).max(now)),
             TurnPollRet::Closed => {
-                if self.relayed.is_none() {
-                    self.failure.get_or_insert(ServerFailure::Unanswered);
+                match self.relayed {
+                    None => {
+                        self.failure.get_or_insert(ServerFailure::Unanswered);
+                    }
+                    // Its time is over, and no request to keep it was granted.
+                    Some(_) => self.lost = true,
                 }
                 None
             }
@@ -292,6 +323,9 @@ impl Relay {
 
     /// The next request for the server.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if let Some(question) = self.questions.pop_front() {
+            return Some(question);
+        }
         let at = self.turn_time(now);
         let bytes = self.client.poll_transmit(at)?.data.to_vec();
         if self.relayed.is_none()
@@ -312,6 +346,7 @@ impl Relay {
                 TurnEvent::AllocationCreated(TransportType::Udp, relayed) => {
                     self.relayed = Some(relayed);
                     self.unread = Vec::new();
+                    self.liveness.hear();
                     return Some(RelayEvent::Allocated(relayed));
                 }
                 TurnEvent::AllocationCreateFailed(_) => {
@@ -339,7 +374,11 @@ impl Relay {
             self.due = Some(now);
         }
         self.refuses = false;
-        self.failure.take().map(RelayEvent::Failed)
+        let failure = self.failure.take();
+        match self.relayed {
+            Some(relayed) => (self.lost || failure.is_some()).then_some(RelayEvent::Lost(relayed)),
+            None => failure.map(RelayEvent::Failed),
+        }
     }
 
     /// A datagram that waited and may go now.
@@ -354,6 +393,13 @@ impl Relay {
 
     /// Wraps a datagram for a peer; `None` while the server does not let it pass.
     pub(super) fn wrap(&mut self, peer: SocketAddr, bytes: &[u8], now: Instant) -> Option<&[u8]> {
+        // A connection that ends says so, and takes its allocation with it.
+        if self.client.transport() == TransportType::Udp
+            && let Some(question) = self.liveness.send(bytes, now)
+        {
+            self.questions.push_back(question);
+            self.due = Some(now);
+        }
         let at = self.turn_time(now);
         if !self.client.have_permission(TransportType::Udp, peer.ip()) {
             self.ask_permission(peer, bytes, now);

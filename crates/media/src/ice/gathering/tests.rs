@@ -7,6 +7,7 @@ use turn_client_proto::types::stun::attribute::{ErrorCode, Nonce, Realm, XorMapp
 use turn_client_proto::types::stun::message::{Message, MessageWriteVec};
 use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
 
+mod lost_relays;
 mod relays;
 
 use crate::ice::candidate::{CandidateType, LocalCandidate};
@@ -40,6 +41,7 @@ enum Said {
     Candidate(LocalCandidate),
     Failed(String, ServerFailure),
     Connect(StreamId),
+    Gone(SocketAddr),
     Complete,
 }
 
@@ -97,6 +99,7 @@ impl World {
                     self.said.push((at, Said::Connect(stream)));
                 }
                 Output::Write { bytes, .. } => self.written.push(bytes),
+                Output::Gone(relayed) => self.said.push((at, Said::Gone(relayed))),
                 Output::Complete => self.said.push((at, Said::Complete)),
                 Output::Close(_) | Output::Peer { .. } => {}
                 Output::Wait(wait) => {
@@ -144,7 +147,7 @@ impl World {
     fn candidates(&self) -> Vec<LocalCandidate> {
         let candidate = |said: &(Duration, Said)| match said.1 {
             Said::Candidate(candidate) => Some(candidate),
-            Said::Failed(..) | Said::Connect(_) | Said::Complete => None,
+            Said::Failed(..) | Said::Connect(_) | Said::Gone(_) | Said::Complete => None,
         };
         self.said.iter().filter_map(candidate).collect()
     }

@@ -32,8 +32,7 @@ impl Gatherer {
                 {
                     if round == 0 {
                         let limit = MAX_RELAYS;
-                        let failure = ServerFailure::TooManyServers { limit };
-                        self.outcomes[index] = Outcome::Failed(failure);
+                        self.failed(index, ServerFailure::TooManyServers { limit });
                     }
                     continue;
                 }
@@ -71,11 +70,15 @@ impl Gatherer {
         } else if protocol == ServerProtocol::TurnTls && self.config.tls.is_none() {
             ServerFailure::Connection("no TLS is configured".to_owned())
         } else if protocol.is_stream() {
-            return vec![None];
+            let stands = |it: &Entry| it.server == index && !it.over;
+            return match self.relays.iter().any(stands) {
+                true => Vec::new(),
+                false => vec![None],
+            };
         } else {
             return able;
         };
-        self.outcomes[index] = Outcome::Failed(failure);
+        self.failed(index, failure);
         Vec::new()
     }
 
@@ -90,20 +93,18 @@ impl Gatherer {
             }
             return fits;
         }
-        let fits = self.relays.len() < MAX_RELAYS;
-        if fits {
-            self.relays.push(Entry {
-                server,
-                base,
-                start: Some(start),
-                alternate: None,
-                redirects: 0,
-                domain: None,
-                relay: None,
-                over: false,
-            });
+        let entry = Entry {
+            start: Some(start),
+            ..Entry::new(server, base)
+        };
+        // The place of one that is over serves again.
+        let has_room = self.relays.len() < MAX_RELAYS;
+        match self.relays.iter_mut().find(|entry| entry.over) {
+            Some(over) => *over = entry,
+            None if has_room => self.relays.push(entry),
+            None => return false,
         }
-        fits
+        true
     }
 }
 

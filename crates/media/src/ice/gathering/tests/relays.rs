@@ -13,11 +13,11 @@ use super::{BASE, STUN, Said, TURN, World, address, error, server};
 use crate::ice::gathering::config::GatheringConfig;
 use crate::ice::gathering::failure::ServerFailure;
 use crate::ice::gathering::gatherer::plan::MAX_RELAYS;
-use crate::ice::gathering::gatherer::{Sent, StreamId};
+use crate::ice::gathering::gatherer::{Inbound, Sent, StreamId};
 use crate::ice::server::{CredentialsError, IceServerAddress};
 
-const STREAM: StreamId = StreamId(0);
-const BY_TCP: &str = "turn:198.51.100.3:3478?transport=tcp";
+pub(super) const STREAM: StreamId = StreamId(0);
+pub(super) const BY_TCP: &str = "turn:198.51.100.3:3478?transport=tcp";
 
 fn with_servers(servers: Vec<IceServerAddress>, bases: &[&str]) -> World {
     let config = GatheringConfig {
@@ -28,19 +28,19 @@ fn with_servers(servers: Vec<IceServerAddress>, bases: &[&str]) -> World {
 }
 
 impl World {
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         self.run(self.now - self.start + Duration::from_millis(1));
         self.gatherer.stream_opened(STREAM, address(BASE), self.now);
         self.drain();
     }
 
-    fn write(&mut self, bytes: &[u8]) {
+    pub(super) fn write(&mut self, bytes: &[u8]) {
         self.gatherer.stream_data(STREAM, bytes, self.now);
         self.drain();
     }
 
     /// What the call says next on its connection.
-    fn read(&mut self) -> Vec<u8> {
+    pub(super) fn read(&mut self) -> Vec<u8> {
         while self.written.is_empty() {
             self.now = self.now.max(self.wait.expect("it wants to say something"));
             self.gatherer.handle_timeout(self.now);
@@ -49,13 +49,13 @@ impl World {
         self.written.remove(0)
     }
 
-    fn failures(&self) -> Vec<&ServerFailure> {
+    pub(super) fn failures(&self) -> Vec<&ServerFailure> {
         let failure = |(_, said): &'_ (Duration, Said)| matches!(said, Said::Failed(..));
         let failed = self.said.iter().filter(|it| failure(it));
         failed
             .filter_map(|(_, said)| match said {
                 Said::Failed(_, failure) => Some(failure),
-                Said::Candidate(_) | Said::Connect(_) | Said::Complete => None,
+                Said::Candidate(_) | Said::Connect(_) | Said::Gone(_) | Said::Complete => None,
             })
             .collect()
     }
@@ -197,9 +197,13 @@ fn many_addresses_leave_a_turn_for_each_server() {
 }
 
 fn allocated(request: &[u8], signed: bool) -> Vec<u8> {
+    allocated_at(RELAYED, request, signed)
+}
+
+pub(super) fn allocated_at(relayed: &str, request: &[u8], signed: bool) -> Vec<u8> {
     let request = Message::from_bytes(request).unwrap();
     let mut reply = Message::builder_success(&request, MessageWriteVec::new());
-    let relayed = XorRelayedAddress::new(address(RELAYED), request.transaction_id());
+    let relayed = XorRelayedAddress::new(address(relayed), request.transaction_id());
     reply.add_attribute(&relayed).unwrap();
     reply.add_attribute(&Lifetime::new(600)).unwrap();
     let key = LongTermKeyCredentials::new("user".into(), "secret".into(), "example".into());
@@ -210,8 +214,8 @@ fn allocated(request: &[u8], signed: bool) -> Vec<u8> {
     reply.finish()
 }
 
-const RELAYED: &str = "203.0.113.9:50000";
-const CREATE_PERMISSION: [u8; 2] = [0x00, 0x08];
+pub(super) const RELAYED: &str = "203.0.113.9:50000";
+pub(super) const CREATE_PERMISSION: [u8; 2] = [0x00, 0x08];
 
 #[test]
 fn a_permission_that_nobody_answered_is_asked_for_again_and_a_refused_one_is_not() {
@@ -261,9 +265,13 @@ fn a_permission_that_nobody_answered_is_asked_for_again_and_a_refused_one_is_not
 }
 
 fn refusal(request: &[u8]) -> Vec<u8> {
+    refusal_by(403, request)
+}
+
+pub(super) fn refusal_by(code: u16, request: &[u8]) -> Vec<u8> {
     let request = Message::from_bytes(request).unwrap();
     let mut reply = Message::builder_error(&request, MessageWriteVec::new());
-    let error = ErrorCode::builder(403).build().unwrap();
+    let error = ErrorCode::builder(code).build().unwrap();
     reply.add_attribute(&error).unwrap();
     let key = LongTermKeyCredentials::new("user".into(), "secret".into(), "example".into());
     let algorithm = IntegrityAlgorithm::Sha1;
@@ -327,7 +335,45 @@ impl Impatient {
     }
 }
 
-fn granted(request: &Message<'_>) -> Vec<u8> {
+/// One that answers all it is asked gives a relay, with a channel to this peer.
+pub(super) fn relayed_call(world: &mut World, peer: &str) {
+    let remote = "198.51.100.3:3478";
+    let first = world.request(remote);
+    world.receive(remote, &error(&first, 401));
+    let second = world.request(remote);
+    world.receive(remote, &allocated(&second, true));
+    for first_byte in [0, 0x80] {
+        let bytes = [first_byte, 1, 0, 0];
+        let _ = world
+            .gatherer
+            .send(address(RELAYED), address(peer), &bytes, world.now);
+        world.drain();
+        let request = world.request(remote);
+        let reply = granted(&Message::from_bytes(&request).unwrap());
+        world.receive(remote, &reply);
+        world.sent.clear();
+    }
+}
+
+/// A timer for each packet would cost more than the packet.
+#[test]
+fn what_a_peer_sends_by_a_relay_wakes_nobody() {
+    let mut world = World::asking(&[TURN]);
+    relayed_call(&mut world, "192.0.2.77:4000");
+    world.now += Duration::from_secs(1);
+    world.gatherer.handle_timeout(world.now);
+    world.drain();
+    let wait = world.wait.unwrap();
+    assert!(wait > world.now + Duration::from_secs(60));
+    for _ in 0..50 {
+        world.now += Duration::from_millis(20);
+        let inbound = world.receive("198.51.100.3:3478", &[0x40, 0, 0, 4, 0x80, 1, 2, 3]);
+        assert!(matches!(inbound, Inbound::Peer { range, .. } if range == (4..8)));
+        assert_eq!(world.wait, Some(wait));
+    }
+}
+
+pub(super) fn granted(request: &Message<'_>) -> Vec<u8> {
     let mut reply = Message::builder_success(request, MessageWriteVec::new());
     reply.add_attribute(&Lifetime::new(600)).unwrap();
     let key = LongTermKeyCredentials::new("user".into(), "secret".into(), "example".into());
