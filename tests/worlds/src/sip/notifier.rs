@@ -39,10 +39,20 @@ struct Listener {
     near_tag: String,
     target: String,
     cseq: u32,
+    /// The last of our requests that it took.
+    taken: u32,
     near_cseq: u32,
     ends: Instant,
     refreshes: u32,
     over: bool,
+}
+
+/// A NOTIFY without answer: whose it is, its number, and how often that was refreshed before.
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    at: usize,
+    cseq: u32,
+    refreshes: u32,
 }
 
 /// The notifier of a world.
@@ -54,8 +64,8 @@ pub(super) struct Notifier {
     /// What it grants and the least that it takes, in seconds.
     grant: u64,
     least: u64,
-    /// NOTIFYs without answer: whose they are, and how often that was refreshed before.
-    outs: BTreeMap<String, (usize, u32)>,
+    /// NOTIFYs without answer, by branch.
+    outs: BTreeMap<String, Out>,
     serial: u64,
     rng: StdRng,
     /// Nothing goes wrong any more, and there are no news.
@@ -112,12 +122,16 @@ impl Notifier {
         match (message.method(), message.status()) {
             ("SUBSCRIBE", None) => self.on_subscribe(way, &message, now),
             ("NOTIFY", Some(status)) if status >= 200 => {
-                let Some((at, refreshes)) = self.outs.remove(message.branch()) else {
+                let Some(out) = self.outs.remove(message.branch()) else {
                     return false;
                 };
                 // 4.2.2: whoever is not known or not reached has none any more, unless a refresh has crossed that.
-                let listener = &mut self.listeners[at];
-                listener.over |= matches!(status, 480 | 481) && refreshes == listener.refreshes;
+                let listener = &mut self.listeners[out.at];
+                let is_last = out.refreshes == listener.refreshes;
+                listener.over |= matches!(status, 480 | 481) && is_last;
+                if status < 300 {
+                    listener.taken = listener.taken.max(out.cseq);
+                }
             }
             _ => return false,
         }
@@ -226,6 +240,7 @@ impl Notifier {
             near_tag: message.tag_of_from().to_owned(),
             target: String::new(),
             cseq: 0,
+            taken: 0,
             near_cseq: message.cseq(),
             ends: now,
             refreshes: 0,
@@ -308,20 +323,28 @@ impl Notifier {
             .line("Event", &listener.event)
             .line("Subscription-State", &state)
             .body("text/plain", &body);
-        let (side, refreshes) = (listener.side, listener.refreshes);
-        self.outs.insert(branch.clone(), (at, refreshes));
+        let side = listener.side;
+        let out = Out {
+            at,
+            cseq: listener.cseq,
+            refreshes: listener.refreshes,
+        };
+        self.outs.insert(branch.clone(), out);
         let silence = Happening::Unnotified(branch.clone());
         self.plans
             .push(Plan::Later(Duration::from_secs(32), silence));
         self.plans.push(Plan::Request(side, branch, text));
     }
 
-    /// A NOTIFY has had the time for its answer.
+    /// A NOTIFY has had the time for its answer. One that went down with a connection, while later ones were taken, says nothing of the
+    /// listener: it learns of nothing that was lost, and would be told nothing more until its next refresh.
     pub(super) fn silence(&mut self, branch: &str, now: Instant) {
-        if let Some((at, refreshes)) = self.outs.remove(branch)
-            && refreshes == self.listeners[at].refreshes
-        {
-            self.go_on(at, &Word::Silence, now);
+        let Some(out) = self.outs.remove(branch) else {
+            return;
+        };
+        let listener = &self.listeners[out.at];
+        if out.refreshes == listener.refreshes && listener.taken < out.cseq {
+            self.go_on(out.at, &Word::Silence, now);
         }
     }
 }
