@@ -4,17 +4,33 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use offhook_engine::config::AccountConfig;
+use offhook_engine::ice::IceServers;
 use offhook_engine::protocol::Protocol;
 use offhook_engine::token_source::{
     HeaderValue, HttpMethod, TIME_LIMIT, TokenEndpoint, TokenSource,
 };
-use offhook_engine::vocabulary::{ConnectOptions, FREESWITCH, Login, Secret, TELNYX, Trust};
+use offhook_engine::vocabulary::{
+    ConnectOptions, FREESWITCH, IceServer, Login, Secret, TELNYX, Trust,
+};
 
 use crate::args::DialectName;
 use crate::users::{Credential, User};
 
 /// A user that the server refuses is a result, and not asked again.
 const NEVER: Duration = Duration::ZERO;
+
+/// The STUN and TURN servers that calls ask.
+pub(crate) fn ice_servers(server: &str, dialect: DialectName) -> Vec<IceServer> {
+    IceServers::default().of(protocol(dialect), server)
+}
+
+fn protocol(dialect: DialectName) -> Protocol {
+    match dialect {
+        DialectName::Telnyx => TELNYX.into(),
+        DialectName::Freeswitch => FREESWITCH.into(),
+        DialectName::Sip => Protocol::Sip,
+    }
+}
 
 /// The accounts, which share what they trust.
 pub(crate) fn of(
@@ -28,11 +44,7 @@ pub(crate) fn of(
         trust,
         ..ConnectOptions::default()
     };
-    let protocol = match dialect {
-        DialectName::Telnyx => TELNYX.into(),
-        DialectName::Freeswitch => FREESWITCH.into(),
-        DialectName::Sip => Protocol::Sip,
-    };
+    let protocol = protocol(dialect);
     let account = |user: &User| {
         let (login, token_source) = login(&user.credential, ca_file);
         let mut account = AccountConfig::new(&user.name, protocol, server, login);

@@ -19,7 +19,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Log users in, let each call, and report.
     ///
-    /// Exit code: 0 when every call was answered, heard to its end and ended by us; 1 when one was not; 2 when nothing could be run.
+    /// Exit code: 0 when every call was answered, heard to its end and ended by us; 1 when one was not, or none was placed; 2 when nothing
+    /// could be run. Calls that a Ctrl-C ended before they could be judged are no failures.
     Run(Run),
 }
 
@@ -51,19 +52,19 @@ pub(crate) struct Run {
     /// Calls that begin in a second, over all users.
     #[arg(long, value_name = "R", default_value_t = 10.0)]
     pub(crate) rate: f64,
-    /// Seconds from the answer until we hang up.
+    /// Seconds from the answer until we hang up, 1 at least: what comes of a call is judged by what was heard.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) hold: f64,
     /// Seconds that a call may wait for its answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(crate) ring: f64,
-    /// Seconds that a user may take to be ready.
+    /// Seconds that a user may take to be ready, at first and after each loss of its connection.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(crate) login: f64,
     /// The number that all call.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) to: String,
-    /// Let users call again and again until so many seconds have passed.
+    /// Let users call again and again until so many seconds have passed since the first of them was ready.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) duration: Option<f64>,
     /// Also write everything to this file, as JSON.
@@ -78,7 +79,7 @@ pub(crate) struct Run {
     /// A token endpoint for users that have a token_secret and no token_url of their own.
     #[arg(long, value_name = "URL")]
     pub(crate) token_url: Option<String>,
-    /// Threads that carry media.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) threads: u16,
+    /// Threads that carry media; one for each core that the program may use, if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) threads: Option<u16>,
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use offhook_engine::ended::Ended;
 use offhook_engine::event::EventKind;
 
+use crate::hearing;
+use crate::kind::Kind;
 use crate::samples::Samples;
 
-/// Kinds of failures that are told apart; further ones are counted together.
+/// Kinds of failures that are told apart, theirs and ours each; further ones are counted together.
 const MOST_KINDS: usize = 50;
 
 /// Counts, and samples in milliseconds unless they say otherwise.
@@ -19,10 +21,16 @@ pub(crate) struct Figures {
     pub(crate) placed: usize,
     pub(crate) in_call: usize,
     pub(crate) answered: usize,
-    /// Answered, heard, and ended by us.
+    /// Answered, heard to the end, and ended by us.
     pub(crate) good: usize,
+    /// Ended with the whole run, before they could be judged.
+    pub(crate) stopped: usize,
     pub(crate) failed: usize,
-    pub(crate) failures: BTreeMap<String, usize>,
+    failures: BTreeMap<String, usize>,
+    /// Those of this machine or program, apart: the kinds of a bad server never hide them.
+    pub(crate) own_failures: BTreeMap<String, usize>,
+    /// How often a user that had been ready lost its connection, by user.
+    connections_lost: BTreeMap<usize, usize>,
     /// Steps of logins, each from the one before.
     pub(crate) logins: Logins,
     /// Steps of calls, from the call's beginning.
@@ -30,15 +38,28 @@ pub(crate) struct Figures {
     /// Of each call that had media.
     pub(crate) media: Media,
     pub(crate) ours: Ours,
-    /// When the connection of a user reached its last step.
-    reached: BTreeMap<usize, Duration>,
+    /// The connection of each user.
+    connections: BTreeMap<usize, Connection>,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Connection {
+    /// How long it waited on this machine before the server was asked.
+    queued: Duration,
+    /// When it reached its last step.
+    reached: Duration,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Logins {
+    /// From the beginning of the attempt until the server was asked: the engine opens so many connections at a time.
+    pub(crate) queue: Samples,
+    /// Name resolution and TCP.
     pub(crate) socket: Samples,
     pub(crate) tls: Samples,
     pub(crate) login: Samples,
+    /// From when the server was asked.
     pub(crate) ready: Samples,
 }
 
@@ -68,7 +89,6 @@ pub(crate) struct Media {
 /// What this machine failed at: never to be taken for the server's or the network's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ours {
-    pub(crate) slots: u64,
     pub(crate) slots_late: u64,
     pub(crate) slots_skipped: u64,
     pub(crate) send_errors: u64,
@@ -84,14 +104,34 @@ impl Figures {
         }
     }
 
-    pub(crate) fn fail(&mut self, kind: String) {
+    pub(crate) fn fail(&mut self, kind: Kind) {
         self.failed += 1;
-        let known = self.failures.contains_key(&kind) || self.failures.len() < MOST_KINDS;
-        let kind = match known {
-            true => kind,
-            false => "further kinds".to_owned(),
+        let (kinds, further) = match kind.ours {
+            true => (&mut self.own_failures, Kind::ours("further kinds")),
+            false => (&mut self.failures, Kind::theirs("further kinds")),
         };
-        *self.failures.entry(kind).or_default() += 1;
+        let known = kinds.contains_key(&kind.words) || kinds.len() < MOST_KINDS;
+        let words = match known {
+            true => kind.words,
+            false => further.words,
+        };
+        *kinds.entry(words).or_default() += 1;
+    }
+
+    /// What failed and how often, ours last.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&str, usize)> {
+        let all = self.failures.iter().chain(&self.own_failures);
+        all.map(|(kind, count)| (kind.as_str(), *count))
+    }
+
+    pub(crate) fn connection_lost(&mut self, user: usize) {
+        *self.connections_lost.entry(user).or_default() += 1;
+    }
+
+    /// Users that lost their connection, and how often they did.
+    pub(crate) fn connections_lost(&self) -> (usize, usize) {
+        let times = self.connections_lost.values().sum();
+        (self.connections_lost.len(), times)
     }
 
     #[expect(
@@ -99,19 +139,24 @@ impl Figures {
         reason = "the other events measure nothing"
     )]
     pub(crate) fn account(&mut self, user: usize, kind: &EventKind, at: Duration) {
-        let before = self.reached.get(&user).copied().unwrap_or_default();
-        let step = milliseconds(at.saturating_sub(before));
+        let connection = self.connections.entry(user).or_default();
+        let step = milliseconds(at.saturating_sub(connection.reached));
         match kind {
-            EventKind::Socket { .. } => {
-                self.reached.remove(&user);
-                self.logins.socket.add(milliseconds(at));
+            EventKind::Socket { dns, tcp } => {
+                let connecting = *dns + *tcp;
+                connection.queued = at.saturating_sub(connecting);
+                self.logins.queue.add(milliseconds(connection.queued));
+                self.logins.socket.add(milliseconds(connecting));
             }
             EventKind::Tls { took } => self.logins.tls.add(milliseconds(*took)),
             EventKind::Login => self.logins.login.add(step),
-            EventKind::Ready => self.logins.ready.add(milliseconds(at)),
+            EventKind::Ready => {
+                let asked = at.saturating_sub(connection.queued);
+                self.logins.ready.add(milliseconds(asked));
+            }
             _ => return,
         }
-        self.reached.insert(user, at);
+        connection.reached = at;
     }
 
     #[expect(
@@ -135,17 +180,19 @@ impl Figures {
         reason = "counts of packets in one call stay far below 2^52"
     )]
     pub(crate) fn quality(&mut self, ended: &Ended) {
-        let Some(quality) = &ended.quality else {
+        let Some(quality) = hearing::figures(ended) else {
             return;
         };
         let statistics = &quality.statistics;
         let (inbound, outbound) = (&statistics.inbound, &statistics.outbound);
         self.media.packets_sent += outbound.packets_sent;
         self.media.packets_received += inbound.packets_received;
-        if inbound.packets_received > 0 {
-            let lost = inbound.packets_lost.max(0) as f64;
-            let expected = inbound.packets_received as f64 + lost;
+        let lost = inbound.packets_lost.max(0) as f64;
+        let expected = inbound.packets_received as f64 + lost;
+        if expected > 0.0 {
             self.media.loss_in.add(100.0 * lost / expected);
+        }
+        if inbound.packets_received > 0 {
             self.media.jitter.add(milliseconds(inbound.jitter));
         }
         if let Some(remote) = &statistics.remote_inbound
@@ -161,7 +208,6 @@ impl Figures {
         if let Some(mos) = quality.mos {
             self.media.mos.add(mos);
         }
-        self.ours.slots += outbound.packets_sent;
         self.ours.slots_late += statistics.local.slots_late;
         self.ours.slots_skipped += statistics.local.slots_skipped;
         self.ours.send_errors += statistics.local.send_errors;
@@ -171,4 +217,37 @@ impl Figures {
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_wait_for_our_own_turn_is_no_time_of_the_server() {
+        let mut figures = Figures::of(1);
+        let (dns, tcp) = (2 * MILLISECOND, 3 * MILLISECOND);
+        figures.account(0, &EventKind::Socket { dns, tcp }, 4000 * MILLISECOND);
+        figures.account(0, &EventKind::Login, 4010 * MILLISECOND);
+        figures.account(0, &EventKind::Ready, 4012 * MILLISECOND);
+        let logins = &figures.logins;
+        let all = [&logins.queue, &logins.socket, &logins.login, &logins.ready];
+        let all = all.map(|samples| samples.distribution().unwrap().max.round());
+        assert_eq!(all, [3995.0, 5.0, 10.0, 17.0]);
+    }
+
+    #[test]
+    fn many_kinds_of_theirs_hide_none_of_ours() {
+        let mut figures = Figures::of(100);
+        for number in 0..60 {
+            figures.fail(Kind::theirs(format!("kind {number}")));
+        }
+        figures.fail(Kind::ours("no file left"));
+        let told: BTreeMap<&str, usize> = figures.failures().collect();
+        assert_eq!(told["our own limit: no file left"], 1);
+        assert_eq!(told["further kinds"], 10);
+        assert_eq!(figures.failed, 61);
+    }
 }

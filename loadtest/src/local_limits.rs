@@ -2,11 +2,26 @@
 
 use std::fs;
 
+use if_addrs::{IfOperStatus, Interface};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use offhook_engine::vocabulary::IceServer;
 
 /// Files that the process has open beside users and calls.
 const BESIDE: u64 = 128;
+/// A call has no more sockets for its media than these, however many addresses the machine has.
+const MOST_SOCKETS: u64 = 8;
+/// Nor more connections to TURN servers: some names have several addresses, and each is asked.
+const MOST_STREAMS: u64 = 8;
+
+/// Open files of one call, beside its user's connection to the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PerCall {
+    /// For its media.
+    pub(crate) sockets: u64,
+    /// To TURN servers over TCP and TLS.
+    pub(crate) streams: u64,
+}
 
 /// Why this machine cannot carry that load.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +42,32 @@ pub(crate) enum LimitError {
     System(Errno),
 }
 
-/// Raises the limit of open files as far as `calls` need it. Each has a connection to the server and, for each address of this
-/// machine, a socket for its media.
-pub(crate) fn prepare(calls: u64, addresses: u64) -> Result<(), LimitError> {
-    let needed = calls * (1 + addresses) + BESIDE;
+/// How many sockets a call's media may have here: one for each usable address, as the engine picks them.
+pub(crate) fn media_sockets() -> u64 {
+    let Ok(interfaces) = if_addrs::get_if_addrs() else {
+        return MOST_SOCKETS;
+    };
+    let up = |interface: &&Interface| {
+        let state = &interface.oper_status;
+        !interface.is_link_local() && matches!(state, IfOperStatus::Up | IfOperStatus::Unknown)
+    };
+    let usable = interfaces.iter().filter(up).count() as u64;
+    usable.clamp(1, MOST_SOCKETS)
+}
+
+/// How many connections to TURN servers a call may have.
+pub(crate) fn turn_streams(servers: &[IceServer]) -> u64 {
+    match servers.iter().any(|server| server.protocol.is_stream()) {
+        true => MOST_STREAMS,
+        false => 0,
+    }
+}
+
+/// Raises the limit of open files as far as it goes: what one call needs can only be reckoned. Refuses `calls` that would need more.
+pub(crate) fn prepare(calls: u64, each: PerCall) -> Result<(), LimitError> {
+    let needed = calls
+        .saturating_mul(1 + each.sockets + each.streams)
+        .saturating_add(BESIDE);
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(LimitError::System)?;
     if hard < needed {
         return Err(LimitError::Files {
@@ -39,8 +76,8 @@ pub(crate) fn prepare(calls: u64, addresses: u64) -> Result<(), LimitError> {
             hard,
         });
     }
-    if soft < needed {
-        setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(LimitError::System)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_err(LimitError::System)?;
     }
     // TCP and UDP count their ports apart, and each address has its own: one connection or one socket a call.
     let available = local_ports();
@@ -67,12 +104,51 @@ fn local_ports() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts;
+    use crate::args::DialectName;
+
+    const EACH: PerCall = PerCall {
+        sockets: 1,
+        streams: 0,
+    };
 
     #[test]
     fn our_own_limit_is_named_as_ours() {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        let error = prepare(hard, 1).unwrap_err().to_string();
+        let error = prepare(hard, EACH).unwrap_err().to_string();
         assert!(error.starts_with("our own limit"), "{error}");
-        assert!(prepare(1, 1).is_ok());
+    }
+
+    #[test]
+    fn the_limit_is_raised_as_far_as_it_goes() {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, hard / 2, hard).unwrap();
+        prepare(1, EACH).unwrap();
+        assert_eq!(
+            getrlimit(Resource::RLIMIT_NOFILE).unwrap(),
+            (hard, hard),
+            "whatever one call needs"
+        );
+    }
+
+    #[test]
+    fn sockets_of_every_address_and_connections_to_turn_servers_are_reckoned_with() {
+        assert!((1..=MOST_SOCKETS).contains(&media_sockets()));
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let calls = (hard - BESIDE) / 10;
+        let many = PerCall {
+            sockets: 8,
+            streams: 8,
+        };
+        assert!(
+            prepare(calls, many)
+                .unwrap_err()
+                .to_string()
+                .contains("open files")
+        );
+        let telnyx = accounts::ice_servers("wss://rtc.telnyx.com", DialectName::Telnyx);
+        assert_eq!(turn_streams(&telnyx), MOST_STREAMS);
+        let own = accounts::ice_servers("ws://127.0.0.1:1", DialectName::Telnyx);
+        assert_eq!(turn_streams(&own), 0);
     }
 }

@@ -3,7 +3,9 @@
 mod accounts;
 mod args;
 mod figures;
+mod hearing;
 mod kind;
+mod limits_met;
 mod load;
 mod local_limits;
 mod report;
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     match run::run(args) {
-        Ok(outcome) if outcome.failed == 0 => ExitCode::SUCCESS,
+        Ok(outcome) if outcome.failed == 0 && outcome.placed > 0 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             // There is nobody to tell when the standard error is gone.

@@ -1,11 +1,13 @@
 //! The table at the end, the line meanwhile, and both as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::figures::Figures;
+use crate::limits_met::{Machine, limits_met};
 use crate::samples::{Distribution, Samples};
 
 /// What a run came to.
@@ -15,6 +17,7 @@ pub(crate) struct Report<'a> {
     /// Server and dialect, for whoever reads it later.
     pub(crate) server: &'a str,
     pub(crate) dialect: &'a str,
+    pub(crate) machine: Machine,
 }
 
 /// One line on how things stand.
@@ -40,7 +43,7 @@ struct Row {
 }
 
 impl Report<'_> {
-    fn steps(&self) -> [Row; 9] {
+    fn steps(&self) -> [Row; 10] {
         let (logins, calls) = (&self.figures.logins, &self.figures.calls);
         let row = |name, samples: &Samples| Row {
             name,
@@ -49,6 +52,7 @@ impl Report<'_> {
             values: samples.distribution(),
         };
         [
+            row("our queue", &logins.queue),
             row("socket", &logins.socket),
             row("TLS", &logins.tls),
             row("login", &logins.login),
@@ -92,14 +96,19 @@ impl Report<'_> {
         );
         let _ = writeln!(
             text,
-            "users {}, ready {}; calls {}, answered {}, good {}, failed {}",
+            "users {}, ready {}; calls {}, answered {}, good {}, stopped {}, failed {}",
             figures.users,
             figures.ready,
             figures.placed,
             figures.answered,
             figures.good,
+            figures.stopped,
             figures.failed
         );
+        let (losers, losses) = figures.connections_lost();
+        if losses > 0 {
+            let _ = writeln!(text, "connections lost: {losses}, of {losers} users");
+        }
         let _ = writeln!(
             text,
             "\n{:<18}{:>8}{:>10}{:>10}{:>10}{:>10}",
@@ -107,7 +116,7 @@ impl Report<'_> {
         );
         let _ = writeln!(
             text,
-            "login: each step from the one before, ready from the beginning; call: from its beginning"
+            "login: each step from the one before, ready from after our queue; call: from its beginning"
         );
         for row in self.steps() {
             row.write(&mut text);
@@ -123,18 +132,20 @@ impl Report<'_> {
         let ours = &figures.ours;
         let _ = writeln!(
             text,
-            "this machine: slots {} of which {} late (> 5 ms) and {} skipped, send errors {}, dropped unread {}, events lost {}",
-            ours.slots,
+            "this machine: slots late (> 5 ms) {}, skipped {}, send errors {}, dropped unread {}, events lost {}",
             ours.slots_late,
             ours.slots_skipped,
             ours.send_errors,
             ours.receive_drops,
             ours.events_lost
         );
-        if !figures.failures.is_empty() {
+        for limit in limits_met(figures, self.machine) {
+            let _ = writeln!(text, "limit met: {limit}");
+        }
+        if figures.failed > 0 {
             let _ = writeln!(text, "failed:");
         }
-        for (kind, count) in &figures.failures {
+        for (kind, count) in figures.failures() {
             let _ = writeln!(text, "{count:>8}  {kind}");
         }
         text
@@ -143,6 +154,7 @@ impl Report<'_> {
     /// For programs: times in milliseconds, losses in percent.
     pub(crate) fn json(&self) -> Value {
         let figures = self.figures;
+        let (losers, losses) = figures.connections_lost();
         let table = |rows: &[Row]| -> Value {
             let entry = |row: &Row| (row.name.to_lowercase().replace(' ', "_"), json!(row.values));
             rows.iter()
@@ -159,20 +171,24 @@ impl Report<'_> {
             "calls": figures.placed,
             "answered": figures.answered,
             "good": figures.good,
+            "stopped": figures.stopped,
             "failed": figures.failed,
-            "failures": figures.failures,
+            "failures": figures.failures().collect::<BTreeMap<_, _>>(),
+            "connections_lost": { "users": losers, "times": losses },
             "set_up_ms": table(&self.steps()),
             "media": table(&self.media()),
             "packets_sent": figures.media.packets_sent,
             "packets_received": figures.media.packets_received,
             "this_machine": {
-                "slots": figures.ours.slots,
+                "threads": self.machine.threads,
+                "cores": self.machine.cores,
                 "slots_late": figures.ours.slots_late,
                 "slots_skipped": figures.ours.slots_skipped,
                 "send_errors": figures.ours.send_errors,
                 "receive_drops": figures.ours.receive_drops,
                 "events_lost": figures.ours.events_lost,
             },
+            "limits_met": limits_met(figures, self.machine),
         })
     }
 }
@@ -202,21 +218,31 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::Kind;
 
     #[test]
     fn a_run_without_a_measured_value_has_a_table_all_the_same() {
         let mut figures = Figures::of(3);
-        figures.fail("login refused: wrong password".to_owned());
+        figures.fail(Kind::theirs("login refused: wrong password"));
+        figures.fail(Kind::ours("no file left"));
+        figures.connection_lost(1);
         let report = Report {
             figures: &figures,
             took: Duration::from_secs(2),
             server: "ws://127.0.0.1:1",
             dialect: "sip",
+            machine: Machine {
+                threads: 2,
+                cores: 2,
+            },
         };
         let text = report.text();
         for part in [
             "users 3",
-            "failed 1",
+            "stopped 0, failed 2",
+            "connections lost: 1, of 1 users",
+            "limit met: failures: no file left (1)",
+            "our queue",
             "first ring",
             "MOS",
             "1  login refused",
@@ -226,5 +252,7 @@ mod tests {
         let json = report.json();
         assert_eq!(json["set_up_ms"]["first_rtp"], Value::Null);
         assert_eq!(json["failures"]["login refused: wrong password"], 1);
+        assert_eq!(json["connections_lost"]["times"], 1);
+        assert_eq!(json["limits_met"][0], "failures: no file left (1)");
     }
 }

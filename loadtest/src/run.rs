@@ -1,6 +1,6 @@
 //! Runs the machine: an engine with the users' accounts, its events, the clock, the signals that end it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use offhook_engine::driver::events::{Events, Next};
 use offhook_engine::error::{BuildError, Error as EngineError};
 use offhook_engine::event::Event;
 use offhook_engine::request::{CallRequest, EndOptions};
+use offhook_engine::status::Status;
 use offhook_media::audio::playback::Playback;
 use offhook_media::audio::recording::RecordingError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,15 +23,18 @@ use tokio::time::{interval, sleep_until};
 use crate::accounts;
 use crate::args::{Args, Command, Run};
 use crate::figures::Figures;
+use crate::limits_met::Machine;
 use crate::load::{Action, Load, Plan};
-use crate::local_limits::{self, LimitError};
+use crate::local_limits::{self, LimitError, PerCall};
 use crate::report::{self, Report};
 use crate::speech;
 use crate::target::{self, TargetError};
 use crate::users::{self, UsersError};
 
-/// Addresses of this machine that a call may have a socket at.
-const ADDRESSES: u64 = 4;
+/// Most threads that carry media, as `--threads` has it.
+const MOST_THREADS: u16 = 64;
+/// A shorter call has no time to be heard.
+const LEAST_HOLD: f64 = 1.0;
 /// Requests to the engine that may wait.
 const REQUESTS: usize = 1024;
 /// Events that may wait, for each user: a call's whole beginning at once.
@@ -70,6 +74,7 @@ pub(crate) enum RunError {
 
 /// What the exit code is made of.
 pub(crate) struct Outcome {
+    pub(crate) placed: usize,
     pub(crate) failed: usize,
 }
 
@@ -79,7 +84,12 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     let plan = plan(&run)?;
     let calls = run.calls as usize;
     let users = users::read(&run.users, calls, run.token_url.as_deref())?;
-    local_limits::prepare(run.calls.into(), ADDRESSES)?;
+    let machine = machine(&run);
+    let per_call = PerCall {
+        sockets: local_limits::media_sockets(),
+        streams: local_limits::turn_streams(&accounts::ice_servers(&run.server, run.dialect)),
+    };
+    local_limits::prepare(run.calls.into(), per_call)?;
     // What cannot be written is found before the run, not after an hour of it.
     let unwritable = |error| RunError::Json {
         path: run.json.clone().unwrap_or_default(),
@@ -95,8 +105,9 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     let began = Instant::now();
     let figures = runtime.block_on(async {
         let ends = Ends::listen().map_err(RunError::Runtime)?;
-        let (engine, names) = engine(&run, &users)?;
-        let mut load = Load::new(plan, calls, Instant::now());
+        let (engine, names) = engine(&run, &users, machine)?;
+        let own_names = users.iter().map(users::User::names).collect();
+        let mut load = Load::new(plan, own_names, Instant::now());
         let subscription = engine.subscribe().await?;
         // What happened before somebody listened.
         for account in subscription.status.accounts {
@@ -106,11 +117,14 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
             if let Some(steps) = &account.steps {
                 load.on_steps(*user, steps, Instant::now());
             }
-            load.on_state(*user, account.state, account.reason.as_ref());
+            let reason = account.reason.as_ref();
+            load.on_state(*user, account.state, reason, Instant::now());
         }
         let mut driver = Driver {
             load,
             events: subscription.events,
+            read: subscription.seq,
+            look: None,
             ends,
             engine,
             names,
@@ -127,6 +141,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         // A query may hold a token.
         server: run.server.split(['?', '#']).next().unwrap_or_default(),
         dialect: dialect_name(&run),
+        machine,
     };
     tell(&mut std::io::stdout(), &report.text());
     if let Some(mut file) = json {
@@ -134,8 +149,17 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         file.write_all(text.as_bytes()).map_err(unwritable)?;
     }
     Ok(Outcome {
+        placed: figures.placed,
         failed: figures.failed,
     })
+}
+
+/// The threads that carry media, by default one for each core that this process may use.
+fn machine(run: &Run) -> Machine {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let cores = u16::try_from(cores).unwrap_or(MOST_THREADS);
+    let threads = run.threads.unwrap_or(cores.min(MOST_THREADS));
+    Machine { threads, cores }
 }
 
 fn plan(run: &Run) -> Result<Plan, RunError> {
@@ -157,6 +181,13 @@ fn plan(run: &Run) -> Result<Plan, RunError> {
             wanted: "calls a second, from 0.001 to 100000",
         });
     }
+    if run.hold < LEAST_HOLD {
+        return Err(RunError::Value {
+            name: "hold",
+            value: run.hold,
+            wanted: "1 second at least, or nothing can be heard",
+        });
+    }
     Ok(Plan {
         pause: Duration::from_secs_f64(1.0 / run.rate),
         hold: span("hold", run.hold)?,
@@ -173,6 +204,7 @@ fn plan(run: &Run) -> Result<Plan, RunError> {
 fn engine(
     run: &Run,
     users: &[users::User],
+    machine: Machine,
 ) -> Result<(Engine, HashMap<Arc<str>, usize>), RunError> {
     let speech = speech::encoded()?;
     let engine = Engine::builder()
@@ -186,7 +218,7 @@ fn engine(
             Box::new(Playback::new(speech.clone()))
         }))
         .media(MediaConfig {
-            workers: run.threads.into(),
+            workers: machine.threads.into(),
             ..MediaConfig::default()
         })
         .limits(Limits {
@@ -227,6 +259,10 @@ struct Driver {
     load: Load,
     engine: Engine,
     events: Events,
+    /// Number of the last event that was taken in.
+    read: u64,
+    /// How things stood after events were lost, to be taken in as soon as all events up to then are.
+    look: Option<Look>,
     ends: Ends,
     /// Which user an account is.
     names: HashMap<Arc<str>, usize>,
@@ -234,20 +270,33 @@ struct Driver {
     to: String,
 }
 
+/// How things stood.
+struct Look {
+    status: Status,
+    /// The last event that it holds.
+    seq: u64,
+    asked: Instant,
+}
+
 impl Driver {
     async fn drive(&mut self) -> Figures {
         let began = Instant::now();
         let mut lines = interval(LINE_EVERY);
         let mut ending = false;
+        let mut engine_ended = false;
         loop {
+            self.reconcile();
             let wake = match self.load.poll(Instant::now()) {
                 Action::Call(user) => {
                     self.call(user).await;
                     continue;
                 }
                 Action::HangUp(call) => {
-                    // It may have ended by itself; its end is told either way.
-                    let _ = self.engine.hang_up(Some(call), EndOptions::default()).await;
+                    let hung_up = self.engine.hang_up(Some(call), EndOptions::default()).await;
+                    // It has ended by itself: its end is told, if it has not been lost.
+                    if let Err(EngineError::UnknownCall { .. }) = hung_up {
+                        self.look().await;
+                    }
                     continue;
                 }
                 Action::Wait(wake) => wake,
@@ -257,9 +306,20 @@ impl Driver {
             let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             tokio::select! {
                 next = self.events.next() => match next {
-                    Some(Next::Notice(notice)) => self.take(&notice.event),
-                    Some(Next::Lost(lost)) => self.load.figures.ours.events_lost += lost,
-                    None => break,
+                    Some(Next::Notice(notice)) => {
+                        self.read = notice.seq;
+                        self.take(&notice.event);
+                    }
+                    Some(Next::Lost(lost)) => {
+                        self.load.figures.ours.events_lost += lost;
+                        // Whatever was seen before does not hold what is lost now.
+                        self.look = None;
+                        self.look().await;
+                    }
+                    None => {
+                        engine_ended = true;
+                        break;
+                    }
                 },
                 () = sleep_until(wake.into()) => {}
                 _ = lines.tick() => self.show(began.elapsed()),
@@ -268,10 +328,11 @@ impl Driver {
                     if std::mem::replace(&mut ending, true) {
                         break;
                     }
-                    self.load.stop();
+                    self.load.stop(Instant::now());
                 }
             }
         }
+        self.load.abandon(engine_ended);
         self.show(began.elapsed());
         tell(&mut std::io::stderr(), "\n");
         self.load.figures.clone()
@@ -286,11 +347,43 @@ impl Driver {
         let now = Instant::now();
         match placed {
             Ok(call) => self.load.placed(user, call, now),
-            Err(error) => {
-                let why = format!("the call could not be placed: {error}");
-                self.load.not_placed(user, why, now);
+            Err(error) => self.load.not_placed(user, &error, now),
+        }
+    }
+
+    /// Looks at how things stand, since events that told of it may be lost.
+    async fn look(&mut self) {
+        if self.look.is_some() {
+            return;
+        }
+        let asked = Instant::now();
+        // An engine that has ended says so by the end of its events.
+        let Ok(subscription) = self.engine.subscribe().await else {
+            return;
+        };
+        self.look = Some(Look {
+            status: subscription.status,
+            seq: subscription.seq,
+            asked,
+        });
+    }
+
+    /// Takes in how things stood, once nothing that is older waits to be read.
+    fn reconcile(&mut self) {
+        let read = self.read;
+        let Some(Look { status, asked, .. }) = self.look.take_if(|look| look.seq <= read) else {
+            return;
+        };
+        let now = Instant::now();
+        for account in status.accounts {
+            if let Some(user) = self.names.get(&account.name) {
+                let reason = account.reason.as_ref();
+                self.load.on_state(*user, account.state, reason, now);
             }
         }
+        let calls = status.calls.into_iter();
+        let living: BTreeMap<_, _> = calls.map(|call| (call.call, call.state)).collect();
+        self.load.reconcile(&living, asked, now);
     }
 
     fn take(&mut self, event: &Event) {

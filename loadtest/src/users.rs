@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use offhook_engine::driver::secret_file;
 use offhook_engine::error::SecretFileError;
 use offhook_engine::vocabulary::Secret;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 /// Largest file that is read: some 100,000 users.
@@ -34,6 +35,19 @@ pub(crate) enum Credential {
         url: String,
         bearer: Option<Secret>,
     },
+}
+
+impl User {
+    /// What names it and no other: its own failure is told in the same words as that of everybody.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = vec![self.name.clone()];
+        names.extend(match &self.credential {
+            Credential::Password { login, .. } => Some(login.clone()),
+            Credential::TokenFile(path) => Some(path.display().to_string()),
+            Credential::TokenUrl { .. } => None,
+        });
+        names
+    }
 }
 
 /// Why a users file cannot be used.
@@ -106,8 +120,24 @@ struct RawUser {
     _expires_at: Option<String>,
 }
 
+/// Whatever stands there in place of a secret may be one, its quotes forgotten: it is not shown.
 fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.map(Secret::new))
+    let text = Option::<String>::deserialize(from);
+    let text = text.map_err(|_| D::Error::custom("a secret must be a string in quotes"))?;
+    Ok(text.map(Secret::new))
+}
+
+/// What is wrong with a value, without the value: who writes a password where a file's name belongs forgets its quotes, too.
+fn without_value(message: &str) -> String {
+    let wrong = ["invalid type: ", "invalid value: "];
+    if !wrong.iter().any(|begin| message.starts_with(begin)) {
+        return message.to_owned();
+    }
+    let expected = message.rsplit_once(", expected ");
+    expected.map_or_else(
+        || "a value of the wrong type".to_owned(),
+        |(_, expected)| format!("a value of the wrong type, expected {expected}"),
+    )
 }
 
 /// Reads the users and takes the first `wanted` of them. Files that they name are looked for beside the users file.
@@ -124,7 +154,7 @@ pub(crate) fn read(
             before.matches('\n').count() + 1
         }),
         // Without the line's text, which may hold a secret.
-        what: error.message().to_owned(),
+        what: without_value(error.message()),
     })?;
     if raw.user.len() < wanted {
         return Err(UsersError::TooFew {
@@ -366,12 +396,31 @@ expires_at = "2030-01-01T00:00:00Z"
                 "line 3",
             ),
             ("[[user]]\nnome = \"a\"\n", 0o600, 1, "nome"),
+            (
+                "[[user]]\nname = \"a\"\nsip_password = 12345678\n",
+                0o600,
+                1,
+                "line 3: a secret must be a string in quotes",
+            ),
+            (
+                "[[user]]\nname = \"a\"\ntoken_secret = 12345678.5\n",
+                0o600,
+                1,
+                "line 3: a secret must be a string in quotes",
+            ),
+            (
+                "[[user]]\nname = \"a\"\npassword_file = 12345678\n",
+                0o600,
+                1,
+                "line 3: a value of the wrong type, expected",
+            ),
         ];
         for (text, mode, wanted, part) in cases {
             let (_folder, path) = written("users.toml", text, mode);
             let error = read(&path, wanted, None).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
+            assert!(!error.contains("12345678"), "{error}");
         }
     }
 }

@@ -228,6 +228,7 @@ impl Account {
         let tls_at = tls.map(|_| secure_at);
         self.steps = Some(ConnectSteps {
             socket: socket_at,
+            connecting: dns + tcp,
             tls: tls_at,
             login: None,
             ready: None,

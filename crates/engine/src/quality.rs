@@ -11,6 +11,8 @@ use offhook_media::quality::statistics::Statistics;
 pub struct Quality {
     /// Everything counted, named and meant as in W3C webrtc-stats.
     pub statistics: Statistics,
+    /// What the audio is coded with, as agreed on last.
+    pub codec: Option<AudioCodec>,
     /// Quality by the E-model (ITU-T G.107), 1 to 4.5; `None` before audio arrived.
     pub mos: Option<f64>,
 }
@@ -23,6 +25,7 @@ impl Quality {
             .map(|codec| estimate(&statistics.conditions(codec)));
         Self {
             statistics: statistics.clone(),
+            codec,
             mos,
         }
     }

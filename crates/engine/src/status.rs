@@ -64,6 +64,8 @@ pub struct FlowStatus {
 pub struct ConnectSteps {
     /// The TCP connection stood.
     pub socket: Duration,
+    /// Of that, name resolution and the TCP connection itself. The rest was spent on this machine: waiting until the server could be asked.
+    pub connecting: Duration,
     /// TLS stood; `None` on plain `ws`.
     pub tls: Option<Duration>,
     /// The login was accepted.

@@ -17,6 +17,11 @@ fn what_cannot_be_run_is_named_and_nobody_is_called() {
     refused("telnyx", &["--calls", "10"], "has 9 users and 10 calls");
     refused("telnyx", &["--calls", "1", "--rate", "0"], "--rate");
     refused("telnyx", &["--calls", "1", "--hold=-1"], "--hold");
+    refused(
+        "telnyx",
+        &["--calls", "1", "--hold", "0"],
+        "--hold is 0; it must be 1 second at least",
+    );
 
     let twins = user("first", "demo-1") + &user("second", "demo-1");
     world.secret("users.toml", &twins);
@@ -31,6 +36,16 @@ fn what_cannot_be_run_is_named_and_nobody_is_called() {
         "[[user]]\nname = \"a\"\npasword_file = \"password\"\n",
     );
     refused("sip", &["--calls", "1"], "pasword_file");
+
+    world.secret(
+        "users.toml",
+        "[[user]]\nname = \"a\"\nsip_username = \"demo-1\"\nsip_password = 12345678\n",
+    );
+    refused(
+        "sip",
+        &["--calls", "1"],
+        "line 4: a secret must be a string in quotes",
+    );
 
     let open = world.secret("users.toml", &user("a", "demo-1"));
     fs::set_permissions(open, fs::Permissions::from_mode(0o644)).expect("its mode");

@@ -66,7 +66,7 @@ impl World {
         self.command_to("9196", dialect, arguments)
     }
 
-    fn command_to(&self, number: &str, dialect: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn command_to(&self, number: &str, dialect: &str, arguments: &[&str]) -> Command {
         let server = match dialect {
             "sip" => self.sandbox.ready.sip.clone(),
             _ => self.sandbox.ready.verto.clone(),
