@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::credential::Credential;
 use crate::owner_file::{self, FileFault};
-use crate::secret::Secret;
+use crate::secret::{Secret, without_value};
 
 /// Largest file that is read: some 100,000 users.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -141,18 +141,13 @@ impl User {
 
 /// Secrets in an owner-only file.
 mod shown {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Serialize, Serializer};
 
     use crate::secret::Secret;
+    pub(super) use crate::secret::deserialize;
 
     pub(super) fn serialize<S: Serializer>(of: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
         of.as_ref().map(Secret::expose).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Secret>, D::Error> {
-        Ok(Option::<String>::deserialize(from)?.map(Secret::new))
     }
 }
 
@@ -214,7 +209,7 @@ fn parse(text: &str, path: &Path) -> Result<Users, UsersFault> {
         UsersFault::Content {
             path: path.to_owned(),
             // Without the line's text, which may hold a secret.
-            why: format!("line {line}: {}", error.message()),
+            why: format!("line {line}: {}", without_value(error.message())),
         }
     })
 }
@@ -381,6 +376,26 @@ pub(crate) mod tests {
             sip_password: Some(Secret::new("p")),
             token_secret: Some(Secret::new("t")),
             expires_at: "2030-01-01T00:00:00".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_secret_without_its_quotes_is_named_and_not_shown() {
+        let whole = toml::to_string(&Users {
+            wanted: wanted(1),
+            users: vec![user(0)],
+        })
+        .unwrap();
+        for (key, quoted) in [("sip_password", "\"p\""), ("token_secret", "\"t\"")] {
+            let text = whole.replace(&format!("{key} = {quoted}"), &format!("{key} = 12345678"));
+            let error = parse(&text, Path::new("users.toml"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("a secret must be a string in quotes"),
+                "{error}"
+            );
+            assert!(!error.contains("12345678"), "{error}");
         }
     }
 

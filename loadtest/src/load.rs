@@ -209,7 +209,7 @@ impl Load {
 
     /// Nobody waits for the calls that there are: their ends were not seen.
     pub(crate) fn abandon(&mut self, engine_ended: bool) {
-        for _ in mem::take(&mut self.calls) {
+        for _ in 0..mem::take(&mut self.calls).len() {
             self.figures.in_call -= 1;
             match engine_ended {
                 true => self.figures.fail(Kind::ours("the engine has ended")),

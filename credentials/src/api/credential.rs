@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::api::client::{Call, Client};
 use crate::api::error::Error;
 use crate::api::retry::Repeat;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::timestamp;
 
 const PATH: &str = "telephony_credentials";
@@ -27,7 +27,7 @@ pub struct Credential {
     /// Under which it is called and logs in; chosen by the server.
     pub sip_username: String,
     /// For logins by password.
-    #[serde(default, deserialize_with = "secret")]
+    #[serde(default, deserialize_with = "secret::deserialize")]
     pub sip_password: Option<Secret>,
     /// Past its end; only deleting is left then.
     #[serde(default)]
@@ -47,10 +47,6 @@ impl Credential {
             .strip_prefix("connection:")
             .unwrap_or(&self.resource_id)
     }
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.map(Secret::new))
 }
 
 /// A credential to be made.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use offhook_credentials::api::client::Client;
 use offhook_credentials::api::connection::{Connection, ConnectionFilter, NewConnection};
 use offhook_credentials::owner_file;
-use offhook_credentials::secret::Secret;
+use offhook_credentials::secret::{Secret, without_value};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -127,7 +127,10 @@ fn read(file: &Path) -> Result<Login, Failure> {
     toml::from_str(&text).map_err(|error| Failure::Content {
         path: file.to_owned(),
         // Without the text, which holds the password.
-        why: format!("write user_name and password in TOML: {}", error.message()),
+        why: format!(
+            "write user_name and password in TOML: {}",
+            without_value(error.message())
+        ),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use offhook_credentials::owner_file;
+use offhook_credentials::secret::{self, Secret};
 use offhook_credentials::users_file::Users;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
@@ -44,7 +45,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
-    secret: Option<String>,
+    #[serde(default, deserialize_with = "secret::deserialize")]
+    secret: Option<Secret>,
     certificate_sha256: Option<String>,
     credential_id: Option<String>,
 }
@@ -81,7 +83,8 @@ impl Callers {
     }
 
     fn add_file(&mut self, text: &str) -> Result<(), String> {
-        let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let file: File =
+            toml::from_str(text).map_err(|error| secret::without_value(error.message()))?;
         for entry in file.caller {
             let name = entry.name;
             if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
@@ -90,7 +93,7 @@ impl Callers {
             if entry
                 .secret
                 .as_ref()
-                .is_some_and(|secret| secret.len() < SHORTEST)
+                .is_some_and(|secret| secret.expose().len() < SHORTEST)
             {
                 return Err(format!(
                     "the secret of {name} is shorter than {SHORTEST} characters"
@@ -111,7 +114,7 @@ impl Callers {
             }
             self.0.push(Caller {
                 name,
-                secret: entry.secret.map(|secret| hash(secret.as_bytes())),
+                secret: entry.secret.map(|secret| hash(secret.expose().as_bytes())),
                 certificate,
                 credential: entry.credential_id,
             });
@@ -240,6 +243,13 @@ mod tests {
         }
         assert!(read(&caller("a", "short", "1")).unwrap_err().contains("16"));
         assert!(read("[[caller]]\nname = \"a\"\n").is_err());
+        // Its quotes were forgotten.
+        let error = read("[[caller]]\nname = \"a\"\nsecret = 1234567812345678\n").unwrap_err();
+        assert!(
+            error.contains("a secret must be a string in quotes"),
+            "{error}"
+        );
+        assert!(!error.contains("12345678"), "{error}");
         let no_credential = "[[caller]]\nname = \"a\"\nsecret = \"aaaaaaaaaaaaaaaa\"\n";
         assert!(read(no_credential).unwrap_err().contains("--create-on"));
     }

@@ -172,15 +172,24 @@ fn one_subject(one: &AccountConfig, other: &AccountConfig) -> bool {
 }
 
 fn syntax(error: &toml::de::Error) -> (Option<usize>, Fault) {
-    let message = error
-        .message()
-        .lines()
-        .next()
-        .unwrap_or("this is no TOML")
-        .to_owned();
+    let message = error.message().lines().next().unwrap_or("this is no TOML");
+    let message = without_value(message);
     (
         error.span().map(|span| span.start),
         Fault::Syntax { message },
+    )
+}
+
+/// What is wrong with a value, without the value: a token or a password written where a file is to be named is one all the same.
+pub(crate) fn without_value(message: &str) -> String {
+    let wrong = ["invalid type: ", "invalid value: "];
+    if !wrong.iter().any(|begin| message.starts_with(begin)) {
+        return message.to_owned();
+    }
+    let expected = message.rsplit_once(", expected ");
+    expected.map_or_else(
+        || "a value of the wrong type".to_owned(),
+        |(_, expected)| format!("a value of the wrong type, expected {expected}"),
     )
 }
 

@@ -371,6 +371,25 @@ fn values_that_do_not_work_are_told_with_those_that_do() {
 }
 
 #[test]
+fn a_secret_at_the_wrong_place_is_not_shown() {
+    let folder = Folder::new();
+    for key in [
+        "token = \"hunter2\"",
+        "socket_headers = { Authorization = \"Bearer hunter2\" }",
+        "token = { url = \"https://a.example/t\", headers = { Authorization = \"Bearer hunter2\" } }",
+        "password_file = { text = \"hunter2\" }",
+        "canary = \"hunter2\"",
+    ] {
+        let told = folder.refusal(&format!("{ACCOUNT}{key}\n"));
+        assert!(told.contains("line "), "{told}");
+    }
+    let told = folder.refusal(&format!(
+        "{ACCOUNT}refresh_before = true\ncanary = 12345678\n"
+    ));
+    assert!(!told.contains("12345678"), "{told}");
+}
+
+#[test]
 fn a_secret_that_others_can_read_is_refused_by_name() {
     let folder = Folder::new();
     for mode in [0o604, 0o644, 0o602, 0o601] {

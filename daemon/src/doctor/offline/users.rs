@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::checked::line_of;
+use crate::config::checked::{line_of, without_value};
 use crate::config::error::SecretFault;
 use crate::config::raw::RawAccount;
 use crate::config::secret_file;
@@ -77,7 +77,7 @@ pub(crate) fn check(file: &Path, scene: &Scene<'_>) -> Vec<Finding> {
         Ok(users) => users.users,
         Err(error) => {
             let line = error.span().map(|span| line_of(&text, span.start));
-            let what = format!("this is no users file: {}", error.message());
+            let what = format!("this is no users file: {}", without_value(error.message()));
             findings.push(unusable(file, line, &what));
             return findings;
         }
