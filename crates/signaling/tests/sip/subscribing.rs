@@ -11,6 +11,7 @@ use offhook_signaling::sip::session::contract::Input;
 use serde_json::{Value, json};
 
 use crate::called::statuses;
+use crate::lasting::challenges;
 use crate::world::{FLOW, World, config};
 
 pub(crate) const PRESENCE: &str = "presence:bob@example.com";
@@ -665,6 +666,46 @@ fn several_notifiers_answer_one_subscribe_and_each_is_kept() {
         .collect();
     tags.sort();
     assert_eq!(tags, ["device1", "device2", "device3"]);
+}
+
+/// RFC 7616, 3.4: a server refuses a count that it has seen.
+#[test]
+fn notifiers_of_one_subscribe_do_not_use_a_nonce_with_the_same_count() {
+    let mut world = registered();
+    let request = ask(&mut world, DIALOG);
+    challenges(&mut world, &request, "first");
+    let request = world.request();
+    let credentials = |request: &Request| {
+        let line = request.headers.get(&HeaderName::ProxyAuthorization)?;
+        let of = |name: &str| line.split_once(name)?.1.split([',', ' ']).next();
+        Some((of("nonce=")?.to_owned(), of("nc=")?.to_owned()))
+    };
+    let mut shown = vec![credentials(&request).unwrap()];
+    world.answer(&request, 200, &[(HeaderName::Expires, "600"), CONTACT]);
+    for tag in ["server-tag", "device"] {
+        let state = "active;expires=600";
+        let text = notify(&request, tag, 1, state, DIALOG_INFO, &info(0, "full", ""));
+        assert_eq!(status_of(&mut world, &text), 200, "{tag}");
+    }
+    let mut refreshed = 0;
+    for second in 0..1200 {
+        world.pass(seconds(1), pong);
+        for (_, request) in std::mem::take(&mut world.requests) {
+            match credentials(&request) {
+                Some(credentials) => {
+                    shown.push(credentials);
+                    world.answer(&request, 200, &[(HeaderName::Expires, "600")]);
+                    refreshed += 1;
+                }
+                None => challenges(&mut world, &request, &format!("of {second}")),
+            }
+        }
+    }
+    assert!(refreshed >= 3, "{refreshed}");
+    let all = shown.len();
+    shown.sort();
+    shown.dedup();
+    assert_eq!(shown.len(), all, "{shown:?}");
 }
 
 #[test]

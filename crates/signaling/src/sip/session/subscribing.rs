@@ -334,12 +334,13 @@ impl Session {
         flow: FlowId,
         now: Instant,
     ) -> Option<LegId> {
-        let wanted = self.subs.wanted.get(name)?;
+        let wanted = self.subs.wanted.get_mut(name)?;
         let leg = Leg {
             channel: wanted.channel.clone(),
             dialog,
             flow,
-            auth: wanted.auth.clone(),
+            // Goes on in one dialog alone: two would count the uses of one nonce each for itself (RFC 7616, 3.4). Another one is challenged.
+            auth: std::mem::take(&mut wanted.auth),
             born: now,
             ends: now,
             notified: false,
