@@ -158,7 +158,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
 fn machine(run: &Run) -> Machine {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let cores = u16::try_from(cores).unwrap_or(MOST_THREADS);
-    let threads = run.threads.unwrap_or(cores.min(MOST_THREADS));
+    let threads = run.threads.unwrap_or_else(|| cores.min(MOST_THREADS));
     Machine { threads, cores }
 }
 

@@ -383,6 +383,7 @@ impl Command {
     }
 
     /// The name of the chat message that it sends.
+    #[cfg(feature = "sip")]
     pub(crate) fn message_id(&self) -> Option<u64> {
         if let Self::Message { id, .. } = self {
             Some(*id)
