@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use offhook_control::notice::Event;
@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::control::Control;
 use crate::program::{Program, path_of, run};
+
+/// A disk takes no longer, also on a busy machine.
+const REMEMBERED: Duration = Duration::from_secs(20);
 
 /// A configuration in the making.
 #[derive(Debug)]
@@ -197,6 +200,19 @@ impl Daemon {
             );
         }
         control
+    }
+
+    /// Waits until what it remembers is on the disk, however busy that is: a kill before it leaves nothing to go on with.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub fn wait_until_remembered(&self) {
+        let state = self.config.folder().join("state.json");
+        let asked = Instant::now();
+        while !state.exists() {
+            assert!(asked.elapsed() < REMEMBERED, "nothing is remembered");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     /// Ends it by a signal, and starts another one on the same configuration.

@@ -240,6 +240,7 @@ fn a_daemon_that_was_killed_goes_on_with_call_and_conversation() {
     });
     world.ask("keep this in mind");
     drop(world.control);
+    world.daemon.wait_until_remembered();
     let daemon = world.daemon.restart_after(Signal::SIGKILL);
     let mut control = daemon.control();
     control.subscribe();

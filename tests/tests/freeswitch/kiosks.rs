@@ -107,6 +107,7 @@ fn two_devices_with_one_login_each_keep_their_session_and_call_over_a_crash() {
         let mut phone = Phone::new(&sandbox, "demo-1");
         let call = phone.call("9196");
         phone.hears(&call);
+        phone.daemon.wait_until_remembered();
         (phone, call)
     });
     let names = |phone: &Phone| session_names(&phone.daemon.config.folder().join("state.json"));

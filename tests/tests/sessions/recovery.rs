@@ -34,6 +34,7 @@ fn killed_in_a_call(dialect: &str, meanwhile: impl FnOnce(&Config)) {
         matches!(notice.event, Event::FirstRtpReceived).then_some(())
     });
 
+    daemon.wait_until_remembered();
     let mut daemon = daemon.restart_later(Signal::SIGKILL, |config| {
         for old in sound::recordings(config.folder()) {
             std::fs::remove_file(old).expect("a recording of before");

@@ -1,7 +1,5 @@
 //! Each kind of user: how it logs in, and that it then talks.
 
-use std::time::{Duration, Instant};
-
 use offhook_control::notice::Event;
 use offhook_tests::daemon::{Config, Daemon};
 use offhook_tests::kamailio::Kamailio;
@@ -87,13 +85,7 @@ fn the_same_device_after_a_restart() {
     let servers = Kamailio::start();
     let phone = Phone::ready(&servers, 1001);
     let before = servers.contacts(1001);
-    // Its name is on the disk, however busy that is.
-    let state = phone.daemon.config.folder().join("state.json");
-    let asked = Instant::now();
-    while !state.exists() {
-        assert!(asked.elapsed() < PATIENCE, "nothing is remembered");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    phone.daemon.wait_until_remembered();
     let daemon = phone
         .daemon
         .restart_after(nix::sys::signal::Signal::SIGKILL);
