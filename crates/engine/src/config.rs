@@ -256,7 +256,7 @@ pub struct MediaConfig {
     /// Silence of the far end after which the event `NoMedia` is told. Zero: never.
     pub no_media_after: Duration,
     /// Silence of the far end after which the call ends. Zero: never. Once it was heard, its RTCP and its answers to ICE keep the call
-    /// too, and nobody is missed on hold.
+    /// too, and nobody is missed on hold unless the path is given up.
     pub media_timeout: Duration,
     /// Addresses to bind media sockets to; empty: those of every useful interface.
     pub addresses: Vec<IpAddr>,

@@ -55,8 +55,8 @@ pub struct SessionConfig {
     pub limits: TransportLimits,
     /// Silence of the far end after which `NoMedia` is told; zero: never.
     pub no_media_after: Duration,
-    /// Silence of the far end after which the call fails; zero: never. The clock stands still on hold, by whichever side. Of a
-    /// far end that was heard, RTCP and answers to checks of ICE are signs of life too: it may be silent on purpose.
+    /// Silence of the far end after which the call fails; zero: never. The clock stands still on hold, by whichever side, unless
+    /// ICE has given the path up. Of a far end that was heard, RTCP and answers to checks of ICE are signs of life too: it may be silent on purpose.
     pub media_timeout: Duration,
     /// How often [`Statistics`](crate::session::event::MediaEvent::Statistics) are told; zero: never.
     pub statistics_every: Duration,

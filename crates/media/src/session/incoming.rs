@@ -161,6 +161,7 @@ impl MediaSession {
                 local,
                 remote,
             } => {
+                self.expect_media();
                 self.tell(MediaEvent::IcePair {
                     local: route.local,
                     remote: route.remote,
@@ -171,6 +172,7 @@ impl MediaSession {
             TransportEvent::IceDisconnected => self.tell(MediaEvent::PathLost { given_up: false }),
             // The call may yet be saved by signalling; if it is not, the silence ends it.
             TransportEvent::IceFailed(IceFailure::Lost { .. }) => {
+                self.silence.is_cut_off(self.now);
                 self.tell(MediaEvent::PathLost { given_up: true })
             }
             TransportEvent::IceFailed(failure) => self.transport_failed(failure.into()),

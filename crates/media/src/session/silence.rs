@@ -22,7 +22,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Silence {
     no_media_after: Duration,
     media_timeout: Duration,
-    /// The last packet of media, or when the waiting began; `None` while nothing is expected.
+    expected: bool,
+    /// The last packet of media, or when the waiting began; `None` while nothing is waited for.
     since: Option<Instant>,
     told: bool,
     was_heard: bool,
@@ -36,6 +37,7 @@ impl Silence {
         Self {
             no_media_after,
             media_timeout,
+            expected: false,
             since: None,
             told: false,
             was_heard: false,
@@ -45,12 +47,16 @@ impl Silence {
 
     /// Media is expected from now on, or no longer.
     pub(crate) fn expect(&mut self, expected: bool, now: Instant) {
-        if !expected {
-            self.since = None;
+        if !(expected && self.expected) {
+            self.expected = expected;
+            self.since = expected.then_some(now);
             self.told = false;
-        } else if self.since.is_none() {
-            self.since = Some(now);
         }
+    }
+
+    /// The way to the far end is lost for good as it seems: that counts on hold too, where nothing else would end the call.
+    pub(crate) fn is_cut_off(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
     }
 
     /// The far end showed then that it is there, though not by media.
@@ -79,7 +85,8 @@ impl Silence {
             self.since = None;
             return Verdict::Timeout { silent_for };
         }
-        if !self.told && !self.no_media_after.is_zero() && silent_for >= self.no_media_after {
+        let is_missed = self.expected && !self.told && !self.no_media_after.is_zero();
+        if is_missed && silent_for >= self.no_media_after {
             self.told = true;
             return Verdict::NoMedia { silent_for };
         }

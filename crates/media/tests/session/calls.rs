@@ -829,6 +829,17 @@ fn a_far_end_that_put_us_on_hold_without_music_is_not_missed() {
         0
     );
     assert_eq!(failure(&mut world, Side::Caller), None);
+    // Not for ever, though, once the way to it is given up.
+    let (mut lost, _, _) = connected();
+    let now = lost.now;
+    lost.callee.session.hold(Hold::SendOnly, now);
+    lost.negotiate();
+    lost.callee.muzzled = true;
+    lost.run(80 * SECOND);
+    assert_eq!(failure(&mut lost, Side::Caller), None);
+    lost.run(30 * SECOND);
+    let error = failure(&mut lost, Side::Caller).unwrap();
+    assert!(matches!(error, MediaError::MediaTimeout { .. }), "{error}");
     // It comes back and says nothing: now it is missed.
     let now = world.now;
     world.callee.session.hold(Hold::Off, now);
