@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use offhook_engine::driver::secret_file;
+use offhook_engine::driver::secret_file::{self, without_value};
 use offhook_engine::error::SecretFileError;
 use offhook_engine::vocabulary::Secret;
 use serde::de::Error;
@@ -125,19 +125,6 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error
     let text = Option::<String>::deserialize(from);
     let text = text.map_err(|_| D::Error::custom("a secret must be a string in quotes"))?;
     Ok(text.map(Secret::new))
-}
-
-/// What is wrong with a value, without the value: who writes a password where a file's name belongs forgets its quotes, too.
-fn without_value(message: &str) -> String {
-    let wrong = ["invalid type: ", "invalid value: "];
-    if !wrong.iter().any(|begin| message.starts_with(begin)) {
-        return message.to_owned();
-    }
-    let expected = message.rsplit_once(", expected ");
-    expected.map_or_else(
-        || "a value of the wrong type".to_owned(),
-        |(_, expected)| format!("a value of the wrong type, expected {expected}"),
-    )
 }
 
 /// Reads the users and takes the first `wanted` of them. Files that they name are looked for beside the users file.

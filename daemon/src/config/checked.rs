@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook_engine::config::{AccountConfig, AudioConfig, MediaConfig};
+use offhook_engine::driver::secret_file::without_value;
 use offhook_engine::request::Dtmf;
 use offhook_engine::vocabulary::{
     AudioCodec, InterfaceChoice, InterfacePattern, Login, NoPattern, subject,
@@ -177,19 +178,6 @@ fn syntax(error: &toml::de::Error) -> (Option<usize>, Fault) {
     (
         error.span().map(|span| span.start),
         Fault::Syntax { message },
-    )
-}
-
-/// What is wrong with a value, without the value: a token or a password written where a file is to be named is one all the same.
-pub(crate) fn without_value(message: &str) -> String {
-    let wrong = ["invalid type: ", "invalid value: "];
-    if !wrong.iter().any(|begin| message.starts_with(begin)) {
-        return message.to_owned();
-    }
-    let expected = message.rsplit_once(", expected ");
-    expected.map_or_else(
-        || "a value of the wrong type".to_owned(),
-        |(_, expected)| format!("a value of the wrong type, expected {expected}"),
     )
 }
 

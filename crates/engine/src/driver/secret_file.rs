@@ -80,3 +80,18 @@ pub(crate) fn age(account: &AccountConfig) -> Option<Duration> {
     let changed = path.metadata().ok()?.modified().ok()?;
     clock::time_of_day().duration_since(changed).ok()
 }
+
+/// What a reader of settings has against a value, without the value: a token or password whose quotes were forgotten, or that stands where
+/// a file is to be named, is a secret all the same.
+#[must_use]
+pub fn without_value(message: &str) -> String {
+    let wrong = ["invalid type: ", "invalid value: "];
+    if !wrong.iter().any(|begin| message.starts_with(begin)) {
+        return message.to_owned();
+    }
+    let expected = message.rsplit_once(", expected ");
+    expected.map_or_else(
+        || "a value of the wrong type".to_owned(),
+        |(_, expected)| format!("a value of the wrong type, expected {expected}"),
+    )
+}

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use offhook_engine::driver::secret_file::without_value;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::checked::{line_of, without_value};
+use crate::config::checked::line_of;
 use crate::config::error::SecretFault;
 use crate::config::raw::RawAccount;
 use crate::config::secret_file;
