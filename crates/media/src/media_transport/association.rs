@@ -170,6 +170,18 @@ impl Association {
         true
     }
 
+    /// Both are answers to one offer, which had our key in it: what it protected for the one, it never protects for the other.
+    pub(crate) fn goes_on_after(&mut self, other: &Self) {
+        let (Source::Keys(ours, _), Source::Keys(theirs, _)) = (&self.source, &other.source) else {
+            return;
+        };
+        if let (Some(srtp), Some(before)) = (&mut self.srtp, &other.srtp)
+            && ours.same_local(theirs)
+        {
+            srtp.outbound.goes_on_after(&before.outbound);
+        }
+    }
+
     fn endpoint(&mut self) -> Option<&mut Box<dyn DtlsEndpoint>> {
         match &mut self.source {
             Source::Dtls(endpoint) => Some(endpoint),

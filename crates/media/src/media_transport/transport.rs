@@ -120,6 +120,13 @@ impl MediaTransport {
         sibling
     }
 
+    /// What our description's key protected for that one, it does not protect for this one.
+    pub(crate) fn goes_on_after(&mut self, other: &Self) {
+        if let (Some(association), Some(before)) = (&mut self.association, &other.association) {
+            association.goes_on_after(before);
+        }
+    }
+
     /// A transport for another component of the same call: our description is the same but for these candidates.
     pub(crate) fn companion(&self, candidates: &[LocalCandidate], now: Instant) -> Self {
         let mut companion = Self::new(self.config.clone(), now);

@@ -254,6 +254,10 @@ impl MediaSession {
             }
             return Err(refused.into());
         }
+        let parked = self.forks.parked.iter().map(|it| &it.transport);
+        for other in parked.chain(&self.transport) {
+            transport.goes_on_after(other);
+        }
         self.forks.failure = None;
         // Whoever is heard now has been silent for no time yet.
         self.silence = Silence::new(self.config.no_media_after, self.config.media_timeout);

@@ -140,6 +140,16 @@ impl Outbound {
         Ok(())
     }
 
+    /// The same key has served this one too: no RTCP index of it serves twice (RFC 3711, section 9.1).
+    pub(crate) fn goes_on_after(&mut self, other: &Self) {
+        for served in &other.sources {
+            // There are no more of them than this one may have.
+            if let Ok(source) = source(&mut self.sources, served.ssrc) {
+                source.rtcp = source.rtcp.max(served.rtcp);
+            }
+        }
+    }
+
     /// Continues a source at a given RTP index, for vectors that start in the middle.
     #[cfg(test)]
     pub(crate) fn resume(&mut self, ssrc: u32, last_rtp: Option<u64>, next_rtcp: u32) {

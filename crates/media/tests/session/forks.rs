@@ -1,5 +1,6 @@
 //! One offer, several far ends that answer it: who is heard, and that whoever answers for good is heard at once.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use offhook_media::ice::candidate::LocalCandidate;
 use offhook_media::session::event::MediaEvent;
 use offhook_media::session::forks::{AnswerKind, ForkAnswer};
 use offhook_media::session::media_session::{MediaSession, Output, Renewal};
+use offhook_media::session::policy::MediaPolicy;
 
 use crate::programs::{Shared, Talker};
 use crate::world::{LATENCY, Side, beginning, config};
@@ -28,6 +30,8 @@ struct Fork {
     now: Instant,
     ends: Vec<End>,
     wire: Vec<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
+    /// Where the caller's RTCP packets went, protected as they were.
+    rtcp: Vec<(SocketAddr, Vec<u8>)>,
     offer: String,
 }
 
@@ -35,6 +39,10 @@ const CALLER: usize = 0;
 
 impl Fork {
     fn to(callees: u16) -> Self {
+        Self::under(&MediaPolicy::default(), callees)
+    }
+
+    fn under(policy: &MediaPolicy, callees: u16) -> Self {
         let now = beginning();
         let end = |port: u16| {
             let side = if port == 0 {
@@ -45,7 +53,9 @@ impl Fork {
             // All who answer have one certificate, as behind one relay.
             let (talker, seen) = Talker::new();
             let seed = u8::try_from(port).unwrap();
-            let mut session = MediaSession::new(config(side), talker, [seed + 1; 32], now);
+            let mut config = config(side);
+            policy.apply(&mut config);
+            let mut session = MediaSession::new(config, talker, [seed + 1; 32], now);
             let address = SocketAddr::from(([192, 0, 2, 1], 4000 + port));
             session.add_local_candidate(LocalCandidate::host(address), now);
             End {
@@ -63,6 +73,7 @@ impl Fork {
             now,
             ends,
             wire: Vec::new(),
+            rtcp: Vec::new(),
             offer,
         }
     }
@@ -101,6 +112,10 @@ impl Fork {
                     bytes,
                 } => {
                     assert_eq!(local, end.address);
+                    // RFC 5761, section 4.
+                    if who == CALLER && matches!(bytes[..2], [128..192, 192..224]) {
+                        self.rtcp.push((remote, bytes.to_vec()));
+                    }
                     let arrival = self.now + LATENCY;
                     if !end.gone {
                         self.wire.push((arrival, local, remote, bytes.to_vec()));
@@ -274,4 +289,41 @@ fn forks_without_end_cost_no_memory_without_end() {
     fork.caller_takes(15, &answers[14], AnswerKind::Final);
     assert!(fork.hears(15) >= 45);
     assert_eq!(fork.handshakes(15), 1);
+}
+
+/// SRTCP with AES_CM_128_HMAC_SHA1_80 ends in its index (RFC 3711, section 3.4) and ten bytes of tag.
+fn srtcp_index(packet: &[u8]) -> u32 {
+    let word = packet[packet.len() - 14..packet.len() - 10].try_into();
+    u32::from_be_bytes(word.unwrap()) & !(1 << 31)
+}
+
+#[test]
+fn a_key_of_ours_that_several_forks_have_protects_nothing_twice() {
+    let policy = MediaPolicy {
+        sdes: Ok(()),
+        ..MediaPolicy::default()
+    };
+    let mut fork = Fork::under(&policy, 3);
+    let dtls = |line: &&str| line.starts_with("a=fingerprint") || line.starts_with("a=setup");
+    let kept = fork.offer.lines().filter(|line| !dtls(line));
+    fork.offer = kept.map(|line| format!("{line}\r\n")).collect();
+    let first = fork.answers(1);
+    // The first is heard again when another one was.
+    for who in [1, 2, 1, 3] {
+        let answer = match who {
+            1 => first.clone(),
+            _ => fork.answers(who),
+        };
+        fork.caller_takes(who, &answer, AnswerKind::Provisional);
+        fork.run(SECOND);
+        assert!(fork.hears(who) >= 45, "{who}");
+        fork.run(10 * SECOND);
+    }
+    let mut indices: Vec<_> = fork.rtcp.iter().map(|(_, it)| srtcp_index(it)).collect();
+    let far_ends: HashSet<_> = fork.rtcp.iter().map(|(to, _)| to).collect();
+    assert_eq!(far_ends.len(), 3);
+    let sent = indices.len();
+    indices.sort_unstable();
+    indices.dedup();
+    assert_eq!(indices.len(), sent, "an index serves twice");
 }
