@@ -60,6 +60,11 @@ impl fmt::Display for CloseReason {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Input<'a> {
+    /// The attempt asked for with [`Output::Connect`] waits for its turn at the driver, which is no fault of the server's:
+    /// its time limit runs from [`Input::Begun`].
+    Deferred,
+    /// The attempt that was deferred begins now.
+    Begun,
     /// The socket asked for with [`Output::Connect`] is open.
     Opened,
     /// The server's clock as the upgrade's `Date` header tells it; handed in, where there is one, before `Opened`.

@@ -28,6 +28,10 @@ pub(crate) enum Session {
     expect(dead_code, reason = "with one flow there is nothing to choose")
 )]
 pub(crate) enum Input<'a> {
+    /// The attempt waits for its turn.
+    Deferred(Flow),
+    /// It has its turn.
+    Begun(Flow),
     /// The socket is open; with the server's clock, where its answer showed one.
     Opened(Flow, Option<SystemTime>),
     Failed(Flow, ConnectFailure),
@@ -98,6 +102,8 @@ impl Session {
 
 fn to_verto(session: &mut VertoSession, input: Input<'_>, now: Instant) {
     let input = match input {
+        Input::Deferred(_) => verto::Input::Deferred,
+        Input::Begun(_) => verto::Input::Begun,
         Input::Opened(_, date) => {
             if let Some(date) = date {
                 session.handle(verto::Input::ServerDate(date), now);
@@ -138,6 +144,8 @@ fn from_verto(session: &mut VertoSession) -> Output {
 #[cfg(feature = "sip")]
 fn to_sip(session: &mut sip::Session, input: Input<'_>, now: Instant) {
     let input = match input {
+        Input::Deferred(flow) => sip::Input::Deferred(FlowId(flow)),
+        Input::Begun(flow) => sip::Input::Begun(FlowId(flow)),
         Input::Opened(flow, date) => {
             if let Some(date) = date {
                 session.handle(sip::Input::ServerDate(date), now);

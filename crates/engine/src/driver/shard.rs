@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
-use futures_util::stream::{FuturesUnordered, SelectAll};
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt, ready};
+use futures_util::stream::{self, BoxStream, FuturesUnordered, SelectAll};
 use offhook_media::device::disk::Disk;
 use offhook_media::driver::bind::Bind;
 use offhook_media::driver::event::CallEvent;
@@ -58,10 +58,12 @@ const LAST_BYTES: Duration = Duration::from_millis(500);
 /// How long parts of call reports that are on their way may take then, repeats included: what the vendor's client waits.
 const LAST_REPORTS: Duration = Duration::from_secs(10);
 
-type Attempt = (
-    SocketKey,
-    Option<Result<(Connection, ConnectTimings), ConnectError>>,
-);
+/// An attempt at a connection has come this far.
+enum Attempt {
+    /// It has its turn.
+    Begun,
+    Ended(Result<(Connection, ConnectTimings), ConnectError>),
+}
 
 /// A password file that was read; whether somebody asked for another try.
 type Reading = (usize, bool, Result<Login, String>);
@@ -107,7 +109,7 @@ type Sounded = (CallKey, Option<CallMedia>, Opened, Found);
 #[derive(Default)]
 pub(crate) struct Moving {
     connections: SelectAll<Keyed>,
-    attempts: FuturesUnordered<BoxFuture<'static, Attempt>>,
+    attempts: SelectAll<BoxStream<'static, (SocketKey, Attempt)>>,
     turns: Turns,
     sounds: FuturesUnordered<BoxFuture<'static, Sounded>>,
     /// Commands of calls whose sound is still being opened.
@@ -142,7 +144,7 @@ enum Next {
     Request(Option<Request>),
     Media(CallKey, CallEvent),
     Incoming(SocketKey, Incoming),
-    Attempt(Attempt),
+    Attempt(SocketKey, Attempt),
     Sound(CallKey, Option<CallMedia>, Opened, Found),
     Fetched(usize, Result<Secret, TokenError>),
     Password(usize, bool, Result<Login, String>),
@@ -174,7 +176,7 @@ impl Shard {
                 Next::Request(Some(request)) => self.on_request(request, now),
                 Next::Media(call, event) => self.core.on_media(call, event, now),
                 Next::Incoming(key, incoming) => self.on_incoming(key, incoming, now),
-                Next::Attempt((key, outcome)) => self.on_attempt(key, outcome, now),
+                Next::Attempt(key, attempt) => self.on_attempt(key, attempt, now),
                 Next::Sound(call, media, opened, found) => {
                     self.on_sound(call, media, opened, found, now)
                 }
@@ -241,7 +243,7 @@ impl Shard {
             request = self.requests.recv(), if requests_open => Next::Request(request),
             Some((call, event)) = self.media_events.recv() => Next::Media(call, event),
             Some((key, incoming)) = state.connections.next() => Next::Incoming(key, incoming),
-            Some(attempt) = state.attempts.next() => Next::Attempt(attempt),
+            Some((key, attempt)) = state.attempts.next() => Next::Attempt(key, attempt),
             Some((call, media, opened, found)) = state.sounds.next() => Next::Sound(call, media, opened, found),
             Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
             Some((account, retry, outcome)) = state.readings.next() => Next::Password(account, retry, outcome),
@@ -306,12 +308,7 @@ impl Shard {
         self.drain_session(key.account, now);
     }
 
-    fn on_attempt(
-        &mut self,
-        key: SocketKey,
-        outcome: Option<Result<(Connection, ConnectTimings), ConnectError>>,
-        now: Instant,
-    ) {
+    fn on_attempt(&mut self, key: SocketKey, attempt: Attempt, now: Instant) {
         let Some(line) = self
             .lines
             .get_mut(key.account)
@@ -319,9 +316,9 @@ impl Shard {
         else {
             return;
         };
-        match outcome {
-            None => return,
-            Some(Err(error)) => {
+        match attempt {
+            Attempt::Begun => line.session.handle(Input::Begun(key.flow), now),
+            Attempt::Ended(Err(error)) => {
                 line.disconnect(key.flow);
                 line.unrouted = error.is_unrouted();
                 let failed = if matches!(error.fault, Fault::Refused { .. }) {
@@ -331,7 +328,7 @@ impl Shard {
                 };
                 line.session.handle(failed, now);
             }
-            Some(Ok((connection, timings))) => {
+            Attempt::Ended(Ok((connection, timings))) => {
                 line.unrouted = false;
                 let local = connection.local_address().ip();
                 line.opened(key.flow, connection.outbox(), local);
@@ -467,14 +464,20 @@ impl Shard {
                     let turn = self.state.turns.at(&url);
                     let attempt = async move {
                         // The semaphore is never closed; without a turn the server would merely be asked at once.
-                        let _turn = turn.acquire_owned().await.ok();
+                        let turn = turn.acquire_owned().await.ok();
                         // In a box of its own: what waits for its turn shall be small.
-                        Box::pin(async move { connect(&url, &options).await }).await
+                        let ended = Box::pin(async move {
+                            let ended = connect(&url, &options).await;
+                            drop(turn);
+                            Attempt::Ended(ended)
+                        });
+                        stream::once(ready(Attempt::Begun)).chain(stream::once(ended))
                     };
-                    let attempt = Abortable::new(attempt, registration);
-                    self.state
-                        .attempts
-                        .push(attempt.map(move |outcome| (key, outcome.ok())).boxed());
+                    let attempt = Abortable::new(attempt.flatten_stream(), registration);
+                    let attempt = attempt.map(move |attempt| (key, attempt));
+                    self.state.attempts.push(attempt.boxed());
+                    // What it waits for here is none of the server's time.
+                    line.session.handle(Input::Deferred(flow), now);
                 }
                 SessionOutput::Send(flow, text) => line.send(flow, text, now),
                 #[cfg(feature = "sip")]

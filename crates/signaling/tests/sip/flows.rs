@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offhook_signaling::call_id::CallId;
 use offhook_signaling::command::Command;
-use offhook_signaling::event::Event;
+use offhook_signaling::event::{DisconnectCause, Event};
 use offhook_signaling::session::ConnectFailure;
 use offhook_signaling::sip::config::Config;
 use offhook_signaling::sip::flow_id::FlowId;
@@ -510,4 +510,34 @@ fn a_prack_that_is_said_again_holds_what_it_held() {
 
 fn name() -> CallId {
     CallId::from_wire("a-call").expect("a name")
+}
+
+#[test]
+fn an_attempt_that_waits_for_its_turn_has_its_time_from_then_on() {
+    let mut world = World::new(config(), 7);
+    world.handle(Input::Deferred(FIRST));
+    world.take_events();
+    world.pass(seconds(3600), |_| {});
+    assert_eq!(world.take_events(), []);
+    world.handle(Input::Begun(FIRST));
+    world.pass(seconds(44), |_| {});
+    assert_eq!(world.take_events(), []);
+    world.pass(seconds(2), |_| {});
+    let told = world.take_events();
+    let [Event::Disconnected { cause, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(matches!(cause, DisconnectCause::Silent(_)), "{cause:?}");
+    // Nothing of that is for a connection that is there.
+    let mut world = both_registered();
+    world.handle(Input::Begun(FIRST));
+    world.take_events();
+    world.pass(seconds(60), |world| {
+        let pings = world.doings.drain(..).filter(|it| it.starts_with("ping"));
+        for _ in 0..pings.count() {
+            world.handle(Input::Pong(FIRST));
+            world.handle(Input::Pong(SECOND));
+        }
+    });
+    assert_eq!(world.take_events(), []);
 }

@@ -7,6 +7,7 @@ use offhook_signaling::command::Command;
 use offhook_signaling::deadlines::Deadline;
 use offhook_signaling::error::Error;
 use offhook_signaling::event::{DisconnectCause, Event};
+use offhook_signaling::session::Input;
 use serde_json::json;
 
 use crate::story::Story;
@@ -201,4 +202,25 @@ fn a_flood_of_pings_is_not_answered_with_a_flood() {
         story.says("ping", json!({}));
     }
     assert!(story.sent.len() <= 8, "{}", story.sent.len());
+}
+
+#[test]
+fn an_attempt_that_waits_for_its_turn_has_its_time_from_then_on() {
+    let mut story = Story::telnyx();
+    story.input(Input::Deferred);
+    story.events.clear();
+    story.pass(Duration::from_secs(3600));
+    story.nothing_told();
+    story.input(Input::Begun);
+    let begun = story.now;
+    assert_eq!(story.next_deadline(), Deadline::Connect);
+    assert_eq!(story.now - begun, Duration::from_secs(45));
+    let Event::Disconnected { cause, .. } = story.event() else {
+        panic!()
+    };
+    assert_eq!(cause, DisconnectCause::Silent(Deadline::Connect));
+    // Nothing of that is for a connection that is there.
+    let mut story = Story::telnyx().ready();
+    story.input(Input::Begun);
+    assert_eq!(story.next_deadline(), Deadline::Probe);
 }

@@ -14,6 +14,11 @@ use crate::sip::flow_id::FlowId;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Input<'a> {
+    /// The attempt asked for with [`Output::Connect`] waits for its turn at the driver, which is no fault of the server's:
+    /// its time limit runs from [`Input::Begun`].
+    Deferred(FlowId),
+    /// The attempt that was deferred begins now.
+    Begun(FlowId),
     /// The socket asked for with [`Output::Connect`] is open, with the sub-protocol `sip`.
     Opened(FlowId),
     /// The socket asked for could not be opened.

@@ -30,10 +30,8 @@ const SETTLED: Duration = Duration::from_secs(30);
 
 impl Session {
     pub(super) fn connect_now(&mut self, id: FlowId, now: Instant) {
-        let limit = self.core.config.timers.connect;
         let waits = self.core.waits_for_token(now);
-        let owner = Owner::Flow(id);
-        self.core.deadlines.clear_owner(&owner);
+        self.core.deadlines.clear_owner(&Owner::Flow(id));
         let Some(flow) = self.core.flow_mut(id) else {
             return;
         };
@@ -46,9 +44,7 @@ impl Session {
         let (url, attempt) = (flow.url.clone(), flow.failures + 1);
         let (url, headers) = self.core.socket_request(url);
         let login = identity(&self.core.config).socket_login();
-        self.core
-            .deadlines
-            .set(Deadline::Connect, owner, now + limit);
+        self.limit_attempt(id, now);
         // Another flow carries the calls: no news for whoever wants to make one.
         if !self.ready {
             self.core.tell(Event::Connecting { attempt });
@@ -59,6 +55,16 @@ impl Session {
             headers,
             login,
         });
+    }
+
+    /// The flow's attempt under way has its time from now on.
+    pub(super) fn limit_attempt(&mut self, id: FlowId, now: Instant) {
+        let connecting = |flow: &Flow| flow.link == Link::Connecting;
+        if self.core.flow(id).is_some_and(connecting) {
+            let end = now + self.core.config.timers.connect;
+            let deadlines = &mut self.core.deadlines;
+            deadlines.set(Deadline::Connect, Owner::Flow(id), end);
+        }
     }
 
     pub(super) fn on_opened(&mut self, id: FlowId, now: Instant) {

@@ -118,6 +118,11 @@ impl Session {
             return;
         }
         match input {
+            Input::Deferred(flow) => {
+                let deadlines = &mut self.core.deadlines;
+                deadlines.clear(Deadline::Connect, &Owner::Flow(flow));
+            }
+            Input::Begun(flow) => self.limit_attempt(flow, now),
             Input::Opened(flow) => self.on_opened(flow, now),
             Input::Failed(flow, failure) => self.on_failed(flow, failure, now),
             Input::Closed(flow, reason) => self.on_closed(flow, reason, now),

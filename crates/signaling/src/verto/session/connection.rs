@@ -47,12 +47,19 @@ impl Session {
         });
         let url = self.url();
         self.outbox.push_back(Output::Connect { url });
-        self.deadlines.set(
-            Deadline::Connect,
-            Owner::Session,
-            now + self.config.timers.connect,
-        );
         self.state = State::Connecting;
+        self.limit_attempt(now);
+    }
+
+    /// The attempt under way has its time from now on.
+    pub(super) fn limit_attempt(&mut self, now: Instant) {
+        if self.state == State::Connecting {
+            self.deadlines.set(
+                Deadline::Connect,
+                Owner::Session,
+                now + self.config.timers.connect,
+            );
+        }
     }
 
     fn url(&self) -> String {

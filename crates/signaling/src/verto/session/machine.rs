@@ -192,6 +192,8 @@ impl Session {
             return;
         }
         match input {
+            Input::Deferred => self.deadlines.clear(Deadline::Connect, &Owner::Session),
+            Input::Begun => self.limit_attempt(now),
             Input::Opened => self.on_opened(now),
             Input::Failed(failure) => {
                 if self.state == State::Connecting {
