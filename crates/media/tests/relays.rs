@@ -6,9 +6,11 @@
     reason = "the test looks for a few events among many"
 )]
 
+mod turn;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use offhook_media::driver::bind::Bind;
@@ -22,13 +24,10 @@ use offhook_media::program::{
 };
 use offhook_media::session::config::SessionConfig;
 use offhook_media::session::media_session::Renewal;
-use turn_client_proto::types::attribute::{Lifetime, XorRelayedAddress};
-use turn_client_proto::types::message::{ALLOCATE, REFRESH};
-use turn_client_proto::types::stun::attribute::{ErrorCode, Nonce, Realm};
-use turn_client_proto::types::stun::message::{
-    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageWriteVec,
-};
-use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
+use turn_client_proto::types::attribute::Lifetime;
+use turn_client_proto::types::message::REFRESH;
+use turn_client_proto::types::stun::attribute::Nonce;
+use turn_client_proto::types::stun::message::{Message, MessageClass};
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,8 +52,11 @@ fn turn_server() -> (SocketAddr, Receiver<SocketAddr>) {
             // What is meant for peers goes nowhere.
             if let Ok(request) = Message::from_bytes(&buffer[..length])
                 && request.has_class(MessageClass::Request)
-                && let Some(reply) = answer(&request, from, &sender)
+                && let Some(reply) = turn::answer(&request)
             {
+                if gives_back(&request) {
+                    let _ = sender.send(from);
+                }
                 let _ = socket.send_to(&reply, from);
             }
         }
@@ -62,35 +64,12 @@ fn turn_server() -> (SocketAddr, Receiver<SocketAddr>) {
     (address, released)
 }
 
-fn answer(
-    request: &Message<'_>,
-    from: SocketAddr,
-    released: &Sender<SocketAddr>,
-) -> Option<Vec<u8>> {
-    if request.attribute::<Nonce>().is_err() {
-        let mut reply = Message::builder_error(request, MessageWriteVec::new());
-        let unauthorized = ErrorCode::builder(401).build().unwrap();
-        reply.add_attribute(&unauthorized).unwrap();
-        reply
-            .add_attribute(&Realm::new("example").unwrap())
-            .unwrap();
-        reply.add_attribute(&Nonce::new("nonce").unwrap()).unwrap();
-        return Some(reply.finish());
-    }
-    let mut reply = Message::builder_success(request, MessageWriteVec::new());
-    if request.has_method(ALLOCATE) {
-        let relayed = SocketAddr::from(([203, 0, 113, 9], 50_000));
-        let relayed = XorRelayedAddress::new(relayed, request.transaction_id());
-        reply.add_attribute(&relayed).unwrap();
-    } else if request.has_method(REFRESH) && request.attribute::<Lifetime>().ok()?.seconds() == 0 {
-        let _ = released.send(from);
-    }
-    reply.add_attribute(&Lifetime::new(600)).unwrap();
-    let key = LongTermKeyCredentials::new("user".into(), "secret".into(), "example".into());
-    reply
-        .add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1)
-        .unwrap();
-    Some(reply.finish())
+/// Whether the allocation is given back by this request, which is signed.
+fn gives_back(request: &Message<'_>) -> bool {
+    let lifetime = request.attribute::<Lifetime>().map(|it| it.seconds());
+    request.has_method(REFRESH)
+        && request.attribute::<Nonce>().is_ok()
+        && lifetime.is_ok_and(|it| it == 0)
 }
 
 fn description(events: &Receiver<(CallKey, CallEvent)>) -> String {
