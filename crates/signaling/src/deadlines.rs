@@ -139,7 +139,7 @@ pub struct Timers {
     pub media_update_reply: Duration,
     /// [`Deadline::Stopping`]: 3 s, so that a service ends within 5 s of its signal.
     pub stopping: Duration,
-    /// [`Deadline::TokenReply`]: 60 s.
+    /// [`Deadline::TokenReply`]: 60 s from when it is asked.
     pub token_reply: Duration,
     /// [`Deadline::ApiReply`]: 30 s.
     pub api_reply: Duration,

@@ -32,6 +32,10 @@ pub(crate) enum Input<'a> {
     Deferred(Flow),
     /// It has its turn.
     Begun(Flow),
+    /// The question for a token waits for its turn.
+    TokenDeferred,
+    /// It has its turn.
+    TokenAsked,
     /// The socket is open; with the server's clock, where its answer showed one.
     Opened(Flow, Option<SystemTime>),
     Failed(Flow, ConnectFailure),
@@ -104,6 +108,8 @@ fn to_verto(session: &mut VertoSession, input: Input<'_>, now: Instant) {
     let input = match input {
         Input::Deferred(_) => verto::Input::Deferred,
         Input::Begun(_) => verto::Input::Begun,
+        Input::TokenDeferred => verto::Input::TokenDeferred,
+        Input::TokenAsked => verto::Input::TokenAsked,
         Input::Opened(_, date) => {
             if let Some(date) = date {
                 session.handle(verto::Input::ServerDate(date), now);
@@ -146,6 +152,8 @@ fn to_sip(session: &mut sip::Session, input: Input<'_>, now: Instant) {
     let input = match input {
         Input::Deferred(flow) => sip::Input::Deferred(FlowId(flow)),
         Input::Begun(flow) => sip::Input::Begun(FlowId(flow)),
+        Input::TokenDeferred => sip::Input::TokenDeferred,
+        Input::TokenAsked => sip::Input::TokenAsked,
         Input::Opened(flow, date) => {
             if let Some(date) = date {
                 session.handle(sip::Input::ServerDate(date), now);

@@ -23,7 +23,7 @@ use offhook_signaling::transport::connect::{ConnectTimings, connect};
 use offhook_signaling::transport::error::{ConnectError, Fault};
 use offhook_signaling::transport::websocket::{Connection, Incoming};
 use serde_json::Value;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep_until, timeout};
 
@@ -47,7 +47,7 @@ use crate::driver::token::fetch::fetch;
 use crate::driver::token::files::{self, Files};
 use crate::driver::token::password::PasswordFile;
 use crate::driver::tools::{Finished, Tools};
-use crate::driver::turns::Turns;
+use crate::driver::turns::{SourceTurns, Turns};
 use crate::error::Error;
 use crate::event::Event;
 use crate::output::{AccountKey, CallMedia, Output};
@@ -63,6 +63,13 @@ enum Attempt {
     /// It has its turn.
     Begun,
     Ended(Result<(Connection, ConnectTimings), ConnectError>),
+}
+
+/// A question to a token source has come this far.
+enum Question {
+    /// It has its turn.
+    Asked,
+    Answered(Result<Secret, TokenError>),
 }
 
 /// A password file that was read; whether somebody asked for another try.
@@ -95,7 +102,7 @@ pub(crate) struct Shard {
     /// Where accounts have their passwords, in the order of accounts.
     pub(crate) passwords: Vec<Option<PasswordFile>>,
     /// How many sources are asked at a time.
-    pub(crate) fetching: Arc<Semaphore>,
+    pub(crate) questions: SourceTurns,
     pub(crate) tools: Tools,
     pub(crate) memory: Option<Memory>,
     pub(crate) surroundings: Surroundings,
@@ -120,7 +127,7 @@ pub(crate) struct Moving {
     /// When the token files are looked at next, if there are any.
     look_at: Option<Instant>,
     /// Questions to token sources that are under way.
-    fetches: FuturesUnordered<BoxFuture<'static, (usize, Result<Secret, TokenError>)>>,
+    fetches: SelectAll<BoxStream<'static, (usize, Question)>>,
     /// Password files that are being read.
     readings: FuturesUnordered<BoxFuture<'static, Reading>>,
     /// Parts of call reports on their way.
@@ -146,7 +153,7 @@ enum Next {
     Incoming(SocketKey, Incoming),
     Attempt(SocketKey, Attempt),
     Sound(CallKey, Option<CallMedia>, Opened, Found),
-    Fetched(usize, Result<Secret, TokenError>),
+    Token(usize, Question),
     Password(usize, bool, Result<Login, String>),
     Tool(Finished),
     Written,
@@ -180,7 +187,7 @@ impl Shard {
                 Next::Sound(call, media, opened, found) => {
                     self.on_sound(call, media, opened, found, now)
                 }
-                Next::Fetched(account, outcome) => self.on_fetched(account, outcome, now),
+                Next::Token(account, question) => self.on_question(account, question, now),
                 Next::Password(account, retry, outcome) => {
                     self.core.password(AccountKey(account), outcome, retry, now);
                 }
@@ -192,7 +199,7 @@ impl Shard {
                 Next::LookAtFiles => {
                     self.state.look_at = Some(now + files::EVERY);
                     for account in self.token_files.changed() {
-                        self.fetch(account);
+                        self.fetch(account, now);
                         self.read_password(account, false);
                     }
                 }
@@ -245,7 +252,7 @@ impl Shard {
             Some((key, incoming)) = state.connections.next() => Next::Incoming(key, incoming),
             Some((key, attempt)) = state.attempts.next() => Next::Attempt(key, attempt),
             Some((call, media, opened, found)) = state.sounds.next() => Next::Sound(call, media, opened, found),
-            Some((account, outcome)) = state.fetches.next() => Next::Fetched(account, outcome),
+            Some((account, question)) = state.fetches.next() => Next::Token(account, question),
             Some((account, retry, outcome)) = state.readings.next() => Next::Password(account, retry, outcome),
             Some(finished) = self.tools.next() => Next::Tool(finished),
             Some(()) = state.posts.next() => Next::Posted,
@@ -436,10 +443,7 @@ impl Shard {
     }
 
     fn session_timeout(&mut self, account: usize, now: Instant) {
-        if let Some(line) = self.lines.get_mut(account) {
-            line.session.handle(Input::Timeout, now);
-            self.drain_session(account, now);
-        }
+        self.tell_session(account, Input::Timeout, now);
     }
 
     /// Does what a session says, until it waits.
@@ -513,7 +517,7 @@ impl Shard {
                     }
                 }
                 Output::Media(call, command) => self.on_media_command(call, command, now),
-                Output::FetchToken(AccountKey(account)) => self.fetch(account),
+                Output::FetchToken(AccountKey(account)) => self.fetch(account, now),
                 Output::ReadPassword(AccountKey(account)) => self.read_password(account, true),
                 Output::RunTool(account, call) => {
                     if let Some(name) = self.core.name_of(account.0) {
@@ -538,17 +542,40 @@ impl Shard {
     }
 
     /// Asks an account's token source, in its turn.
-    fn fetch(&mut self, account: usize) {
+    fn fetch(&mut self, account: usize, now: Instant) {
         let Some(Some(source)) = self.token_sources.get(account).cloned() else {
             return;
         };
-        let turn = Arc::clone(&self.fetching);
+        let turn = self.questions.at(&source);
         let asking = async move {
             // The semaphore is never closed; without a turn the source would merely be asked at once.
-            let _turn = turn.acquire_owned().await.ok();
-            (account, fetch(source).await)
+            let turn = turn.acquire_owned().await.ok();
+            let answered = async move {
+                let answered = fetch(source).await;
+                drop(turn);
+                Question::Answered(answered)
+            };
+            stream::once(ready(Question::Asked)).chain(stream::once(answered))
         };
+        let asking = asking.flatten_stream();
+        let asking = asking.map(move |question| (account, question));
         self.state.fetches.push(asking.boxed());
+        // What it waits for here is none of the source's time.
+        self.tell_session(account, Input::TokenDeferred, now);
+    }
+
+    fn on_question(&mut self, account: usize, question: Question, now: Instant) {
+        match question {
+            Question::Asked => self.tell_session(account, Input::TokenAsked, now),
+            Question::Answered(outcome) => self.core.fetched(AccountKey(account), outcome, now),
+        }
+    }
+
+    fn tell_session(&mut self, account: usize, input: Input<'_>, now: Instant) {
+        if let Some(line) = self.lines.get_mut(account) {
+            line.session.handle(input, now);
+            self.drain_session(account, now);
+        }
     }
 
     /// Reads an account's password file, if it has one.
@@ -558,10 +585,6 @@ impl Shard {
             let reading = async move { (account, retry, file.read().await) };
             self.state.readings.push(reading.boxed());
         }
-    }
-
-    fn on_fetched(&mut self, account: usize, outcome: Result<Secret, TokenError>, now: Instant) {
-        self.core.fetched(AccountKey(account), outcome, now);
     }
 
     fn remember(&mut self, account: usize, state: Remembered) {

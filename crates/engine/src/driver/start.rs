@@ -20,7 +20,7 @@ use offhook_signaling::verto::dialect::differences::{Dialect, SessidRule};
 use offhook_signaling::verto::session::{Config as SessionConfig, Session as VertoSession};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 
 use crate::account::Profile;
 use crate::builder::Builder;
@@ -40,6 +40,7 @@ use crate::driver::surroundings::{SleepClock, Surroundings, slept};
 use crate::driver::token::files::Files;
 use crate::driver::token::password::PasswordFile;
 use crate::driver::tools::Tools;
+use crate::driver::turns::SourceTurns;
 #[cfg(feature = "sip")]
 use crate::driver::user_agent;
 use crate::error::BuildError;
@@ -49,9 +50,6 @@ use crate::token_source::TokenSource;
 
 /// Media events that may wait for the shard. Statistics give way at three quarters, so that what changes a call fits.
 const MEDIA_EVENTS: usize = 8192;
-
-/// Token sources that are asked at a time: a program each, or a thread.
-const SOURCES_AT_A_TIME: usize = 16;
 
 pub(crate) fn start(builder: Builder) -> Result<Engine, BuildError> {
     start_asleep(builder, slept)
@@ -139,7 +137,7 @@ fn start_asleep(builder: Builder, sleep: SleepClock) -> Result<Engine, BuildErro
         token_sources,
         token_files,
         passwords,
-        fetching: Arc::new(Semaphore::new(SOURCES_AT_A_TIME)),
+        questions: SourceTurns::default(),
         tools,
         memory,
         surroundings: Surroundings::new(sleep, now),

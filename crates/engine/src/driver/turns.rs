@@ -1,11 +1,13 @@
-//! How many connections to one server are opened at a time: ten thousand accounts that come back together open theirs in turn, and
-//! a server that does not answer keeps nobody from another one.
+//! What is done for a few accounts at a time. Connections to one server: ten thousand accounts that come back together open theirs in
+//! turn, and a server that does not answer keeps nobody from another one. Questions to token sources: each is a program, or a thread.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use offhook_signaling::server_name::server_name;
 use tokio::sync::Semaphore;
+
+use crate::token_source::TokenSource;
 
 /// Attempts under way at one server. What an attempt holds is many times what its connection will.
 const AT_A_TIME: usize = 256;
@@ -23,6 +25,38 @@ impl Turns {
             .entry(server)
             .or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
         Arc::clone(turns)
+    }
+}
+
+/// Programs that are asked for tokens at a time.
+const PROGRAMS_AT_A_TIME: usize = 16;
+
+/// Files that are read and web services that are asked for tokens at a time. A service may keep each back until its token is good.
+const OTHERS_AT_A_TIME: usize = 256;
+
+/// The turns at token sources.
+#[derive(Debug)]
+pub(crate) struct SourceTurns {
+    programs: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+}
+
+impl Default for SourceTurns {
+    fn default() -> Self {
+        Self {
+            programs: Arc::new(Semaphore::new(PROGRAMS_AT_A_TIME)),
+            others: Arc::new(Semaphore::new(OTHERS_AT_A_TIME)),
+        }
+    }
+}
+
+impl SourceTurns {
+    /// The turns at a source like this.
+    pub(crate) fn at(&self, source: &TokenSource) -> Arc<Semaphore> {
+        Arc::clone(match source {
+            TokenSource::Command(_) => &self.programs,
+            TokenSource::File(_) | TokenSource::Endpoint(_) => &self.others,
+        })
     }
 }
 

@@ -556,3 +556,20 @@ fn seventy_two_hours_of_tokens_leave_no_gap() {
     assert!(asked >= 4, "{asked}");
     assert!(refusals >= 2, "{refusals} logins were refused");
 }
+
+#[test]
+fn a_question_that_waits_for_its_turn_is_no_fault_of_the_source() {
+    let mut story = Story::with(with_source(living(HOUR))).ready();
+    story.until(seconds(HOUR), |event| {
+        matches!(event, Event::TokenWanted { .. })
+    });
+    let failed = |events: &[(Duration, Event)]| {
+        let failed = |(_, event): &_| matches!(event, Event::Failed(Error::TokenSource { .. }));
+        events.iter().any(failed)
+    };
+    story.input(Input::TokenDeferred);
+    assert!(!failed(&pass(&mut story, seconds(90))));
+    story.input(Input::TokenAsked);
+    assert!(!failed(&pass(&mut story, seconds(59))));
+    assert!(failed(&pass(&mut story, seconds(2))));
+}

@@ -30,7 +30,7 @@ pub async fn fetch(source: TokenSource) -> Result<Secret, TokenError> {
         #[cfg(not(feature = "token-endpoint"))]
         TokenSource::Endpoint(wanted) => {
             return Err(TokenError::Url {
-                url: wanted.url,
+                url: wanted.shown().to_owned(),
                 why: "this program was built without an HTTPS client (feature `token-endpoint`)",
             });
         }

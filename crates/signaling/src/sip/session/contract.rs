@@ -34,6 +34,11 @@ pub enum Input<'a> {
     Message(FlowId, &'a [u8]),
     /// The answer to [`Output::Ping`].
     Pong(FlowId),
+    /// The question for a token ([`Event::TokenWanted`]) waits for its turn at the driver, which is no fault of the source's: its
+    /// time limit runs from [`Input::TokenAsked`].
+    TokenDeferred,
+    /// The source is asked now.
+    TokenAsked,
     /// The server's clock as the upgrade's `Date` header tells it; handed in, where there is one, before `Opened`.
     ServerDate(SystemTime),
     /// This machine's clock, where it may have jumped or the machine slept.

@@ -123,6 +123,11 @@ impl Session {
                 deadlines.clear(Deadline::Connect, &Owner::Flow(flow));
             }
             Input::Begun(flow) => self.limit_attempt(flow, now),
+            Input::TokenDeferred => {
+                let deadlines = &mut self.core.deadlines;
+                deadlines.clear(Deadline::TokenReply, &Owner::Credential);
+            }
+            Input::TokenAsked => self.core.limit_question(now),
             Input::Opened(flow) => self.on_opened(flow, now),
             Input::Failed(flow, failure) => self.on_failed(flow, failure, now),
             Input::Closed(flow, reason) => self.on_closed(flow, reason, now),

@@ -170,11 +170,18 @@ impl Core {
             Question::Asked(reason) => {
                 self.deadlines
                     .clear(Deadline::TokenRefresh, &Owner::Credential);
-                let limit = self.config.timers.token_reply;
-                self.deadlines
-                    .set(Deadline::TokenReply, Owner::Credential, now + limit);
+                self.limit_question(now);
                 self.tell(Event::TokenWanted { reason });
             }
+        }
+    }
+
+    /// The source has its time for an answer from now on, if there is a question.
+    pub(in crate::sip) fn limit_question(&mut self, now: Instant) {
+        if self.tokens.questions.is_open() {
+            let end = now + self.config.timers.token_reply;
+            self.deadlines
+                .set(Deadline::TokenReply, Owner::Credential, end);
         }
     }
 

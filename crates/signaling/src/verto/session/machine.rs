@@ -194,6 +194,11 @@ impl Session {
         match input {
             Input::Deferred => self.deadlines.clear(Deadline::Connect, &Owner::Session),
             Input::Begun => self.limit_attempt(now),
+            Input::TokenDeferred => {
+                let owner = Owner::Credential;
+                self.deadlines.clear(Deadline::TokenReply, &owner);
+            }
+            Input::TokenAsked => self.limit_question(now),
             Input::Opened => self.on_opened(now),
             Input::Failed(failure) => {
                 if self.state == State::Connecting {

@@ -212,11 +212,18 @@ impl Session {
             Question::Asked(reason) => {
                 self.deadlines
                     .clear(Deadline::TokenRefresh, &Owner::Credential);
-                let limit = self.config.timers.token_reply;
-                self.deadlines
-                    .set(Deadline::TokenReply, Owner::Credential, now + limit);
+                self.limit_question(now);
                 self.tell(Event::TokenWanted { reason });
             }
+        }
+    }
+
+    /// The source has its time for an answer from now on, if there is a question.
+    pub(super) fn limit_question(&mut self, now: Instant) {
+        if self.tokens.questions.is_open() {
+            let end = now + self.config.timers.token_reply;
+            self.deadlines
+                .set(Deadline::TokenReply, Owner::Credential, end);
         }
     }
 
