@@ -51,13 +51,8 @@ pub(crate) fn start(level: LevelFilter) -> LogLevel {
     LogLevel { filter: handle }
 }
 
-/// Libraries that say something at `info` for each packet of a call by a TURN relay.
-const WORDY: [&str; 4] = [
-    "turn_client_proto",
-    "turn_types",
-    "stun_proto",
-    "stun_types",
-];
+/// Libraries of STUN and TURN messages, which say at `info` what is a developer's business.
+const WORDY: [&str; 3] = ["turn_types", "stun_proto", "stun_types"];
 
 /// Our own targets as asked; everybody else's at most at `info`, the wordy ones at `warn`.
 ///
@@ -93,18 +88,18 @@ mod tests {
         }
     }
 
-    /// Their spans and events of one packet each would fill the log, and cost more than the packet.
+    /// Their spans and events of one message each would fill the log.
     #[test]
     fn a_relayed_call_fills_no_log() {
         for level in [LevelFilter::INFO, LevelFilter::TRACE] {
             let all = targets(level);
-            for library in ["turn_client_proto::protocol", "stun_proto::auth"] {
+            for library in ["turn_types::channel", "stun_proto::auth"] {
                 assert!(!all.would_enable(library, &Level::INFO), "{library}");
                 assert!(all.would_enable(library, &Level::WARN), "{library}");
             }
         }
         let quiet = targets(LevelFilter::ERROR);
-        assert!(!quiet.would_enable("turn_client_proto::protocol", &Level::WARN));
+        assert!(!quiet.would_enable("stun_types::message", &Level::WARN));
     }
 
     #[test]

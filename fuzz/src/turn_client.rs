@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use offhook_media::ice::gathering::config::GatheringConfig;
 use offhook_media::ice::gathering::gatherer::{Gatherer, Inbound, Output, Sent, StreamId};
 use offhook_media::ice::server::IceServer;
-use turn_client_proto::types::attribute::{Lifetime, XorRelayedAddress};
-use turn_client_proto::types::stun::attribute::{ErrorCode, Nonce, Realm, XorMappedAddress};
-use turn_client_proto::types::stun::message::{
+use turn_types::attribute::{Lifetime, XorRelayedAddress};
+use turn_types::stun::attribute::{ErrorCode, Nonce, Realm, XorMappedAddress};
+use turn_types::stun::message::{
     IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageWriteVec,
 };
-use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
+use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 /// More outputs than this for one input are a loop.
 const MOST_OUTPUTS: usize = 1000;

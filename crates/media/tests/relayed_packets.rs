@@ -11,7 +11,7 @@ use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use offhook_media::ice::gathering::config::{CandidatePolicy, GatheringConfig};
 use offhook_media::ice::gathering::gatherer::{Gatherer, Inbound, Output, Sent};
 use offhook_media::ice::server::IceServer;
-use turn_client_proto::types::stun::message::{Message, MessageClass};
+use turn_types::stun::message::{Message, MessageClass};
 
 #[global_allocator]
 static ALLOCATOR: AllocDisabler = AllocDisabler;

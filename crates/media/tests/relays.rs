@@ -24,10 +24,10 @@ use offhook_media::program::{
 };
 use offhook_media::session::config::SessionConfig;
 use offhook_media::session::media_session::Renewal;
-use turn_client_proto::types::attribute::Lifetime;
-use turn_client_proto::types::message::REFRESH;
-use turn_client_proto::types::stun::attribute::Nonce;
-use turn_client_proto::types::stun::message::{Message, MessageClass};
+use turn_types::attribute::Lifetime;
+use turn_types::message::REFRESH;
+use turn_types::stun::attribute::Nonce;
+use turn_types::stun::message::{Message, MessageClass};
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use turn_client_proto::types::attribute::{Lifetime, XorRelayedAddress};
-use turn_client_proto::types::message::ALLOCATE;
-use turn_client_proto::types::stun::attribute::{ErrorCode, Nonce, Realm};
-use turn_client_proto::types::stun::message::{
+use turn_types::attribute::{Lifetime, XorRelayedAddress};
+use turn_types::message::ALLOCATE;
+use turn_types::stun::attribute::{ErrorCode, Nonce, Realm};
+use turn_types::stun::message::{
     IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageWriteVec,
 };
-use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
+use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 /// Whom it knows.
 pub(crate) const USER: &str = "user";

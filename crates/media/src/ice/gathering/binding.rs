@@ -3,11 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use turn_client_proto::types::stun::attribute::XorMappedAddress;
-use turn_client_proto::types::stun::message::{
-    BINDING, Message, MessageClass, MessageWriteVec, TransactionId,
-};
-use turn_client_proto::types::stun::prelude::MessageWrite;
+use turn_types::stun::attribute::XorMappedAddress;
+use turn_types::stun::message::{BINDING, Message, MessageClass, MessageWriteVec, TransactionId};
+use turn_types::stun::prelude::MessageWrite;
 
 /// When the request is repeated, counted from the one before: the retransmission timeout of RFC 8489 section 6.2.1,
 /// doubled each time; gathering does not last long enough for a fourth.
@@ -42,7 +40,7 @@ impl Binding {
     pub(super) fn new(base: SocketAddr, server: SocketAddr, start: Instant) -> Self {
         let transaction = TransactionId::generate();
         let header = Message::builder(
-            turn_client_proto::types::stun::message::MessageType::from_class_method(
+            turn_types::stun::message::MessageType::from_class_method(
                 MessageClass::Request,
                 BINDING,
             ),

@@ -27,6 +27,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const MAX_SPARE: usize = 8;
 /// How long a server is asked for a relay in the place of one that is gone: by then the far end's consent is over as well.
 const RENEWAL: Duration = Duration::from_secs(30);
+/// A connection that takes longer is tried anew: the system asks less and less often, and may be late by seconds once there is a way.
+const CONNECTING: Duration = Duration::from_secs(2);
 /// Before it is asked again; one that was started again may not listen yet.
 const RENEW_AGAIN: Duration = Duration::from_millis(500);
 
@@ -172,6 +174,8 @@ struct Entry {
     relay: Option<Box<Relay>>,
     /// The relay before it is gone; this takes its place if it stands by then.
     renews_until: Option<Instant>,
+    /// A connection in the place of one that is gone is tried again from then on.
+    connects_until: Option<Instant>,
     over: bool,
 }
 
@@ -186,12 +190,18 @@ impl Entry {
             domain: None,
             relay: None,
             renews_until: None,
+            connects_until: None,
             over: false,
         }
     }
 
-    fn relayed(&self) -> Option<SocketAddr> {
-        self.relay.as_ref().and_then(|relay| relay.relayed())
+    /// The addresses that its server gave.
+    fn relayed(&self) -> &[SocketAddr] {
+        self.relay.as_ref().map_or(&[], |relay| relay.relayed())
+    }
+
+    fn stands(&self) -> bool {
+        !self.relayed().is_empty()
     }
 }
 
@@ -243,7 +253,7 @@ impl Gatherer {
 
     /// Whether a relay stands, or is asked for in the place of one.
     pub fn has_relay(&self) -> bool {
-        let stands = |entry: &Entry| entry.relayed().is_some() || entry.renews_until.is_some();
+        let stands = |entry: &Entry| entry.stands() || entry.renews_until.is_some();
         self.relays.iter().any(|entry| !entry.over && stands(entry))
     }
 
@@ -271,7 +281,7 @@ impl Gatherer {
                     offset,
                     length,
                 } => {
-                    let Some(relayed) = relay.relayed() else {
+                    let Some(relayed) = relay.relayed_for(peer) else {
                         return Inbound::Taken;
                     };
                     return Inbound::Peer {
@@ -281,8 +291,6 @@ impl Gatherer {
                     };
                 }
             }
-            // The crate may have taken a redirect or a refusal for none of its business.
-            self.settle_relay(index);
         }
         self.read_binding(local, remote, datagram)
     }
@@ -353,6 +361,7 @@ impl Gatherer {
         let Some(server) = self.config.servers.get(entry.server) else {
             return;
         };
+        entry.connects_until = None;
         if let Some(credentials) = server.server.credentials.clone() {
             let address = entry.alternate.unwrap_or(server.address);
             let relay = Relay::over_stream(local, address, &credentials, now);
@@ -371,19 +380,16 @@ impl Gatherer {
         else {
             return;
         };
-        let relayed = relay.relayed();
         let (outbox, spare) = (&mut self.outbox, &mut self.spare);
-        relay.receive_stream(bytes, now, |peer, packet| {
-            if let Some(relayed) = relayed {
-                let mut bytes = spare.pop().unwrap_or_default();
-                bytes.clear();
-                bytes.extend_from_slice(packet);
-                outbox.push_back(Output::Peer {
-                    relayed,
-                    peer,
-                    bytes,
-                });
-            }
+        relay.receive_stream(bytes, now, |relayed, peer, packet| {
+            let mut bytes = spare.pop().unwrap_or_default();
+            bytes.clear();
+            bytes.extend_from_slice(packet);
+            outbox.push_back(Output::Peer {
+                relayed,
+                peer,
+                bytes,
+            });
         });
         self.settle_relay(stream.0);
     }
@@ -431,13 +437,10 @@ impl Gatherer {
         now: Instant,
     ) -> Option<Sent<'_>> {
         self.now = now;
-        let index = self.relays.iter().position(|entry| {
-            !entry.over
-                && entry
-                    .relay
-                    .as_ref()
-                    .is_some_and(|relay| relay.relayed() == Some(relayed))
-        })?;
+        let index = self
+            .relays
+            .iter()
+            .position(|entry| !entry.over && entry.relayed().contains(&relayed))?;
         let entry = self.relays.get_mut(index)?;
         let relay = entry.relay.as_mut()?;
         let (local, remote) = (relay.local(), relay.server());
@@ -482,6 +485,7 @@ impl Gatherer {
             }
         }
         for index in 0..self.relays.len() {
+            self.connect_anew(index);
             self.begin_relay(index);
             let due = self.relays[index]
                 .relay
@@ -492,6 +496,21 @@ impl Gatherer {
             }
         }
         self.conclude();
+    }
+
+    fn connect_anew(&mut self, index: usize) {
+        let now = self.now;
+        let Some(entry) = self.relays.get_mut(index).filter(|entry| !entry.over) else {
+            return;
+        };
+        if entry.connects_until.is_some_and(|until| now >= until) {
+            entry.connects_until = None;
+            self.outbox.push_back(Output::Close(StreamId(index)));
+            match entry.renews_until.is_some_and(|until| now < until) {
+                true => entry.start = Some(now),
+                false => self.fail_relay(index, ServerFailure::Unanswered),
+            }
+        }
     }
 
     fn begin_relay(&mut self, index: usize) {
@@ -514,6 +533,7 @@ impl Gatherer {
                 self.settle_relay(index);
             }
             (None, Some(_)) => {
+                entry.connects_until = entry.renews_until.map(|_| now + CONNECTING);
                 let tls = server.server.protocol == ServerProtocol::TurnTls;
                 let host = entry.domain.as_ref().unwrap_or(&server.server.host);
                 self.outbox.push_back(Output::Connect {
@@ -538,13 +558,13 @@ impl Gatherer {
             };
             relay.handle_timeout(now);
             let (local, remote) = (relay.local(), relay.server());
-            if let Some(bytes) = relay.poll_transmit(now) {
+            if let Some(bytes) = relay.poll_transmit() {
                 self.outbox
                     .push_back(to_server(entry.base, index, remote, bytes));
                 continue;
             }
             let server = entry.server;
-            match relay.poll_event(now) {
+            match relay.poll_event() {
                 Some(RelayEvent::Allocated(relayed)) => {
                     let renews = entry.renews_until.take().is_some();
                     if self.complete && !renews {
@@ -553,11 +573,13 @@ impl Gatherer {
                         return;
                     }
                     self.found(server);
-                    self.outbox.push_back(Output::Candidate(LocalCandidate {
-                        address: relayed,
-                        base: local,
-                        typ: CandidateType::Relay,
-                    }));
+                    for address in relayed {
+                        self.outbox.push_back(Output::Candidate(LocalCandidate {
+                            address,
+                            base: local,
+                            typ: CandidateType::Relay,
+                        }));
+                    }
                     self.conclude();
                 }
                 Some(RelayEvent::Redirected(to, domain)) => {
@@ -565,7 +587,7 @@ impl Gatherer {
                     return;
                 }
                 Some(RelayEvent::Failed(failure)) => return self.fail_relay(index, failure),
-                Some(RelayEvent::Lost(relayed)) => return self.renew_relay(index, relayed),
+                Some(RelayEvent::Lost) => return self.renew_relay(index),
                 None => break,
             }
         }
@@ -595,12 +617,13 @@ impl Gatherer {
     }
 
     /// An allocation is gone: the server was started again, say, or knows us no more. It is asked for another one at once.
-    fn renew_relay(&mut self, index: usize, relayed: SocketAddr) {
+    fn renew_relay(&mut self, index: usize) {
         let now = self.now;
         let Some(entry) = self.relays.get_mut(index) else {
             return;
         };
-        self.outbox.push_back(Output::Gone(relayed));
+        let gone = entry.relayed().iter().copied().map(Output::Gone);
+        self.outbox.extend(gone);
         if entry.base.is_none() {
             self.outbox.push_back(Output::Close(StreamId(index)));
         }
@@ -610,7 +633,7 @@ impl Gatherer {
             ..Entry::new(entry.server, entry.base)
         };
         // Descriptions that are made now should have it; for as long as there is nothing else.
-        let patience = match self.relays.iter().any(|entry| entry.relayed().is_some()) {
+        let patience = match self.relays.iter().any(|entry| entry.stands()) {
             true => self.config.patience,
             false => self.config.limit,
         };
@@ -656,7 +679,7 @@ impl Gatherer {
         let now = self.now;
         while let Some(entry) = self.relays.get_mut(index)
             && let Some(relay) = entry.relay.as_mut()
-            && let Some((peer, bytes)) = relay.poll_held()
+            && let Some((peer, bytes)) = relay.poll_held(now)
         {
             let remote = relay.server();
             let Some(bytes) = relay.wrap(peer, &bytes, now).map(<[u8]>::to_vec) else {
@@ -675,9 +698,10 @@ impl Gatherer {
         };
         entry.over = true;
         entry.start = None;
+        entry.connects_until = None;
         if let Some(mut relay) = entry.relay.take() {
             relay.release(now);
-            while let Some(bytes) = relay.poll_transmit(now) {
+            while let Some(bytes) = relay.poll_transmit() {
                 self.outbox
                     .push_back(to_server(entry.base, index, relay.server(), bytes));
             }
@@ -718,7 +742,7 @@ impl Gatherer {
         }
         let asked = self.config.servers.iter().zip(&mut self.outcomes);
         for (index, (server, outcome)) in asked.enumerate() {
-            let has_relay = |entry: &Entry| entry.server == index && entry.relayed().is_some();
+            let has_relay = |entry: &Entry| entry.server == index && entry.stands();
             if server.server.protocol.relays() && !self.relays.iter().any(has_relay) {
                 *outcome = Outcome::Asked;
             }
@@ -757,7 +781,8 @@ impl Gatherer {
             .filter(|entry| !entry.over)
             .filter_map(|entry| {
                 let running = entry.relay.as_ref().and_then(|relay| relay.deadline());
-                entry.start.or(running)
+                let connecting = entry.connects_until;
+                entry.start.or(connecting).or(running)
             });
         let give_up = (!self.complete).then_some(self.give_up);
         let kept = self.kept.iter().map(|kept| kept.due);
@@ -793,7 +818,7 @@ impl Gatherer {
             || self
                 .relays
                 .iter()
-                .any(|entry| !entry.over && entry.relayed().is_none());
+                .any(|entry| !entry.over && !entry.stands());
         if self.complete || (waiting && self.now < self.give_up) {
             return;
         }
@@ -801,7 +826,7 @@ impl Gatherer {
         self.bindings.clear();
         for index in 0..self.relays.len() {
             let entry = &self.relays[index];
-            let goes_on = entry.relayed().is_some() || entry.renews_until.is_some();
+            let goes_on = entry.stands() || entry.renews_until.is_some();
             if !entry.over && !goes_on {
                 self.end_relay(index);
             }

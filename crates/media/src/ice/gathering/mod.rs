@@ -5,6 +5,8 @@ mod binding;
 pub mod config;
 pub mod failure;
 #[cfg(feature = "driver")]
+mod framing;
+#[cfg(feature = "driver")]
 pub mod gatherer;
 #[cfg(feature = "driver")]
 mod liveness;

@@ -2,27 +2,33 @@
 
 use std::net::SocketAddr;
 
-use turn_client_proto::types::stun::attribute::{
+use turn_types::stun::attribute::{
     ErrorCode, Nonce, RawAttribute, Realm, Username, XorMappedAddress,
 };
-use turn_client_proto::types::stun::message::{
-    BINDING, IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageWriteVec,
-    Method, StunWriteError, TransactionId,
+use turn_types::stun::message::{
+    BINDING, IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageType,
+    MessageWriteVec, Method, StunWriteError, TransactionId,
 };
-use turn_client_proto::types::stun::prelude::*;
+use turn_types::stun::prelude::*;
 
 use crate::ice::server::RelayCredentials;
 
 /// RFC 8656, section 17.
-const ALLOCATE: Method = Method::new(0x003);
-const REFRESH: Method = Method::new(0x004);
+pub(super) const ALLOCATE: Method = Method::new(0x003);
+pub(super) const REFRESH: Method = Method::new(0x004);
 /// RFC 8656, section 18: UDP, and a time of nothing, which gives the relayed address back.
-const REQUESTED_TRANSPORT: (u16, [u8; 4]) = (0x0019, [17, 0, 0, 0]);
-const NO_LIFETIME: (u16, [u8; 4]) = (0x000d, [0; 4]);
-/// Half an hour, which servers cut as they like.
-const LIFETIME: (u16, [u8; 4]) = (0x000d, 1800_u32.to_be_bytes());
+pub(super) const REQUESTED_TRANSPORT: Field<'_> = (0x0019, &[17, 0, 0, 0]);
+pub(super) const NO_LIFETIME: Field<'_> = (0x000d, &[0; 4]);
+/// RFC 8489, sections 14.11 and 14.12.
+const PASSWORD_ALGORITHMS: u16 = 0x8002;
+const PASSWORD_ALGORITHM: u16 = 0x001d;
+/// Whose nonce begins so speaks RFC 8489 (section 9.2).
+const NONCE_COOKIE: &str = "obMatJos2";
 /// Longest message that is read.
 pub const LONGEST: usize = 2048;
+
+/// An attribute of a request: its type and its value.
+pub(super) type Field<'a> = (u16, &'a [u8]);
 
 /// A name or a password is longer than a message can hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +51,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether this message is the answer to it.
+    pub(super) fn is_answered_by(&self, message: &Message<'_>) -> bool {
+        message.is_response() && message.transaction_id() == self.id
+    }
+
     /// What to send, as one datagram or in a stream.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -79,6 +90,28 @@ pub enum Answer {
 pub struct Challenge {
     realm: String,
     nonce: String,
+    /// What it offers to hash passwords with, as it said it, and what of that is used (RFC 8489, section 9.2.4).
+    algorithms: Option<(Vec<u8>, IntegrityAlgorithm)>,
+}
+
+impl Challenge {
+    fn algorithm(&self) -> IntegrityAlgorithm {
+        let offered = self.algorithms.as_ref();
+        offered.map_or(IntegrityAlgorithm::Sha1, |(_, used)| *used)
+    }
+
+    fn key(&self, who: &RelayCredentials) -> LongTermKeyCredentials {
+        LongTermKeyCredentials::new(
+            who.username.clone(),
+            who.password.as_str().to_owned(),
+            self.realm.clone(),
+        )
+    }
+
+    /// Whether whoever wrote this knows the password.
+    pub(super) fn has_signed(&self, message: &Message<'_>, who: &RelayCredentials) -> bool {
+        message.validate_integrity(&self.key(who).into()).is_ok()
+    }
 }
 
 /// Asks for our own address.
@@ -92,9 +125,7 @@ pub fn binding() -> Request {
 /// # Errors
 /// [`Unwritable`].
 pub fn allocate() -> Result<Request, Unwritable> {
-    let mut message = Message::builder_request(ALLOCATE, MessageWriteVec::new());
-    add(&mut message, REQUESTED_TRANSPORT)?;
-    Ok(finish(message))
+    unsigned(ALLOCATE, TransactionId::generate(), &[REQUESTED_TRANSPORT])
 }
 
 /// Asks for a relayed address.
@@ -102,7 +133,8 @@ pub fn allocate() -> Result<Request, Unwritable> {
 /// # Errors
 /// [`Unwritable`].
 pub fn allocate_as(who: &RelayCredentials, challenge: &Challenge) -> Result<Request, Unwritable> {
-    signed(ALLOCATE, REQUESTED_TRANSPORT, who, challenge)
+    let id = TransactionId::generate();
+    signed(ALLOCATE, id, &[REQUESTED_TRANSPORT], who, challenge)
 }
 
 /// Gives it back.
@@ -110,36 +142,62 @@ pub fn allocate_as(who: &RelayCredentials, challenge: &Challenge) -> Result<Requ
 /// # Errors
 /// [`Unwritable`].
 pub fn give_back(who: &RelayCredentials, challenge: &Challenge) -> Result<Request, Unwritable> {
-    signed(REFRESH, NO_LIFETIME, who, challenge)
+    let id = TransactionId::generate();
+    signed(REFRESH, id, &[NO_LIFETIME], who, challenge)
 }
 
-/// Asks to keep it.
-pub(super) fn keep(who: &RelayCredentials, challenge: &Challenge) -> Result<Request, Unwritable> {
-    signed(REFRESH, LIFETIME, who, challenge)
-}
-
-fn signed(
+/// Asks without saying who we are.
+pub(super) fn unsigned(
     method: Method,
-    attribute: (u16, [u8; 4]),
-    who: &RelayCredentials,
-    challenge: &Challenge,
+    id: TransactionId,
+    fields: &[Field<'_>],
 ) -> Result<Request, Unwritable> {
-    let mut message = Message::builder_request(method, MessageWriteVec::new());
-    add(&mut message, attribute)?;
-    message.add_attribute(&Username::new(&who.username)?)?;
-    message.add_attribute(&Realm::new(&challenge.realm)?)?;
-    message.add_attribute(&Nonce::new(&challenge.nonce)?)?;
-    let key = LongTermKeyCredentials::new(
-        who.username.clone(),
-        who.password.as_str().to_owned(),
-        challenge.realm.clone(),
-    );
-    message.add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1)?;
+    let mut message = request(method, id);
+    for field in fields {
+        add(&mut message, *field)?;
+    }
     Ok(finish(message))
 }
 
-fn add(message: &mut MessageWriteVec, (kind, value): (u16, [u8; 4])) -> Result<(), Unwritable> {
-    Ok(message.add_attribute(&RawAttribute::new(kind.into(), &value))?)
+/// Asks, and says who we are (RFC 8489, section 9.2.3).
+pub(super) fn signed(
+    method: Method,
+    id: TransactionId,
+    fields: &[Field<'_>],
+    who: &RelayCredentials,
+    challenge: &Challenge,
+) -> Result<Request, Unwritable> {
+    let mut message = request(method, id);
+    for field in fields {
+        add(&mut message, *field)?;
+    }
+    message.add_attribute(&Username::new(&who.username)?)?;
+    message.add_attribute(&Realm::new(&challenge.realm)?)?;
+    message.add_attribute(&Nonce::new(&challenge.nonce)?)?;
+    let algorithm = challenge.algorithm();
+    if let Some((offered, _)) = &challenge.algorithms {
+        add(&mut message, (PASSWORD_ALGORITHMS, offered))?;
+        add(&mut message, (PASSWORD_ALGORITHM, used(algorithm)))?;
+    }
+    message.add_message_integrity(&challenge.key(who).into(), algorithm)?;
+    Ok(finish(message))
+}
+
+fn request(method: Method, id: TransactionId) -> MessageWriteVec {
+    let kind = MessageType::from_class_method(MessageClass::Request, method);
+    Message::builder(kind, id, MessageWriteVec::new())
+}
+
+/// The password algorithms of RFC 8489, section 18.5: MD5 for SHA-1, SHA-256; neither has parameters.
+const fn used(algorithm: IntegrityAlgorithm) -> &'static [u8] {
+    match algorithm {
+        IntegrityAlgorithm::Sha1 => &[0, 1, 0, 0],
+        IntegrityAlgorithm::Sha256 => &[0, 2, 0, 0],
+    }
+}
+
+fn add(message: &mut MessageWriteVec, (kind, value): Field<'_>) -> Result<(), Unwritable> {
+    Ok(message.add_attribute(&RawAttribute::new(kind.into(), value))?)
 }
 
 fn finish(message: MessageWriteVec) -> Request {
@@ -173,21 +231,24 @@ fn read(bytes: &[u8], id: TransactionId) -> Option<Answer> {
 /// What a refusal wants to be answered with.
 pub(super) fn challenge(message: &Message<'_>) -> Option<Challenge> {
     let (realm, nonce) = (message.attribute::<Realm>(), message.attribute::<Nonce>());
+    let (realm, nonce) = (realm.ok()?, nonce.ok()?);
+    let mut algorithms = None;
+    if nonce.nonce().starts_with(NONCE_COOKIE)
+        && let Some(offered) = message.raw_attribute(PASSWORD_ALGORITHMS.into())
+    {
+        // A list of number, length of the parameters and the parameters; the first that we know is used.
+        let known = [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256];
+        let algorithm = offered.value.chunks_exact(4).find_map(|entry| {
+            let is_it = |it: &&IntegrityAlgorithm| used(**it) == entry;
+            known.iter().find(is_it).copied()
+        })?;
+        algorithms = Some((offered.value.to_vec(), algorithm));
+    }
     Some(Challenge {
-        realm: realm.ok()?.realm().to_owned(),
-        nonce: nonce.ok()?.nonce().to_owned(),
+        realm: realm.realm().to_owned(),
+        nonce: nonce.nonce().to_owned(),
+        algorithms,
     })
-}
-
-/// By which code a request of ours is refused; `None`: this refuses none.
-pub(super) fn refusal(bytes: &[u8]) -> Option<u16> {
-    // The class of an error, in the bits that are the same for all methods of STUN and TURN (RFC 8489, section 5).
-    bytes.starts_with(&[0x01]).then_some(())?;
-    let message = Message::from_bytes(bytes).ok()?;
-    let error = message.attribute::<ErrorCode>().ok();
-    error
-        .filter(|_| message.has_class(MessageClass::Error))
-        .map(|error| error.code())
 }
 
 /// How long a message is by its first bytes (RFC 8489, section 5); `None`: it is no STUN message.

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use turn_client_proto::types::stun::attribute::{ErrorCode, Nonce, Realm, XorMappedAddress};
-use turn_client_proto::types::stun::message::{Message, MessageWriteVec};
-use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
+use turn_types::stun::attribute::{ErrorCode, Nonce, Realm, XorMappedAddress};
+use turn_types::stun::message::{Message, MessageWriteVec};
+use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 mod lost_relays;
 mod relays;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use turn_client_proto::types::stun::attribute::{ErrorCode, Nonce, Realm};
-use turn_client_proto::types::stun::message::{Message, MessageWriteVec};
-use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
+use turn_types::stun::attribute::{ErrorCode, Nonce, Realm};
+use turn_types::stun::message::{Message, MessageWriteVec};
+use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 use super::relays::{
     BY_TCP, CREATE_PERMISSION, RELAYED, STREAM, allocated_at, granted, refusal_by, relayed_call,
@@ -308,4 +308,49 @@ fn a_connection_from_an_address_that_is_gone_is_made_from_another() {
     world.drain();
     assert_eq!(world.connects, [address(SERVER)]);
     assert!(!world.gatherer.is_complete());
+}
+
+/// A firewall forgets the connection, or the cable is out: nothing comes, and nothing says so. The system would go on to repeat what
+/// was sent, less and less often.
+#[test]
+fn a_connection_that_has_gone_silent_is_made_anew_until_there_is_a_way() {
+    let mut world = World::asking(&[BY_TCP]);
+    world.open();
+    let first = world.read();
+    world.write(&error(&first, 401));
+    let second = world.read();
+    world.write(&allocated_at(RELAYED, &second, true));
+    for first_byte in [0, 0x80] {
+        let bytes = [first_byte, 1, 0, 0];
+        let _ = world
+            .gatherer
+            .send(address(RELAYED), address(PEER), &bytes, world.now);
+        world.drain();
+        let request = world.read();
+        let reply = granted(&Message::from_bytes(&request).unwrap());
+        world.write(&reply);
+        world.written.clear();
+    }
+    world.connects.clear();
+    let silent = world.now;
+    world.check_for(10_000 * MS, |_| None, World::is_gone);
+    assert!(world.is_gone());
+    assert!(world.now - silent < 5000 * MS, "{:?}", world.now - silent);
+    // None of these comes about, and none is waited for as long as the system would.
+    world.check_for(15_000 * MS, |_| None, |_| false);
+    assert!(
+        (6..=12).contains(&world.connects.len()),
+        "{:?}",
+        world.connects
+    );
+    world
+        .gatherer
+        .stream_opened(STREAM, address(BASE), world.now);
+    world.drain();
+    world.written.drain(..world.written.len() - 1);
+    let first = world.read();
+    world.write(&error(&first, 401));
+    let second = world.read();
+    world.write(&allocated_at(ANOTHER, &second, true));
+    assert!(world.has_another());
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use turn_client_proto::types::attribute::{Lifetime, XorRelayedAddress};
-use turn_client_proto::types::stun::attribute::{AlternateServer, ErrorCode, Nonce, Realm};
-use turn_client_proto::types::stun::message::{
-    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageWriteVec,
+use turn_types::attribute::{Lifetime, XorPeerAddress, XorRelayedAddress};
+use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION as PERMISSION, REFRESH};
+use turn_types::stun::attribute::{AlternateServer, ErrorCode, Nonce, Realm};
+use turn_types::stun::message::{
+    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageWriteVec,
 };
-use turn_client_proto::types::stun::prelude::{MessageWrite, MessageWriteExt};
+use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 use super::{BASE, STUN, Said, TURN, World, address, error, server};
 use crate::ice::gathering::config::GatheringConfig;
@@ -73,7 +74,7 @@ fn moved(request: &[u8], to: &str) -> Vec<u8> {
 
 #[test]
 fn a_refusal_over_a_connection_is_told_by_its_code() {
-    for code in [403, 437, 486, 508] {
+    for code in [403, 442, 486, 508] {
         let mut world = World::asking(&[BY_TCP]);
         world.open();
         let first = world.read();
@@ -447,12 +448,6 @@ fn a_relay_whose_nonces_go_stale_carries_a_long_call() {
         const BIND_CHANNEL: [u8; 2] = [0x00, 0x09];
         let kinds = [(REFRESH, 3), (CREATE_PERMISSION, 1), (BIND_CHANNEL, 3)];
         for (kind, least) in kinds {
-            // Channels are for datagrams alone.
-            let least = if by_udp || kind != BIND_CHANNEL {
-                least
-            } else {
-                0
-            };
             let count = |of: &[[u8; 2]]| of.iter().filter(|it| **it == kind).count();
             let (refused, granted) = (count(&server.refused), count(&server.granted));
             assert!(granted >= least, "{url}: {kind:?} granted {granted} times");
@@ -483,7 +478,251 @@ fn another_server_over_udp_gives_the_relay_that_the_first_did_not() {
         .gatherer
         .send(address(RELAYED), peer, &[0, 1, 0, 0], world.now);
     assert!(matches!(sent, Some(Sent::Held)));
+    world.drain();
     let asked = world.request("198.51.100.4:3478");
     assert!(asked.starts_with(&CREATE_PERMISSION));
     assert!(world.sent.is_empty());
+}
+
+/// What a relayed call sends and what is answered, for so long; `says` is asked what the server says to each request.
+fn carried(
+    world: &mut World,
+    time: Duration,
+    mut says: impl FnMut(&[u8], &Message<'_>) -> Option<Vec<u8>>,
+) -> u32 {
+    let (mut passed, end) = (0, world.now + time);
+    while world.now < end {
+        let bytes = [if passed == 0 { 0 } else { 0x80 }, 1, 0, 0];
+        let peer = address("192.0.2.77:4000");
+        let sent = world
+            .gatherer
+            .send(address(RELAYED), peer, &bytes, world.now);
+        passed += u32::from(matches!(
+            sent,
+            Some(Sent::Datagram { .. } | Sent::Stream { .. })
+        ));
+        world.drain();
+        let next = world.now + Duration::from_secs(1);
+        loop {
+            let of_udp = std::mem::take(&mut world.sent)
+                .into_iter()
+                .map(|(_, it)| it);
+            let asked: Vec<_> = of_udp.chain(std::mem::take(&mut world.written)).collect();
+            for request in &asked {
+                let answer = Message::from_bytes(request)
+                    .ok()
+                    .filter(|it| it.has_class(MessageClass::Request))
+                    .and_then(|it| says(request, &it));
+                if let Some(answer) = answer {
+                    match world.connects.is_empty() {
+                        true => drop(world.receive("198.51.100.3:3478", &answer)),
+                        false => world.write(&answer),
+                    }
+                }
+            }
+            if !asked.is_empty() {
+                continue;
+            }
+            let Some(wait) = world.wait.filter(|wait| *wait <= next) else {
+                break;
+            };
+            world.now = world.now.max(wait);
+            world.gatherer.handle_timeout(world.now);
+            world.drain();
+        }
+        world.now = next;
+    }
+    passed
+}
+
+fn lasting(seconds: u32, request: &Message<'_>) -> Vec<u8> {
+    let mut reply = Message::builder_success(request, MessageWriteVec::new());
+    if request.has_method(ALLOCATE) {
+        let relayed = XorRelayedAddress::new(address(RELAYED), request.transaction_id());
+        reply.add_attribute(&relayed).unwrap();
+    }
+    reply.add_attribute(&Lifetime::new(seconds)).unwrap();
+    let key = LongTermKeyCredentials::new("user".into(), "secret".into(), "example".into());
+    let algorithm = IntegrityAlgorithm::Sha1;
+    reply.add_message_integrity(&key.into(), algorithm).unwrap();
+    reply.finish()
+}
+
+/// A server may let an allocation last as short as it likes.
+#[test]
+fn a_relay_of_which_its_server_grants_twenty_seconds_carries_a_call() {
+    for url in [TURN, BY_TCP] {
+        let mut world = World::asking(&[url]);
+        if url == BY_TCP {
+            world.open();
+        }
+        let (mut ends, start) = (None, world.now);
+        let mut refreshed = 0;
+        let passed = carried(&mut world, Duration::from_secs(600), |bytes, request| {
+            if request.attribute::<Nonce>().is_err() {
+                return Some(error(bytes, 401));
+            }
+            refreshed += u32::from(request.has_method(REFRESH));
+            ends = Some(20);
+            Some(lasting(20, request))
+        });
+        assert!(start < world.now && ends.is_some());
+        assert!(passed > 595, "{url}: {passed}");
+        assert!((30..=90).contains(&refreshed), "{url}: {refreshed}");
+        assert_eq!(world.candidates().len(), 1, "{url}");
+        assert!(world.failures().is_empty());
+    }
+}
+
+/// The call before this one had the same port, and what it said at its end was lost.
+#[test]
+fn what_a_former_call_left_behind_is_given_back_and_asked_for_anew() {
+    for gives_up in [false, true] {
+        let mut world = World::asking(&[TURN]);
+        let (mut cleared, mut asked) = (0, 0);
+        carried(&mut world, Duration::from_secs(20), |bytes, request| {
+            if request.attribute::<Nonce>().is_err() {
+                return Some(error(bytes, 401));
+            }
+            asked += u32::from(request.has_method(ALLOCATE));
+            if request.has_method(REFRESH) && cleared == 0 {
+                assert_eq!(request.attribute::<Lifetime>().unwrap().seconds(), 0);
+                cleared += 1;
+            } else if request.has_method(ALLOCATE) && (gives_up || cleared == 0) {
+                return Some(refusal_by(437, bytes));
+            }
+            Some(granted_or_allocated(bytes, request))
+        });
+        assert_eq!((cleared, asked), (1, 2));
+        let code = 437;
+        match gives_up {
+            true => assert_eq!(world.failures(), [&ServerFailure::Refused { code }]),
+            false => assert_eq!(world.candidates().len(), 1),
+        }
+    }
+}
+
+fn granted_or_allocated(bytes: &[u8], request: &Message<'_>) -> Vec<u8> {
+    match request.has_method(ALLOCATE) {
+        true => allocated(bytes, true),
+        false => granted(request),
+    }
+}
+
+/// It goes by indications, for all the call, and nobody is asked again and again.
+#[test]
+fn a_channel_that_is_refused_is_not_asked_for_again() {
+    let mut world = World::asking(&[TURN]);
+    let mut bindings = 0;
+    let passed = carried(&mut world, Duration::from_secs(900), |bytes, request| {
+        if request.attribute::<Nonce>().is_err() {
+            return Some(error(bytes, 401));
+        }
+        if request.has_method(CHANNEL_BIND) {
+            bindings += 1;
+            return Some(refusal_by(400, bytes));
+        }
+        Some(granted_or_allocated(bytes, request))
+    });
+    assert_eq!(bindings, 1);
+    assert!(passed > 895, "{passed}");
+}
+
+/// A stream that stands still for a while delays the answer, and that is no refusal.
+#[test]
+fn a_permission_that_comes_late_by_a_connection_is_asked_for_again() {
+    let mut world = World::asking(&[BY_TCP]);
+    world.open();
+    let mut asked = 0;
+    let passed = carried(&mut world, Duration::from_secs(60), |bytes, request| {
+        if request.attribute::<Nonce>().is_err() {
+            return Some(error(bytes, 401));
+        }
+        if request.has_method(PERMISSION) {
+            asked += 1;
+            return (asked > 1).then(|| granted(request));
+        }
+        Some(granted_or_allocated(bytes, request))
+    });
+    assert_eq!(asked, 2);
+    assert!(passed > 40, "{passed}");
+}
+
+/// Somebody who is told the server's name by a NAT64, or by IPv6 alone, has to reach peers of both families.
+#[test]
+fn a_server_that_is_reached_by_ipv6_is_asked_for_both_families() {
+    const SERVER: &str = "[2001:db8::3]:3478";
+    const RELAYED6: &str = "[2001:db8::9]:50000";
+    for has in [&[RELAYED][..], &[RELAYED, RELAYED6], &[RELAYED6]] {
+        let config = GatheringConfig {
+            servers: vec![server("turn:[2001:db8::3]:3478")],
+            ..GatheringConfig::default()
+        };
+        let base = address("[2001:db8::20]:40000");
+        let mut world = World::new(config, &["[2001:db8::20]:40000"]);
+        let receive = |world: &mut World, bytes: &[u8]| {
+            world
+                .gatherer
+                .handle_datagram(base, address(SERVER), bytes, world.now);
+            world.drain();
+        };
+        let first = world.request(SERVER);
+        receive(&mut world, &error(&first, 401));
+        let mut asked = world.request(SERVER);
+        if has == [RELAYED6] {
+            // It has IPv6 alone.
+            receive(&mut world, &refusal_by(440, &asked));
+            asked = world.request(SERVER);
+        }
+        let request = Message::from_bytes(&asked).unwrap();
+        let mut reply = Message::builder_success(&request, MessageWriteVec::new());
+        for relayed in has {
+            let relayed = XorRelayedAddress::new(address(relayed), request.transaction_id());
+            reply.add_attribute(&relayed).unwrap();
+        }
+        reply.add_attribute(&Lifetime::new(600)).unwrap();
+        let key = LongTermKeyCredentials::new("user".into(), "secret".into(), "example".into());
+        let algorithm = IntegrityAlgorithm::Sha1;
+        reply.add_message_integrity(&key.into(), algorithm).unwrap();
+        receive(&mut world, &reply.finish());
+        let found: Vec<_> = world.candidates().iter().map(|it| it.address).collect();
+        let expected: Vec<_> = has.iter().map(|it| address(it)).collect();
+        assert_eq!(found, expected);
+        // Each carries to its own family.
+        for relayed in expected {
+            let peer = match relayed.is_ipv4() {
+                true => address("192.0.2.77:4000"),
+                false => address("[2001:db8::77]:4000"),
+            };
+            let check = [0, 1, 0, 0];
+            let sent = world.gatherer.send(relayed, peer, &check, world.now);
+            assert!(matches!(sent, Some(Sent::Held)));
+            world.drain();
+            let asked = world.request(SERVER);
+            let request = Message::from_bytes(&asked).unwrap();
+            let named = request.attribute::<XorPeerAddress>().unwrap();
+            assert_eq!(named.addr(request.transaction_id()).ip(), peer.ip());
+            receive(&mut world, &granted(&request));
+            world.sent.clear();
+            let sent = world.gatherer.send(relayed, peer, &check, world.now);
+            let Some(Sent::Datagram { bytes, .. }) = sent else {
+                panic!("{sent:?}")
+            };
+            // As the server turns it round.
+            let mut bytes = bytes.to_vec();
+            bytes[1] = 0x17;
+            let came = world
+                .gatherer
+                .handle_datagram(base, address(SERVER), &bytes, world.now);
+            let Inbound::Peer {
+                relayed: to,
+                peer: from,
+                range,
+            } = came
+            else {
+                panic!("{came:?}")
+            };
+            assert_eq!((to, from, &bytes[range]), (relayed, peer, &check[..]));
+        }
+    }
 }
