@@ -10,7 +10,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Also write what the engine logs to standard error.
+    /// Also write what the engine logs to standard error; of its libraries only warnings.
     #[arg(long, global = true)]
     pub(crate) verbose: bool,
 }

@@ -8,6 +8,7 @@ mod kind;
 mod limits_met;
 mod load;
 mod local_limits;
+mod log;
 mod report;
 mod run;
 mod samples;
@@ -27,14 +28,7 @@ const CANNOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = match args.verbose {
-        true => tracing_subscriber::filter::LevelFilter::INFO,
-        false => tracing_subscriber::filter::LevelFilter::ERROR,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    log::start(args.verbose);
     match run::run(args) {
         Ok(outcome) if outcome.failed == 0 && outcome.placed > 0 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
