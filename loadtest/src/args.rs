@@ -70,7 +70,7 @@ pub(crate) struct Run {
     /// Also write everything to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// A server that is neither on this machine nor in a private network is called only when it is named here.
+    /// A server or token endpoint that is neither on this machine nor in a private network is asked only when it is named here.
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
     /// CA certificates beside those of the system.

@@ -28,7 +28,7 @@ use crate::load::{Action, Load, Plan};
 use crate::local_limits::{self, LimitError, PerCall};
 use crate::report::{self, Report};
 use crate::speech;
-use crate::target::{self, TargetError};
+use crate::target::{self, Allowed, TargetError};
 use crate::users::{self, UsersError};
 
 /// Most threads that carry media, as `--threads` has it.
@@ -80,10 +80,12 @@ pub(crate) struct Outcome {
 
 pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     let Command::Run(run) = args.command;
-    target::check(&run.server, &run.allow_host)?;
+    let allowed = Allowed::read(&run.allow_host)?;
+    target::check(&run.server, &allowed)?;
     let plan = plan(&run)?;
     let calls = run.calls as usize;
     let users = users::read(&run.users, calls, run.token_url.as_deref())?;
+    target::check_endpoints(users.iter().filter_map(users::User::token_url), &allowed)?;
     let machine = machine(&run);
     let per_call = PerCall {
         sockets: local_limits::media_sockets(),

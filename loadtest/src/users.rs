@@ -12,6 +12,8 @@ use offhook_engine::vocabulary::Secret;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::target::{self, Far, TargetError};
+
 /// Largest file that is read: some 100,000 users.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -48,6 +50,14 @@ impl User {
         });
         names
     }
+
+    /// The token endpoint that it asks.
+    pub(crate) fn token_url(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::TokenUrl { url, .. } => Some(url),
+            Credential::Password { .. } | Credential::TokenFile(_) => None,
+        }
+    }
 }
 
 /// Why a users file cannot be used.
@@ -73,6 +83,8 @@ pub(crate) enum UsersError {
         name: String,
         what: &'static str,
     },
+    #[error("{whose}: {error}")]
+    TokenUrl { whose: String, error: TargetError },
     #[error("{path}: the users {first} and {second} have the same {what}; each needs its own", path = .path.display())]
     Shared {
         path: PathBuf,
@@ -152,6 +164,7 @@ pub(crate) fn read(
     }
     check_own(path, &raw.user)?;
     raw.user.truncate(wanted);
+    check_token_urls(path, token_url, &raw)?;
     let token_url = token_url.map(str::to_owned).or(raw.token_url);
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let checked = |user: RawUser| {
@@ -197,6 +210,27 @@ fn credential(
     }
     let provisioned = user.sip_username.zip(user.sip_password);
     Ok(provisioned.map(|(login, password)| Credential::Password { login, password }))
+}
+
+/// Those of the command line, of the file's head and of the users.
+fn check_token_urls(path: &Path, ours: Option<&str>, raw: &Raw) -> Result<(), UsersError> {
+    let check = |url: Option<&str>, whose: &dyn Fn() -> String| {
+        match url {
+            Some(url) => target::parse(url, Far::TokenEndpoint).map(|_| ()),
+            None => Ok(()),
+        }
+        .map_err(|error| UsersError::TokenUrl {
+            whose: whose(),
+            error,
+        })
+    };
+    let path = path.display();
+    check(ours, &|| "--token-url".to_owned())?;
+    check(raw.token_url.as_deref(), &|| format!("{path}: token_url"))?;
+    raw.user.iter().try_for_each(|user| {
+        let whose = || format!("{path}: user {}: token_url", user.name);
+        check(user.token_url.as_deref(), &whose)
+    })
 }
 
 /// No two users may be the same at the server: their sessions would take calls from each other.
@@ -353,6 +387,29 @@ expires_at = "2030-01-01T00:00:00Z"
         fs::write(folder.path().join("t"), "token").unwrap();
         let error = read(&path, 2, None).unwrap_err().to_string();
         assert!(error.contains("same token_file"), "{error}");
+    }
+
+    #[test]
+    fn a_password_in_a_token_url_is_refused_and_not_shown() {
+        let url = "https://backend:hunter2@tokens.example/token";
+        let refused = |text: &str, ours: Option<&str>| {
+            let (_folder, path) = written("users.toml", text, 0o600);
+            let error = read(&path, 1, ours).unwrap_err().to_string();
+            assert!(
+                error.contains("... is no URL of a token endpoint"),
+                "{error}"
+            );
+            error
+        };
+        let user = "[[user]]\nname = \"a\"\n";
+        assert!(refused(user, Some(url)).starts_with("--token-url"));
+        let head = format!("token_url = {url:?}\n{user}");
+        assert!(refused(&head, None).contains("users.toml: token_url"));
+        let own = format!("{user}token_url = {url:?}\n");
+        assert!(refused(&own, None).contains("user a: token_url"));
+        let (_folder, path) = written("users.toml", user, 0o600);
+        let error = read(&path, 1, Some("tokens.example/token")).unwrap_err();
+        assert!(error.to_string().contains("token endpoint"), "{error}");
     }
 
     #[test]
