@@ -43,7 +43,7 @@ pub(crate) struct Run {
     /// Who logs in: a TOML file with one block `user` each, readable by its owner alone.
     ///
     /// Keys of a user: name; login and password_file, or token_file, or token_url (also at the head of the file, for all)
-    /// with token_secret_file. What `offhook-credentials users create` writes is taken as it is.
+    /// with token_secret_file; with SIP a token has login beside itself, whose calls come here. What `offhook-credentials users create` writes is taken as it is.
     #[arg(long, value_name = "FILE")]
     pub(crate) users: PathBuf,
     /// How many users call, each in a call of its own at the same time.
@@ -79,6 +79,9 @@ pub(crate) struct Run {
     /// A token endpoint for users that have a token_secret and no token_url of their own.
     #[arg(long, value_name = "URL")]
     pub(crate) token_url: Option<String>,
+    /// An authorization server whose tokens the users have, as the SIP server names it (RFC 8898): to others none is shown.
+    #[arg(long, value_name = "URL")]
+    pub(crate) trusted_authz: Vec<String>,
     /// Threads that carry media; one for each core that the program may use, if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) threads: Option<u16>,

@@ -84,7 +84,12 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     target::check(&run.server, &allowed)?;
     let plan = plan(&run)?;
     let calls = run.calls as usize;
-    let users = users::read(&run.users, calls, run.token_url.as_deref())?;
+    let users = users::read(
+        &run.users,
+        calls,
+        run.token_url.as_deref(),
+        accounts::protocol(run.dialect),
+    )?;
     target::check_endpoints(users.iter().filter_map(users::User::token_url), &allowed)?;
     let machine = machine(&run);
     let per_call = PerCall {
@@ -215,6 +220,7 @@ fn engine(
             &run.server,
             run.dialect,
             run.ca_file.as_ref(),
+            &run.trusted_authz,
         ))
         .programs(Programs::new(move |_| {
             Box::new(Playback::new(speech.clone()))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use offhook_tests::program::Program;
+use offhook_tests::rest;
 use serde_json::Value;
 
 use crate::world::{USERS, World, json, user};
@@ -64,6 +65,26 @@ fn nine_users_talk_at_the_same_time_in_each_protocol() {
         assert!(ran.stderr.contains("ready 9/9"), "{}", ran.stderr);
         assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("sandbox\n"));
     }
+}
+
+#[test]
+fn with_sip_users_log_in_by_tokens_and_call() {
+    let world = World::new(&["--fresh-delay", "0"]);
+    let api = &world.sandbox.ready.api;
+    let credential = rest::credential(api);
+    world.secret("token", &rest::token(api, &credential));
+    let login = &credential.sip_username;
+    let user = format!("[[user]]\nname = \"kiosk\"\nlogin = {login:?}\ntoken_file = \"token\"\n");
+    world.secret("users.toml", &user);
+    let authz = ["--trusted-authz", "https://sandbox.invalid/token"];
+    let arguments = [&["--calls", "1", "--hold", "1"], &authz[..]].concat();
+    let ran = world.run("sip", &arguments);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("good 1"), "{}", ran.stdout);
+    // It is shown to nobody who does not ask in the name of a server that is trusted.
+    let ran = world.run("sip", &["--calls", "1", "--login", "5"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("login refused"), "{}", ran.stdout);
 }
 
 #[test]
