@@ -19,8 +19,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Log users in, let each call, and report.
     ///
-    /// Exit code: 0 when every call was answered, heard to its end and ended by us; 1 when one was not, or none was placed; 2 when nothing
-    /// could be run. Calls that a Ctrl-C ended before they could be judged are no failures.
+    /// Exit code: 0 when every user logged in and every call was answered, heard to its end and ended by us; 1 when a call failed, a user
+    /// could not log in (or not again in time), or no call was placed; 2 when nothing could be run. Calls that a Ctrl-C ended before they
+    /// could be judged are no failures, nor are users that it kept from logging in.
     Run(Run),
 }
 

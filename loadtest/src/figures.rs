@@ -25,10 +25,10 @@ pub(crate) struct Figures {
     pub(crate) good: usize,
     /// Ended with the whole run, before they could be judged.
     pub(crate) stopped: usize,
-    pub(crate) failed: usize,
-    failures: BTreeMap<String, usize>,
-    /// Those of this machine or program, apart: the kinds of a bad server never hide them.
-    pub(crate) own_failures: BTreeMap<String, usize>,
+    /// Calls that were neither good nor stopped: with `good`, `stopped` and, while the run goes on, `in_call` they are all that were placed.
+    pub(crate) call_failures: Failures,
+    /// Users that could not log in, or not again.
+    pub(crate) user_failures: Failures,
     /// How often a user that had been ready lost its connection, by user.
     connections_lost: BTreeMap<usize, usize>,
     /// Steps of logins, each from the one before.
@@ -40,6 +40,43 @@ pub(crate) struct Figures {
     pub(crate) ours: Ours,
     /// The connection of each user.
     connections: BTreeMap<usize, Connection>,
+}
+
+/// What failed, by its kind.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failures {
+    pub(crate) count: usize,
+    theirs: BTreeMap<String, usize>,
+    /// Those of this machine or program, apart: the kinds of a bad server never hide them.
+    ours: BTreeMap<String, usize>,
+}
+
+impl Failures {
+    pub(crate) fn add(&mut self, kind: Kind) {
+        self.count += 1;
+        let (kinds, further) = match kind.ours {
+            true => (&mut self.ours, Kind::ours("further kinds")),
+            false => (&mut self.theirs, Kind::theirs("further kinds")),
+        };
+        let known = kinds.contains_key(&kind.words) || kinds.len() < MOST_KINDS;
+        let words = match known {
+            true => kind.words,
+            false => further.words,
+        };
+        *kinds.entry(words).or_default() += 1;
+    }
+
+    /// What failed and how often, ours last.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, usize)> {
+        let all = self.theirs.iter().chain(&self.ours);
+        all.map(|(kind, count)| (kind.as_str(), *count))
+    }
+
+    pub(crate) fn ours(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.ours
+            .iter()
+            .map(|(kind, count)| (kind.as_str(), *count))
+    }
 }
 
 /// How far a connection has come.
@@ -102,26 +139,6 @@ impl Figures {
             users,
             ..Self::default()
         }
-    }
-
-    pub(crate) fn fail(&mut self, kind: Kind) {
-        self.failed += 1;
-        let (kinds, further) = match kind.ours {
-            true => (&mut self.own_failures, Kind::ours("further kinds")),
-            false => (&mut self.failures, Kind::theirs("further kinds")),
-        };
-        let known = kinds.contains_key(&kind.words) || kinds.len() < MOST_KINDS;
-        let words = match known {
-            true => kind.words,
-            false => further.words,
-        };
-        *kinds.entry(words).or_default() += 1;
-    }
-
-    /// What failed and how often, ours last.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = (&str, usize)> {
-        let all = self.failures.iter().chain(&self.own_failures);
-        all.map(|(kind, count)| (kind.as_str(), *count))
     }
 
     pub(crate) fn connection_lost(&mut self, user: usize) {
@@ -240,14 +257,14 @@ mod tests {
 
     #[test]
     fn many_kinds_of_theirs_hide_none_of_ours() {
-        let mut figures = Figures::of(100);
+        let mut failures = Failures::default();
         for number in 0..60 {
-            figures.fail(Kind::theirs(format!("kind {number}")));
+            failures.add(Kind::theirs(format!("kind {number}")));
         }
-        figures.fail(Kind::ours("no file left"));
-        let told: BTreeMap<&str, usize> = figures.failures().collect();
+        failures.add(Kind::ours("no file left"));
+        let told: BTreeMap<&str, usize> = failures.kinds().collect();
         assert_eq!(told["our own limit: no file left"], 1);
         assert_eq!(told["further kinds"], 10);
-        assert_eq!(figures.failed, 61);
+        assert_eq!(failures.count, 61);
     }
 }

@@ -55,7 +55,8 @@ pub(crate) fn limits_met(figures: &Figures, machine: Machine) -> Vec<String> {
             ours.events_lost
         ));
     }
-    let failures = figures.own_failures.iter();
+    let failures = figures.call_failures.ours();
+    let failures = failures.chain(figures.user_failures.ours());
     met.extend(failures.map(|(kind, count)| {
         let what = kind.strip_prefix("our own limit: ").unwrap_or(kind);
         format!("failures: {what} ({count})")
@@ -80,8 +81,11 @@ mod tests {
         figures.ours.slots_late = 7;
         figures.ours.slots_skipped = 2;
         figures.ours.receive_drops = 3;
-        figures.fail(Kind::ours("no file left"));
-        figures.fail(Kind::theirs("the far end hung up early"));
+        figures.call_failures.add(Kind::ours("no file left"));
+        figures.user_failures.add(Kind::ours("no port left"));
+        figures
+            .call_failures
+            .add(Kind::theirs("the far end hung up early"));
         let met = limits_met(&figures, machine);
         assert_eq!(
             met[0],
@@ -91,7 +95,8 @@ mod tests {
             met[1].starts_with("sockets: 3 datagrams dropped"),
             "{met:?}"
         );
-        assert_eq!(met[2], "failures: no file left (1)");
+        let failures = ["failures: no file left (1)", "failures: no port left (1)"];
+        assert_eq!(met[2..], failures);
         let machine = Machine {
             threads: 4,
             cores: 4,

@@ -212,7 +212,10 @@ impl Load {
         for _ in 0..mem::take(&mut self.calls).len() {
             self.figures.in_call -= 1;
             match engine_ended {
-                true => self.figures.fail(Kind::ours("the engine has ended")),
+                true => self
+                    .figures
+                    .call_failures
+                    .add(Kind::ours("the engine has ended")),
                 false => self.figures.stopped += 1,
             }
         }
@@ -251,7 +254,9 @@ impl Load {
         };
         entry.has_called = true;
         self.figures.placed += 1;
-        self.figures.fail(Kind::of_refusal(error, &entry.names));
+        self.figures
+            .call_failures
+            .add(Kind::of_refusal(error, &entry.names));
         self.user_is_free(user, now);
     }
 
@@ -349,7 +354,7 @@ impl Load {
                 match verdict(call.leaving, ended) {
                     Verdict::Good => self.figures.good += 1,
                     Verdict::Stopped => self.figures.stopped += 1,
-                    Verdict::Failed(kind) => self.figures.fail(kind),
+                    Verdict::Failed(kind) => self.figures.call_failures.add(kind),
                 }
                 self.user_is_free(call.user, now);
             }
@@ -378,7 +383,7 @@ impl Load {
                         continue;
                     };
                     let what = "events were lost, and the end of a call with them";
-                    self.figures.fail(Kind::ours(what));
+                    self.figures.call_failures.add(Kind::ours(what));
                     self.user_is_free(call.user, now);
                 }
             }
@@ -496,8 +501,8 @@ impl Load {
     fn lose_user(&mut self, user: usize, what: &str) {
         if let Some(entry) = self.users.get(user) {
             let trouble = entry.trouble.as_deref();
-            self.figures
-                .fail(Kind::of_login(what, trouble, &entry.names));
+            let kind = Kind::of_login(what, trouble, &entry.names);
+            self.figures.user_failures.add(kind);
         }
         self.finish_user(user);
     }
@@ -658,6 +663,7 @@ mod tests {
         fn run(&mut self, span: Duration) {
             let until = self.now + span;
             loop {
+                self.assert_that_calls_add_up();
                 match self.load.poll(self.now) {
                     Action::Call(user) if self.offline.contains(&user) => {
                         let error = Error::NotReady {
@@ -728,15 +734,26 @@ mod tests {
         }
 
         fn failures(&self) -> BTreeMap<String, usize> {
-            let failures = self.load.figures.failures();
-            failures
-                .map(|(kind, count)| (kind.to_owned(), count))
-                .collect()
+            let figures = &self.load.figures;
+            let users = figures.user_failures.kinds();
+            let all = figures.call_failures.kinds().chain(users);
+            all.map(|(kind, count)| (kind.to_owned(), count)).collect()
         }
 
         fn outcomes(&self) -> (usize, usize, usize) {
             let figures = &self.load.figures;
-            (figures.good, figures.stopped, figures.failed)
+            (figures.good, figures.stopped, figures.call_failures.count)
+        }
+
+        fn users_failed(&self) -> usize {
+            self.load.figures.user_failures.count
+        }
+
+        /// Whatever comes, each call is one of these.
+        fn assert_that_calls_add_up(&self) {
+            let (good, stopped, failed) = self.outcomes();
+            let figures = &self.load.figures;
+            assert_eq!(figures.placed, figures.in_call + good + stopped + failed);
         }
     }
 
@@ -823,7 +840,8 @@ mod tests {
             world.done,
             "the time is over: nobody waits for a connection"
         );
-        assert_eq!(world.outcomes(), (2, 0, 1), "{:?}", world.failures());
+        assert_eq!(world.outcomes(), (2, 0, 0), "{:?}", world.failures());
+        assert_eq!(world.users_failed(), 1);
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     log::start(args.verbose);
     match run::run(args) {
-        Ok(outcome) if outcome.failed == 0 && outcome.placed > 0 => ExitCode::SUCCESS,
+        Ok(outcome) if outcome.is_good() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             // There is nobody to tell when the standard error is gone.

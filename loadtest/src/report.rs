@@ -23,14 +23,15 @@ pub(crate) struct Report<'a> {
 /// One line on how things stand.
 pub(crate) fn line(figures: &Figures, elapsed: Duration) -> String {
     format!(
-        "{:>5.0} s  ready {}/{}  calls {}  answered {}  good {}  failed {}",
+        "{:>5.0} s  ready {}/{}  calls {}  answered {}  good {}  failed {}  users failed {}",
         elapsed.as_secs_f64(),
         figures.ready,
         figures.users,
         figures.in_call,
         figures.answered,
         figures.good,
-        figures.failed
+        figures.call_failures.count,
+        figures.user_failures.count
     )
 }
 
@@ -96,14 +97,17 @@ impl Report<'_> {
         );
         let _ = writeln!(
             text,
-            "users {}, ready {}; calls {}, answered {}, good {}, stopped {}, failed {}",
-            figures.users,
-            figures.ready,
+            "users {}, ready {}, failed {}",
+            figures.users, figures.ready, figures.user_failures.count
+        );
+        let _ = writeln!(
+            text,
+            "calls {} = good {} + stopped {} + failed {}; answered {}",
             figures.placed,
-            figures.answered,
             figures.good,
             figures.stopped,
-            figures.failed
+            figures.call_failures.count,
+            figures.answered
         );
         let (losers, losses) = figures.connections_lost();
         if losses > 0 {
@@ -142,11 +146,16 @@ impl Report<'_> {
         for limit in limits_met(figures, self.machine) {
             let _ = writeln!(text, "limit met: {limit}");
         }
-        if figures.failed > 0 {
-            let _ = writeln!(text, "failed:");
-        }
-        for (kind, count) in figures.failures() {
-            let _ = writeln!(text, "{count:>8}  {kind}");
+        for (what, failures) in [
+            ("calls", &figures.call_failures),
+            ("users", &figures.user_failures),
+        ] {
+            if failures.count > 0 {
+                let _ = writeln!(text, "failed {what}:");
+            }
+            for (kind, count) in failures.kinds() {
+                let _ = writeln!(text, "{count:>8}  {kind}");
+            }
         }
         text
     }
@@ -168,12 +177,14 @@ impl Report<'_> {
             "seconds": self.took.as_secs_f64(),
             "users": figures.users,
             "ready": figures.ready,
+            "users_failed": figures.user_failures.count,
             "calls": figures.placed,
             "answered": figures.answered,
             "good": figures.good,
             "stopped": figures.stopped,
-            "failed": figures.failed,
-            "failures": figures.failures().collect::<BTreeMap<_, _>>(),
+            "failed": figures.call_failures.count,
+            "failures": figures.call_failures.kinds().collect::<BTreeMap<_, _>>(),
+            "user_failures": figures.user_failures.kinds().collect::<BTreeMap<_, _>>(),
             "connections_lost": { "users": losers, "times": losses },
             "set_up_ms": table(&self.steps()),
             "media": table(&self.media()),
@@ -223,8 +234,10 @@ mod tests {
     #[test]
     fn a_run_without_a_measured_value_has_a_table_all_the_same() {
         let mut figures = Figures::of(3);
-        figures.fail(Kind::theirs("login refused: wrong password"));
-        figures.fail(Kind::ours("no file left"));
+        let refused = Kind::theirs("login refused: wrong password");
+        figures.user_failures.add(refused);
+        figures.placed = 1;
+        figures.call_failures.add(Kind::ours("no file left"));
         figures.connection_lost(1);
         let report = Report {
             figures: &figures,
@@ -238,20 +251,26 @@ mod tests {
         };
         let text = report.text();
         for part in [
-            "users 3",
-            "stopped 0, failed 2",
+            "users 3, ready 0, failed 1",
+            "calls 1 = good 0 + stopped 0 + failed 1; answered 0",
+            "failed calls:\n       1  our own limit",
+            "failed users:\n       1  login refused",
             "connections lost: 1, of 1 users",
             "limit met: failures: no file left (1)",
             "our queue",
             "first ring",
             "MOS",
-            "1  login refused",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         let json = report.json();
         assert_eq!(json["set_up_ms"]["first_rtp"], Value::Null);
-        assert_eq!(json["failures"]["login refused: wrong password"], 1);
+        assert_eq!(
+            (&json["failed"], &json["users_failed"]),
+            (&1.into(), &1.into())
+        );
+        assert_eq!(json["failures"]["our own limit: no file left"], 1);
+        assert_eq!(json["user_failures"]["login refused: wrong password"], 1);
         assert_eq!(json["connections_lost"]["times"], 1);
         assert_eq!(json["limits_met"][0], "failures: no file left (1)");
     }

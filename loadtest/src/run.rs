@@ -74,8 +74,15 @@ pub(crate) enum RunError {
 
 /// What the exit code is made of.
 pub(crate) struct Outcome {
-    pub(crate) placed: usize,
-    pub(crate) failed: usize,
+    placed: usize,
+    calls_failed: usize,
+    users_failed: usize,
+}
+
+impl Outcome {
+    pub(crate) const fn is_good(&self) -> bool {
+        self.placed > 0 && self.calls_failed == 0 && self.users_failed == 0
+    }
 }
 
 pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
@@ -157,7 +164,8 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     }
     Ok(Outcome {
         placed: figures.placed,
-        failed: figures.failed,
+        calls_failed: figures.call_failures.count,
+        users_failed: figures.user_failures.count,
     })
 }
 
