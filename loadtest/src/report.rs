@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::figures::Figures;
 use crate::limits_met::{Machine, limits_met};
-use crate::samples::{Distribution, Samples};
+use crate::samples::{Distribution, LowDistribution, Samples};
 
 /// What a run came to.
 pub(crate) struct Report<'a> {
@@ -40,8 +41,20 @@ struct Row {
     name: &'static str,
     unit: &'static str,
     decimals: usize,
-    values: Option<Distribution>,
+    values: Option<Values>,
 }
+
+/// What was measured, with the bad end of it.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Values {
+    High(Distribution),
+    Low(LowDistribution),
+}
+
+/// The columns of each kind of values.
+const HIGH: [&str; 5] = ["count", "p50", "p95", "p99", "max"];
+const LOW: [&str; 5] = ["count", "p50", "p5", "p1", "min"];
 
 impl Report<'_> {
     fn steps(&self) -> [Row; 10] {
@@ -50,7 +63,7 @@ impl Report<'_> {
             name,
             unit: "ms",
             decimals: 1,
-            values: samples.distribution(),
+            values: samples.distribution().map(Values::High),
         };
         [
             row("our queue", &logins.queue),
@@ -68,18 +81,22 @@ impl Report<'_> {
 
     fn media(&self) -> [Row; 5] {
         let media = &self.figures.media;
-        let row = |name, unit, decimals, values| Row {
+        let row = |name, unit, samples: &Samples| Row {
             name,
             unit,
-            decimals,
-            values,
+            decimals: 2,
+            values: samples.distribution().map(Values::High),
+        };
+        let mos = Row {
+            values: media.mos.low_distribution().map(Values::Low),
+            ..row("MOS", "", &media.mos)
         };
         [
-            row("loss in", "%", 2, media.loss_in.distribution()),
-            row("loss out", "%", 2, media.loss_out.distribution()),
-            row("jitter", "ms", 2, media.jitter.distribution()),
-            row("round trip", "ms", 2, media.round_trip.distribution()),
-            row("MOS", "", 2, media.mos.distribution_downwards()),
+            row("loss in", "%", &media.loss_in),
+            row("loss out", "%", &media.loss_out),
+            row("jitter", "ms", &media.jitter),
+            row("round trip", "ms", &media.round_trip),
+            mos,
         ]
     }
 
@@ -113,11 +130,7 @@ impl Report<'_> {
         if losses > 0 {
             let _ = writeln!(text, "connections lost: {losses}, of {losers} users");
         }
-        let _ = writeln!(
-            text,
-            "\n{:<18}{:>8}{:>10}{:>10}{:>10}{:>10}",
-            "", "count", "p50", "p95", "p99", "max"
-        );
+        let _ = writeln!(text, "\n{}", header(HIGH));
         let _ = writeln!(
             text,
             "login: each step from the one before, ready from after our queue; call: from its beginning"
@@ -127,12 +140,15 @@ impl Report<'_> {
         }
         let _ = writeln!(
             text,
-            "media: a value a call; sent {} packets, received {}; the worst MOS stands last",
+            "media: a value a call; sent {} packets, received {}",
             figures.media.packets_sent, figures.media.packets_received
         );
-        for row in self.media() {
+        let [loss_in, loss_out, jitter, round_trip, mos] = self.media();
+        for row in [loss_in, loss_out, jitter, round_trip] {
             row.write(&mut text);
         }
+        let _ = writeln!(text, "{}", header(LOW));
+        mos.write(&mut text);
         let ours = &figures.ours;
         let _ = writeln!(
             text,
@@ -210,26 +226,69 @@ impl Row {
             "" => self.name.to_owned(),
             unit => format!("{} ({unit})", self.name),
         };
-        let _ = match self.values {
-            Some(of) => writeln!(
-                text,
-                "  {name:<16}{:>8}{:>10.places$}{:>10.places$}{:>10.places$}{:>10.places$}",
-                of.count,
-                of.p50,
-                of.p95,
-                of.p99,
-                of.max,
-                places = self.decimals
-            ),
-            None => writeln!(text, "  {name:<16}{:>8}", 0),
+        let (count, values) = match self.values {
+            Some(Values::High(of)) => (of.count, [of.p50, of.p95, of.p99, of.max]),
+            Some(Values::Low(of)) => (of.count, [of.p50, of.p5, of.p1, of.min]),
+            None => {
+                let _ = writeln!(text, "  {name:<16}{:>8}", 0);
+                return;
+            }
         };
+        let _ = write!(text, "  {name:<16}{count:>8}");
+        for value in values {
+            let _ = write!(text, "{value:>10.places$}", places = self.decimals);
+        }
+        text.push('\n');
     }
+}
+
+fn header([count, columns @ ..]: [&str; 5]) -> String {
+    let columns = columns.map(|column| format!("{column:>10}")).concat();
+    format!("{:<18}{count:>8}{columns}", "")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kind::Kind;
+
+    fn report(figures: &Figures) -> Report<'_> {
+        Report {
+            figures,
+            took: Duration::from_secs(2),
+            server: "ws://127.0.0.1:1",
+            dialect: "sip",
+            machine: Machine {
+                threads: 2,
+                cores: 2,
+            },
+        }
+    }
+
+    #[test]
+    fn each_column_holds_what_it_is_called() {
+        let mut figures = Figures::of(1);
+        for value in 1..=100 {
+            figures.media.mos.add(f64::from(value) / 20.0);
+            figures.media.jitter.add(f64::from(value));
+        }
+        let report = report(&figures);
+        let media = &report.json()["media"];
+        let jitter = json!({ "count": 100, "p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0 });
+        assert_eq!(media["jitter"], jitter);
+        let mos = json!({ "count": 100, "p50": 2.5, "p5": 0.25, "p1": 0.05, "min": 0.05 });
+        assert_eq!(media["mos"], mos);
+        let text = report.text();
+        let columns: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let mos = columns
+            .iter()
+            .position(|line| line[..] == ["MOS", "100", "2.50", "0.25", "0.05", "0.05"]);
+        let mos = mos.unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(columns[mos - 1], LOW);
+    }
 
     #[test]
     fn a_run_without_a_measured_value_has_a_table_all_the_same() {
@@ -239,16 +298,7 @@ mod tests {
         figures.placed = 1;
         figures.call_failures.add(Kind::ours("no file left"));
         figures.connection_lost(1);
-        let report = Report {
-            figures: &figures,
-            took: Duration::from_secs(2),
-            server: "ws://127.0.0.1:1",
-            dialect: "sip",
-            machine: Machine {
-                threads: 2,
-                cores: 2,
-            },
-        };
+        let report = report(&figures);
         let text = report.text();
         for part in [
             "users 3, ready 0, failed 1",
