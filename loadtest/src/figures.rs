@@ -1,6 +1,7 @@
 //! Everything that was counted and measured in a run.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::time::Duration;
 
 use offhook_engine::ended::Ended;
@@ -86,6 +87,9 @@ struct Connection {
     queued: Duration,
     /// When it reached its last step.
     reached: Duration,
+    /// What came of it since: a registration that is renewed on it is no login.
+    logged_in: bool,
+    ready: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -161,13 +165,18 @@ impl Figures {
         match kind {
             EventKind::Socket { dns, tcp } => {
                 let connecting = *dns + *tcp;
-                connection.queued = at.saturating_sub(connecting);
+                *connection = Connection {
+                    queued: at.saturating_sub(connecting),
+                    ..Connection::default()
+                };
                 self.logins.queue.add(milliseconds(connection.queued));
                 self.logins.socket.add(milliseconds(connecting));
             }
             EventKind::Tls { took } => self.logins.tls.add(milliseconds(*took)),
-            EventKind::Login => self.logins.login.add(step),
-            EventKind::Ready => {
+            EventKind::Login if !mem::replace(&mut connection.logged_in, true) => {
+                self.logins.login.add(step);
+            }
+            EventKind::Ready if !mem::replace(&mut connection.ready, true) => {
                 let asked = at.saturating_sub(connection.queued);
                 self.logins.ready.add(milliseconds(asked));
             }
@@ -253,6 +262,38 @@ mod tests {
         let all = [&logins.queue, &logins.socket, &logins.login, &logins.ready];
         let all = all.map(|samples| samples.distribution().unwrap().max.round());
         assert_eq!(all, [3995.0, 5.0, 10.0, 17.0]);
+    }
+
+    #[test]
+    fn a_registration_that_is_renewed_on_its_connection_is_no_login() {
+        let mut figures = Figures::of(1);
+        let (dns, tcp) = (MILLISECOND, MILLISECOND);
+        let socket = EventKind::Socket { dns, tcp };
+        let hour = 3_600_000 * MILLISECOND;
+        for (kind, at) in [
+            (&socket, 2 * MILLISECOND),
+            (&EventKind::Login, 5 * MILLISECOND),
+            (&EventKind::Ready, 6 * MILLISECOND),
+            (&EventKind::Login, hour),
+            (&EventKind::Ready, hour),
+        ] {
+            figures.account(0, kind, at);
+        }
+        let told = |figures: &Figures| {
+            let (login, ready) = (&figures.logins.login, &figures.logins.ready);
+            [login, ready]
+                .map(|samples| samples.distribution().map(|of| (of.count, of.max.round())))
+        };
+        assert_eq!(told(&figures), [Some((1, 3.0)), Some((1, 6.0))]);
+        // A new connection is measured anew.
+        for (kind, at) in [
+            (&socket, 2 * MILLISECOND),
+            (&EventKind::Login, 12 * MILLISECOND),
+            (&EventKind::Ready, 20 * MILLISECOND),
+        ] {
+            figures.account(0, kind, at);
+        }
+        assert_eq!(told(&figures), [Some((2, 10.0)), Some((2, 20.0))]);
     }
 
     #[test]

@@ -62,6 +62,8 @@ struct User {
     state: State,
     /// Its account can place calls, as told last.
     online: bool,
+    /// It has been ready on the connection that it has, as told last.
+    connected: bool,
     /// The server does not want it.
     refused: bool,
     /// Why it is not ready, as told last.
@@ -141,6 +143,7 @@ impl Load {
         let user = |names| User {
             state: State::LoggingIn(given_up),
             online: false,
+            connected: false,
             refused: false,
             trouble: None,
             was_ready: false,
@@ -245,8 +248,10 @@ impl Load {
     /// The engine did not.
     pub(crate) fn not_placed(&mut self, user: usize, error: &Error, now: Instant) {
         if matches!(error, Error::NotReady { .. }) {
-            // Its connection was lost on the way: no call was tried, and none is before it is back.
-            self.connection_lost(user);
+            // No call was tried, and none is before it is ready again. Whether its connection is gone is still to be told.
+            if let Some(entry) = self.users.get_mut(user) {
+                entry.online = false;
+            }
             return self.log_in_again(user, now);
         }
         let Some(entry) = self.users.get_mut(user) else {
@@ -291,6 +296,7 @@ impl Load {
         entry.refused = state == AccountState::Refused;
         if state == AccountState::Ready {
             entry.online = true;
+            entry.connected = true;
             if !mem::replace(&mut entry.was_ready, true) {
                 self.figures.ready += 1;
                 self.calls_may_begin(now);
@@ -300,7 +306,11 @@ impl Load {
             }
             return;
         }
-        self.connection_lost(user);
+        entry.online = false;
+        // Who logs in without having connected anew renews its registration.
+        if state != AccountState::LoggingIn {
+            self.connection_lost(user);
+        }
         if self.is(user, |state| *state == State::Ready) {
             self.log_in_again(user, now);
         }
@@ -474,12 +484,12 @@ impl Load {
         None
     }
 
-    /// A user that could place calls no longer can. It is told for itself: a call that goes on meanwhile may outlive it.
+    /// The connection of a user that was ready is gone. It is told for itself: a call that goes on meanwhile may outlive it.
     fn connection_lost(&mut self, user: usize) {
         let Some(entry) = self.users.get_mut(user) else {
             return;
         };
-        if mem::take(&mut entry.online) && entry.state != State::Done {
+        if mem::take(&mut entry.connected) && entry.state != State::Done {
             self.figures.connection_lost(user);
         }
     }
@@ -821,6 +831,37 @@ mod tests {
         world.run(45 * SECOND);
         assert_eq!(world.load.figures.connections_lost(), (1, 2));
         assert_eq!(world.failures()["not ready again in time"], 1);
+    }
+
+    #[test]
+    fn a_user_that_registers_again_does_not_call_meanwhile_and_has_lost_no_connection() {
+        let mut world = World::new(repeated(40 * SECOND), 1);
+        world.ready(0);
+        world.run(5 * SECOND);
+        let placed = world.placed.len();
+        // During its call, and asked for the next one before its account's state was told.
+        world.goes_offline(0);
+        world.run(8 * SECOND);
+        world.state(0, AccountState::LoggingIn);
+        world.run(SECOND);
+        assert_eq!(world.placed.len(), placed);
+        world.ready(0);
+        world.run(30 * SECOND);
+        assert!(world.placed.len() > placed);
+        assert_eq!(world.load.figures.connections_lost(), (0, 0));
+        // A connection that is gone after all is told once, though the state has two names for it.
+        let mut world = World::new(repeated(40 * SECOND), 1);
+        world.ready(0);
+        world.run(5 * SECOND);
+        for state in [
+            AccountState::LoggingIn,
+            AccountState::Waiting,
+            AccountState::Connecting,
+            AccountState::LoggingIn,
+        ] {
+            world.state(0, state);
+        }
+        assert_eq!(world.load.figures.connections_lost(), (1, 1));
     }
 
     #[test]
