@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offhook_engine::ended::Ended;
 use offhook_engine::event::EventKind;
@@ -30,6 +30,7 @@ pub(crate) struct Figures {
     pub(crate) call_failures: Failures,
     /// Users that could not log in, or not again.
     pub(crate) user_failures: Failures,
+    pub(crate) rate: Rate,
     /// How often a user that had been ready lost its connection, by user.
     connections_lost: BTreeMap<usize, usize>,
     /// Steps of logins, each from the one before.
@@ -41,6 +42,42 @@ pub(crate) struct Figures {
     pub(crate) ours: Ours,
     /// The connection of each user.
     connections: BTreeMap<usize, Connection>,
+}
+
+/// How fast calls began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rate {
+    first: Option<Instant>,
+    last: Option<Instant>,
+    began: u64,
+    /// How far the plan was put off because we did not come to a call whose turn it was and whose user was ready.
+    pub(crate) behind: Duration,
+}
+
+impl Rate {
+    pub(crate) fn call_began(&mut self, now: Instant) {
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+        self.began += 1;
+    }
+
+    /// Calls a second, from the first beginning to the last; `None` where that is no span of time.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of calls stay far below 2^52"
+    )]
+    pub(crate) fn reached(&self) -> Option<f64> {
+        let span = self.last?.checked_duration_since(self.first?)?;
+        let reached = self.began.saturating_sub(1) as f64 / span.as_secs_f64();
+        (self.began > 1 && reached.is_finite()).then_some(reached)
+    }
+
+    /// Calls that did not begin, by our own fault, of so many a second.
+    pub(crate) fn left_out(&self, wanted: f64) -> u64 {
+        let pause = Duration::try_from_secs_f64(1.0 / wanted).unwrap_or_default();
+        let calls = self.behind.as_nanos().checked_div(pause.as_nanos());
+        calls.map_or(0, |calls| u64::try_from(calls).unwrap_or(u64::MAX))
+    }
 }
 
 /// What failed, by its kind.
@@ -294,6 +331,20 @@ mod tests {
             figures.account(0, kind, at);
         }
         assert_eq!(told(&figures), [Some((2, 10.0)), Some((2, 20.0))]);
+    }
+
+    #[test]
+    fn the_rate_is_counted_from_the_first_call_to_the_last() {
+        let now = Instant::now();
+        let mut rate = Rate::default();
+        assert_eq!(rate.reached(), None);
+        rate.call_began(now);
+        assert_eq!(rate.reached(), None, "one call has no rate");
+        rate.call_began(now + 100 * MILLISECOND);
+        rate.call_began(now + 400 * MILLISECOND);
+        assert_eq!(rate.reached(), Some(5.0));
+        rate.behind = 250 * MILLISECOND;
+        assert_eq!(rate.left_out(10.0), 2);
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub(crate) struct Load {
     unfinished: usize,
     /// Who is ready, in the order in which they became so.
     queue: VecDeque<usize>,
+    /// Since when there has been somebody.
+    waiting_since: Instant,
     next_call: Instant,
     calls: HashMap<CallId, Call>,
     /// What comes when, so that nobody has to look at all users and calls.
@@ -155,6 +157,7 @@ impl Load {
             users: users.into_iter().map(user).collect(),
             unfinished: count,
             queue: VecDeque::new(),
+            waiting_since: now,
             next_call: now,
             calls: HashMap::new(),
             agenda: (0..count)
@@ -177,6 +180,8 @@ impl Load {
         {
             // Calls that could not begin in time do not come in a burst later.
             let latest = now.checked_sub(self.plan.pause).unwrap_or(now);
+            let due = self.next_call.max(self.waiting_since);
+            self.figures.rate.behind += latest.saturating_duration_since(due);
             self.next_call = self.next_call.max(latest) + self.plan.pause;
             self.set(user, State::Placing);
             return Action::Call(user);
@@ -231,6 +236,7 @@ impl Load {
             user.has_called = true;
         }
         self.figures.placed += 1;
+        self.figures.rate.call_began(now);
         self.figures.in_call += 1;
         let due = now + self.plan.ring;
         let call = Call {
@@ -259,6 +265,7 @@ impl Load {
         };
         entry.has_called = true;
         self.figures.placed += 1;
+        self.figures.rate.call_began(now);
         self.figures
             .call_failures
             .add(Kind::of_refusal(error, &entry.names));
@@ -466,6 +473,9 @@ impl Load {
             self.finish_user(user);
         } else if entry.online {
             self.set(user, State::Ready);
+            if self.queue.is_empty() {
+                self.waiting_since = now;
+            }
             self.queue.push_back(user);
         } else if entry.refused {
             self.lose_user(user, "login refused");
@@ -960,6 +970,25 @@ mod tests {
         assert_eq!(world.hung_up.len(), 5);
         assert!(world.done);
         assert_eq!(world.outcomes(), (5, 0, 0));
+    }
+
+    #[test]
+    fn who_comes_late_to_a_call_is_behind_and_who_waits_for_users_is_not() {
+        let pause = plan().pause;
+        let mut world = World::new(plan(), 4);
+        world.run(20 * SECOND);
+        for user in 0..4 {
+            world.ready(user);
+        }
+        world.run(pause / 2);
+        assert_eq!(world.placed.len(), 2);
+        let behind = |world: &World| world.load.figures.rate.left_out(10.0);
+        assert_eq!(behind(&world), 0, "no user was ready before");
+        // Busy with something else, until five and a half calls behind the next one.
+        world.now += 6 * pause;
+        world.run(SECOND);
+        assert_eq!(behind(&world), 4, "one of the five is made up for");
+        assert_eq!(world.placed.len(), 4);
     }
 
     #[test]

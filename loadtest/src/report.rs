@@ -18,6 +18,8 @@ pub(crate) struct Report<'a> {
     /// Server and dialect, for whoever reads it later.
     pub(crate) server: &'a str,
     pub(crate) dialect: &'a str,
+    /// Calls that were to begin in a second.
+    pub(crate) rate: f64,
     pub(crate) machine: Machine,
 }
 
@@ -126,6 +128,13 @@ impl Report<'_> {
             figures.call_failures.count,
             figures.answered
         );
+        if let Some(reached) = figures.rate.reached() {
+            let _ = writeln!(
+                text,
+                "rate {} calls a second wanted, {reached:.1} reached",
+                self.rate
+            );
+        }
         let (losers, losses) = figures.connections_lost();
         if losses > 0 {
             let _ = writeln!(text, "connections lost: {losses}, of {losers} users");
@@ -159,7 +168,7 @@ impl Report<'_> {
             ours.receive_drops,
             ours.events_lost
         );
-        for limit in limits_met(figures, self.machine) {
+        for limit in limits_met(figures, self.machine, self.rate) {
             let _ = writeln!(text, "limit met: {limit}");
         }
         for (what, failures) in [
@@ -201,6 +210,7 @@ impl Report<'_> {
             "failed": figures.call_failures.count,
             "failures": figures.call_failures.kinds().collect::<BTreeMap<_, _>>(),
             "user_failures": figures.user_failures.kinds().collect::<BTreeMap<_, _>>(),
+            "rate": { "wanted": self.rate, "reached": figures.rate.reached() },
             "connections_lost": { "users": losers, "times": losses },
             "set_up_ms": table(&self.steps()),
             "media": table(&self.media()),
@@ -214,8 +224,9 @@ impl Report<'_> {
                 "send_errors": figures.ours.send_errors,
                 "receive_drops": figures.ours.receive_drops,
                 "events_lost": figures.ours.events_lost,
+                "calls_left_out": figures.rate.left_out(self.rate),
             },
-            "limits_met": limits_met(figures, self.machine),
+            "limits_met": limits_met(figures, self.machine, self.rate),
         })
     }
 }
@@ -249,6 +260,8 @@ fn header([count, columns @ ..]: [&str; 5]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::kind::Kind;
 
@@ -258,6 +271,7 @@ mod tests {
             took: Duration::from_secs(2),
             server: "ws://127.0.0.1:1",
             dialect: "sip",
+            rate: 2.5,
             machine: Machine {
                 threads: 2,
                 cores: 2,
@@ -296,6 +310,10 @@ mod tests {
         let refused = Kind::theirs("login refused: wrong password");
         figures.user_failures.add(refused);
         figures.placed = 1;
+        let began = Instant::now();
+        figures.rate.call_began(began);
+        figures.rate.call_began(began + Duration::from_secs(2));
+        figures.rate.behind = Duration::from_secs(2);
         figures.call_failures.add(Kind::ours("no file left"));
         figures.connection_lost(1);
         let report = report(&figures);
@@ -303,6 +321,8 @@ mod tests {
         for part in [
             "users 3, ready 0, failed 1",
             "calls 1 = good 0 + stopped 0 + failed 1; answered 0",
+            "rate 2.5 calls a second wanted, 0.5 reached",
+            "limit met: rate: 5 calls fewer",
             "failed calls:\n       1  our own limit",
             "failed users:\n       1  login refused",
             "connections lost: 1, of 1 users",
@@ -322,6 +342,8 @@ mod tests {
         assert_eq!(json["failures"]["our own limit: no file left"], 1);
         assert_eq!(json["user_failures"]["login refused: wrong password"], 1);
         assert_eq!(json["connections_lost"]["times"], 1);
-        assert_eq!(json["limits_met"][0], "failures: no file left (1)");
+        assert_eq!(json["rate"], json!({ "wanted": 2.5, "reached": 0.5 }));
+        assert_eq!(json["this_machine"]["calls_left_out"], 5);
+        assert_eq!(json["limits_met"][1], "failures: no file left (1)");
     }
 }

@@ -15,10 +15,11 @@ use offhook_engine::error::{BuildError, Error as EngineError};
 use offhook_engine::event::Event;
 use offhook_engine::request::{CallRequest, EndOptions};
 use offhook_engine::status::Status;
+use offhook_engine::vocabulary::CallId;
 use offhook_media::audio::playback::Playback;
 use offhook_media::audio::recording::RecordingError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::accounts;
 use crate::args::{Args, Command, Run};
@@ -39,6 +40,10 @@ const LEAST_HOLD: f64 = 1.0;
 const REQUESTS: usize = 1024;
 /// Events that may wait, for each user: a call's whole beginning at once.
 const EVENTS_PER_USER: usize = 64;
+/// Events that are taken in before the next thing is done.
+const EVENTS_AT_ONCE: usize = 1024;
+/// How long nothing is looked at where nothing is to be waited for.
+const IDLE: Duration = Duration::from_secs(60);
 /// How often the line on how things stand is written.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
@@ -155,6 +160,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         // A query may hold a token.
         server: run.server.split(['?', '#']).next().unwrap_or_default(),
         dialect: dialect_name(&run),
+        rate: run.rate,
         machine,
     };
     tell(&mut std::io::stdout(), &report.text());
@@ -298,47 +304,31 @@ impl Driver {
     async fn drive(&mut self) -> Figures {
         let began = Instant::now();
         let mut lines = interval(LINE_EVERY);
+        // Lines that were missed are of no use later.
+        lines.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ending = false;
         let mut engine_ended = false;
         loop {
-            self.reconcile();
+            // Where something was done, more may be due: what has come meanwhile is taken in all the same, and nothing is waited for.
             let wake = match self.load.poll(Instant::now()) {
                 Action::Call(user) => {
                     self.call(user).await;
-                    continue;
+                    None
                 }
                 Action::HangUp(call) => {
-                    let hung_up = self.engine.hang_up(Some(call), EndOptions::default()).await;
-                    // It has ended by itself: its end is told, if it has not been lost.
-                    if let Err(EngineError::UnknownCall { .. }) = hung_up {
-                        self.look().await;
-                    }
-                    continue;
+                    self.hang_up(call).await;
+                    None
                 }
-                Action::Wait(wake) => wake,
+                Action::Wait(wake) => Some(wake.unwrap_or_else(|| Instant::now() + IDLE)),
                 Action::Done => break,
             };
-            // An idle minute does no harm where nothing is to be waited for.
-            let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            let pause = async {
+                if let Some(wake) = wake {
+                    sleep_until(wake.into()).await;
+                }
+            };
             tokio::select! {
-                next = self.events.next() => match next {
-                    Some(Next::Notice(notice)) => {
-                        self.read = notice.seq;
-                        self.take(&notice.event);
-                    }
-                    Some(Next::Lost(lost)) => {
-                        self.load.figures.ours.events_lost += lost;
-                        // Whatever was seen before does not hold what is lost now.
-                        self.look = None;
-                        self.look().await;
-                    }
-                    None => {
-                        engine_ended = true;
-                        break;
-                    }
-                },
-                () = sleep_until(wake.into()) => {}
-                _ = lines.tick() => self.show(began.elapsed()),
+                biased;
                 () = self.ends.next() => {
                     // Who asks twice does not want to wait for the calls' ends.
                     if std::mem::replace(&mut ending, true) {
@@ -346,12 +336,56 @@ impl Driver {
                     }
                     self.load.stop(Instant::now());
                 }
+                _ = lines.tick() => self.show(began.elapsed()),
+                next = self.events.next() => {
+                    if !self.take_waiting(next).await {
+                        engine_ended = true;
+                        break;
+                    }
+                }
+                () = pause => {}
             }
         }
         self.load.abandon(engine_ended);
         self.show(began.elapsed());
         tell(&mut std::io::stderr(), "\n");
         self.load.figures.clone()
+    }
+
+    async fn hang_up(&mut self, call: CallId) {
+        let hung_up = self.engine.hang_up(Some(call), EndOptions::default()).await;
+        // It has ended by itself: its end is told, if it has not been lost.
+        if let Err(EngineError::UnknownCall { .. }) = hung_up {
+            self.look().await;
+        }
+    }
+
+    /// Takes in what came and what waits behind it; says whether the engine is still there.
+    async fn take_waiting(&mut self, first: Option<Next>) -> bool {
+        let mut next = Some(first);
+        for _ in 0..EVENTS_AT_ONCE {
+            match next {
+                Some(Some(Next::Notice(notice))) => {
+                    self.read = notice.seq;
+                    self.take(&notice.event);
+                    self.reconcile();
+                }
+                Some(Some(Next::Lost(lost))) => {
+                    self.load.figures.ours.events_lost += lost;
+                    // Whatever was seen before does not hold what is lost now.
+                    self.look = None;
+                    self.look().await;
+                }
+                Some(None) => return false,
+                None => break,
+            }
+            next = tokio::select! {
+                biased;
+                next = self.events.next() => Some(next),
+                () = std::future::ready(()) => None,
+            };
+        }
+        true
     }
 
     async fn call(&mut self, user: usize) {
@@ -382,6 +416,7 @@ impl Driver {
             seq: subscription.seq,
             asked,
         });
+        self.reconcile();
     }
 
     /// Takes in how things stood, once nothing that is older waits to be read.

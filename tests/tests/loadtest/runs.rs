@@ -287,6 +287,7 @@ fn each_of_many_users_has_its_call_and_no_packet_is_lost_here_unless_the_table_s
         "send_errors",
         "receive_drops",
         "events_lost",
+        "calls_left_out",
     ];
     let counted = counted.iter().any(|key| ours[key] != 0);
     let ours = ["failures", "user_failures"].into_iter().any(|key| {
@@ -294,6 +295,42 @@ fn each_of_many_users_has_its_call_and_no_packet_is_lost_here_unless_the_table_s
         kinds.any(|kind| kind.starts_with("our own limit"))
     });
     assert_eq!(!limits.is_empty(), counted || ours, "{told:#}");
+}
+
+#[test]
+fn who_is_too_slow_for_its_rate_says_so_and_still_listens() {
+    let world = World::new(&[]);
+    let report = world.path("report");
+    let report_path = report.to_str().expect("a path");
+    // No call of these lasts: the next one is always due.
+    let arguments = [
+        "--calls",
+        "2",
+        "--rate",
+        "100000",
+        "--duration",
+        "600",
+        "--json",
+        report_path,
+    ];
+    let command = world.command_to("no number", "sip", &arguments);
+    let mut program = Program::spawn("offhook-load", command);
+    program.wait_for_stderr("ready 2/2", Duration::from_secs(30));
+    program.signal(Signal::SIGINT);
+    let status = program.wait(Duration::from_secs(20));
+    assert_eq!(status.code(), Some(1), "{}", program.stderr());
+    let told = json(&report);
+    let rate = &told["rate"];
+    assert_eq!(rate["wanted"], 100_000.0);
+    let reached = rate["reached"].as_f64().expect("a rate");
+    assert!((1.0..99_000.0).contains(&reached), "{told:#}");
+    let limits = told["limits_met"].as_array().expect("limits");
+    let ours = |limit: &&Value| {
+        limit
+            .as_str()
+            .is_some_and(|limit| limit.starts_with("rate: "))
+    };
+    assert_eq!(limits.iter().filter(ours).count(), 1, "{told:#}");
 }
 
 #[test]
