@@ -20,7 +20,7 @@ pub(crate) enum Command {
     /// Log users in, let each call, and report.
     ///
     /// Exit code: 0 when every user logged in and every call was answered, heard to its end and ended by us; 1 when a call failed, a user
-    /// could not log in (or not again in time), or no call was placed; 2 when nothing could be run. Calls that a Ctrl-C ended before they
+    /// could not log in (or not again in time), no call was placed, or the report could not be written; 2 when nothing could be run. Calls that a Ctrl-C ended before they
     /// could be judged are no failures, nor are users that it kept from logging in.
     Run(Run),
 }
@@ -68,7 +68,7 @@ pub(crate) struct Run {
     /// Let users call again and again until so many seconds have passed since the first of them was ready.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) duration: Option<f64>,
-    /// Also write everything to this file, as JSON.
+    /// Also write everything to this file, as JSON, at the end: a report that is there stays until then.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// A server or token endpoint that is neither on this machine nor in a private network is asked only when it is named here.

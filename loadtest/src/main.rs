@@ -10,13 +10,13 @@ mod load;
 mod local_limits;
 mod log;
 mod report;
+mod report_file;
 mod run;
 mod samples;
 mod speech;
 mod target;
 mod users;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -33,8 +33,7 @@ fn main() -> ExitCode {
         Ok(outcome) if outcome.is_good() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            // There is nobody to tell when the standard error is gone.
-            let _ = writeln!(std::io::stderr(), "offhook-load: {error}");
+            run::tell_error(&error);
             ExitCode::from(CANNOT_RUN)
         }
     }

@@ -1,7 +1,6 @@
 //! Runs the machine: an engine with the users' accounts, its events, the clock, the signals that end it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +27,7 @@ use crate::limits_met::Machine;
 use crate::load::{Action, Load, Plan};
 use crate::local_limits::{self, LimitError, PerCall};
 use crate::report::{self, Report};
+use crate::report_file::ReportFile;
 use crate::speech;
 use crate::target::{self, Allowed, TargetError};
 use crate::users::{self, UsersError};
@@ -82,11 +82,13 @@ pub(crate) struct Outcome {
     placed: usize,
     calls_failed: usize,
     users_failed: usize,
+    /// The report is where it was wanted.
+    written: bool,
 }
 
 impl Outcome {
     pub(crate) const fn is_good(&self) -> bool {
-        self.placed > 0 && self.calls_failed == 0 && self.users_failed == 0
+        self.placed > 0 && self.calls_failed == 0 && self.users_failed == 0 && self.written
     }
 }
 
@@ -114,7 +116,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         path: run.json.clone().unwrap_or_default(),
         error,
     };
-    let json = run.json.as_ref().map(File::create).transpose();
+    let json = run.json.as_deref().map(ReportFile::open).transpose();
     let json = json.map_err(unwritable)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -164,14 +166,17 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         machine,
     };
     tell(&mut std::io::stdout(), &report.text());
-    if let Some(mut file) = json {
-        let text = format!("{:#}\n", report.json());
-        file.write_all(text.as_bytes()).map_err(unwritable)?;
+    let text = format!("{:#}\n", report.json());
+    let written = json.map_or(Ok(()), |file| file.write(&text));
+    let written = written.map_err(unwritable);
+    if let Err(error) = &written {
+        tell_error(error);
     }
     Ok(Outcome {
         placed: figures.placed,
         calls_failed: figures.call_failures.count,
         users_failed: figures.user_failures.count,
+        written: written.is_ok(),
     })
 }
 
@@ -467,6 +472,11 @@ fn dialect_name(run: &Run) -> &'static str {
         DialectName::Freeswitch => "freeswitch",
         DialectName::Sip => "sip",
     }
+}
+
+/// Says what went wrong.
+pub(crate) fn tell_error(error: &RunError) {
+    tell(&mut std::io::stderr(), &format!("offhook-load: {error}\n"));
 }
 
 /// Whoever reads it may be gone; that ends no run.

@@ -53,6 +53,33 @@ fn what_cannot_be_run_is_named_and_nobody_is_called() {
 }
 
 #[test]
+fn a_run_that_is_refused_leaves_the_report_of_the_one_before() {
+    let world = World::new(&[]);
+    let report = world.path("report");
+    let path = report.to_str().expect("a path");
+    fs::write(&report, "of yesterday").expect("a report");
+    world.secret("users.toml", &user("a", "@"));
+    let ran = world.run("sip", &["--calls", "1", "--json", path]);
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read_to_string(&report).expect("it"), "of yesterday");
+
+    world.secret("users.toml", &user("a", "demo-1"));
+    let nowhere = world.path("missing").join("report");
+    let nowhere = nowhere.to_str().expect("a path");
+    let ran = world.run("sip", &["--calls", "1", "--json", nowhere]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains(nowhere), "{}", ran.stderr);
+
+    // What shows only at the end is told after the table.
+    let full = ["--calls", "1", "--hold", "1", "--json", "/dev/full"];
+    let ran = world.run("sip", &full);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("good 1"), "{}", ran.stdout);
+    let said = "/dev/full cannot be written: ";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+}
+
+#[test]
 fn a_strangers_server_is_called_only_by_name() {
     let world = World::new(&[]);
     let mut command = world.command("sip", &["--calls", "1"]);
