@@ -26,7 +26,7 @@ pub(crate) struct Figures {
     pub(crate) good: usize,
     /// Ended with the whole run, before they could be judged.
     pub(crate) stopped: usize,
-    /// Calls that were neither good nor stopped: with `good`, `stopped` and, while the run goes on, `in_call` they are all that were placed.
+    /// Calls that were neither good nor stopped: with those, and with `in_call` while the run goes on, they are all that were placed.
     pub(crate) call_failures: Failures,
     /// Users that could not log in, or not again.
     pub(crate) user_failures: Failures,

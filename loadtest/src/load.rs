@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) hold: Duration,
     /// How long a call may wait for its answer.
     pub(crate) ring: Duration,
-    /// How long a user may take to be ready, at first and after each loss of its connection.
+    /// How long a user may take to be ready, at first and whenever it is no longer.
     pub(crate) login: Duration,
     /// How long users call again and again, from when the first of them is ready; `None`: each calls once.
     pub(crate) repeat: Option<Duration>,

@@ -107,7 +107,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     target::check_endpoints(users.iter().filter_map(users::User::token_url), &allowed)?;
     let machine = machine(&run);
     let per_call = PerCall {
-        sockets: local_limits::media_sockets(),
+        sockets: local_limits::media_sockets(&run.server),
         streams: local_limits::turn_streams(&accounts::ice_servers(&run.server, run.dialect)),
     };
     local_limits::prepare(run.calls.into(), per_call)?;

@@ -157,7 +157,8 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error
     Ok(text.map(Secret::new))
 }
 
-/// Reads the users and takes the first `wanted` of them; `token_url` is that of the command line. Files that they name are looked for beside the users file.
+/// Reads the users and takes the first `wanted` of them; `token_url` is that of the command line. Files that they name are looked for
+/// beside the users file.
 pub(crate) fn read(
     path: &Path,
     wanted: usize,
