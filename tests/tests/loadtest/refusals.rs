@@ -23,6 +23,24 @@ fn what_cannot_be_run_is_named_and_nobody_is_called() {
         "--hold is 0; it must be 1 second at least",
     );
 
+    let url = "https://backend:hunter2@127.0.0.1/token";
+    refused(
+        "telnyx",
+        &["--calls", "1", "--token-url", url],
+        "--token-url: ... is no URL of a token endpoint",
+    );
+    let elsewhere = "token_url = \"https://192.0.2.1/token\"\n[[user]]\nname = \"a\"\n";
+    world.secret("users.toml", elsewhere);
+    refused("telnyx", &["--calls", "1"], "--allow-host 192.0.2.1");
+
+    let two = user("a", "demo-1").trim_end().to_owned() + "\ntoken_file = \"t\"\n";
+    world.secret("users.toml", &two);
+    refused(
+        "telnyx",
+        &["--calls", "1"],
+        "user a: has both `password_file` and `token_file`",
+    );
+
     let twins = user("first", "demo-1") + &user("second", "demo-1");
     world.secret("users.toml", &twins);
     refused(
