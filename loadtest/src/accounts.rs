@@ -14,7 +14,7 @@ use offhook_engine::vocabulary::{
 };
 
 use crate::args::DialectName;
-use crate::users::{Credential, User};
+use crate::users::{Credential, TokenFrom, User};
 
 /// A user that the server refuses is a result, and not asked again.
 const NEVER: Duration = Duration::ZERO;
@@ -24,7 +24,7 @@ pub(crate) fn ice_servers(server: &str, dialect: DialectName) -> Vec<IceServer> 
     IceServers::default().of(protocol(dialect), server)
 }
 
-fn protocol(dialect: DialectName) -> Protocol {
+pub(crate) fn protocol(dialect: DialectName) -> Protocol {
     match dialect {
         DialectName::Telnyx => TELNYX.into(),
         DialectName::Freeswitch => FREESWITCH.into(),
@@ -38,6 +38,7 @@ pub(crate) fn of(
     server: &str,
     dialect: DialectName,
     ca_file: Option<&PathBuf>,
+    trusted_authz: &[String],
 ) -> Vec<AccountConfig> {
     let trust = ca_file.map_or_else(Trust::default, |file| Trust::with_ca_file(file.clone()));
     let connect = ConnectOptions {
@@ -52,38 +53,47 @@ pub(crate) fn of(
         account.token_source = token_source;
         account.recover_calls = false;
         account.refused_retry = NEVER;
+        account.sip.address = match &user.credential {
+            Credential::Token { address, .. } => address.clone(),
+            Credential::Password { .. } => None,
+        };
+        account.sip.trusted_authz = trusted_authz.to_vec();
         account
     };
     users.iter().map(account).collect()
 }
 
 fn login(credential: &Credential, ca_file: Option<&PathBuf>) -> (Login, Option<TokenSource>) {
-    let by_token = || Login::Token {
-        token: Secret::new(""),
+    let (user, password) = match credential {
+        Credential::Password { login, password } => (login, password),
+        Credential::Token { from, .. } => return by_token(from, ca_file),
     };
-    match credential {
-        Credential::Password { login, password } => {
-            let login = Login::Password {
-                user: login.clone(),
-                password: password.clone(),
-            };
-            (login, None)
-        }
-        Credential::TokenFile(path) => (by_token(), Some(TokenSource::File(path.clone()))),
-        Credential::TokenUrl { url, bearer } => {
+    let login = Login::Password {
+        user: user.clone(),
+        password: password.clone(),
+    };
+    (login, None)
+}
+
+/// The first token is fetched when the engine runs.
+fn by_token(from: &TokenFrom, ca_file: Option<&PathBuf>) -> (Login, Option<TokenSource>) {
+    let source = match from {
+        TokenFrom::File(path) => TokenSource::File(path.clone()),
+        TokenFrom::Url { url, bearer } => {
             let bearer = bearer.as_ref().map(|bearer| {
                 let value = Secret::new(format!("Bearer {}", bearer.expose()));
                 ("Authorization".to_owned(), HeaderValue::Memory(value))
             });
-            let endpoint = TokenEndpoint {
+            TokenSource::Endpoint(TokenEndpoint {
                 url: url.clone(),
                 method: HttpMethod::Post,
                 headers: bearer.into_iter().collect(),
                 pointer: None,
                 ca_file: ca_file.cloned(),
                 time_limit: TIME_LIMIT,
-            };
-            (by_token(), Some(TokenSource::Endpoint(endpoint)))
+            })
         }
-    }
+    };
+    let token = Secret::new("");
+    (Login::Token { token }, Some(source))
 }

@@ -1,7 +1,8 @@
 //! Everything that was counted and measured in a run.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::mem;
+use std::time::{Duration, Instant};
 
 use offhook_engine::ended::Ended;
 use offhook_engine::event::EventKind;
@@ -25,10 +26,11 @@ pub(crate) struct Figures {
     pub(crate) good: usize,
     /// Ended with the whole run, before they could be judged.
     pub(crate) stopped: usize,
-    pub(crate) failed: usize,
-    failures: BTreeMap<String, usize>,
-    /// Those of this machine or program, apart: the kinds of a bad server never hide them.
-    pub(crate) own_failures: BTreeMap<String, usize>,
+    /// Calls that were neither good nor stopped: with those, and with `in_call` while the run goes on, they are all that were placed.
+    pub(crate) call_failures: Failures,
+    /// Users that could not log in, or not again.
+    pub(crate) user_failures: Failures,
+    pub(crate) rate: Rate,
     /// How often a user that had been ready lost its connection, by user.
     connections_lost: BTreeMap<usize, usize>,
     /// Steps of logins, each from the one before.
@@ -42,6 +44,79 @@ pub(crate) struct Figures {
     connections: BTreeMap<usize, Connection>,
 }
 
+/// How fast calls began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rate {
+    first: Option<Instant>,
+    last: Option<Instant>,
+    began: u64,
+    /// How far the plan was put off because we did not come to a call whose turn it was and whose user was ready.
+    pub(crate) behind: Duration,
+}
+
+impl Rate {
+    pub(crate) fn call_began(&mut self, now: Instant) {
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+        self.began += 1;
+    }
+
+    /// Calls a second, from the first beginning to the last; `None` where that is no span of time.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of calls stay far below 2^52"
+    )]
+    pub(crate) fn reached(&self) -> Option<f64> {
+        let span = self.last?.checked_duration_since(self.first?)?;
+        let reached = self.began.saturating_sub(1) as f64 / span.as_secs_f64();
+        (self.began > 1 && reached.is_finite()).then_some(reached)
+    }
+
+    /// Calls that did not begin, by our own fault, of so many a second.
+    pub(crate) fn left_out(&self, wanted: f64) -> u64 {
+        let pause = Duration::try_from_secs_f64(1.0 / wanted).unwrap_or_default();
+        let calls = self.behind.as_nanos().checked_div(pause.as_nanos());
+        calls.map_or(0, |calls| u64::try_from(calls).unwrap_or(u64::MAX))
+    }
+}
+
+/// What failed, by its kind.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failures {
+    pub(crate) count: usize,
+    theirs: BTreeMap<String, usize>,
+    /// Those of this machine or program, apart: the kinds of a bad server never hide them.
+    ours: BTreeMap<String, usize>,
+}
+
+impl Failures {
+    pub(crate) fn add(&mut self, kind: Kind) {
+        self.count += 1;
+        let (kinds, further) = match kind.ours {
+            true => (&mut self.ours, Kind::ours("further kinds")),
+            false => (&mut self.theirs, Kind::theirs("further kinds")),
+        };
+        let known = kinds.contains_key(&kind.words) || kinds.len() < MOST_KINDS;
+        let words = match known {
+            true => kind.words,
+            false => further.words,
+        };
+        *kinds.entry(words).or_default() += 1;
+    }
+
+    /// What failed and how often, ours last.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, usize)> {
+        let all = self.theirs.iter().chain(&self.ours);
+        all.map(|(kind, count)| (kind.as_str(), *count))
+    }
+
+    pub(crate) fn ours(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.ours
+            .iter()
+            .map(|(kind, count)| (kind.as_str(), *count))
+    }
+}
+
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, Default)]
 struct Connection {
@@ -49,6 +124,9 @@ struct Connection {
     queued: Duration,
     /// When it reached its last step.
     reached: Duration,
+    /// What came of it since: a registration that is renewed on it is no login.
+    logged_in: bool,
+    ready: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -104,26 +182,6 @@ impl Figures {
         }
     }
 
-    pub(crate) fn fail(&mut self, kind: Kind) {
-        self.failed += 1;
-        let (kinds, further) = match kind.ours {
-            true => (&mut self.own_failures, Kind::ours("further kinds")),
-            false => (&mut self.failures, Kind::theirs("further kinds")),
-        };
-        let known = kinds.contains_key(&kind.words) || kinds.len() < MOST_KINDS;
-        let words = match known {
-            true => kind.words,
-            false => further.words,
-        };
-        *kinds.entry(words).or_default() += 1;
-    }
-
-    /// What failed and how often, ours last.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = (&str, usize)> {
-        let all = self.failures.iter().chain(&self.own_failures);
-        all.map(|(kind, count)| (kind.as_str(), *count))
-    }
-
     pub(crate) fn connection_lost(&mut self, user: usize) {
         *self.connections_lost.entry(user).or_default() += 1;
     }
@@ -144,13 +202,18 @@ impl Figures {
         match kind {
             EventKind::Socket { dns, tcp } => {
                 let connecting = *dns + *tcp;
-                connection.queued = at.saturating_sub(connecting);
+                *connection = Connection {
+                    queued: at.saturating_sub(connecting),
+                    ..Connection::default()
+                };
                 self.logins.queue.add(milliseconds(connection.queued));
                 self.logins.socket.add(milliseconds(connecting));
             }
             EventKind::Tls { took } => self.logins.tls.add(milliseconds(*took)),
-            EventKind::Login => self.logins.login.add(step),
-            EventKind::Ready => {
+            EventKind::Login if !mem::replace(&mut connection.logged_in, true) => {
+                self.logins.login.add(step);
+            }
+            EventKind::Ready if !mem::replace(&mut connection.ready, true) => {
                 let asked = at.saturating_sub(connection.queued);
                 self.logins.ready.add(milliseconds(asked));
             }
@@ -239,15 +302,61 @@ mod tests {
     }
 
     #[test]
-    fn many_kinds_of_theirs_hide_none_of_ours() {
-        let mut figures = Figures::of(100);
-        for number in 0..60 {
-            figures.fail(Kind::theirs(format!("kind {number}")));
+    fn a_registration_that_is_renewed_on_its_connection_is_no_login() {
+        let mut figures = Figures::of(1);
+        let (dns, tcp) = (MILLISECOND, MILLISECOND);
+        let socket = EventKind::Socket { dns, tcp };
+        let hour = 3_600_000 * MILLISECOND;
+        for (kind, at) in [
+            (&socket, 2 * MILLISECOND),
+            (&EventKind::Login, 5 * MILLISECOND),
+            (&EventKind::Ready, 6 * MILLISECOND),
+            (&EventKind::Login, hour),
+            (&EventKind::Ready, hour),
+        ] {
+            figures.account(0, kind, at);
         }
-        figures.fail(Kind::ours("no file left"));
-        let told: BTreeMap<&str, usize> = figures.failures().collect();
+        let told = |figures: &Figures| {
+            let (login, ready) = (&figures.logins.login, &figures.logins.ready);
+            [login, ready]
+                .map(|samples| samples.distribution().map(|of| (of.count, of.max.round())))
+        };
+        assert_eq!(told(&figures), [Some((1, 3.0)), Some((1, 6.0))]);
+        // A new connection is measured anew.
+        for (kind, at) in [
+            (&socket, 2 * MILLISECOND),
+            (&EventKind::Login, 12 * MILLISECOND),
+            (&EventKind::Ready, 20 * MILLISECOND),
+        ] {
+            figures.account(0, kind, at);
+        }
+        assert_eq!(told(&figures), [Some((2, 10.0)), Some((2, 20.0))]);
+    }
+
+    #[test]
+    fn the_rate_is_counted_from_the_first_call_to_the_last() {
+        let now = Instant::now();
+        let mut rate = Rate::default();
+        assert_eq!(rate.reached(), None);
+        rate.call_began(now);
+        assert_eq!(rate.reached(), None, "one call has no rate");
+        rate.call_began(now + 100 * MILLISECOND);
+        rate.call_began(now + 400 * MILLISECOND);
+        assert_eq!(rate.reached(), Some(5.0));
+        rate.behind = 250 * MILLISECOND;
+        assert_eq!(rate.left_out(10.0), 2);
+    }
+
+    #[test]
+    fn many_kinds_of_theirs_hide_none_of_ours() {
+        let mut failures = Failures::default();
+        for number in 0..60 {
+            failures.add(Kind::theirs(format!("kind {number}")));
+        }
+        failures.add(Kind::ours("no file left"));
+        let told: BTreeMap<&str, usize> = failures.kinds().collect();
         assert_eq!(told["our own limit: no file left"], 1);
         assert_eq!(told["further kinds"], 10);
-        assert_eq!(figures.failed, 61);
+        assert_eq!(failures.count, 61);
     }
 }

@@ -23,8 +23,8 @@ impl Machine {
     }
 }
 
-/// A sentence each; none: no limit of ours was met.
-pub(crate) fn limits_met(figures: &Figures, machine: Machine) -> Vec<String> {
+/// A sentence each; none: no limit of ours was met. `rate`: the one that was wanted.
+pub(crate) fn limits_met(figures: &Figures, machine: Machine, rate: f64) -> Vec<String> {
     let ours = &figures.ours;
     let mut met = Vec::new();
     if ours.slots_late + ours.slots_skipped > 0 {
@@ -55,7 +55,15 @@ pub(crate) fn limits_met(figures: &Figures, machine: Machine) -> Vec<String> {
             ours.events_lost
         ));
     }
-    let failures = figures.own_failures.iter();
+    let left_out = figures.rate.left_out(rate);
+    if left_out > 0 {
+        met.push(format!(
+            "rate: {left_out} calls fewer began than --rate {rate} asks for, since this program was busy; a lower --rate, or the rest \
+             from another machine"
+        ));
+    }
+    let failures = figures.call_failures.ours();
+    let failures = failures.chain(figures.user_failures.ours());
     met.extend(failures.map(|(kind, count)| {
         let what = kind.strip_prefix("our own limit: ").unwrap_or(kind);
         format!("failures: {what} ({count})")
@@ -65,6 +73,8 @@ pub(crate) fn limits_met(figures: &Figures, machine: Machine) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::kind::Kind;
 
@@ -75,14 +85,18 @@ mod tests {
             cores: 4,
         };
         let mut figures = Figures::of(1);
-        assert!(limits_met(&figures, machine).is_empty());
+        assert!(limits_met(&figures, machine, 10.0).is_empty());
         figures.media.packets_sent = 998;
         figures.ours.slots_late = 7;
         figures.ours.slots_skipped = 2;
         figures.ours.receive_drops = 3;
-        figures.fail(Kind::ours("no file left"));
-        figures.fail(Kind::theirs("the far end hung up early"));
-        let met = limits_met(&figures, machine);
+        figures.rate.behind = Duration::from_millis(560);
+        figures.call_failures.add(Kind::ours("no file left"));
+        figures.user_failures.add(Kind::ours("no port left"));
+        figures
+            .call_failures
+            .add(Kind::theirs("the far end hung up early"));
+        let met = limits_met(&figures, machine, 10.0);
         assert_eq!(
             met[0],
             "media threads: of 1000 slots 7 late by more than 5 ms and 2 skipped; try --threads 4"
@@ -91,11 +105,13 @@ mod tests {
             met[1].starts_with("sockets: 3 datagrams dropped"),
             "{met:?}"
         );
-        assert_eq!(met[2], "failures: no file left (1)");
+        assert!(met[2].starts_with("rate: 5 calls fewer began"), "{met:?}");
+        let failures = ["failures: no file left (1)", "failures: no port left (1)"];
+        assert_eq!(met[3..], failures);
         let machine = Machine {
             threads: 4,
             cores: 4,
         };
-        assert!(limits_met(&figures, machine)[0].ends_with("another machine"));
+        assert!(limits_met(&figures, machine, 10.0)[0].ends_with("another machine"));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) hold: Duration,
     /// How long a call may wait for its answer.
     pub(crate) ring: Duration,
-    /// How long a user may take to be ready, at first and after each loss of its connection.
+    /// How long a user may take to be ready, at first and whenever it is no longer.
     pub(crate) login: Duration,
     /// How long users call again and again, from when the first of them is ready; `None`: each calls once.
     pub(crate) repeat: Option<Duration>,
@@ -62,6 +62,8 @@ struct User {
     state: State,
     /// Its account can place calls, as told last.
     online: bool,
+    /// It has been ready on the connection that it has, as told last.
+    connected: bool,
     /// The server does not want it.
     refused: bool,
     /// Why it is not ready, as told last.
@@ -123,6 +125,8 @@ pub(crate) struct Load {
     unfinished: usize,
     /// Who is ready, in the order in which they became so.
     queue: VecDeque<usize>,
+    /// Since when there has been somebody.
+    waiting_since: Instant,
     next_call: Instant,
     calls: HashMap<CallId, Call>,
     /// What comes when, so that nobody has to look at all users and calls.
@@ -141,6 +145,7 @@ impl Load {
         let user = |names| User {
             state: State::LoggingIn(given_up),
             online: false,
+            connected: false,
             refused: false,
             trouble: None,
             was_ready: false,
@@ -152,6 +157,7 @@ impl Load {
             users: users.into_iter().map(user).collect(),
             unfinished: count,
             queue: VecDeque::new(),
+            waiting_since: now,
             next_call: now,
             calls: HashMap::new(),
             agenda: (0..count)
@@ -174,6 +180,8 @@ impl Load {
         {
             // Calls that could not begin in time do not come in a burst later.
             let latest = now.checked_sub(self.plan.pause).unwrap_or(now);
+            let due = self.next_call.max(self.waiting_since);
+            self.figures.rate.behind += latest.saturating_duration_since(due);
             self.next_call = self.next_call.max(latest) + self.plan.pause;
             self.set(user, State::Placing);
             return Action::Call(user);
@@ -212,7 +220,10 @@ impl Load {
         for _ in 0..mem::take(&mut self.calls).len() {
             self.figures.in_call -= 1;
             match engine_ended {
-                true => self.figures.fail(Kind::ours("the engine has ended")),
+                true => self
+                    .figures
+                    .call_failures
+                    .add(Kind::ours("the engine has ended")),
                 false => self.figures.stopped += 1,
             }
         }
@@ -225,6 +236,7 @@ impl Load {
             user.has_called = true;
         }
         self.figures.placed += 1;
+        self.figures.rate.call_began(now);
         self.figures.in_call += 1;
         let due = now + self.plan.ring;
         let call = Call {
@@ -242,8 +254,10 @@ impl Load {
     /// The engine did not.
     pub(crate) fn not_placed(&mut self, user: usize, error: &Error, now: Instant) {
         if matches!(error, Error::NotReady { .. }) {
-            // Its connection was lost on the way: no call was tried, and none is before it is back.
-            self.connection_lost(user);
+            // No call was tried, and none is before it is ready again. Whether its connection is gone is still to be told.
+            if let Some(entry) = self.users.get_mut(user) {
+                entry.online = false;
+            }
             return self.log_in_again(user, now);
         }
         let Some(entry) = self.users.get_mut(user) else {
@@ -251,7 +265,10 @@ impl Load {
         };
         entry.has_called = true;
         self.figures.placed += 1;
-        self.figures.fail(Kind::of_refusal(error, &entry.names));
+        self.figures.rate.call_began(now);
+        self.figures
+            .call_failures
+            .add(Kind::of_refusal(error, &entry.names));
         self.user_is_free(user, now);
     }
 
@@ -286,6 +303,7 @@ impl Load {
         entry.refused = state == AccountState::Refused;
         if state == AccountState::Ready {
             entry.online = true;
+            entry.connected = true;
             if !mem::replace(&mut entry.was_ready, true) {
                 self.figures.ready += 1;
                 self.calls_may_begin(now);
@@ -295,7 +313,11 @@ impl Load {
             }
             return;
         }
-        self.connection_lost(user);
+        entry.online = false;
+        // Who logs in without having connected anew renews its registration.
+        if state != AccountState::LoggingIn {
+            self.connection_lost(user);
+        }
         if self.is(user, |state| *state == State::Ready) {
             self.log_in_again(user, now);
         }
@@ -349,7 +371,7 @@ impl Load {
                 match verdict(call.leaving, ended) {
                     Verdict::Good => self.figures.good += 1,
                     Verdict::Stopped => self.figures.stopped += 1,
-                    Verdict::Failed(kind) => self.figures.fail(kind),
+                    Verdict::Failed(kind) => self.figures.call_failures.add(kind),
                 }
                 self.user_is_free(call.user, now);
             }
@@ -378,7 +400,7 @@ impl Load {
                         continue;
                     };
                     let what = "events were lost, and the end of a call with them";
-                    self.figures.fail(Kind::ours(what));
+                    self.figures.call_failures.add(Kind::ours(what));
                     self.user_is_free(call.user, now);
                 }
             }
@@ -451,6 +473,9 @@ impl Load {
             self.finish_user(user);
         } else if entry.online {
             self.set(user, State::Ready);
+            if self.queue.is_empty() {
+                self.waiting_since = now;
+            }
             self.queue.push_back(user);
         } else if entry.refused {
             self.lose_user(user, "login refused");
@@ -469,12 +494,12 @@ impl Load {
         None
     }
 
-    /// A user that could place calls no longer can. It is told for itself: a call that goes on meanwhile may outlive it.
+    /// The connection of a user that was ready is gone. It is told for itself: a call that goes on meanwhile may outlive it.
     fn connection_lost(&mut self, user: usize) {
         let Some(entry) = self.users.get_mut(user) else {
             return;
         };
-        if mem::take(&mut entry.online) && entry.state != State::Done {
+        if mem::take(&mut entry.connected) && entry.state != State::Done {
             self.figures.connection_lost(user);
         }
     }
@@ -496,8 +521,8 @@ impl Load {
     fn lose_user(&mut self, user: usize, what: &str) {
         if let Some(entry) = self.users.get(user) {
             let trouble = entry.trouble.as_deref();
-            self.figures
-                .fail(Kind::of_login(what, trouble, &entry.names));
+            let kind = Kind::of_login(what, trouble, &entry.names);
+            self.figures.user_failures.add(kind);
         }
         self.finish_user(user);
     }
@@ -658,6 +683,7 @@ mod tests {
         fn run(&mut self, span: Duration) {
             let until = self.now + span;
             loop {
+                self.assert_that_calls_add_up();
                 match self.load.poll(self.now) {
                     Action::Call(user) if self.offline.contains(&user) => {
                         let error = Error::NotReady {
@@ -728,15 +754,26 @@ mod tests {
         }
 
         fn failures(&self) -> BTreeMap<String, usize> {
-            let failures = self.load.figures.failures();
-            failures
-                .map(|(kind, count)| (kind.to_owned(), count))
-                .collect()
+            let figures = &self.load.figures;
+            let users = figures.user_failures.kinds();
+            let all = figures.call_failures.kinds().chain(users);
+            all.map(|(kind, count)| (kind.to_owned(), count)).collect()
         }
 
         fn outcomes(&self) -> (usize, usize, usize) {
             let figures = &self.load.figures;
-            (figures.good, figures.stopped, figures.failed)
+            (figures.good, figures.stopped, figures.call_failures.count)
+        }
+
+        fn users_failed(&self) -> usize {
+            self.load.figures.user_failures.count
+        }
+
+        /// Whatever comes, each call is one of these.
+        fn assert_that_calls_add_up(&self) {
+            let (good, stopped, failed) = self.outcomes();
+            let figures = &self.load.figures;
+            assert_eq!(figures.placed, figures.in_call + good + stopped + failed);
         }
     }
 
@@ -807,6 +844,37 @@ mod tests {
     }
 
     #[test]
+    fn a_user_that_registers_again_does_not_call_meanwhile_and_has_lost_no_connection() {
+        let mut world = World::new(repeated(40 * SECOND), 1);
+        world.ready(0);
+        world.run(5 * SECOND);
+        let placed = world.placed.len();
+        // During its call, and asked for the next one before its account's state was told.
+        world.goes_offline(0);
+        world.run(8 * SECOND);
+        world.state(0, AccountState::LoggingIn);
+        world.run(SECOND);
+        assert_eq!(world.placed.len(), placed);
+        world.ready(0);
+        world.run(30 * SECOND);
+        assert!(world.placed.len() > placed);
+        assert_eq!(world.load.figures.connections_lost(), (0, 0));
+        // A connection that is gone after all is told once, though the state has two names for it.
+        let mut world = World::new(repeated(40 * SECOND), 1);
+        world.ready(0);
+        world.run(5 * SECOND);
+        for state in [
+            AccountState::LoggingIn,
+            AccountState::Waiting,
+            AccountState::Connecting,
+            AccountState::LoggingIn,
+        ] {
+            world.state(0, state);
+        }
+        assert_eq!(world.load.figures.connections_lost(), (1, 1));
+    }
+
+    #[test]
     fn a_user_that_is_refused_after_a_loss_is_done_and_one_without_a_call_to_come_is_not_waited_for()
      {
         let mut world = World::new(repeated(25 * SECOND), 2);
@@ -823,7 +891,8 @@ mod tests {
             world.done,
             "the time is over: nobody waits for a connection"
         );
-        assert_eq!(world.outcomes(), (2, 0, 1), "{:?}", world.failures());
+        assert_eq!(world.outcomes(), (2, 0, 0), "{:?}", world.failures());
+        assert_eq!(world.users_failed(), 1);
     }
 
     #[test]
@@ -901,6 +970,25 @@ mod tests {
         assert_eq!(world.hung_up.len(), 5);
         assert!(world.done);
         assert_eq!(world.outcomes(), (5, 0, 0));
+    }
+
+    #[test]
+    fn who_comes_late_to_a_call_is_behind_and_who_waits_for_users_is_not() {
+        let pause = plan().pause;
+        let mut world = World::new(plan(), 4);
+        world.run(20 * SECOND);
+        for user in 0..4 {
+            world.ready(user);
+        }
+        world.run(pause / 2);
+        assert_eq!(world.placed.len(), 2);
+        let behind = |world: &World| world.load.figures.rate.left_out(10.0);
+        assert_eq!(behind(&world), 0, "no user was ready before");
+        // Busy with something else, until five and a half calls behind the next one.
+        world.now += 6 * pause;
+        world.run(SECOND);
+        assert_eq!(behind(&world), 4, "one of the five is made up for");
+        assert_eq!(world.placed.len(), 4);
     }
 
     #[test]

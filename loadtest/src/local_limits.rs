@@ -1,11 +1,13 @@
 //! What this machine allows: looked at before the start, so that our own limit is never taken for the server's.
 
 use std::fs;
+use std::net::IpAddr;
 
 use if_addrs::{IfOperStatus, Interface};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use offhook_engine::vocabulary::IceServer;
+use url::{Host, Url};
 
 /// Files that the process has open beside users and calls.
 const BESIDE: u64 = 128;
@@ -42,8 +44,9 @@ pub(crate) enum LimitError {
     System(Errno),
 }
 
-/// How many sockets a call's media may have here: one for each usable address, as the engine picks them.
-pub(crate) fn media_sockets() -> u64 {
+/// How many sockets a call's media may have here: one for each address, of loopback only where the server is on this machine too or nothing
+/// else is up. The engine reads the same list by the same rule, kept in the media crate; here it is only counted.
+pub(crate) fn media_sockets(server: &str) -> u64 {
     let Ok(interfaces) = if_addrs::get_if_addrs() else {
         return MOST_SOCKETS;
     };
@@ -51,8 +54,29 @@ pub(crate) fn media_sockets() -> u64 {
         let state = &interface.oper_status;
         !interface.is_link_local() && matches!(state, IfOperStatus::Up | IfOperStatus::Unknown)
     };
-    let usable = interfaces.iter().filter(up).count() as u64;
-    usable.clamp(1, MOST_SOCKETS)
+    let usable: Vec<IpAddr> = interfaces.iter().filter(up).map(Interface::ip).collect();
+    sockets_of(&usable, is_here(server))
+}
+
+fn sockets_of(usable: &[IpAddr], with_loopback: bool) -> u64 {
+    let (loopback, others): (Vec<&IpAddr>, Vec<&IpAddr>) =
+        usable.iter().partition(|address| address.is_loopback());
+    let count = match with_loopback || others.is_empty() {
+        true => loopback.len() + others.len(),
+        false => others.len(),
+    };
+    (count as u64).clamp(1, MOST_SOCKETS)
+}
+
+/// Whether the server's URL names this machine.
+fn is_here(server: &str) -> bool {
+    let url = Url::parse(server).ok();
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// How many connections to TURN servers a call may have.
@@ -132,8 +156,27 @@ mod tests {
     }
 
     #[test]
+    fn loopback_has_sockets_where_the_server_is_on_it_or_nothing_else_is_up() {
+        let addresses = |texts: &[&str]| -> Vec<IpAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let machine = addresses(&["127.0.0.1", "::1", "192.0.2.7", "2001:db8::7"]);
+        assert_eq!(sockets_of(&machine, false), 2);
+        assert_eq!(sockets_of(&machine, true), 4);
+        assert_eq!(sockets_of(&addresses(&["127.0.0.1", "::1"]), false), 2);
+        assert_eq!(sockets_of(&[], false), 1);
+        assert_eq!(sockets_of(&machine.repeat(4), true), MOST_SOCKETS);
+        for here in ["ws://127.0.0.1:8081", "wss://[::1]/", "ws://LOCALHOST:5"] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in ["ws://10.0.0.1:8081", "wss://pbx.example"] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
+    }
+
+    #[test]
     fn sockets_of_every_address_and_connections_to_turn_servers_are_reckoned_with() {
-        assert!((1..=MOST_SOCKETS).contains(&media_sockets()));
+        assert!((1..=MOST_SOCKETS).contains(&media_sockets("ws://127.0.0.1:1")));
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         let calls = (hard - BESIDE) / 10;
         let many = PerCall {

@@ -8,14 +8,15 @@ mod kind;
 mod limits_met;
 mod load;
 mod local_limits;
+mod log;
 mod report;
+mod report_file;
 mod run;
 mod samples;
 mod speech;
 mod target;
 mod users;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,20 +28,12 @@ const CANNOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = match args.verbose {
-        true => tracing_subscriber::filter::LevelFilter::INFO,
-        false => tracing_subscriber::filter::LevelFilter::ERROR,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    log::start(args.verbose);
     match run::run(args) {
-        Ok(outcome) if outcome.failed == 0 && outcome.placed > 0 => ExitCode::SUCCESS,
+        Ok(outcome) if outcome.is_good() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            // There is nobody to tell when the standard error is gone.
-            let _ = writeln!(std::io::stderr(), "offhook-load: {error}");
+            run::tell_error(&error);
             ExitCode::from(CANNOT_RUN)
         }
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::figures::Figures;
 use crate::limits_met::{Machine, limits_met};
-use crate::samples::{Distribution, Samples};
+use crate::samples::{Distribution, LowDistribution, Samples};
 
 /// What a run came to.
 pub(crate) struct Report<'a> {
@@ -17,20 +18,23 @@ pub(crate) struct Report<'a> {
     /// Server and dialect, for whoever reads it later.
     pub(crate) server: &'a str,
     pub(crate) dialect: &'a str,
+    /// Calls that were to begin in a second.
+    pub(crate) rate: f64,
     pub(crate) machine: Machine,
 }
 
 /// One line on how things stand.
 pub(crate) fn line(figures: &Figures, elapsed: Duration) -> String {
     format!(
-        "{:>5.0} s  ready {}/{}  calls {}  answered {}  good {}  failed {}",
+        "{:>5.0} s  ready {}/{}  calls {}  answered {}  good {}  failed {}  users failed {}",
         elapsed.as_secs_f64(),
         figures.ready,
         figures.users,
         figures.in_call,
         figures.answered,
         figures.good,
-        figures.failed
+        figures.call_failures.count,
+        figures.user_failures.count
     )
 }
 
@@ -39,8 +43,20 @@ struct Row {
     name: &'static str,
     unit: &'static str,
     decimals: usize,
-    values: Option<Distribution>,
+    values: Option<Values>,
 }
+
+/// What was measured, with the bad end of it.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Values {
+    High(Distribution),
+    Low(LowDistribution),
+}
+
+/// The columns of each kind of values.
+const HIGH: [&str; 5] = ["count", "p50", "p95", "p99", "max"];
+const LOW: [&str; 5] = ["count", "p50", "p5", "p1", "min"];
 
 impl Report<'_> {
     fn steps(&self) -> [Row; 10] {
@@ -49,7 +65,7 @@ impl Report<'_> {
             name,
             unit: "ms",
             decimals: 1,
-            values: samples.distribution(),
+            values: samples.distribution().map(Values::High),
         };
         [
             row("our queue", &logins.queue),
@@ -67,18 +83,22 @@ impl Report<'_> {
 
     fn media(&self) -> [Row; 5] {
         let media = &self.figures.media;
-        let row = |name, unit, decimals, values| Row {
+        let row = |name, unit, samples: &Samples| Row {
             name,
             unit,
-            decimals,
-            values,
+            decimals: 2,
+            values: samples.distribution().map(Values::High),
+        };
+        let mos = Row {
+            values: media.mos.low_distribution().map(Values::Low),
+            ..row("MOS", "", &media.mos)
         };
         [
-            row("loss in", "%", 2, media.loss_in.distribution()),
-            row("loss out", "%", 2, media.loss_out.distribution()),
-            row("jitter", "ms", 2, media.jitter.distribution()),
-            row("round trip", "ms", 2, media.round_trip.distribution()),
-            row("MOS", "", 2, media.mos.distribution_downwards()),
+            row("loss in", "%", &media.loss_in),
+            row("loss out", "%", &media.loss_out),
+            row("jitter", "ms", &media.jitter),
+            row("round trip", "ms", &media.round_trip),
+            mos,
         ]
     }
 
@@ -96,24 +116,30 @@ impl Report<'_> {
         );
         let _ = writeln!(
             text,
-            "users {}, ready {}; calls {}, answered {}, good {}, stopped {}, failed {}",
-            figures.users,
-            figures.ready,
+            "users {}, ready {}, failed {}",
+            figures.users, figures.ready, figures.user_failures.count
+        );
+        let _ = writeln!(
+            text,
+            "calls {} = good {} + stopped {} + failed {}; answered {}",
             figures.placed,
-            figures.answered,
             figures.good,
             figures.stopped,
-            figures.failed
+            figures.call_failures.count,
+            figures.answered
         );
+        if let Some(reached) = figures.rate.reached() {
+            let _ = writeln!(
+                text,
+                "rate {} calls a second wanted, {reached:.1} reached",
+                self.rate
+            );
+        }
         let (losers, losses) = figures.connections_lost();
         if losses > 0 {
             let _ = writeln!(text, "connections lost: {losses}, of {losers} users");
         }
-        let _ = writeln!(
-            text,
-            "\n{:<18}{:>8}{:>10}{:>10}{:>10}{:>10}",
-            "", "count", "p50", "p95", "p99", "max"
-        );
+        let _ = writeln!(text, "\n{}", header(HIGH));
         let _ = writeln!(
             text,
             "login: each step from the one before, ready from after our queue; call: from its beginning"
@@ -123,12 +149,15 @@ impl Report<'_> {
         }
         let _ = writeln!(
             text,
-            "media: a value a call; sent {} packets, received {}; the worst MOS stands last",
+            "media: a value a call; sent {} packets, received {}",
             figures.media.packets_sent, figures.media.packets_received
         );
-        for row in self.media() {
+        let [loss_in, loss_out, jitter, round_trip, mos] = self.media();
+        for row in [loss_in, loss_out, jitter, round_trip] {
             row.write(&mut text);
         }
+        let _ = writeln!(text, "{}", header(LOW));
+        mos.write(&mut text);
         let ours = &figures.ours;
         let _ = writeln!(
             text,
@@ -139,14 +168,19 @@ impl Report<'_> {
             ours.receive_drops,
             ours.events_lost
         );
-        for limit in limits_met(figures, self.machine) {
+        for limit in limits_met(figures, self.machine, self.rate) {
             let _ = writeln!(text, "limit met: {limit}");
         }
-        if figures.failed > 0 {
-            let _ = writeln!(text, "failed:");
-        }
-        for (kind, count) in figures.failures() {
-            let _ = writeln!(text, "{count:>8}  {kind}");
+        for (what, failures) in [
+            ("calls", &figures.call_failures),
+            ("users", &figures.user_failures),
+        ] {
+            if failures.count > 0 {
+                let _ = writeln!(text, "failed {what}:");
+            }
+            for (kind, count) in failures.kinds() {
+                let _ = writeln!(text, "{count:>8}  {kind}");
+            }
         }
         text
     }
@@ -168,12 +202,15 @@ impl Report<'_> {
             "seconds": self.took.as_secs_f64(),
             "users": figures.users,
             "ready": figures.ready,
+            "users_failed": figures.user_failures.count,
             "calls": figures.placed,
             "answered": figures.answered,
             "good": figures.good,
             "stopped": figures.stopped,
-            "failed": figures.failed,
-            "failures": figures.failures().collect::<BTreeMap<_, _>>(),
+            "failed": figures.call_failures.count,
+            "failures": figures.call_failures.kinds().collect::<BTreeMap<_, _>>(),
+            "user_failures": figures.user_failures.kinds().collect::<BTreeMap<_, _>>(),
+            "rate": { "wanted": self.rate, "reached": figures.rate.reached() },
             "connections_lost": { "users": losers, "times": losses },
             "set_up_ms": table(&self.steps()),
             "media": table(&self.media()),
@@ -187,8 +224,9 @@ impl Report<'_> {
                 "send_errors": figures.ours.send_errors,
                 "receive_drops": figures.ours.receive_drops,
                 "events_lost": figures.ours.events_lost,
+                "calls_left_out": figures.rate.left_out(self.rate),
             },
-            "limits_met": limits_met(figures, self.machine),
+            "limits_met": limits_met(figures, self.machine, self.rate),
         })
     }
 }
@@ -199,60 +237,113 @@ impl Row {
             "" => self.name.to_owned(),
             unit => format!("{} ({unit})", self.name),
         };
-        let _ = match self.values {
-            Some(of) => writeln!(
-                text,
-                "  {name:<16}{:>8}{:>10.places$}{:>10.places$}{:>10.places$}{:>10.places$}",
-                of.count,
-                of.p50,
-                of.p95,
-                of.p99,
-                of.max,
-                places = self.decimals
-            ),
-            None => writeln!(text, "  {name:<16}{:>8}", 0),
+        let (count, values) = match self.values {
+            Some(Values::High(of)) => (of.count, [of.p50, of.p95, of.p99, of.max]),
+            Some(Values::Low(of)) => (of.count, [of.p50, of.p5, of.p1, of.min]),
+            None => {
+                let _ = writeln!(text, "  {name:<16}{:>8}", 0);
+                return;
+            }
         };
+        let _ = write!(text, "  {name:<16}{count:>8}");
+        for value in values {
+            let _ = write!(text, "{value:>10.places$}", places = self.decimals);
+        }
+        text.push('\n');
     }
+}
+
+fn header([count, columns @ ..]: [&str; 5]) -> String {
+    let columns = columns.map(|column| format!("{column:>10}")).concat();
+    format!("{:<18}{count:>8}{columns}", "")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::kind::Kind;
 
-    #[test]
-    fn a_run_without_a_measured_value_has_a_table_all_the_same() {
-        let mut figures = Figures::of(3);
-        figures.fail(Kind::theirs("login refused: wrong password"));
-        figures.fail(Kind::ours("no file left"));
-        figures.connection_lost(1);
-        let report = Report {
-            figures: &figures,
+    fn report(figures: &Figures) -> Report<'_> {
+        Report {
+            figures,
             took: Duration::from_secs(2),
             server: "ws://127.0.0.1:1",
             dialect: "sip",
+            rate: 2.5,
             machine: Machine {
                 threads: 2,
                 cores: 2,
             },
-        };
+        }
+    }
+
+    #[test]
+    fn each_column_holds_what_it_is_called() {
+        let mut figures = Figures::of(1);
+        for value in 1..=100 {
+            figures.media.mos.add(f64::from(value) / 20.0);
+            figures.media.jitter.add(f64::from(value));
+        }
+        let report = report(&figures);
+        let media = &report.json()["media"];
+        let jitter = json!({ "count": 100, "p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0 });
+        assert_eq!(media["jitter"], jitter);
+        let mos = json!({ "count": 100, "p50": 2.5, "p5": 0.25, "p1": 0.05, "min": 0.05 });
+        assert_eq!(media["mos"], mos);
+        let text = report.text();
+        let columns: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let mos = columns
+            .iter()
+            .position(|line| line[..] == ["MOS", "100", "2.50", "0.25", "0.05", "0.05"]);
+        let mos = mos.unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(columns[mos - 1], LOW);
+    }
+
+    #[test]
+    fn a_run_without_a_measured_value_has_a_table_all_the_same() {
+        let mut figures = Figures::of(3);
+        let refused = Kind::theirs("login refused: wrong password");
+        figures.user_failures.add(refused);
+        figures.placed = 1;
+        let began = Instant::now();
+        figures.rate.call_began(began);
+        figures.rate.call_began(began + Duration::from_secs(2));
+        figures.rate.behind = Duration::from_secs(2);
+        figures.call_failures.add(Kind::ours("no file left"));
+        figures.connection_lost(1);
+        let report = report(&figures);
         let text = report.text();
         for part in [
-            "users 3",
-            "stopped 0, failed 2",
+            "users 3, ready 0, failed 1",
+            "calls 1 = good 0 + stopped 0 + failed 1; answered 0",
+            "rate 2.5 calls a second wanted, 0.5 reached",
+            "limit met: rate: 5 calls fewer",
+            "failed calls:\n       1  our own limit",
+            "failed users:\n       1  login refused",
             "connections lost: 1, of 1 users",
             "limit met: failures: no file left (1)",
             "our queue",
             "first ring",
             "MOS",
-            "1  login refused",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         let json = report.json();
         assert_eq!(json["set_up_ms"]["first_rtp"], Value::Null);
-        assert_eq!(json["failures"]["login refused: wrong password"], 1);
+        assert_eq!(
+            (&json["failed"], &json["users_failed"]),
+            (&1.into(), &1.into())
+        );
+        assert_eq!(json["failures"]["our own limit: no file left"], 1);
+        assert_eq!(json["user_failures"]["login refused: wrong password"], 1);
         assert_eq!(json["connections_lost"]["times"], 1);
-        assert_eq!(json["limits_met"][0], "failures: no file left (1)");
+        assert_eq!(json["rate"], json!({ "wanted": 2.5, "reached": 0.5 }));
+        assert_eq!(json["this_machine"]["calls_left_out"], 5);
+        assert_eq!(json["limits_met"][1], "failures: no file left (1)");
     }
 }

@@ -1,7 +1,6 @@
 //! Runs the machine: an engine with the users' accounts, its events, the clock, the signals that end it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +14,11 @@ use offhook_engine::error::{BuildError, Error as EngineError};
 use offhook_engine::event::Event;
 use offhook_engine::request::{CallRequest, EndOptions};
 use offhook_engine::status::Status;
+use offhook_engine::vocabulary::CallId;
 use offhook_media::audio::playback::Playback;
 use offhook_media::audio::recording::RecordingError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::accounts;
 use crate::args::{Args, Command, Run};
@@ -27,8 +27,9 @@ use crate::limits_met::Machine;
 use crate::load::{Action, Load, Plan};
 use crate::local_limits::{self, LimitError, PerCall};
 use crate::report::{self, Report};
+use crate::report_file::ReportFile;
 use crate::speech;
-use crate::target::{self, TargetError};
+use crate::target::{self, Allowed, TargetError};
 use crate::users::{self, UsersError};
 
 /// Most threads that carry media, as `--threads` has it.
@@ -39,6 +40,10 @@ const LEAST_HOLD: f64 = 1.0;
 const REQUESTS: usize = 1024;
 /// Events that may wait, for each user: a call's whole beginning at once.
 const EVENTS_PER_USER: usize = 64;
+/// Events that are taken in before the next thing is done.
+const EVENTS_AT_ONCE: usize = 1024;
+/// How long nothing is looked at where nothing is to be waited for.
+const IDLE: Duration = Duration::from_secs(60);
 /// How often the line on how things stand is written.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,19 +79,35 @@ pub(crate) enum RunError {
 
 /// What the exit code is made of.
 pub(crate) struct Outcome {
-    pub(crate) placed: usize,
-    pub(crate) failed: usize,
+    placed: usize,
+    calls_failed: usize,
+    users_failed: usize,
+    /// The report is where it was wanted.
+    written: bool,
+}
+
+impl Outcome {
+    pub(crate) const fn is_good(&self) -> bool {
+        self.placed > 0 && self.calls_failed == 0 && self.users_failed == 0 && self.written
+    }
 }
 
 pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
     let Command::Run(run) = args.command;
-    target::check(&run.server, &run.allow_host)?;
+    let allowed = Allowed::read(&run.allow_host)?;
+    target::check(&run.server, &allowed)?;
     let plan = plan(&run)?;
     let calls = run.calls as usize;
-    let users = users::read(&run.users, calls, run.token_url.as_deref())?;
+    let users = users::read(
+        &run.users,
+        calls,
+        run.token_url.as_deref(),
+        accounts::protocol(run.dialect),
+    )?;
+    target::check_endpoints(users.iter().filter_map(users::User::token_url), &allowed)?;
     let machine = machine(&run);
     let per_call = PerCall {
-        sockets: local_limits::media_sockets(),
+        sockets: local_limits::media_sockets(&run.server),
         streams: local_limits::turn_streams(&accounts::ice_servers(&run.server, run.dialect)),
     };
     local_limits::prepare(run.calls.into(), per_call)?;
@@ -95,7 +116,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         path: run.json.clone().unwrap_or_default(),
         error,
     };
-    let json = run.json.as_ref().map(File::create).transpose();
+    let json = run.json.as_deref().map(ReportFile::open).transpose();
     let json = json.map_err(unwritable)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -141,16 +162,21 @@ pub(crate) fn run(args: Args) -> Result<Outcome, RunError> {
         // A query may hold a token.
         server: run.server.split(['?', '#']).next().unwrap_or_default(),
         dialect: dialect_name(&run),
+        rate: run.rate,
         machine,
     };
     tell(&mut std::io::stdout(), &report.text());
-    if let Some(mut file) = json {
-        let text = format!("{:#}\n", report.json());
-        file.write_all(text.as_bytes()).map_err(unwritable)?;
+    let text = format!("{:#}\n", report.json());
+    let written = json.map_or(Ok(()), |file| file.write(&text));
+    let written = written.map_err(unwritable);
+    if let Err(error) = &written {
+        tell_error(error);
     }
     Ok(Outcome {
         placed: figures.placed,
-        failed: figures.failed,
+        calls_failed: figures.call_failures.count,
+        users_failed: figures.user_failures.count,
+        written: written.is_ok(),
     })
 }
 
@@ -213,6 +239,7 @@ fn engine(
             &run.server,
             run.dialect,
             run.ca_file.as_ref(),
+            &run.trusted_authz,
         ))
         .programs(Programs::new(move |_| {
             Box::new(Playback::new(speech.clone()))
@@ -282,47 +309,31 @@ impl Driver {
     async fn drive(&mut self) -> Figures {
         let began = Instant::now();
         let mut lines = interval(LINE_EVERY);
+        // Lines that were missed are of no use later.
+        lines.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ending = false;
         let mut engine_ended = false;
         loop {
-            self.reconcile();
+            // Where something was done, more may be due: what has come meanwhile is taken in all the same, and nothing is waited for.
             let wake = match self.load.poll(Instant::now()) {
                 Action::Call(user) => {
                     self.call(user).await;
-                    continue;
+                    None
                 }
                 Action::HangUp(call) => {
-                    let hung_up = self.engine.hang_up(Some(call), EndOptions::default()).await;
-                    // It has ended by itself: its end is told, if it has not been lost.
-                    if let Err(EngineError::UnknownCall { .. }) = hung_up {
-                        self.look().await;
-                    }
-                    continue;
+                    self.hang_up(call).await;
+                    None
                 }
-                Action::Wait(wake) => wake,
+                Action::Wait(wake) => Some(wake.unwrap_or_else(|| Instant::now() + IDLE)),
                 Action::Done => break,
             };
-            // An idle minute does no harm where nothing is to be waited for.
-            let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            let pause = async {
+                if let Some(wake) = wake {
+                    sleep_until(wake.into()).await;
+                }
+            };
             tokio::select! {
-                next = self.events.next() => match next {
-                    Some(Next::Notice(notice)) => {
-                        self.read = notice.seq;
-                        self.take(&notice.event);
-                    }
-                    Some(Next::Lost(lost)) => {
-                        self.load.figures.ours.events_lost += lost;
-                        // Whatever was seen before does not hold what is lost now.
-                        self.look = None;
-                        self.look().await;
-                    }
-                    None => {
-                        engine_ended = true;
-                        break;
-                    }
-                },
-                () = sleep_until(wake.into()) => {}
-                _ = lines.tick() => self.show(began.elapsed()),
+                biased;
                 () = self.ends.next() => {
                     // Who asks twice does not want to wait for the calls' ends.
                     if std::mem::replace(&mut ending, true) {
@@ -330,12 +341,56 @@ impl Driver {
                     }
                     self.load.stop(Instant::now());
                 }
+                _ = lines.tick() => self.show(began.elapsed()),
+                next = self.events.next() => {
+                    if !self.take_waiting(next).await {
+                        engine_ended = true;
+                        break;
+                    }
+                }
+                () = pause => {}
             }
         }
         self.load.abandon(engine_ended);
         self.show(began.elapsed());
         tell(&mut std::io::stderr(), "\n");
         self.load.figures.clone()
+    }
+
+    async fn hang_up(&mut self, call: CallId) {
+        let hung_up = self.engine.hang_up(Some(call), EndOptions::default()).await;
+        // It has ended by itself: its end is told, if it has not been lost.
+        if let Err(EngineError::UnknownCall { .. }) = hung_up {
+            self.look().await;
+        }
+    }
+
+    /// Takes in what came and what waits behind it; says whether the engine is still there.
+    async fn take_waiting(&mut self, first: Option<Next>) -> bool {
+        let mut next = Some(first);
+        for _ in 0..EVENTS_AT_ONCE {
+            match next {
+                Some(Some(Next::Notice(notice))) => {
+                    self.read = notice.seq;
+                    self.take(&notice.event);
+                    self.reconcile();
+                }
+                Some(Some(Next::Lost(lost))) => {
+                    self.load.figures.ours.events_lost += lost;
+                    // Whatever was seen before does not hold what is lost now.
+                    self.look = None;
+                    self.look().await;
+                }
+                Some(None) => return false,
+                None => break,
+            }
+            next = tokio::select! {
+                biased;
+                next = self.events.next() => Some(next),
+                () = std::future::ready(()) => None,
+            };
+        }
+        true
     }
 
     async fn call(&mut self, user: usize) {
@@ -366,6 +421,7 @@ impl Driver {
             seq: subscription.seq,
             asked,
         });
+        self.reconcile();
     }
 
     /// Takes in how things stood, once nothing that is older waits to be read.
@@ -416,6 +472,11 @@ fn dialect_name(run: &Run) -> &'static str {
         DialectName::Freeswitch => "freeswitch",
         DialectName::Sip => "sip",
     }
+}
+
+/// Says what went wrong.
+pub(crate) fn tell_error(error: &RunError) {
+    tell(&mut std::io::stderr(), &format!("offhook-load: {error}\n"));
 }
 
 /// Whoever reads it may be gone; that ends no run.

@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
-/// What a table says of them.
+/// What a table says of them where much is bad: how high they go.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Distribution {
     pub(crate) count: usize,
@@ -14,6 +14,16 @@ pub(crate) struct Distribution {
     pub(crate) p95: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
+}
+
+/// The same where little is bad: how low they go.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct LowDistribution {
+    pub(crate) count: usize,
+    pub(crate) p50: f64,
+    pub(crate) p5: f64,
+    pub(crate) p1: f64,
+    pub(crate) min: f64,
 }
 
 impl Samples {
@@ -25,8 +35,7 @@ impl Samples {
 
     /// `None` where nothing was measured.
     pub(crate) fn distribution(&self) -> Option<Distribution> {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = self.sorted();
         let max = *sorted.last()?;
         Some(Distribution {
             count: sorted.len(),
@@ -37,16 +46,23 @@ impl Samples {
         })
     }
 
-    /// The same where small is bad: p95 is then what 95 of a hundred reach at least.
-    pub(crate) fn distribution_downwards(&self) -> Option<Distribution> {
-        let turned = Self(self.0.iter().map(|value| -value).collect()).distribution()?;
-        Some(Distribution {
-            count: turned.count,
-            p50: -turned.p50,
-            p95: -turned.p95,
-            p99: -turned.p99,
-            max: -turned.max,
+    /// `None` where nothing was measured.
+    pub(crate) fn low_distribution(&self) -> Option<LowDistribution> {
+        let sorted = self.sorted();
+        let min = *sorted.first()?;
+        Some(LowDistribution {
+            count: sorted.len(),
+            p50: rank(&sorted, 50),
+            p5: rank(&sorted, 5),
+            p1: rank(&sorted, 1),
+            min,
         })
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
     }
 }
 
@@ -81,9 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn where_small_is_bad_the_last_column_is_the_smallest() {
-        let known = samples(1..=100).distribution_downwards().unwrap();
-        assert_eq!((known.p50, known.p99, known.max), (51.0, 2.0, 1.0));
+    fn where_little_is_bad_the_low_values_are_told() {
+        let known = samples(1..=200).low_distribution().unwrap();
+        assert_eq!(
+            (known.count, known.p50, known.p5, known.p1, known.min),
+            (200, 100.0, 10.0, 2.0, 1.0)
+        );
+        assert_eq!(samples([]).low_distribution(), None);
     }
 
     #[test]

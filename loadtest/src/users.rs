@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 
 use offhook_engine::driver::secret_file::{self, without_value};
 use offhook_engine::error::SecretFileError;
-use offhook_engine::vocabulary::Secret;
+use offhook_engine::protocol::Protocol;
+use offhook_engine::vocabulary::{LoginKind, Secret};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+
+use crate::target::{self, Far, TargetError};
 
 /// Largest file that is read: some 100,000 users.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -29,9 +32,19 @@ pub(crate) enum Credential {
         login: String,
         password: Secret,
     },
-    TokenFile(PathBuf),
+    Token {
+        from: TokenFrom,
+        /// Whose calls come here: with SIP a token does not say.
+        address: Option<String>,
+    },
+}
+
+/// Where a user's token comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum TokenFrom {
+    File(PathBuf),
     /// A token endpoint, which wants this bearer.
-    TokenUrl {
+    Url {
         url: String,
         bearer: Option<Secret>,
     },
@@ -41,12 +54,27 @@ impl User {
     /// What names it and no other: its own failure is told in the same words as that of everybody.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names = vec![self.name.clone()];
-        names.extend(match &self.credential {
-            Credential::Password { login, .. } => Some(login.clone()),
-            Credential::TokenFile(path) => Some(path.display().to_string()),
-            Credential::TokenUrl { .. } => None,
-        });
+        match &self.credential {
+            Credential::Password { login, .. } => names.push(login.clone()),
+            Credential::Token { from, address } => {
+                names.extend(address.clone());
+                if let TokenFrom::File(path) = from {
+                    names.push(path.display().to_string());
+                }
+            }
+        }
         names
+    }
+
+    /// The token endpoint that it asks.
+    pub(crate) fn token_url(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::Token {
+                from: TokenFrom::Url { url, .. },
+                ..
+            } => Some(url),
+            Credential::Token { .. } | Credential::Password { .. } => None,
+        }
     }
 }
 
@@ -71,8 +99,10 @@ pub(crate) enum UsersError {
     User {
         path: PathBuf,
         name: String,
-        what: &'static str,
+        what: String,
     },
+    #[error("{whose}: {error}")]
+    TokenUrl { whose: String, error: TargetError },
     #[error("{path}: the users {first} and {second} have the same {what}; each needs its own", path = .path.display())]
     Shared {
         path: PathBuf,
@@ -127,11 +157,13 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error
     Ok(text.map(Secret::new))
 }
 
-/// Reads the users and takes the first `wanted` of them. Files that they name are looked for beside the users file.
+/// Reads the users and takes the first `wanted` of them; `token_url` is that of the command line. Files that they name are looked for
+/// beside the users file.
 pub(crate) fn read(
     path: &Path,
     wanted: usize,
     token_url: Option<&str>,
+    protocol: Protocol,
 ) -> Result<Vec<User>, UsersError> {
     let text = owned_text(path)?;
     let mut raw: Raw = toml::from_str(&text).map_err(|error| UsersError::Syntax {
@@ -152,16 +184,19 @@ pub(crate) fn read(
     }
     check_own(path, &raw.user)?;
     raw.user.truncate(wanted);
+    check_token_urls(path, token_url, &raw)?;
     let token_url = token_url.map(str::to_owned).or(raw.token_url);
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let checked = |user: RawUser| {
         let name = user.name.clone();
-        let credential = credential(user, folder, token_url.as_deref())?;
-        let credential = credential.ok_or_else(|| UsersError::User {
+        let fault = |what| UsersError::User {
             path: path.to_owned(),
             name: name.clone(),
-            what: "has no credential: give it login and password_file, token_file, or a token_url (see --token-url)",
-        })?;
+            what,
+        };
+        check_keys(&user, token_url.is_some(), protocol).map_err(fault)?;
+        let credential = credential(user, folder, token_url.as_deref())?;
+        let credential = credential.ok_or_else(|| fault(NO_CREDENTIAL.to_owned()))?;
         Ok(User { name, credential })
     };
     let users: Vec<User> = raw
@@ -173,30 +208,120 @@ pub(crate) fn read(
     Ok(users)
 }
 
+const NO_CREDENTIAL: &str = "has no credential: give it login and password_file, token_file, or a token_url (see --token-url)";
+
+/// Keys of which a user has one: together they are two ways to log in, or two secrets for one. What was provisioned is no second way beside
+/// a token endpoint, to which it is shown.
+const EITHER: [[&str; 2]; 10] = [
+    ["password_file", "token_file"],
+    ["password_file", "token_url"],
+    ["password_file", "token_secret_file"],
+    ["password_file", "sip_password"],
+    ["password_file", "token_secret"],
+    ["token_file", "token_url"],
+    ["token_file", "token_secret_file"],
+    ["token_file", "sip_password"],
+    ["token_file", "token_secret"],
+    ["token_secret_file", "token_secret"],
+];
+
+/// Refuses more than one way to log in and half of one: whoever wrote that means something else than would be done.
+fn check_keys(user: &RawUser, has_common_url: bool, protocol: Protocol) -> Result<(), String> {
+    let there = [
+        ("login", user.login.is_some()),
+        ("password_file", user.password_file.is_some()),
+        ("token_file", user.token_file.is_some()),
+        ("token_url", user.token_url.is_some()),
+        ("token_secret_file", user.token_secret_file.is_some()),
+        ("sip_username", user.sip_username.is_some()),
+        ("sip_password", user.sip_password.is_some()),
+        ("token_secret", user.token_secret.is_some()),
+    ];
+    let has = |key: &str| there.contains(&(key, true));
+    if let Some([one, other]) = EITHER.iter().find(|keys| keys.iter().all(|key| has(key))) {
+        return Err(format!("has both `{one}` and `{other}`: which of them?"));
+    }
+    let by_url = has("token_url") || (has_common_url && !has("password_file"));
+    let by_token = has("token_file") || by_url;
+    let is_sip = protocol.is_sip();
+    let half = [
+        ("password_file", "login", true),
+        ("sip_password", "sip_username", true),
+        ("token_secret_file", "token_url", !by_url),
+        ("login", "password_file", !(by_token && is_sip)),
+        ("sip_username", "sip_password", !by_token),
+    ];
+    let half = half
+        .iter()
+        .find(|(key, other, needed)| *needed && has(key) && !has(other));
+    if let Some((key, other, _)) = half {
+        return Err(match (*key, by_token) {
+            ("login", true) => {
+                "has `login` beside a token, which belongs there with SIP alone".to_owned()
+            }
+            _ => format!("has `{key}` without `{other}`"),
+        });
+    }
+    if by_token && !protocol.logins().contains(&LoginKind::Token) {
+        let server = protocol.name();
+        return Err(format!(
+            "is to log in with a token, and a {server} server takes none"
+        ));
+    }
+    if by_token && is_sip && !has("login") && !has("sip_username") {
+        let what =
+            "has a token, which needs `login` beside itself with SIP: whose calls come here?";
+        return Err(what.to_owned());
+    }
+    Ok(())
+}
+
 fn credential(
     user: RawUser,
     folder: &Path,
-    token_url: Option<&str>,
+    common_url: Option<&str>,
 ) -> Result<Option<Credential>, UsersError> {
-    if let Some(file) = user.token_file {
-        return Ok(Some(Credential::TokenFile(folder.join(file))));
-    }
     if let (Some(login), Some(file)) = (&user.login, user.password_file) {
         return Ok(Some(Credential::Password {
             login: login.clone(),
             password: secret_file::read(&folder.join(file))?,
         }));
     }
+    let address = user.login.or_else(|| user.sip_username.clone());
+    let by_token = |from| Some(Credential::Token { from, address });
+    if let Some(file) = user.token_file {
+        return Ok(by_token(TokenFrom::File(folder.join(file))));
+    }
     let bearer = match user.token_secret_file {
         Some(file) => Some(secret_file::read(&folder.join(file))?),
         None => user.token_secret,
     };
-    if let Some(url) = user.token_url.as_deref().or(token_url) {
-        let url = url.to_owned();
-        return Ok(Some(Credential::TokenUrl { url, bearer }));
+    if let Some(url) = user.token_url.or_else(|| common_url.map(str::to_owned)) {
+        return Ok(by_token(TokenFrom::Url { url, bearer }));
     }
     let provisioned = user.sip_username.zip(user.sip_password);
     Ok(provisioned.map(|(login, password)| Credential::Password { login, password }))
+}
+
+/// Those of the command line, of the file's head and of the users.
+fn check_token_urls(path: &Path, ours: Option<&str>, raw: &Raw) -> Result<(), UsersError> {
+    let check = |url: Option<&str>, whose: &dyn Fn() -> String| {
+        match url {
+            Some(url) => target::parse(url, Far::TokenEndpoint).map(|_| ()),
+            None => Ok(()),
+        }
+        .map_err(|error| UsersError::TokenUrl {
+            whose: whose(),
+            error,
+        })
+    };
+    let path = path.display();
+    check(ours, &|| "--token-url".to_owned())?;
+    check(raw.token_url.as_deref(), &|| format!("{path}: token_url"))?;
+    raw.user.iter().try_for_each(|user| {
+        let whose = || format!("{path}: user {}: token_url", user.name);
+        check(user.token_url.as_deref(), &whose)
+    })
 }
 
 /// No two users may be the same at the server: their sessions would take calls from each other.
@@ -235,27 +360,41 @@ fn check_own(path: &Path, users: &[RawUser]) -> Result<(), UsersError> {
 fn check_credentials(path: &Path, users: &[User]) -> Result<(), UsersError> {
     let mut seen: HashMap<(&'static str, String), &str> = HashMap::new();
     for user in users {
-        let (what, value) = match &user.credential {
-            Credential::Password { login, .. } => ("login", login.clone()),
-            Credential::TokenFile(file) => {
-                let file = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
-                ("token_file", file.display().to_string())
-            }
-            Credential::TokenUrl { url, bearer } => match bearer {
-                Some(bearer) => ("token_secret", format!("{url} {}", bearer.expose())),
-                None => ("token_url without a token_secret", url.clone()),
-            },
+        let login = match &user.credential {
+            Credential::Password { login, .. } => Some(login),
+            Credential::Token { address, .. } => address.as_ref(),
         };
-        if let Some(first) = seen.insert((what, value), &user.name) {
-            return Err(UsersError::Shared {
-                path: path.to_owned(),
-                first: first.to_owned(),
-                second: user.name.clone(),
-                what,
-            });
+        let login = login.map(|login| ("login", login.clone()));
+        for own in login.into_iter().chain(own_secret(&user.credential)) {
+            let what = own.0;
+            if let Some(first) = seen.insert(own, &user.name) {
+                return Err(UsersError::Shared {
+                    path: path.to_owned(),
+                    first: first.to_owned(),
+                    second: user.name.clone(),
+                    what,
+                });
+            }
         }
     }
     Ok(())
+}
+
+/// What a user gets its token by, which no other may have.
+fn own_secret(credential: &Credential) -> Option<(&'static str, String)> {
+    let Credential::Token { from, .. } = credential else {
+        return None;
+    };
+    Some(match from {
+        TokenFrom::File(file) => {
+            let file = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
+            ("token_file", file.display().to_string())
+        }
+        TokenFrom::Url { url, bearer } => match bearer {
+            Some(bearer) => ("token_secret", format!("{url} {}", bearer.expose())),
+            None => ("token_url without a token_secret", url.clone()),
+        },
+    })
 }
 
 /// The text of a file that only its owner may read.
@@ -281,6 +420,8 @@ fn owned_text(path: &Path) -> Result<String, UsersError> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use offhook_engine::vocabulary::{FREESWITCH, TELNYX};
+
     use super::*;
 
     fn written(name: &str, text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
@@ -289,6 +430,11 @@ mod tests {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         (folder, path)
+    }
+
+    /// As a server of Telnyx wants them.
+    fn read(path: &Path, wanted: usize, token_url: Option<&str>) -> Result<Vec<User>, UsersError> {
+        super::read(path, wanted, token_url, TELNYX.into())
     }
 
     const PROVISIONED: &str = r#"
@@ -325,7 +471,11 @@ expires_at = "2030-01-01T00:00:00Z"
         let [only] = users.as_slice() else {
             panic!("{users:?}")
         };
-        let Credential::TokenUrl { url, bearer } = &only.credential else {
+        let Credential::Token {
+            from: TokenFrom::Url { url, bearer },
+            ..
+        } = &only.credential
+        else {
             panic!("{only:?}")
         };
         assert_eq!(url, "https://tokens.example/token");
@@ -353,6 +503,106 @@ expires_at = "2030-01-01T00:00:00Z"
         fs::write(folder.path().join("t"), "token").unwrap();
         let error = read(&path, 2, None).unwrap_err().to_string();
         assert!(error.contains("same token_file"), "{error}");
+    }
+
+    #[test]
+    fn a_password_in_a_token_url_is_refused_and_not_shown() {
+        let url = "https://backend:hunter2@tokens.example/token";
+        let refused = |text: &str, ours: Option<&str>| {
+            let (_folder, path) = written("users.toml", text, 0o600);
+            let error = read(&path, 1, ours).unwrap_err().to_string();
+            assert!(
+                error.contains("... is no URL of a token endpoint"),
+                "{error}"
+            );
+            error
+        };
+        let user = "[[user]]\nname = \"a\"\n";
+        assert!(refused(user, Some(url)).starts_with("--token-url"));
+        let head = format!("token_url = {url:?}\n{user}");
+        assert!(refused(&head, None).contains("users.toml: token_url"));
+        let own = format!("{user}token_url = {url:?}\n");
+        assert!(refused(&own, None).contains("user a: token_url"));
+        let (_folder, path) = written("users.toml", user, 0o600);
+        let error = read(&path, 1, Some("tokens.example/token")).unwrap_err();
+        assert!(error.to_string().contains("token endpoint"), "{error}");
+    }
+
+    #[test]
+    fn half_a_credential_and_two_of_them_are_refused_with_the_user_and_the_keys() {
+        let refused = |keys: &[&str], protocol: Protocol, url: Option<&str>| {
+            let line = |key: &&str| match *key {
+                "token_url" => "token_url = \"https://tokens.example/t\"\n".to_owned(),
+                key => format!("{key} = \"x\"\n"),
+            };
+            let keys: Vec<_> = keys.iter().map(line).collect();
+            let text = format!("[[user]]\nname = \"a\"\n{}", keys.concat());
+            let (folder, path) = written("users.toml", &text, 0o600);
+            fs::write(folder.path().join("x"), "secret").unwrap();
+            fs::set_permissions(folder.path().join("x"), fs::Permissions::from_mode(0o600))
+                .unwrap();
+            let read = super::read(&path, 1, url, protocol);
+            let said = read.map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(
+                said.is_empty() || said.contains("user a: "),
+                "{keys:?}: {said}"
+            );
+            said
+        };
+        let telnyx = |keys: &[&str]| refused(keys, TELNYX.into(), None);
+        for [one, other] in EITHER {
+            let said = telnyx(&["login", one, other]);
+            assert!(
+                said.contains(&format!("both `{one}` and `{other}`")),
+                "{said}"
+            );
+        }
+        for (key, other) in [
+            ("login", "password_file"),
+            ("password_file", "login"),
+            ("sip_username", "sip_password"),
+            ("sip_password", "sip_username"),
+            ("token_secret_file", "token_url"),
+        ] {
+            let said = telnyx(&[key]);
+            assert!(
+                said.contains(&format!("has `{key}` without `{other}`")),
+                "{said}"
+            );
+        }
+        let said = telnyx(&["login", "token_file"]);
+        assert!(said.contains("`login` beside a token"), "{said}");
+        let said = refused(&["token_file"], Protocol::Sip, None);
+        assert!(said.contains("needs `login` beside itself"), "{said}");
+        let said = refused(&["token_file"], FREESWITCH.into(), None);
+        assert!(said.contains("a freeswitch server takes none"), "{said}");
+        // A token endpoint for all is no second way for those that have one of their own.
+        let url = Some("https://tokens.example/token");
+        for keys in [
+            &["login", "password_file"][..],
+            &["token_file"],
+            &["token_secret_file"],
+            &["sip_username", "sip_password", "token_secret"],
+        ] {
+            assert_eq!(refused(keys, TELNYX.into(), url), "", "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn with_sip_a_token_has_the_login_beside_itself_whose_calls_come_here() {
+        let address = |text: &str| {
+            let (folder, path) = written("users.toml", text, 0o600);
+            fs::write(folder.path().join("t"), "token").unwrap();
+            let url = Some("https://tokens.example/token");
+            let users = super::read(&path, 1, url, Protocol::Sip).unwrap();
+            match &users[0].credential {
+                Credential::Token { address, .. } => address.clone(),
+                Credential::Password { .. } => panic!("{users:?}"),
+            }
+        };
+        assert_eq!(address(PROVISIONED).as_deref(), Some("gencred1"));
+        let own = "[[user]]\nname = \"a\"\nlogin = \"a@pbx\"\ntoken_file = \"t\"\n";
+        assert_eq!(address(own).as_deref(), Some("a@pbx"));
     }
 
     #[test]

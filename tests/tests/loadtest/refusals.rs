@@ -23,6 +23,24 @@ fn what_cannot_be_run_is_named_and_nobody_is_called() {
         "--hold is 0; it must be 1 second at least",
     );
 
+    let url = "https://backend:hunter2@127.0.0.1/token";
+    refused(
+        "telnyx",
+        &["--calls", "1", "--token-url", url],
+        "--token-url: ... is no URL of a token endpoint",
+    );
+    let elsewhere = "token_url = \"https://192.0.2.1/token\"\n[[user]]\nname = \"a\"\n";
+    world.secret("users.toml", elsewhere);
+    refused("telnyx", &["--calls", "1"], "--allow-host 192.0.2.1");
+
+    let two = user("a", "demo-1").trim_end().to_owned() + "\ntoken_file = \"t\"\n";
+    world.secret("users.toml", &two);
+    refused(
+        "telnyx",
+        &["--calls", "1"],
+        "user a: has both `password_file` and `token_file`",
+    );
+
     let twins = user("first", "demo-1") + &user("second", "demo-1");
     world.secret("users.toml", &twins);
     refused(
@@ -50,6 +68,33 @@ fn what_cannot_be_run_is_named_and_nobody_is_called() {
     let open = world.secret("users.toml", &user("a", "demo-1"));
     fs::set_permissions(open, fs::Permissions::from_mode(0o644)).expect("its mode");
     refused("sip", &["--calls", "1"], "chmod 600");
+}
+
+#[test]
+fn a_run_that_is_refused_leaves_the_report_of_the_one_before() {
+    let world = World::new(&[]);
+    let report = world.path("report");
+    let path = report.to_str().expect("a path");
+    fs::write(&report, "of yesterday").expect("a report");
+    world.secret("users.toml", &user("a", "@"));
+    let ran = world.run("sip", &["--calls", "1", "--json", path]);
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read_to_string(&report).expect("it"), "of yesterday");
+
+    world.secret("users.toml", &user("a", "demo-1"));
+    let nowhere = world.path("missing").join("report");
+    let nowhere = nowhere.to_str().expect("a path");
+    let ran = world.run("sip", &["--calls", "1", "--json", nowhere]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains(nowhere), "{}", ran.stderr);
+
+    // What shows only at the end is told after the table.
+    let full = ["--calls", "1", "--hold", "1", "--json", "/dev/full"];
+    let ran = world.run("sip", &full);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("good 1"), "{}", ran.stdout);
+    let said = "/dev/full cannot be written: ";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
 }
 
 #[test]

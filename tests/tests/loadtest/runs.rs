@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use offhook_tests::program::Program;
+use offhook_tests::rest;
 use serde_json::Value;
 
 use crate::world::{USERS, World, json, user};
@@ -31,7 +32,10 @@ fn nine_users_talk_at_the_same_time_in_each_protocol() {
         for key in ["users", "ready", "calls", "answered", "good"] {
             assert_eq!(told[key], USERS, "{dialect} {key}: {told:#}");
         }
-        assert_eq!(told["failed"], 0);
+        assert_eq!(
+            (&told["failed"], &told["users_failed"]),
+            (&0.into(), &0.into())
+        );
         // Six seconds of sound, both ways. Slots that this machine slept through are told as its own fault.
         let count = |of: &Value| of.as_f64().expect("a count");
         let (sent, received) = (
@@ -67,6 +71,26 @@ fn nine_users_talk_at_the_same_time_in_each_protocol() {
 }
 
 #[test]
+fn with_sip_users_log_in_by_tokens_and_call() {
+    let world = World::new(&["--fresh-delay", "0"]);
+    let api = &world.sandbox.ready.api;
+    let credential = rest::credential(api);
+    world.secret("token", &rest::token(api, &credential));
+    let login = &credential.sip_username;
+    let user = format!("[[user]]\nname = \"kiosk\"\nlogin = {login:?}\ntoken_file = \"token\"\n");
+    world.secret("users.toml", &user);
+    let authz = ["--trusted-authz", "https://sandbox.invalid/token"];
+    let arguments = [&["--calls", "1", "--hold", "1"], &authz[..]].concat();
+    let ran = world.run("sip", &arguments);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("good 1"), "{}", ran.stdout);
+    // It is shown to nobody who does not ask in the name of a server that is trusted.
+    let ran = world.run("sip", &["--calls", "1", "--login", "5"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("login refused"), "{}", ran.stdout);
+}
+
+#[test]
 fn what_fails_is_filed_under_its_reason_and_the_rest_goes_on() {
     let world = World::new(&["--fault", "refuse-login=-32001@demo-2"]);
     let report = world.path("report");
@@ -81,8 +105,9 @@ fn what_fails_is_filed_under_its_reason_and_the_rest_goes_on() {
     let ran = world.run("telnyx", &arguments);
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
     let told = json(&report);
-    assert_eq!((&told["good"], &told["failed"]), (&2.into(), &1.into()));
-    let failures = told["failures"].as_object().expect("kinds");
+    let counts = ["calls", "good", "failed", "users_failed"].map(|key| &told[key]);
+    assert_eq!(counts, [2, 2, 0, 1], "{told:#}");
+    let failures = told["user_failures"].as_object().expect("kinds");
     let (kind, _) = failures.iter().next().expect("one");
     assert!(kind.starts_with("login refused"), "{kind}");
     assert!(ran.stdout.contains(kind.as_str()), "{}", ran.stdout);
@@ -94,7 +119,7 @@ fn what_fails_is_filed_under_its_reason_and_the_rest_goes_on() {
         let ran = world.run(dialect, &arguments);
         assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
         let told = json(&report);
-        let failures = told["failures"].as_object().expect("kinds");
+        let failures = told["user_failures"].as_object().expect("kinds");
         let counts: Vec<_> = failures.values().collect();
         assert_eq!(counts, [5], "{dialect}: {failures:?}");
     }
@@ -162,7 +187,8 @@ fn a_call_whose_far_end_falls_silent_before_the_end_has_failed() {
     // What was not sent is as lost as what went astray.
     let media = &told["media"];
     assert!(media["loss_in"]["p50"].as_f64() > Some(40.0), "{media:#}");
-    assert!(media["mos"]["max"].as_f64() < Some(3.0), "{media:#}");
+    let mos = media["mos"]["p50"].as_f64().expect("a rating");
+    assert!(mos < 3.0, "{media:#}");
 }
 
 #[test]
@@ -261,13 +287,50 @@ fn each_of_many_users_has_its_call_and_no_packet_is_lost_here_unless_the_table_s
         "send_errors",
         "receive_drops",
         "events_lost",
+        "calls_left_out",
     ];
     let counted = counted.iter().any(|key| ours[key] != 0);
-    let ours = told["failures"].as_object().expect("kinds").keys();
-    let ours = ours
-        .into_iter()
-        .any(|kind| kind.starts_with("our own limit"));
+    let ours = ["failures", "user_failures"].into_iter().any(|key| {
+        let mut kinds = told[key].as_object().expect("kinds").keys();
+        kinds.any(|kind| kind.starts_with("our own limit"))
+    });
     assert_eq!(!limits.is_empty(), counted || ours, "{told:#}");
+}
+
+#[test]
+fn who_is_too_slow_for_its_rate_says_so_and_still_listens() {
+    let world = World::new(&[]);
+    let report = world.path("report");
+    let report_path = report.to_str().expect("a path");
+    // No call of these lasts: the next one is always due.
+    let arguments = [
+        "--calls",
+        "2",
+        "--rate",
+        "100000",
+        "--duration",
+        "600",
+        "--json",
+        report_path,
+    ];
+    let command = world.command_to("no number", "sip", &arguments);
+    let mut program = Program::spawn("offhook-load", command);
+    program.wait_for_stderr("ready 2/2", Duration::from_secs(30));
+    program.signal(Signal::SIGINT);
+    let status = program.wait(Duration::from_secs(20));
+    assert_eq!(status.code(), Some(1), "{}", program.stderr());
+    let told = json(&report);
+    let rate = &told["rate"];
+    assert_eq!(rate["wanted"], 100_000.0);
+    let reached = rate["reached"].as_f64().expect("a rate");
+    assert!((1.0..99_000.0).contains(&reached), "{told:#}");
+    let limits = told["limits_met"].as_array().expect("limits");
+    let ours = |limit: &&Value| {
+        limit
+            .as_str()
+            .is_some_and(|limit| limit.starts_with("rate: "))
+    };
+    assert_eq!(limits.iter().filter(ours).count(), 1, "{told:#}");
 }
 
 #[test]
@@ -285,7 +348,7 @@ fn an_interrupt_ends_all_calls_politely() {
         while let Some(line) = program.try_line(Duration::from_secs(1)) {
             table += &line;
         }
-        for part in ["calls 3, answered 3", "stopped", "failed 0"] {
+        for part in ["calls 3 = good", "failed 0; answered 3"] {
             assert!(table.contains(part), "{signal}: {part} in {table}");
         }
     }
