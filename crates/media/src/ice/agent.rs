@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use is::stun::{Class, StunMessage, StunPacket};
-use is::{CandidateKind, IceAgent, IceAgentEvent, Protocol};
+use is::{CandidateKind, IceAgent, IceAgentEvent, Protocol, default_local_preference};
 
 use crate::census::Census;
 use crate::ice::candidate::{Candidate, CandidateTransport, CandidateType, LocalCandidate};
@@ -14,7 +14,9 @@ use crate::ice::consent::{Consent, DOUBT, Given, Interval, Verdict};
 use crate::ice::credentials::IceCredentials;
 use crate::ice::fingerprint;
 use crate::ice::listening::{ASKING, Listening, Need};
-use crate::ice::translation::{as_creds, as_local, as_remote, as_type, blank, found};
+use crate::ice::translation::{
+    as_creds, as_local, as_remote, as_type, blank, found, preference_by_connection,
+};
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
 /// with few candidates does no harm with 20.
@@ -103,6 +105,8 @@ pub(crate) struct Pair {
 #[derive(Debug)]
 pub(crate) struct Agent {
     agent: IceAgent,
+    /// Of our candidates: relays whose servers are reached by connections.
+    by_connection: Vec<SocketAddr>,
     vouched: Vec<SocketAddr>,
     selected: Option<Pair>,
     up: bool,
@@ -148,6 +152,7 @@ impl Agent {
         agent.set_max_candidate_pairs(MAX_PAIRS);
         Self {
             agent,
+            by_connection: Vec::new(),
             vouched: Vec::new(),
             selected: None,
             up: false,
@@ -210,7 +215,20 @@ impl Agent {
         now: Instant,
     ) -> Option<Candidate> {
         let LocalCandidate { address, typ, .. } = candidate;
-        self.agent.add_local_candidate(as_local(candidate)?)?;
+        let made = as_local(candidate)?;
+        if candidate.by_connection {
+            self.agent.set_local_preference(preference_by_connection);
+        }
+        let added = self.agent.add_local_candidate(made).is_some();
+        if candidate.by_connection {
+            self.agent.set_local_preference(default_local_preference);
+            if !self.by_connection.contains(&address) {
+                self.by_connection.push(address);
+            }
+        }
+        if !added {
+            return None;
+        }
         self.tick(now);
         self.local_candidates()
             .into_iter()
@@ -235,6 +253,7 @@ impl Agent {
         for candidate in gone {
             self.agent.invalidate_candidate(&candidate);
         }
+        self.by_connection.retain(|it| addresses.contains(it));
         self.tick(now);
     }
 
@@ -281,6 +300,7 @@ impl Agent {
                 address: candidate.addr(),
                 base: candidate.local(),
                 typ: as_type(candidate.kind()),
+                by_connection: self.by_connection.contains(&candidate.addr()),
             })
     }
 

@@ -119,6 +119,9 @@ pub struct LocalCandidate {
     pub base: SocketAddr,
     /// Where the address came from; never peer reflexive.
     pub typ: CandidateType,
+    /// A relay whose server is reached by a connection (TCP or TLS), on which what is lost delays all that follows: it comes after those
+    /// that are reached by datagrams.
+    pub by_connection: bool,
 }
 
 impl LocalCandidate {
@@ -129,6 +132,7 @@ impl LocalCandidate {
             address,
             base: address,
             typ: CandidateType::Host,
+            by_connection: false,
         }
     }
 }

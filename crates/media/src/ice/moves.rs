@@ -207,6 +207,7 @@ fn media_goes_by_another_relay_once_it_stands() {
                 address: after,
                 base: address("127.0.0.9:4000"),
                 typ: CandidateType::Relay,
+                by_connection: false,
             };
             let _ = world.agents[0].add_local(relay, world.now).unwrap();
             world.run(SOON, without);
@@ -227,6 +228,7 @@ fn what_carries_is_kept_when_other_addresses_go() {
             address: address("127.0.0.7:6000"),
             base: address("127.0.0.9:4000"),
             typ: CandidateType::Relay,
+            by_connection: false,
         };
         let _ = world.agents[0].add_local(relay, world.now).unwrap();
         let by_relay = |side, from, to| {

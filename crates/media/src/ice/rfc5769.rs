@@ -125,7 +125,12 @@ fn candidates_have_the_priorities_of_their_kinds() {
         (seen, host, CandidateType::ServerReflexive),
         (relayed, relayed, CandidateType::Relay),
     ] {
-        let candidate = LocalCandidate { address, base, typ };
+        let candidate = LocalCandidate {
+            address,
+            base,
+            typ,
+            by_connection: false,
+        };
         agent.add_local(candidate, now).unwrap();
     }
     let told = agent.local_candidates();

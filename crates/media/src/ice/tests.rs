@@ -92,6 +92,7 @@ fn a_relay_is_tried_however_many_addresses_there_are() {
         address: relayed,
         base: SocketAddr::from(([127, 0, 0, 1], 4000)),
         typ: CandidateType::Relay,
+        by_connection: false,
     };
     ours.add_local(relay, start).unwrap();
     ours.start(&their_credentials, start);
@@ -310,7 +311,40 @@ fn an_address_that_a_check_showed_may_be_gathered_after_a_restart() {
         address: outside,
         base: host,
         typ: CandidateType::ServerReflexive,
+        by_connection: false,
     };
     assert!(ours.add_local(gathered, now).is_some());
     assert_eq!(ours.local_candidates().len(), 2);
+}
+
+/// Whichever comes first: what is lost on the way of a connection delays all that follows.
+#[test]
+fn a_relay_behind_a_connection_comes_after_one_behind_datagrams() {
+    let [host, by_tcp, by_udp] =
+        [4000, 4001, 4002].map(|port| SocketAddr::from(([192, 0, 2, 7], port)));
+    let start = Instant::now();
+    for order in [[by_tcp, by_udp], [by_udp, by_tcp]] {
+        let mut agent = Agent::new(
+            &IceCredentials::generate(&mut StdRng::seed_from_u64(1)),
+            1,
+            true,
+        );
+        agent.add_local(LocalCandidate::host(host), start).unwrap();
+        for address in order {
+            let relay = LocalCandidate {
+                address,
+                base: host,
+                typ: CandidateType::Relay,
+                by_connection: address == by_tcp,
+            };
+            agent.add_local(relay, start).unwrap();
+        }
+        let candidates = agent.local_candidates();
+        let priority =
+            |of: SocketAddr| candidates.iter().find(|it| it.addr == of).unwrap().priority;
+        assert!(priority(host) > priority(by_udp) && priority(by_udp) > priority(by_tcp));
+        // A restart keeps that.
+        let again = agent.own_candidates().find(|it| it.address == by_tcp);
+        assert!(again.unwrap().by_connection);
+    }
 }

@@ -64,7 +64,9 @@ pub(super) fn as_remote(candidate: &Candidate) -> is::Candidate {
 }
 
 pub(super) fn as_local(candidate: LocalCandidate) -> Option<is::Candidate> {
-    let LocalCandidate { address, base, typ } = candidate;
+    let LocalCandidate {
+        address, base, typ, ..
+    } = candidate;
     let made = match typ {
         CandidateType::Host => is::Candidate::host(address, Protocol::Udp),
         CandidateType::ServerReflexive => {
@@ -81,4 +83,10 @@ pub(super) fn as_creds(credentials: &IceCredentials) -> IceCreds {
         ufrag: credentials.ufrag.clone(),
         pass: credentials.pwd.clone(),
     }
+}
+
+/// The local preference (RFC 8445, section 5.1.2.1) of a relay behind a connection: below all relays behind datagrams.
+pub(super) fn preference_by_connection(candidate: &is::Candidate, same_kind: usize) -> u32 {
+    const BELOW: u32 = 4096;
+    is::default_local_preference(candidate, same_kind).saturating_sub(BELOW)
 }

@@ -778,6 +778,7 @@ fn what_was_relayed_for_an_old_way_is_not_offered_for_a_new_one() {
             address,
             base: host,
             typ,
+            by_connection: false,
         };
         session.add_local_candidate(candidate, now);
     }

@@ -141,6 +141,7 @@ impl Places {
                 address: seen,
                 base,
                 typ: CandidateType::ServerReflexive,
+                by_connection: false,
             });
         }
         if let Some(relay) = &mut place.relay {
@@ -150,6 +151,7 @@ impl Places {
                 address: relay.lent,
                 base,
                 typ: CandidateType::Relay,
+                by_connection: false,
             });
         }
         found

@@ -343,6 +343,7 @@ impl Gatherer {
                         address,
                         base,
                         typ: CandidateType::ServerReflexive,
+                        by_connection: false,
                     });
                 }
             }
@@ -563,7 +564,7 @@ impl Gatherer {
                     .push_back(to_server(entry.base, index, remote, bytes));
                 continue;
             }
-            let server = entry.server;
+            let (server, entry_base) = (entry.server, entry.base);
             match relay.poll_event() {
                 Some(RelayEvent::Allocated(relayed)) => {
                     let renews = entry.renews_until.take().is_some();
@@ -573,11 +574,13 @@ impl Gatherer {
                         return;
                     }
                     self.found(server);
+                    let by_connection = entry_base.is_none();
                     for address in relayed {
                         self.outbox.push_back(Output::Candidate(LocalCandidate {
                             address,
                             base: local,
                             typ: CandidateType::Relay,
+                            by_connection,
                         }));
                     }
                     self.conclude();

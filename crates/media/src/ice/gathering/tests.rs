@@ -204,6 +204,7 @@ fn a_stun_server_tells_the_address_it_sees_and_ends_the_gathering() {
         address: address(MAPPED),
         base: address(BASE),
         typ: CandidateType::ServerReflexive,
+        by_connection: false,
     };
     assert_eq!(world.candidates(), [seen]);
     assert_eq!(world.completed_at(), Some(Duration::from_millis(30)));
