@@ -262,7 +262,7 @@ fn descriptions_that_are_repeated_use_no_room_up() {
             .set_remote(repeated.clone(), world.now)
             .unwrap();
         world.run_for(Duration::from_secs(1));
-        assert_eq!(known(&world), *before.get_or_insert(known(&world)));
+        assert_eq!(known(&world), *before.get_or_insert_with(|| known(&world)));
     }
     let news: Candidate = "3 1 udp 99 192.0.2.77 4000 typ host".parse().unwrap();
     world.ends[CALLER].add_remote_candidate(&news, world.now);
