@@ -307,13 +307,10 @@ impl Gatherer {
             .find_map(
                 |(place, (server, binding))| match binding.answer(local, remote, datagram) {
                     Answer::Stray => None,
-                    Answer::Mapped(address) => {
-                        Some((place, *server, Some((address, binding.base()))))
-                    }
-                    Answer::Refused => Some((place, *server, None)),
+                    answer => Some((place, *server, answer)),
                 },
             );
-        let Some((place, server, mapped)) = answered else {
+        let Some((place, server, answer)) = answered else {
             let is_ours = |kept: &Kept| {
                 let answer = kept.binding.answer(local, remote, datagram);
                 !matches!(answer, Answer::Stray)
@@ -324,8 +321,9 @@ impl Gatherer {
             };
         };
         let (_, binding) = self.bindings.swap_remove(place);
-        match mapped {
-            Some((address, base)) => {
+        match answer {
+            Answer::Mapped(address) => {
+                let base = binding.base();
                 self.found(server);
                 // The same address as our own: there is no translation on the way, and nothing new to tell.
                 if address != base {
@@ -338,7 +336,12 @@ impl Gatherer {
                     });
                 }
             }
-            None => self.failed(server, ServerFailure::NoAddress),
+            Answer::Alternate(to) => match binding.redirected(to, self.now) {
+                Some(binding) => self.bindings.push((server, binding)),
+                None => self.failed(server, ServerFailure::Redirected),
+            },
+            Answer::Refused(failure) => self.failed(server, failure),
+            Answer::Stray => {}
         }
         self.conclude();
         Inbound::Taken
