@@ -315,13 +315,12 @@ impl Gatherer {
             .find_map(
                 |(place, (server, binding))| match binding.answer(local, remote, datagram) {
                     Answer::Stray => None,
-                    Answer::Mapped(address) => {
-                        Some((place, *server, Some((address, binding.base()))))
+                    answer @ (Answer::Mapped(_) | Answer::Alternate(_) | Answer::Refused(_)) => {
+                        Some((place, *server, answer))
                     }
-                    Answer::Refused => Some((place, *server, None)),
                 },
             );
-        let Some((place, server, mapped)) = answered else {
+        let Some((place, server, answer)) = answered else {
             let is_ours = |kept: &Kept| {
                 let answer = kept.binding.answer(local, remote, datagram);
                 !matches!(answer, Answer::Stray)
@@ -332,8 +331,9 @@ impl Gatherer {
             };
         };
         let (_, binding) = self.bindings.swap_remove(place);
-        match mapped {
-            Some((address, base)) => {
+        match answer {
+            Answer::Mapped(address) => {
+                let base = binding.base();
                 self.found(server);
                 // The same address as our own: there is no translation on the way, and nothing new to tell.
                 if address != base {
@@ -347,7 +347,12 @@ impl Gatherer {
                     });
                 }
             }
-            None => self.failed(server, ServerFailure::NoAddress),
+            Answer::Alternate(to) => match binding.redirected(to, self.now) {
+                Some(binding) => self.bindings.push((server, binding)),
+                None => self.failed(server, ServerFailure::Redirected),
+            },
+            Answer::Refused(failure) => self.failed(server, failure),
+            Answer::Stray => {}
         }
         self.conclude();
         Inbound::Taken
@@ -723,10 +728,14 @@ impl Gatherer {
             .retain(|(_, binding)| !is_gone(binding.base()));
         self.kept.retain(|kept| !is_gone(kept.binding.base()));
         let mut asks = !fresh.is_empty();
+        let mut bereft = Vec::new();
         for (index, entry) in self.relays.iter_mut().enumerate() {
             let local = entry.relay.as_ref().map(|relay| relay.local());
             if entry.over || !entry.base.or(local).is_some_and(is_gone) {
                 continue;
+            }
+            if entry.stands() || entry.renews_until.is_some() {
+                bereft.push(entry.server);
             }
             // There is no way to give it back. A connection may be made from whatever address there is.
             let by_stream = entry.base.is_none();
@@ -753,6 +762,11 @@ impl Gatherer {
         self.complete = false;
         self.give_up = now + self.config.limit;
         self.plan(fresh);
+        // The way to the server may not be there yet.
+        let renews = |entry: &&mut Entry| entry.start.is_some() && bereft.contains(&entry.server);
+        for entry in self.relays.iter_mut().filter(renews) {
+            entry.renews_until = Some(now + RENEWAL);
+        }
         self.conclude();
     }
 
