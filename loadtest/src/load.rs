@@ -128,6 +128,8 @@ pub(crate) struct Load {
     /// Since when there has been somebody.
     waiting_since: Instant,
     next_call: Instant,
+    /// When the engine was asked for the last one.
+    asked: Instant,
     calls: HashMap<CallId, Call>,
     /// What comes when, so that nobody has to look at all users and calls.
     agenda: BTreeSet<(Instant, Due)>,
@@ -159,6 +161,7 @@ impl Load {
             queue: VecDeque::new(),
             waiting_since: now,
             next_call: now,
+            asked: now,
             calls: HashMap::new(),
             agenda: (0..count)
                 .map(|user| (given_up, Due::Login(user)))
@@ -183,6 +186,7 @@ impl Load {
             let due = self.next_call.max(self.waiting_since);
             self.figures.rate.behind += latest.saturating_duration_since(due);
             self.next_call = self.next_call.max(latest) + self.plan.pause;
+            self.asked = now;
             self.set(user, State::Placing);
             return Action::Call(user);
         }
@@ -236,7 +240,7 @@ impl Load {
             user.has_called = true;
         }
         self.figures.placed += 1;
-        self.figures.rate.call_began(now);
+        self.figures.rate.call_began(self.asked);
         self.figures.in_call += 1;
         let due = now + self.plan.ring;
         let call = Call {
@@ -265,7 +269,7 @@ impl Load {
         };
         entry.has_called = true;
         self.figures.placed += 1;
-        self.figures.rate.call_began(now);
+        self.figures.rate.call_began(self.asked);
         self.figures
             .call_failures
             .add(Kind::of_refusal(error, &entry.names));
@@ -965,6 +969,8 @@ mod tests {
         world.run(9 * SECOND);
         let times: Vec<_> = world.placed.iter().map(|(at, _)| at.as_millis()).collect();
         assert_eq!(times, [0, 100, 200, 300, 400]);
+        let reached = world.load.figures.rate.reached();
+        assert!(reached.is_some_and(|rate| (9.99..10.01).contains(&rate)));
         assert!(world.hung_up.is_empty() && !world.done);
         world.run(10 * SECOND);
         assert_eq!(world.hung_up.len(), 5);

@@ -367,28 +367,34 @@ impl Driver {
 
     /// Takes in what came and what waits behind it; says whether the engine is still there.
     async fn take_waiting(&mut self, first: Option<Next>) -> bool {
-        let mut next = Some(first);
-        for _ in 0..EVENTS_AT_ONCE {
-            match next {
-                Some(Some(Next::Notice(notice))) => {
-                    self.read = notice.seq;
-                    self.take(&notice.event);
-                    self.reconcile();
-                }
-                Some(Some(Next::Lost(lost))) => {
-                    self.load.figures.ours.events_lost += lost;
-                    // Whatever was seen before does not hold what is lost now.
-                    self.look = None;
-                    self.look().await;
-                }
-                Some(None) => return false,
-                None => break,
+        let mut next = first;
+        for _ in 1..EVENTS_AT_ONCE {
+            if !self.take_next(next).await {
+                return false;
             }
             next = tokio::select! {
                 biased;
-                next = self.events.next() => Some(next),
-                () = std::future::ready(()) => None,
+                next = self.events.next() => next,
+                () = std::future::ready(()) => return true,
             };
+        }
+        self.take_next(next).await
+    }
+
+    async fn take_next(&mut self, next: Option<Next>) -> bool {
+        match next {
+            Some(Next::Notice(notice)) => {
+                self.read = notice.seq;
+                self.take(&notice.event);
+                self.reconcile();
+            }
+            Some(Next::Lost(lost)) => {
+                self.load.figures.ours.events_lost += lost;
+                // Whatever was seen before does not hold what is lost now.
+                self.look = None;
+                self.look().await;
+            }
+            None => return false,
         }
         true
     }

@@ -27,20 +27,21 @@ fn beginning() -> Instant {
 /// Lets the gatherer say what it wants, and the server answer.
 fn serve(gatherer: &mut Gatherer, now: Instant) {
     loop {
-        match gatherer.poll() {
-            Output::Transmit {
-                local,
-                remote,
-                bytes,
-            } => {
-                let request = Message::from_bytes(&bytes).unwrap();
-                if request.has_class(MessageClass::Request) {
-                    let reply = turn::answer(&request).unwrap();
-                    gatherer.handle_datagram(local, remote, &reply, now);
-                }
+        let output = gatherer.poll();
+        if let Output::Wait(_) = output {
+            return;
+        }
+        if let Output::Transmit {
+            local,
+            remote,
+            bytes,
+        } = output
+        {
+            let request = Message::from_bytes(&bytes).unwrap();
+            if request.has_class(MessageClass::Request) {
+                let reply = turn::answer(&request).unwrap();
+                gatherer.handle_datagram(local, remote, &reply, now);
             }
-            Output::Wait(_) => return,
-            _ => {}
         }
     }
 }

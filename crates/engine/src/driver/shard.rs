@@ -62,7 +62,7 @@ const LAST_REPORTS: Duration = Duration::from_secs(10);
 enum Attempt {
     /// It has its turn.
     Begun,
-    Ended(Result<(Connection, ConnectTimings), ConnectError>),
+    Ended(Result<Box<(Connection, ConnectTimings)>, ConnectError>),
 }
 
 /// A question to a token source has come this far.
@@ -143,10 +143,6 @@ pub(crate) struct Moving {
 }
 
 /// What came next.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value at a time, moved once, on the stack"
-)]
 enum Next {
     Request(Option<Request>),
     Media(CallKey, CallEvent),
@@ -335,7 +331,8 @@ impl Shard {
                 };
                 line.session.handle(failed, now);
             }
-            Attempt::Ended(Ok((connection, timings))) => {
+            Attempt::Ended(Ok(opened)) => {
+                let (connection, timings) = *opened;
                 line.unrouted = false;
                 let local = connection.local_address().ip();
                 line.opened(key.flow, connection.outbox(), local);
@@ -473,7 +470,7 @@ impl Shard {
                         let ended = Box::pin(async move {
                             let ended = connect(&url, &options).await;
                             drop(turn);
-                            Attempt::Ended(ended)
+                            Attempt::Ended(ended.map(Box::new))
                         });
                         stream::once(ready(Attempt::Begun)).chain(stream::once(ended))
                     };
