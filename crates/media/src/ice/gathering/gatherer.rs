@@ -595,6 +595,12 @@ impl Gatherer {
                     return;
                 }
                 Some(RelayEvent::Failed(failure)) => return self.fail_relay(index, failure),
+                Some(RelayEvent::Ending(failure)) => {
+                    if let Some(server) = self.config.servers.get(server) {
+                        let server = server.server.to_string();
+                        self.outbox.push_back(Output::Failed { server, failure });
+                    }
+                }
                 Some(RelayEvent::Lost) => return self.renew_relay(index),
                 None => break,
             }

@@ -74,6 +74,8 @@ pub(super) struct Relay {
     liveness: Liveness,
     outbox: VecDeque<Vec<u8>>,
     events: VecDeque<RelayEvent>,
+    /// Its server will not let us keep it, which was told.
+    is_ending: bool,
     /// It is over, and that was told.
     ended: bool,
     due: Option<Instant>,
@@ -129,6 +131,8 @@ pub(super) enum RelayEvent {
     Redirected(SocketAddr, Option<String>),
     /// It never will.
     Failed(ServerFailure),
+    /// It stands, and its server will not let us keep it: time-limited credentials that have ended, say.
+    Ending(ServerFailure),
     /// It stood, and is gone.
     Lost,
 }
@@ -183,6 +187,7 @@ impl Relay {
             liveness: Liveness::default(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
+            is_ending: false,
             ended: false,
             due: Some(now),
             unread: Vec::new(),
@@ -401,6 +406,13 @@ impl Relay {
             (Purpose::Refresh, UNAUTHORIZED | FORBIDDEN) => {
                 self.liveness.hear();
                 self.refresh = None;
+                if !std::mem::replace(&mut self.is_ending, true) {
+                    let failure = match code {
+                        UNAUTHORIZED => ServerFailure::Unauthorized,
+                        code => ServerFailure::Refused { code },
+                    };
+                    self.events.push_back(RelayEvent::Ending(failure));
+                }
             }
             (Purpose::Refresh, _) => {
                 self.liveness.hear();

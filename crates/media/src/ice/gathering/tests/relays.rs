@@ -726,3 +726,19 @@ fn a_server_that_is_reached_by_ipv6_is_asked_for_both_families() {
         }
     }
 }
+
+/// Time-limited credentials that end during the call: it goes on for as long as the server lets it, and somebody is told.
+#[test]
+fn a_relay_that_may_not_be_kept_is_told_of_and_carries_to_its_end() {
+    let mut world = World::asking(&[TURN]);
+    let passed = carried(&mut world, Duration::from_secs(599), |bytes, request| {
+        let refused = request.has_method(REFRESH) || request.attribute::<Nonce>().is_err();
+        Some(match refused {
+            true => error(bytes, 401),
+            false => granted_or_allocated(bytes, request),
+        })
+    });
+    assert!(passed > 590, "{passed}");
+    assert_eq!(world.failures(), [&ServerFailure::Unauthorized]);
+    assert!(world.gatherer.has_relay());
+}
