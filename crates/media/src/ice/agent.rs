@@ -15,7 +15,7 @@ use crate::ice::credentials::IceCredentials;
 use crate::ice::fingerprint;
 use crate::ice::listening::{ASKING, Listening, Need};
 use crate::ice::translation::{
-    as_creds, as_local, as_remote, as_type, blank, found, preference_by_connection,
+    as_creds, as_kind, as_local, as_remote, as_type, blank, found, preference_by_connection,
 };
 
 /// Spacing of checks (Ta). RFC 8445, section 14.2 has 50 ms as its default and 5 ms as its floor; one audio stream
@@ -316,6 +316,14 @@ impl Agent {
             .any(|candidate| candidate.addr() == remote)
     }
 
+    /// Whether the far end's description, or another since, had this candidate.
+    pub(crate) fn was_told(&self, candidate: &Candidate) -> bool {
+        let kind = as_kind(candidate.typ);
+        self.agent
+            .remote_candidates()
+            .any(|known| known.addr() == candidate.addr && known.kind() == kind)
+    }
+
     /// What it holds. Pairs are the crate's own: no more than one of each two candidates of ours and the far end's.
     pub(crate) fn census(&self) -> Census {
         let found = self.vouched.len() + self.answered.len();
@@ -379,8 +387,11 @@ impl Agent {
         if candidate.ignorable().is_some() {
             return;
         }
-        self.agent.add_remote_candidate(as_remote(candidate));
-        self.tick(now);
+        // The crate would take one that no pair has for another one. What is dead begins anew of itself while there is no path.
+        if !self.was_told(candidate) {
+            self.agent.add_remote_candidate(as_remote(candidate));
+            self.tick(now);
+        }
     }
 
     /// Takes over from the agent before a restart: media that is on its way by the path of before is the far end's as well.

@@ -140,6 +140,11 @@ impl Generations {
         former.is_some_and(|it| it.has_remote(remote)) || self.current.has_remote(remote)
     }
 
+    /// Whether this candidate of the far end's is known to the agent that `add_remote` is for.
+    pub(crate) fn was_told(&self, candidate: &Candidate) -> bool {
+        self.current.was_told(candidate)
+    }
+
     pub(crate) fn remote_candidates(&self) -> usize {
         self.current.remote_candidates()
     }

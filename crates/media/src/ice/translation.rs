@@ -39,7 +39,7 @@ pub(super) fn as_type(kind: CandidateKind) -> CandidateType {
     }
 }
 
-const fn as_kind(typ: CandidateType) -> CandidateKind {
+pub(super) const fn as_kind(typ: CandidateType) -> CandidateKind {
     match typ {
         CandidateType::Host => CandidateKind::Host,
         CandidateType::ServerReflexive => CandidateKind::ServerReflexive,

@@ -382,12 +382,17 @@ impl MediaTransport {
     }
 
     fn add_candidate(&mut self, candidate: &Candidate, now: Instant) {
-        if candidate.ignorable().is_none()
-            && self.remote_candidates < self.config.limits.remote_candidates
-        {
-            self.remote_candidates += 1;
-            self.agent.add_remote(candidate, now);
+        if candidate.ignorable().is_some() {
+            return;
         }
+        // A description repeats what those before it said, and a session timer repeats descriptions.
+        if !self.agent.was_told(candidate) {
+            if self.remote_candidates >= self.config.limits.remote_candidates {
+                return;
+            }
+            self.remote_candidates += 1;
+        }
+        self.agent.add_remote(candidate, now);
     }
 
     /// Starts ICE afresh with new credentials of ours (RFC 8445, section 9). Media keeps its path and keys until a new

@@ -246,6 +246,29 @@ fn candidates_of_no_use_are_left_aside() {
     assert!(world.run_until_connected(Duration::from_secs(5)));
 }
 
+/// A session timer repeats descriptions for as long as a call lasts, candidates that nobody here can reach among them.
+#[test]
+fn descriptions_that_are_repeated_use_no_room_up() {
+    let mut world = World::new(18);
+    world.negotiate(Setup::ActPass, Setup::Active);
+    assert!(world.run_until_connected(Duration::from_secs(5)));
+    let mut repeated = world.parameters(CALLEE, Setup::Active);
+    let unreachable = "2 1 udp 99 2001:db8::7 4000 typ host";
+    repeated.candidates.push(unreachable.parse().unwrap());
+    let known = |world: &World| world.ends[CALLER].census().remote_candidates;
+    let mut before = None;
+    for _ in 0..100 {
+        world.ends[CALLER]
+            .set_remote(repeated.clone(), world.now)
+            .unwrap();
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(known(&world), *before.get_or_insert_with(|| known(&world)));
+    }
+    let news: Candidate = "3 1 udp 99 192.0.2.77 4000 typ host".parse().unwrap();
+    world.ends[CALLER].add_remote_candidate(&news, world.now);
+    assert!(world.ends[CALLER].knows(news.addr));
+}
+
 #[test]
 fn an_idle_connection_costs_a_check_each_few_seconds() {
     let mut world = World::new(19);
