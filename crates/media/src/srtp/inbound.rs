@@ -13,6 +13,9 @@ const ENCRYPTED: u32 = 1 << 31;
 /// Bytes of the SRTCP index word.
 const WORD: usize = 4;
 
+/// Longest text, with its tag, of a packet that may begin a source: that of the largest datagram which the driver reads.
+const LONGEST: usize = 4096;
+
 /// Why a packet was not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -58,33 +61,39 @@ impl Inbound {
     /// [`OpenError`]; the buffer's content is undefined then.
     pub fn open_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
         let header = RtpHeader::parse(packet).ok_or(OpenError::Malformed)?;
-        let index = match &self.sources.rtp(header.ssrc)? {
-            // The first packet seen of a source fixes its rollover counter at zero (RFC 3711, section 3.3.1).
-            None => u64::from(header.sequence),
+        let (index, otherwise) = match &self.sources.rtp(header.ssrc)? {
+            None => first_guesses(header.sequence),
             Some(window) => {
                 let index =
                     guess_index(window.highest(), header.sequence).ok_or(OpenError::TooOld)?;
                 fresh(window, index)?;
-                index
+                (index, None)
             }
         };
 
-        let len = match &self.rtp {
+        let (len, index) = match &self.rtp {
             Cipher::Gcm(gcm) => {
                 let len = text_end(packet, header.len, Gcm::TAG)?;
                 let (clear, text_and_tag) = packet.split_at_mut(header.len);
-                gcm.open(header.ssrc, index, clear, text_and_tag)
-                    .map_err(|_| OpenError::BadAuthentication)?;
-                len
+                let open =
+                    |index, text: &mut [u8]| gcm.open(header.ssrc, index, clear, text).is_ok();
+                let opened = match otherwise {
+                    None => open(index, text_and_tag).then_some(index),
+                    Some(otherwise) => open_by_either(index, otherwise, text_and_tag, open),
+                };
+                (len, opened.ok_or(OpenError::BadAuthentication)?)
             }
             Cipher::CounterMode(mode) => {
                 let len = text_end(packet, header.len, mode.tag_len())?;
                 let (body, tag) = packet.split_at_mut(len);
-                mode.verify(body, &rollover(index), tag)
-                    .map_err(|_| OpenError::BadAuthentication)?;
+                let index = [Some(index), otherwise]
+                    .into_iter()
+                    .flatten()
+                    .find(|index| mode.verify(body, &rollover(*index), tag).is_ok())
+                    .ok_or(OpenError::BadAuthentication)?;
                 let (_, text) = body.split_at_mut(header.len);
                 mode.apply(header.ssrc, index, text);
-                len
+                (len, index)
             }
         };
         self.sources.record_rtp(header.ssrc, index);
@@ -136,6 +145,33 @@ impl Inbound {
         self.sources.record_rtcp(ssrc, index);
         packet.get(..len).ok_or(OpenError::Malformed)
     }
+}
+
+/// The index of the first packet heard of a source, and another one that it may have. That one fixes the rollover counter, at zero
+/// (RFC 3711, section 3.3.1); but a far end that began just below the wrap may be past it by the time that there are keys. Its tag tells.
+fn first_guesses(sequence: u16) -> (u64, Option<u64>) {
+    const WRAP: u64 = 1 << 16;
+    let index = u64::from(sequence);
+    (index, (sequence < 0x8000).then_some(WRAP | index))
+}
+
+/// Opens the text by the first of two indices that its tag is right for, and says which. What does not open is no longer what it was, so
+/// there is a copy of it; one longer than any path takes is left aside.
+#[cold]
+fn open_by_either(
+    index: u64,
+    otherwise: u64,
+    text_and_tag: &mut [u8],
+    open: impl Fn(u64, &mut [u8]) -> bool,
+) -> Option<u64> {
+    let mut room = [0; LONGEST];
+    let copy = room.get_mut(..text_and_tag.len())?;
+    copy.copy_from_slice(text_and_tag);
+    if open(index, text_and_tag) {
+        return Some(index);
+    }
+    text_and_tag.copy_from_slice(copy);
+    open(otherwise, text_and_tag).then_some(otherwise)
 }
 
 fn fresh(window: &ReplayWindow, index: u64) -> Result<(), OpenError> {

@@ -186,6 +186,38 @@ fn whole_packets_agree_with_another_implementation() {
     assert_eq!(inbound.open_rtcp(&mut packet).unwrap(), clear);
 }
 
+/// A far end may send before we have keys: the first packet that can be opened has a rollover behind it then.
+#[test]
+fn a_source_that_is_past_its_wrap_when_it_is_first_heard_is_heard() {
+    for profile in SrtpProfile::ALL {
+        let (mut outbound, mut inbound) = ends(profile);
+        let mut sent = |sequence: u16, ssrc| {
+            let mut packet = rtp(sequence, ssrc, b"still there?");
+            outbound.protect_rtp(&mut packet).unwrap();
+            packet
+        };
+        let mut late: Vec<_> = (65_500..=65_535).map(|it| sent(it, SSRC)).collect();
+        let after: Vec<_> = (0..50).map(|it| sent(it, SSRC)).collect();
+        let mut damaged = after[3].clone();
+        damaged[14] ^= 1;
+        let refused = inbound.open_rtp(&mut damaged);
+        assert_eq!(refused, Err(OpenError::BadAuthentication), "{profile:?}");
+        for (sequence, packet) in (0..).zip(&after) {
+            let opened = inbound.open_rtp(&mut packet.clone()).map(<[u8]>::to_vec);
+            let clear = rtp(sequence, SSRC, b"still there?");
+            assert_eq!(opened, Ok(clear), "{profile:?}");
+            let replayed = inbound.open_rtp(&mut packet.clone()).map(<[u8]>::to_vec);
+            assert_eq!(replayed, Err(OpenError::Replay), "{profile:?}");
+        }
+        // What the network kept back is of the rollover before.
+        assert!(inbound.open_rtp(&mut late[35]).is_ok(), "{profile:?}");
+        // Another source begins as low, and has no rollover.
+        let mut first = sent(7, SSRC + 1);
+        assert!(inbound.open_rtp(&mut first).is_ok(), "{profile:?}");
+        assert!(inbound.open_rtp(&mut sent(8, SSRC + 1)).is_ok());
+    }
+}
+
 #[test]
 fn the_sender_never_uses_an_index_twice() {
     let (mut outbound, _) = ends(SrtpProfile::AeadAes128Gcm);
