@@ -298,7 +298,7 @@ pub struct Quality {
     /// Packets of ours that went out more than 5 ms late, or not at all, because this machine was busy.
     #[serde(default)]
     pub slots_late: u64,
-    /// Datagrams that this machine's kernel did not take from us.
+    /// Datagrams that this machine's kernel did not take from us because it had no room for them.
     #[serde(default)]
     pub send_errors: u64,
     /// Datagrams that this machine's kernel dropped because we did not read them in time.

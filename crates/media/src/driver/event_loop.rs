@@ -16,11 +16,12 @@ use slab::Slab;
 
 use crate::driver::bind::{Bind, BindError, Ports};
 use crate::driver::event::{CallEvent, EventSink, OpenError};
-use crate::driver::gathering::{Connection, Gathering, Pending, STREAMS, send};
+use crate::driver::gathering::{Connection, Gathering, Pending, STREAMS};
 use crate::driver::guard::unwinding;
 use crate::driver::handle::Command;
 use crate::driver::hearing::Hearing;
 use crate::driver::interfaces::Addresses;
+use crate::driver::leaving::{Leaving, send};
 use crate::driver::receive::{Room, tell_drops};
 use crate::driver::timers::Timers;
 use crate::driver::worker::WorkerConfig;
@@ -510,18 +511,20 @@ impl EventLoop {
                     remote,
                     bytes,
                 } => {
-                    let sent = match send(&self.sockets, &call.sockets, local, remote, bytes) {
-                        Some(sent) => sent,
+                    let leaving = match send(&self.sockets, &call.sockets, local, remote, bytes) {
+                        Some(leaving) => leaving,
                         None => {
                             let mut packet = std::mem::take(&mut self.relayed);
                             packet.clear();
                             packet.extend_from_slice(bytes);
-                            let sent = self.send_by_relay(index, local, remote, &packet);
+                            let leaving = self.send_by_relay(index, local, remote, &packet);
                             self.relayed = packet;
-                            sent
+                            leaving
                         }
                     };
-                    if !sent && let Some(call) = self.calls.get_mut(index) {
+                    if leaving == Leaving::NoRoom
+                        && let Some(call) = self.calls.get_mut(index)
+                    {
                         call.session.send_failed();
                     }
                 }

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use mio::{Interest, Token};
-use slab::Slab;
 
 use crate::driver::event::CallEvent;
-use crate::driver::event_loop::{EventLoop, Socket, now};
+use crate::driver::event_loop::{EventLoop, now};
+use crate::driver::leaving::{Leaving, send};
 use crate::driver::stream::{News, Stream};
 use crate::ice::candidate::{Candidate, LocalCandidate};
 use crate::ice::gathering::config::{CandidatePolicy, GatheringConfig};
@@ -413,7 +413,8 @@ impl EventLoop {
                     remote,
                     bytes,
                 } => {
-                    if send(&self.sockets, &call.sockets, local, remote, &bytes) != Some(true) {
+                    let leaving = send(&self.sockets, &call.sockets, local, remote, &bytes);
+                    if leaving == Some(Leaving::NoRoom) {
                         call.session.send_failed();
                     }
                 }
@@ -570,14 +571,8 @@ impl EventLoop {
             .connections
             .get_mut(place)
             .map(|connection| connection.stream.write(bytes));
-        match written {
-            Some(Ok(true)) | None => {}
-            Some(Ok(false)) => {
-                if let Some(call) = self.calls.get_mut(index) {
-                    call.session.send_failed();
-                }
-            }
-            Some(Err(error)) => self.stream_failed(index, id, &error),
+        if let Some(Err(error)) = written {
+            self.stream_failed(index, id, &error);
         }
     }
 
@@ -612,36 +607,41 @@ impl EventLoop {
         }
     }
 
-    /// Sends by a relay what the session wants sent from a relayed address; says whether it was taken.
+    /// Sends by a relay what the session wants sent from a relayed address. Who has no relay there any more sends nothing.
     pub(super) fn send_by_relay(
         &mut self,
         index: usize,
         relayed: SocketAddr,
         peer: SocketAddr,
         bytes: &[u8],
-    ) -> bool {
+    ) -> Leaving {
         let Some(call) = self.calls.get_mut(index) else {
-            return false;
+            return Leaving::Nowhere;
         };
         let Some(gatherer) = call.gathering.gatherer.as_deref_mut() else {
-            return false;
+            return Leaving::Nowhere;
         };
         match gatherer.send(relayed, peer, bytes, now()) {
             Some(Sent::Datagram {
                 local,
                 remote,
                 bytes,
-            }) => send(&self.sockets, &call.sockets, local, remote, bytes) == Some(true),
+            }) => {
+                let leaving = send(&self.sockets, &call.sockets, local, remote, bytes);
+                leaving.unwrap_or(Leaving::Nowhere)
+            }
             Some(Sent::Stream { stream, bytes }) => {
                 let known = &call.gathering.connections;
                 let place = known.iter().find(|(known, _)| *known == stream);
                 let connection = place.and_then(|(_, place)| self.connections.get_mut(*place));
                 // A connection that breaks here says so to its next reader.
-                connection
-                    .is_some_and(|connection| connection.stream.write(bytes).unwrap_or_default())
+                match connection.map(|connection| connection.stream.write(bytes)) {
+                    Some(Ok(())) => Leaving::Sent,
+                    Some(Err(_)) | None => Leaving::Nowhere,
+                }
             }
-            Some(Sent::Held) => true,
-            None => false,
+            Some(Sent::Held) => Leaving::Sent,
+            None => Leaving::Nowhere,
         }
     }
 
@@ -689,20 +689,6 @@ fn moves(bound: &[(usize, SocketAddr)], wanted: &[IpAddr]) -> Option<Moves> {
         .filter(|ip| !bound.iter().any(|(_, local)| local.ip() == *ip))
         .collect();
     Some(Moves { gone, fresh })
-}
-
-/// Sends from the call's socket of this address, and says whether the kernel took it; `None`: no socket has it.
-pub(super) fn send(
-    sockets: &Slab<Socket>,
-    own: &[usize],
-    local: SocketAddr,
-    remote: SocketAddr,
-    bytes: &[u8],
-) -> Option<bool> {
-    own.iter()
-        .filter_map(|socket| sockets.get(*socket))
-        .find(|socket| socket.local == local)
-        .map(|socket| socket.socket.send_to(bytes, remote).is_ok())
 }
 
 #[cfg(test)]

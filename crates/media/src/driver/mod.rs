@@ -12,6 +12,7 @@ mod guard;
 pub mod handle;
 mod hearing;
 pub mod interfaces;
+mod leaving;
 mod receive;
 mod stream;
 mod timers;

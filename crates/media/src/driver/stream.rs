@@ -57,16 +57,16 @@ impl Stream {
         })
     }
 
-    /// Takes a whole message to be written, or drops it when too much waits.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<bool> {
+    /// Takes a whole message to be written, or drops it when too much waits: the way to the server is slower than what goes by it.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.waiting.len() + bytes.len() > MAX_WAITING {
-            return Ok(false);
+            return Ok(());
         }
         self.waiting.extend_from_slice(bytes);
-        if self.connected {
-            self.flush()?;
+        match self.connected {
+            true => self.flush(),
+            false => Ok(()),
         }
-        Ok(true)
     }
 
     /// The socket may be ready: connects on, writes what waits, reads what there is.

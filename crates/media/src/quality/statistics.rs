@@ -178,7 +178,8 @@ pub struct LocalStatistics {
     pub slots_late: u64,
     /// Slots that were left out because the machine slept through them.
     pub slots_skipped: u64,
-    /// Datagrams that the kernel refused to send, buffer full included.
+    /// Datagrams that the kernel did not send because it had no room for them: its buffers were full. Those that had nowhere to go, as
+    /// checks of a candidate without a route, are no fault of this machine.
     pub send_errors: u64,
     /// Datagrams that the kernel dropped because they were not read in time; they may have been anybody's. Linux tells.
     pub receive_drops: u64,

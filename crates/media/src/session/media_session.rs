@@ -610,7 +610,7 @@ impl MediaSession {
         self.outgoing.forward(Destination::Echo, packet);
     }
 
-    /// Says that a datagram could not be handed to the kernel.
+    /// Says that the kernel had no room for a datagram.
     pub const fn send_failed(&mut self) {
         self.counters.send_errors += 1;
     }
