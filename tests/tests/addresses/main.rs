@@ -5,6 +5,7 @@
 )]
 
 mod flows;
+mod interfaces;
 mod link;
 mod moves;
 mod network;

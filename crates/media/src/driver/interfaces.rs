@@ -1,10 +1,9 @@
 //! This machine's network interfaces, and which of their addresses calls may use.
 
+use std::io;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
-
-use if_addrs::IfOperStatus;
 
 use crate::driver::bind::{Bind, BindError};
 
@@ -192,7 +191,7 @@ impl Addresses {
         self.listed = None;
     }
 
-    /// Whether this machine has the address now; when in doubt it has.
+    /// Whether an interface that is up has the address now; when in doubt one has.
     pub(crate) fn has(&mut self, ip: IpAddr, now: Instant) -> bool {
         self.listing(now)
             .map_or(true, |listing| listing.iter().any(|listed| listed.ip == ip))
@@ -204,29 +203,64 @@ impl Addresses {
             .as_ref()
             .is_none_or(|(at, _)| now.saturating_duration_since(*at) > LISTING_AGE)
         {
-            let interfaces = if_addrs::get_if_addrs().map_err(BindError::Interfaces)?;
-            let useful = interfaces
-                .iter()
-                .filter(|interface| {
-                    !interface.is_link_local()
-                        && matches!(
-                            interface.oper_status,
-                            IfOperStatus::Up | IfOperStatus::Unknown
-                        )
-                })
-                .map(|interface| Listed {
-                    name: interface.name.clone(),
-                    ip: interface.ip(),
-                    loopback: interface.is_loopback(),
-                    running: interface.oper_status == IfOperStatus::Up,
-                })
-                .collect();
-            self.listed = Some((now, useful));
+            let mut listing = list().map_err(BindError::Interfaces)?;
+            listing.retain(|listed| !is_link_local(listed.ip));
+            self.listed = Some((now, listing));
         }
         Ok(self
             .listed
             .as_ref()
             .map_or(&[], |(_, listed)| listed.as_slice()))
+    }
+}
+
+/// The addresses of all interfaces that are up. One that was taken down keeps its IPv4 addresses, and nothing leaves by them.
+#[cfg(target_os = "linux")]
+fn list() -> io::Result<Vec<Listed>> {
+    use nix::ifaddrs::getifaddrs;
+    use nix::net::if_::InterfaceFlags;
+
+    use crate::driver::receive::as_address;
+
+    let up = |flags: InterfaceFlags| flags.contains(InterfaceFlags::IFF_UP);
+    let useful = getifaddrs()?.filter(|interface| up(interface.flags));
+    let listed = useful.filter_map(|interface| {
+        let ip = as_address(interface.address.as_ref()?)?.ip();
+        Some(Listed {
+            name: interface.interface_name,
+            ip,
+            loopback: ip.is_loopback(),
+            running: interface.flags.contains(InterfaceFlags::IFF_RUNNING),
+        })
+    });
+    Ok(listed.collect())
+}
+
+/// The addresses of all interfaces that are not known to be down.
+#[cfg(not(target_os = "linux"))]
+fn list() -> io::Result<Vec<Listed>> {
+    use if_addrs::IfOperStatus;
+
+    let interfaces = if_addrs::get_if_addrs()?.into_iter();
+    let useful = interfaces.filter(|interface| {
+        matches!(
+            interface.oper_status,
+            IfOperStatus::Up | IfOperStatus::Unknown
+        )
+    });
+    let listed = useful.map(|interface| Listed {
+        ip: interface.ip(),
+        loopback: interface.is_loopback(),
+        running: interface.oper_status == IfOperStatus::Up,
+        name: interface.name,
+    });
+    Ok(listed.collect())
+}
+
+const fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn tell_drops(socket: &UdpSocket) {
 pub(super) fn tell_drops(_: &UdpSocket) {}
 
 #[cfg(target_os = "linux")]
-fn as_address(storage: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
+pub(super) fn as_address(storage: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some((*v4).into());
     }
