@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use offhook_tests::internet::{BEHIND, BEHIND_TOO, CABLE, Internet, ROUTER};
+use offhook_tests::namespace::Namespace;
 
 use crate::world::{Outage, SOON, each, is_possible};
 
@@ -12,6 +13,16 @@ const OUTAGES: [u64; 3] = [1, 5, 20];
 
 /// Everything that the router would pass on is lost.
 const CUT: &str = "table ip cut {\n chain passing {\n type filter hook forward priority -5\n policy drop\n }\n }\n";
+
+/// The machine has another address, and a moment later a route from there.
+pub(crate) fn replaced_address(machine: &Namespace) -> Outage {
+    Outage::during(|| {
+        for (change, address) in [("delete", BEHIND), ("add", BEHIND_TOO)] {
+            machine.ip(&["address", change, &format!("{address}/24"), "dev", CABLE]);
+        }
+        machine.default_route(ROUTER);
+    })
+}
 
 #[test]
 fn a_cable_is_pulled_and_an_address_replaced() {
@@ -25,13 +36,7 @@ fn a_cable_is_pulled_and_an_address_replaced() {
             });
         }
         user.talk("address replaced", SOON, |_| {
-            let machine = &site.machine;
-            Outage::during(|| {
-                for (change, address) in [("delete", BEHIND), ("add", BEHIND_TOO)] {
-                    machine.ip(&["address", change, &format!("{address}/24"), "dev", CABLE]);
-                }
-                machine.default_route(ROUTER);
-            })
+            replaced_address(&site.machine)
         });
     });
 }

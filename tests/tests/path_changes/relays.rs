@@ -8,6 +8,7 @@ use offhook_tests::daemon::Config;
 use offhook_tests::internet::{Internet, SECOND, THIRD};
 use offhook_tests::turn_server::{PASSWORD, TurnServer, USER};
 
+use crate::links::replaced_address;
 use crate::world::{Outage, SOON, each, is_possible};
 
 /// What an account says that may use no path but by these relays.
@@ -40,6 +41,24 @@ fn a_cable_is_pulled_under_a_call_by_a_relay() {
             });
         }
     });
+}
+
+/// The relay is as far away as the address that it is reached from.
+#[test]
+fn an_address_is_replaced_under_a_call_by_a_relay() {
+    if !is_possible(&["turnserver"]) {
+        return;
+    }
+    let mut internet = Internet::new();
+    let _servers = [SECOND, THIRD].map(|address| TurnServer::start_in(&internet.core, address));
+    let files = Config::new();
+    for transport in ["udp", "tcp"] {
+        let keys = by_relays_alone(&files, transport);
+        each(&mut internet, &keys, |user, site| {
+            let what = format!("address under a call by TURN over {transport} replaced");
+            user.talk(&what, SOON, |_| replaced_address(&site.machine));
+        });
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use mio::{Interest, Token};
 
 use crate::driver::event::CallEvent;
-use crate::driver::event_loop::{EventLoop, now};
+use crate::driver::event_loop::{Call, EventLoop, now};
 use crate::driver::leaving::{Leaving, send};
 use crate::driver::stream::{News, Stream};
 use crate::ice::candidate::{Candidate, LocalCandidate};
@@ -51,6 +51,8 @@ pub(super) struct Gathering {
     found: Vec<LocalCandidate>,
     /// Another relay is asked for, and no description was made since: the far end was told that no more candidates come.
     renews: bool,
+    /// The same of addresses of ours that took the place of others.
+    moves: bool,
     /// This machine is a server at a public address: what others see of it is known.
     is_public: bool,
 }
@@ -112,6 +114,20 @@ impl Gathering {
     fn forget_found(&mut self, gone: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
         self.found.retain(|found| !gone.contains(&found.base.ip()));
         self.found.iter().map(|found| found.address)
+    }
+
+    /// The address of ours from which the server of this relay was reached.
+    fn base_of(&self, relayed: SocketAddr) -> Option<SocketAddr> {
+        let mut found = self.found.iter();
+        let relay = found.find(|found| found.address == relayed)?;
+        Some(relay.base)
+    }
+
+    /// Whether servers are being asked from addresses that took the place of others. One that has granted a relay meanwhile has no second
+    /// one for the same socket (437, RFC 8656).
+    fn asks_from_new_addresses(&self) -> bool {
+        let gathers = |gatherer: &Gatherer| !gatherer.is_complete();
+        self.moves && self.gatherer.as_deref().is_some_and(gathers)
     }
 
     fn has_servers(&self) -> bool {
@@ -194,7 +210,7 @@ impl EventLoop {
 
     fn describe_now(&mut self, key: CallKey, pending: Pending) {
         if let Some(call) = self.call_of(key) {
-            call.gathering.renews = false;
+            (call.gathering.renews, call.gathering.moves) = (false, false);
         }
         if let Pending::Answer { offer, .. } = &pending
             && let Some(index) = self.index_of(key)
@@ -272,8 +288,10 @@ impl EventLoop {
         let keeps_relay = call.session.keeps_former_path()
             && call.session.route().is_some_and(by_relay)
             && gatherer.is_some_and(Gatherer::has_relay);
-        let asks_again =
-            call.gathering.has_servers() && !call.session.has_good_path() && !keeps_relay;
+        let asks_again = call.gathering.has_servers()
+            && !call.session.has_good_path()
+            && !keeps_relay
+            && !call.gathering.asks_from_new_addresses();
         if gone.is_empty() && fresh.is_empty() && !asks_again {
             return;
         }
@@ -290,45 +308,98 @@ impl EventLoop {
         );
     }
 
-    /// Where a call's media goes by an address that is gone, it is told so, and the addresses that there are get sockets. The far
-    /// end may answer checks from there, and media moves without a word of signalling.
+    /// Where a call's media goes by an address that is gone, or by a relay that was reached from there, it is told so, and the addresses
+    /// that there are get sockets, from which the servers are asked as well. The far end may answer checks from there, and media moves
+    /// without a word of signalling. Where there is no other address, what there is stays: this one may come back.
     pub(super) fn leave_what_is_gone(&mut self, index: usize, now: Instant) {
         let Some(call) = self.calls.get(index) else {
             return;
         };
-        let sockets = call.sockets.iter();
-        let bound: Vec<SocketAddr> = sockets
-            .filter_map(|socket| Some(self.sockets.get(*socket)?.local))
-            .collect();
-        let local = call.session.route().map(|route| route.local);
-        let gone =
-            local.filter(|local| bound.contains(local) && !self.addresses.has(local.ip(), now));
-        let Some(gone) = gone else {
+        let Some(route) = call.session.route() else {
             return;
         };
+        let bound = self.locals(call);
+        let base = match bound.contains(&route.local) {
+            true => Some(route.local),
+            false => call.gathering.base_of(route.local),
+        };
+        let is_there = match base {
+            Some(base) => self.addresses.has(base.ip(), now),
+            // Its socket was closed, or its relay given up, before.
+            None => call.session.has_good_path(),
+        };
+        if is_there {
+            return;
+        }
         let wanted = self.addresses.of(&call.bind, now).unwrap_or_default();
-        let hides = call.gathering.hides_hosts();
         let fresh: Vec<IpAddr> = wanted
             .into_iter()
-            .filter(|ip| {
-                !hides && !ip.is_loopback() && !bound.iter().any(|local| local.ip() == *ip)
-            })
+            .filter(|ip| !ip.is_loopback() && !bound.iter().any(|local| local.ip() == *ip))
             .take(MOST_BOUND.saturating_sub(bound.len()))
             .collect();
         let opened: Vec<(usize, SocketAddr)> = fresh
             .into_iter()
             .filter_map(|ip| self.open_socket(ip, index).ok())
             .collect();
+        if !opened.is_empty() {
+            let mut gone: Vec<IpAddr> = bound.iter().chain(&base).map(SocketAddr::ip).collect();
+            gone.retain(|ip| !self.addresses.has(*ip, now));
+            self.go_on_from(index, &gone, &opened, now);
+        }
+        if let Some(call) = self.calls.get_mut(index) {
+            call.session.forsake(route.local.ip(), now);
+            self.drain(index);
+        }
+    }
+
+    /// Takes fresh sockets in, beside those that there are. What servers gave to those on addresses that are gone is given up.
+    fn go_on_from(
+        &mut self,
+        index: usize,
+        gone: &[IpAddr],
+        opened: &[(usize, SocketAddr)],
+        now: Instant,
+    ) {
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
-        for (socket, local) in opened {
-            call.sockets.push(socket);
-            call.session
-                .add_local_candidate(LocalCandidate::host(local), now);
+        call.sockets
+            .extend(opened.iter().map(|(socket, _)| *socket));
+        if !call.gathering.hides_hosts() {
+            for (_, local) in opened {
+                call.session
+                    .add_local_candidate(LocalCandidate::host(*local), now);
+            }
         }
-        call.session.forsake(gone.ip(), now);
-        self.drain(index);
+        let Some(call) = self.calls.get(index) else {
+            return;
+        };
+        let hosts = self.locals(call);
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        let found = call.gathering.forget_found(gone);
+        let kept: Vec<SocketAddr> = hosts.iter().copied().chain(found).collect();
+        call.session.keep_candidates(&kept, now);
+        if call.gathering.has_servers() {
+            // The far end was told that no more candidates come.
+            (call.gathering.renews, call.gathering.moves) = (true, true);
+            let for_media = |local: &SocketAddr| !call.session.is_rtcp_socket(*local);
+            let bases: Vec<SocketAddr> = hosts.into_iter().filter(for_media).collect();
+            let fresh: Vec<SocketAddr> = opened.iter().map(|(_, local)| *local).collect();
+            let session = &mut call.session;
+            call.gathering.ask_also(gone, &fresh, &bases, session, now);
+        }
+        if call.session.has_rtcp_sockets() {
+            self.open_rtcp_sockets_on(index, opened.iter().map(|(_, local)| local.ip()));
+        }
+    }
+
+    /// The addresses of a call's sockets.
+    fn locals(&self, call: &Call) -> Vec<SocketAddr> {
+        let sockets = call.sockets.iter();
+        let local = |socket: &usize| Some(self.sockets.get(*socket)?.local);
+        sockets.filter_map(local).collect()
     }
 
     fn move_to(

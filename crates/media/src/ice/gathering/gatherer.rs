@@ -723,10 +723,14 @@ impl Gatherer {
             .retain(|(_, binding)| !is_gone(binding.base()));
         self.kept.retain(|kept| !is_gone(kept.binding.base()));
         let mut asks = !fresh.is_empty();
+        let mut bereft = Vec::new();
         for (index, entry) in self.relays.iter_mut().enumerate() {
             let local = entry.relay.as_ref().map(|relay| relay.local());
             if entry.over || !entry.base.or(local).is_some_and(is_gone) {
                 continue;
+            }
+            if entry.stands() || entry.renews_until.is_some() {
+                bereft.push(entry.server);
             }
             // There is no way to give it back. A connection may be made from whatever address there is.
             let by_stream = entry.base.is_none();
@@ -753,6 +757,11 @@ impl Gatherer {
         self.complete = false;
         self.give_up = now + self.config.limit;
         self.plan(fresh);
+        // The way to the server may not be there yet.
+        let renews = |entry: &&mut Entry| entry.start.is_some() && bereft.contains(&entry.server);
+        for entry in self.relays.iter_mut().filter(renews) {
+            entry.renews_until = Some(now + RENEWAL);
+        }
         self.conclude();
     }
 

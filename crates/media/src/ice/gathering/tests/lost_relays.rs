@@ -354,3 +354,37 @@ fn a_connection_that_has_gone_silent_is_made_anew_until_there_is_a_way() {
     world.write(&allocated_at(ANOTHER, &second, true));
     assert!(world.has_another());
 }
+
+/// Our address was replaced under it, and the way from the new one is there long after that.
+#[test]
+fn a_relay_is_asked_for_from_an_address_that_took_the_place_of_its_own_until_there_is_a_way() {
+    let mut world = World::asking(&[TURN]);
+    relayed_call(&mut world, PEER);
+    let (gone, came) = (address(BASE).ip(), address("192.168.2.20:40001"));
+    world.gatherer.move_to(&[gone], &[came], world.now);
+    world.drain();
+    assert!(world.gatherer.has_relay(), "one in its place");
+    let way = world.now + 15_000 * MS;
+    while !world.has_another() && world.now < way + 2_000 * MS {
+        if world.wait.is_some_and(|wait| wait <= world.now) {
+            world.gatherer.handle_timeout(world.now);
+            world.drain();
+        }
+        world.now += 10 * MS;
+        for (_, request) in std::mem::take(&mut world.sent) {
+            let asked = Message::from_bytes(&request).unwrap();
+            let answer = match asked.attribute::<Nonce>() {
+                Ok(_) => allocated_at(ANOTHER, &request, true),
+                Err(_) => error(&request, 401),
+            };
+            if world.now >= way {
+                let server = address(SERVER);
+                let _ = world
+                    .gatherer
+                    .handle_datagram(came, server, &answer, world.now);
+                world.drain();
+            }
+        }
+    }
+    assert!(world.has_another());
+}
