@@ -3,9 +3,18 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use turn_types::stun::attribute::XorMappedAddress;
+use turn_types::stun::attribute::{
+    AlternateServer, AttributeType, ErrorCode, MappedSocketAddr, XorMappedAddress,
+};
 use turn_types::stun::message::{BINDING, Message, MessageClass, MessageWriteVec, TransactionId};
 use turn_types::stun::prelude::MessageWrite;
+
+use crate::ice::gathering::failure::ServerFailure;
+
+/// MAPPED-ADDRESS (RFC 8489 section 14.1): all that a server of before RFC 5389 says.
+const MAPPED_ADDRESS: AttributeType = AttributeType::new(0x0001);
+/// Alternate servers followed, one after the other (RFC 8489 section 10).
+const MAX_REDIRECTS: u8 = 2;
 
 /// When the request is repeated, counted from the one before: the retransmission timeout of RFC 8489 section 6.2.1,
 /// doubled each time; gathering does not last long enough for a fourth.
@@ -24,6 +33,8 @@ pub(super) struct Binding {
     transaction: TransactionId,
     sent: usize,
     due: Option<Instant>,
+    /// How often a server has sent us to another.
+    redirects: u8,
 }
 
 /// What a datagram was to the transaction.
@@ -32,8 +43,10 @@ pub(super) enum Answer {
     Stray,
     /// The server sees this address.
     Mapped(SocketAddr),
+    /// This server is to be asked in its place (300).
+    Alternate(SocketAddr),
     /// The server answered, but told no address.
-    Refused,
+    Refused(ServerFailure),
 }
 
 impl Binding {
@@ -54,12 +67,25 @@ impl Binding {
             transaction,
             sent: 0,
             due: Some(start),
+            redirects: 0,
         }
     }
 
     /// The same question once more, in a transaction of its own.
     pub(super) fn again(&self, now: Instant) -> Self {
         Self::new(self.base, self.server, now)
+    }
+
+    /// The same question to the server that this one names in its place; `None` when it is of no use, or one too many.
+    pub(super) fn redirected(&self, to: SocketAddr, now: Instant) -> Option<Self> {
+        let usable = to.is_ipv4() == self.base.is_ipv4()
+            && to.port() != 0
+            && !to.ip().is_unspecified()
+            && !to.ip().is_multicast();
+        (usable && self.redirects < MAX_REDIRECTS).then(|| Self {
+            redirects: self.redirects + 1,
+            ..Self::new(self.base, to, now)
+        })
     }
 
     pub(super) const fn base(&self) -> SocketAddr {
@@ -93,12 +119,30 @@ impl Binding {
         if message.transaction_id() != self.transaction || !message.is_response() {
             return Answer::Stray;
         }
-        match message.attribute::<XorMappedAddress>() {
-            Ok(mapped) if message.has_class(MessageClass::Success) => {
-                Answer::Mapped(mapped.addr(self.transaction))
-            }
-            Ok(_) | Err(_) => Answer::Refused,
+        if message.has_class(MessageClass::Error) {
+            return refusal(&message);
         }
+        let plain = |message: &Message<'_>| {
+            let mapped = message.raw_attribute(MAPPED_ADDRESS)?;
+            Some(MappedSocketAddr::from_raw(&mapped).ok()?.addr())
+        };
+        match message.attribute::<XorMappedAddress>() {
+            Ok(mapped) => Answer::Mapped(mapped.addr(self.transaction)),
+            Err(_) => {
+                plain(&message).map_or(Answer::Refused(ServerFailure::NoAddress), Answer::Mapped)
+            }
+        }
+    }
+}
+
+fn refusal(message: &Message<'_>) -> Answer {
+    let Ok(error) = message.attribute::<ErrorCode>() else {
+        return Answer::Refused(ServerFailure::NoAddress);
+    };
+    let alternate = message.attribute::<AlternateServer>();
+    match (error.code(), alternate) {
+        (ErrorCode::TRY_ALTERNATE, Ok(alternate)) => Answer::Alternate(alternate.server()),
+        (code, _) => Answer::Refused(ServerFailure::Refused { code }),
     }
 }
 
@@ -133,6 +177,7 @@ mod tests {
             transaction,
             sent: 1,
             due: None,
+            redirects: 0,
         };
         for (attributes, expected) in [
             (&RESPONSE_V4[..], "192.0.2.1:32853"),

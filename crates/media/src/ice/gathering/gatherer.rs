@@ -315,13 +315,12 @@ impl Gatherer {
             .find_map(
                 |(place, (server, binding))| match binding.answer(local, remote, datagram) {
                     Answer::Stray => None,
-                    Answer::Mapped(address) => {
-                        Some((place, *server, Some((address, binding.base()))))
+                    answer @ (Answer::Mapped(_) | Answer::Alternate(_) | Answer::Refused(_)) => {
+                        Some((place, *server, answer))
                     }
-                    Answer::Refused => Some((place, *server, None)),
                 },
             );
-        let Some((place, server, mapped)) = answered else {
+        let Some((place, server, answer)) = answered else {
             let is_ours = |kept: &Kept| {
                 let answer = kept.binding.answer(local, remote, datagram);
                 !matches!(answer, Answer::Stray)
@@ -332,8 +331,9 @@ impl Gatherer {
             };
         };
         let (_, binding) = self.bindings.swap_remove(place);
-        match mapped {
-            Some((address, base)) => {
+        match answer {
+            Answer::Mapped(address) => {
+                let base = binding.base();
                 self.found(server);
                 // The same address as our own: there is no translation on the way, and nothing new to tell.
                 if address != base {
@@ -347,7 +347,12 @@ impl Gatherer {
                     });
                 }
             }
-            None => self.failed(server, ServerFailure::NoAddress),
+            Answer::Alternate(to) => match binding.redirected(to, self.now) {
+                Some(binding) => self.bindings.push((server, binding)),
+                None => self.failed(server, ServerFailure::Redirected),
+            },
+            Answer::Refused(failure) => self.failed(server, failure),
+            Answer::Stray => {}
         }
         self.conclude();
         Inbound::Taken

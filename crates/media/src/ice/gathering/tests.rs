@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use turn_types::stun::attribute::{ErrorCode, Nonce, Realm, XorMappedAddress};
+use turn_types::stun::attribute::{AlternateServer, ErrorCode, Nonce, Realm, XorMappedAddress};
 use turn_types::stun::message::{Message, MessageWriteVec};
 use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
@@ -20,6 +20,8 @@ const BASE: &str = "192.168.1.20:40000";
 const STUN: &str = "stun:198.51.100.1:3478";
 const OTHER: &str = "stun:198.51.100.2:3478";
 const TURN: &str = "turn:198.51.100.3:3478";
+/// Where the other one is.
+const OTHER_END: &str = "198.51.100.2:3478";
 const MAPPED: &str = "203.0.113.7:61000";
 
 fn address(text: &str) -> SocketAddr {
@@ -230,6 +232,71 @@ fn an_address_that_a_nat_gave_us_is_kept_until_there_is_a_path() {
     world.drain();
     assert_eq!(world.wait, None);
     assert!(world.gatherer.is_idle());
+}
+
+#[test]
+fn a_stun_server_that_refuses_is_told_with_its_code() {
+    for code in [401, 420, 500] {
+        let mut world = World::asking(&[STUN]);
+        let request = world.request("198.51.100.1:3478");
+        world.receive("198.51.100.1:3478", &error(&request, code));
+        let failed = Said::Failed(STUN.to_owned(), ServerFailure::Refused { code });
+        assert!(world.said.iter().any(|(_, said)| *said == failed));
+        assert_eq!(world.completed_at(), Some(Duration::ZERO));
+    }
+}
+
+#[test]
+fn a_stun_server_sends_us_to_another_and_not_for_ever() {
+    let another = |request: &[u8], to: &str| {
+        let request = Message::from_bytes(request).unwrap();
+        let mut reply = Message::builder_error(&request, MessageWriteVec::new());
+        let error = ErrorCode::builder(300).build().unwrap();
+        reply.add_attribute(&error).unwrap();
+        let alternate = AlternateServer::new(address(to));
+        reply.add_attribute(&alternate).unwrap();
+        reply.finish()
+    };
+    let mut world = World::asking(&[STUN]);
+    let request = world.request("198.51.100.1:3478");
+    let answer = another(&request, "198.51.100.8:3479");
+    world.receive("198.51.100.1:3478", &answer);
+    let request = world.request("198.51.100.8:3479");
+    world.receive("198.51.100.8:3479", &mapped(&request, MAPPED));
+    let found: Vec<_> = world.candidates().iter().map(|it| it.address).collect();
+    assert_eq!(found, [address(MAPPED)]);
+
+    // Of the other family, of no use, and in a circle.
+    for (to, asked) in [("[2001:db8::9]:3478", 0), ("0.0.0.0:1", 0), (OTHER_END, 2)] {
+        let mut world = World::asking(&[STUN]);
+        let (mut at, mut followed) = ("198.51.100.1:3478", 0);
+        loop {
+            let request = world.request(at);
+            world.receive(at, &another(&request, to));
+            if world.completed_at().is_some() {
+                break;
+            }
+            (at, followed) = (to, followed + 1);
+        }
+        assert_eq!(followed, asked, "{to}");
+        let failed = Said::Failed(STUN.to_owned(), ServerFailure::Redirected);
+        assert!(world.said.iter().any(|(_, said)| *said == failed));
+    }
+}
+
+/// One of before RFC 5389.
+#[test]
+fn an_old_stun_server_tells_the_address_as_it_is() {
+    let mut world = World::asking(&[STUN]);
+    let request = world.request("198.51.100.1:3478");
+    let mut answer = vec![0x01, 0x01, 0, 12];
+    answer.extend(&request[4..20]);
+    answer.extend([0, 1, 0, 8, 0, 1]);
+    answer.extend(61_000_u16.to_be_bytes());
+    answer.extend([203, 0, 113, 7]);
+    world.receive("198.51.100.1:3478", &answer);
+    let found: Vec<_> = world.candidates().iter().map(|it| it.address).collect();
+    assert_eq!(found, [address(MAPPED)]);
 }
 
 #[test]
