@@ -368,10 +368,12 @@ impl EventLoop {
         for index in all {
             self.guarded(index, |it| {
                 it.leave_what_is_gone(index, now);
-                if let Some(call) = it.calls.get_mut(index)
-                    && call.session.look_again(now)
-                {
-                    it.drain(index);
+                if let Some(call) = it.calls.get_mut(index) {
+                    let gatherer = call.gathering.gatherer.as_deref_mut();
+                    let asks = gatherer.is_some_and(|gatherer| gatherer.look_again(now));
+                    if call.session.look_again(now) || asks {
+                        it.drain(index);
+                    }
                 }
             });
         }

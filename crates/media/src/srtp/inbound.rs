@@ -147,8 +147,8 @@ impl Inbound {
     }
 }
 
-/// The index of the first packet heard of a source, and another one that it may have. That one fixes the rollover counter, at zero (RFC 3711,
-/// section 3.3.1); but a far end that began just below the wrap may be past it by the time that there are keys. Its tag tells.
+/// The index of the first packet heard of a source, and another one that it may have. That one fixes the rollover counter, at zero
+/// (RFC 3711, section 3.3.1); but a far end that began just below the wrap may be past it by the time that there are keys. Its tag tells.
 fn first_guesses(sequence: u16) -> (u64, Option<u64>) {
     const WRAP: u64 = 1 << 16;
     let index = u64::from(sequence);

@@ -776,6 +776,20 @@ impl Gatherer {
         self.conclude();
     }
 
+    /// Says that something has changed around us: a server that waits to be asked again for what it has lost is asked at once. `true` when
+    /// there is one.
+    pub fn look_again(&mut self, now: Instant) -> bool {
+        self.now = now;
+        let mut any = false;
+        for entry in self.relays.iter_mut().filter(|entry| !entry.over) {
+            if entry.renews_until.is_some() && entry.start.is_some_and(|start| now < start) {
+                entry.start = Some(now);
+                any = true;
+            }
+        }
+        any
+    }
+
     /// Ends everything: allocations are given back.
     pub fn close(&mut self, now: Instant) {
         self.now = now;

@@ -308,6 +308,18 @@ fn a_connection_from_an_address_that_is_gone_is_made_from_another() {
     world.drain();
     assert_eq!(world.connects, [address(SERVER)]);
     assert!(!world.gatherer.is_complete());
+
+    // There is no route yet; as soon as there is one, nobody waits.
+    let reason = Some("no route".to_owned());
+    world.gatherer.stream_closed(STREAM, reason, world.now);
+    world.drain();
+    world.gatherer.handle_timeout(world.now);
+    world.drain();
+    assert_eq!(world.connects.len(), 1);
+    assert!(world.gatherer.look_again(world.now));
+    world.gatherer.handle_timeout(world.now);
+    world.drain();
+    assert_eq!(world.connects.len(), 2);
 }
 
 /// A firewall forgets the connection, or the cable is out: nothing comes, and nothing says so. The system would go on to repeat what
