@@ -45,7 +45,7 @@ pub(crate) fn limits_met(figures: &Figures, machine: Machine, rate: f64) -> Vec<
     }
     if ours.send_errors > 0 {
         met.push(format!(
-            "sockets: the kernel refused to send {} datagrams; raise net.core.wmem_max, or fewer calls",
+            "sockets: the kernel had no room for {} datagrams that were to be sent; fewer calls, or a faster network card",
             ours.send_errors
         ));
     }

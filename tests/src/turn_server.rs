@@ -81,6 +81,17 @@ impl TurnServer {
         ])
     }
 
+    /// Starts one that grants an allocation for so many seconds at most.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    pub fn start_granting(seconds: u32) -> Self {
+        Self::with(&[
+            &format!("--user={USER}:{PASSWORD}"),
+            &format!("--max-allocate-lifetime={seconds}"),
+        ])
+    }
+
     /// Reads what it has told until a line has this in it.
     ///
     /// # Panics

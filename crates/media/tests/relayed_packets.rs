@@ -1,10 +1,6 @@
 //! A call by a TURN relay in steady state: no packet of it, sent or received, allocates memory.
 #![cfg(feature = "driver")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the test looks for a few outputs among many"
-)]
 
 mod turn;
 

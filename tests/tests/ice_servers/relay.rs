@@ -123,6 +123,30 @@ fn a_relay_that_refuses_the_password_is_named_and_the_call_goes_on() {
     control.hangup(&call);
 }
 
+/// The certificate is for `localhost`, by an authority that is trusted.
+#[test]
+fn a_relay_whose_certificate_names_another_is_told_of_and_the_call_goes_on() {
+    if !skip::have(&["turnserver"]) {
+        return;
+    }
+    let turn = TurnServer::start();
+    let sandbox = Sandbox::start(&[]);
+    let config = Config::new();
+    let url = format!("turns:127.0.0.1:{}", turn.tls_port);
+    let keys = relay(&config, &url, PASSWORD);
+    let keys = format!("{keys}ca_file = {:?}", turn.ca());
+    let daemon = daemon(config, &sandbox, "telnyx", &keys);
+    let mut control = daemon.ready();
+    let call = control.call("9196");
+    let (server, reason) = failure(&mut control);
+    assert!(server.starts_with(&url), "{server}");
+    assert!(reason.contains("certificate"), "{reason}");
+    control.wait("sound", PATIENCE, |notice| {
+        matches!(notice.event, Event::FirstRtpReceived).then_some(())
+    });
+    control.hangup(&call);
+}
+
 #[test]
 fn dead_and_nameless_servers_do_not_keep_a_call_waiting() {
     let sandbox = Sandbox::start(&[]);

@@ -152,3 +152,31 @@ fn a_wrong_password_is_told_as_such_over_a_connection_too() {
         assert_eq!(one.server_failures, [ServerFailure::Unauthorized]);
     }
 }
+
+/// An allocation lasts ten minutes, unless its server grants less.
+#[test]
+fn a_relay_that_is_granted_for_seconds_is_kept() {
+    if !skip::have(&["turnserver"]) {
+        return;
+    }
+    const GRANTED: u32 = 8;
+    let turn = TurnServer::start_granting(GRANTED);
+    let mut calls = ["udp", "tcp"].map(|transport| {
+        let mut one = over(&turn, transport, USER, PASSWORD);
+        let other = call(&mut one);
+        (one, other)
+    });
+    let end = Instant::now() + 3 * Duration::from_secs(GRANTED.into());
+    while let Some(rest) = end.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(rest);
+    }
+    for (one, other) in &mut calls {
+        one.hears(OTHER);
+        other.hears(ONE);
+        one.catch_up();
+        assert_eq!(one.paths(), 1);
+        assert_eq!(one.server_failures, []);
+        one.close_with_nothing_forged();
+        other.close_with_nothing_forged();
+    }
+}

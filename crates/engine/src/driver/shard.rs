@@ -59,10 +59,6 @@ const LAST_BYTES: Duration = Duration::from_millis(500);
 const LAST_REPORTS: Duration = Duration::from_secs(10);
 
 /// An attempt at a connection has come this far.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value at a time, moved once, on the stack"
-)]
 enum Attempt {
     /// It has its turn.
     Begun,
