@@ -33,6 +33,11 @@ impl Liveness {
         }
         self.unanswered = self.unanswered.saturating_add(1);
         let since = *self.silent_since.get_or_insert(now);
-        self.unanswered >= UNANSWERED && now >= since + SILENCE
+        self.is_doubted() && now >= since + SILENCE
+    }
+
+    /// Whether several checks went by it, and nothing came since.
+    pub(super) const fn is_doubted(&self) -> bool {
+        self.unanswered >= UNANSWERED
     }
 }

@@ -21,7 +21,7 @@ use crate::ice::gathering::probe::{
 };
 use crate::ice::gathering::relay::channels::Channels;
 use crate::ice::gathering::relay::permissions::{Permissions, Permitted};
-use crate::ice::gathering::relay::transaction::{Over, Transaction};
+use crate::ice::gathering::relay::transaction::{Over, Step, Transaction};
 use crate::ice::server::RelayCredentials;
 
 /// Datagrams that wait for a permission; ICE repeats what is dropped.
@@ -31,6 +31,7 @@ const MAX_STALE: u8 = 8;
 /// How long an allocation is asked for, and how long one lasts whose server does not say (RFC 8656, section 3.2).
 const LIFETIME: u32 = 600;
 const LIFETIME_FIELD: Field<'_> = (0x000d, &LIFETIME.to_be_bytes());
+const SHORTEST: Duration = Duration::from_secs(4);
 /// Before its end it is refreshed by so much, or after half of its time where that is less.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 /// Before it is tried again to refresh one when nobody answered.
@@ -361,7 +362,8 @@ impl Relay {
     fn lasts(&mut self, message: &Message<'_>, now: Instant) {
         let lifetime = message.attribute::<Lifetime>();
         let seconds = lifetime.map_or(LIFETIME, |lifetime| lifetime.seconds());
-        let lifetime = Duration::from_secs(seconds.into());
+        // Less would be asked for again and again, as fast as the server answers.
+        let lifetime = Duration::from_secs(seconds.into()).max(SHORTEST);
         self.expires = Some(now + lifetime);
         self.refresh = Some(now + (lifetime / 2).max(lifetime.saturating_sub(REFRESH_BEFORE)));
     }
@@ -539,18 +541,19 @@ impl Relay {
             self.begun = true;
             self.ask(Purpose::Allocate, now);
         }
-        for at in (0..self.transactions.len()).rev() {
-            match self.transactions[at].handle_timeout(now) {
-                transaction::Step::Wait => {}
-                transaction::Step::Repeat => {
-                    let bytes = self.transactions[at].request.bytes().to_vec();
-                    self.outbox.push_back(bytes);
-                }
-                transaction::Step::GiveUp => {
-                    let transaction = self.transactions.swap_remove(at);
-                    self.unanswered(&transaction, now);
-                }
+        let mut given_up = Vec::new();
+        let outbox = &mut self.outbox;
+        self.transactions.retain_mut(|it| {
+            let step = it.handle_timeout(now);
+            match step {
+                Step::Wait => {}
+                Step::Repeat => outbox.push_back(it.request.bytes().to_vec()),
+                Step::GiveUp => given_up.push(it.purpose),
             }
+            step != Step::GiveUp
+        });
+        for purpose in given_up {
+            self.unanswered(purpose, now);
         }
         if !self.ended && !self.relayed.is_empty() {
             self.keep(now);
@@ -592,11 +595,13 @@ impl Relay {
     }
 
     /// Nobody has answered.
-    fn unanswered(&mut self, transaction: &Transaction, now: Instant) {
-        match transaction.purpose {
+    fn unanswered(&mut self, purpose: Purpose, now: Instant) {
+        match purpose {
             Purpose::Allocate | Purpose::Clear => self.end(ServerFailure::Unanswered),
             // What a stream does not bring in that time it brings no more, or too late for a call.
-            Purpose::Refresh if self.over == Over::Stream => self.end(ServerFailure::Closed),
+            Purpose::Refresh if self.over == Over::Stream && self.liveness.is_doubted() => {
+                self.end(ServerFailure::Closed);
+            }
             Purpose::Refresh => self.refresh = Some(now + REFRESH_AGAIN),
             Purpose::Release => {}
             Purpose::Permission(ip) => self.unpermitted(ip, now),

@@ -122,7 +122,7 @@ impl Channels {
             };
             if now >= *until {
                 channel.state = State::Unbound(now);
-            } else if refresh.is_some_and(|it| now >= it) && channel.used + LIFETIME / 2 > now {
+            } else if refresh.is_some_and(|it| now >= it && channel.used + LIFETIME / 2 > it) {
                 *refresh = None;
                 return Some(number(place));
             }

@@ -126,12 +126,9 @@ impl Permissions {
         });
         for (ip, permission) in &mut self.0 {
             if let State::Granted { refresh, .. } = &mut permission.state
-                && refresh.is_some_and(|it| now >= it)
+                && refresh.is_some_and(|it| now >= it && permission.used + REFRESH > it)
             {
-                *refresh = match permission.used + REFRESH > now {
-                    true => None,
-                    false => continue,
-                };
+                *refresh = None;
                 return Some(*ip);
             }
         }

@@ -400,3 +400,58 @@ fn a_relay_is_asked_for_from_an_address_that_took_the_place_of_its_own_until_the
     }
     assert!(world.has_another());
 }
+
+/// The machine slept, and finds all that it had asked for unanswered at once.
+#[test]
+fn several_requests_that_time_out_together_end_a_relay_once() {
+    for url in [BY_TCP, TURN] {
+        let mut world = World::asking(&[url]);
+        let by_tcp = url == BY_TCP;
+        if by_tcp {
+            world.open();
+            let first = world.read();
+            world.write(&error(&first, 401));
+            let second = world.read();
+            world.write(&allocated_at(RELAYED, &second, true));
+        } else {
+            relayed_call(&mut world, PEER);
+        }
+        // A permission for each address, and a question whether it is there at all.
+        for turn in 0..20 {
+            let peer = address(["192.0.2.80:1", "192.0.2.81:1", "192.0.2.82:1"][turn % 3]);
+            let _ = world
+                .gatherer
+                .send(address(RELAYED), peer, &CHECK, world.now);
+            world.drain();
+            world.now += 50 * MS;
+        }
+        world.now += 20_000 * MS;
+        world.gatherer.handle_timeout(world.now);
+        world.drain();
+        assert_eq!(world.is_gone(), by_tcp);
+        world.now += 700_000 * MS;
+        world.gatherer.handle_timeout(world.now);
+        world.drain();
+        let gone = Said::Gone(address(RELAYED));
+        let told = world.said.iter().filter(|(_, said)| *said == gone);
+        assert_eq!(told.count(), 1);
+    }
+}
+
+/// Whoever is looked at late has slept, and asks for no timer that has passed.
+#[test]
+fn a_relay_that_is_looked_at_late_waits_for_what_is_to_come() {
+    let mut world = World::asking(&[TURN]);
+    relayed_call(&mut world, PEER);
+    let mut turns = 0;
+    // No answer comes to what is asked anew; nothing is sent.
+    while let Some(wait) = world.wait.filter(|_| !world.is_gone()) {
+        world.now = world.now.max(wait) + 70_000 * MS;
+        world.gatherer.handle_timeout(world.now);
+        world.drain();
+        assert!(world.wait.is_none_or(|wait| wait > world.now) || world.is_gone());
+        turns += 1;
+        assert!(turns < 50);
+    }
+    assert!(world.is_gone());
+}
