@@ -137,11 +137,18 @@ impl Permissions {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = |it: &Permission| match it.state {
-            State::Granted { until, refresh } => {
-                let refresh = refresh.filter(|refresh| it.used + REFRESH > *refresh);
-                Some(refresh.unwrap_or(until))
-            }
-            State::Asked | State::Refused | State::Unanswered(_) => None,
+            State::Granted {
+                until,
+                refresh: Some(refresh),
+            } => Some(match it.used + REFRESH > refresh {
+                true => refresh,
+                false => until,
+            }),
+            // What is asked has a deadline of its own.
+            State::Granted { refresh: None, .. }
+            | State::Asked
+            | State::Refused
+            | State::Unanswered(_) => None,
         };
         self.0.values().filter_map(due).min()
     }

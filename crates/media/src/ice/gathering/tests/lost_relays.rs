@@ -444,9 +444,14 @@ fn a_relay_that_is_looked_at_late_waits_for_what_is_to_come() {
     let mut world = World::asking(&[TURN]);
     relayed_call(&mut world, PEER);
     let mut turns = 0;
-    // No answer comes to what is asked anew; nothing is sent.
+    world.now += 5_000 * MS;
+    let _ = world
+        .gatherer
+        .send(address(RELAYED), address(PEER), &CHECK, world.now);
+    world.drain();
+    // No answer comes to what is asked anew; nothing more is sent.
     while let Some(wait) = world.wait.filter(|_| !world.is_gone()) {
-        world.now = world.now.max(wait) + 70_000 * MS;
+        world.now = world.now.max(wait) + 30_000 * MS;
         world.gatherer.handle_timeout(world.now);
         world.drain();
         assert!(world.wait.is_none_or(|wait| wait > world.now) || world.is_gone());
