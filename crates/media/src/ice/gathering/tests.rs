@@ -7,6 +7,7 @@ use turn_types::stun::attribute::{AlternateServer, ErrorCode, Nonce, Realm, XorM
 use turn_types::stun::message::{Message, MessageWriteVec};
 use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
+mod any_server;
 mod lost_relays;
 mod relays;
 
