@@ -28,8 +28,10 @@ use crate::output::CallMedia;
 
 /// How long a call waits for the resolver while it has no server at all.
 const LOOKUP: Duration = Duration::from_secs(1);
-/// How long it waits for further names once it has one.
+/// How long it waits for further names once it has one, and a relay where there are to be any.
 const GRACE: Duration = Duration::from_millis(100);
+/// How long it waits for a relay while it has other servers: without one, some calls find no path.
+const RELAY_GRACE: Duration = Duration::from_millis(500);
 /// How long an address is good for, and how long nobody waits again for a name without one.
 const KEPT: Duration = Duration::from_secs(300);
 const FAILED: Duration = Duration::from_secs(10);
@@ -153,7 +155,8 @@ impl Names {
         }
         let begun = clock::now();
         async move {
-            let answered = answers(questions, &mut known, begun).await;
+            let worth = Worth::of(&account);
+            let answered = answers(questions, &mut known, &worth, begun).await;
             let tls = tls(&account).await;
             let mut found = Found {
                 gathering: GatheringConfig {
@@ -222,30 +225,57 @@ impl Names {
     }
 }
 
+/// How long names are worth waiting for.
+#[derive(Debug)]
+struct Worth {
+    /// Hosts of TURN servers.
+    relays: BTreeSet<String>,
+    /// Whether all others are of no use.
+    relay_only: bool,
+}
+
+impl Worth {
+    fn of(account: &AccountIce) -> Self {
+        let relays = account.servers.iter().filter(|it| it.protocol.relays());
+        Self {
+            relays: relays.map(|it| it.host.clone()).collect(),
+            relay_only: account.config.policy == CandidatePolicy::RelayOnly,
+        }
+    }
+
+    /// With so much known.
+    fn wait(&self, known: &HashMap<String, Addresses>) -> Duration {
+        let is_found = |host: &String| known.get(host).is_some_and(Result::is_ok);
+        let has_relay = self.relays.is_empty() || self.relays.iter().any(is_found);
+        let has_any = known.values().any(Result::is_ok);
+        match (has_any, has_relay) {
+            (true, true) => GRACE,
+            (true, false) if !self.relay_only => RELAY_GRACE,
+            (true | false, _) => LOOKUP,
+        }
+    }
+}
+
 /// Waits for answers, as long as they are worth it, and adds them to what is known.
 async fn answers(
     questions: HashMap<String, Question>,
     known: &mut HashMap<String, Addresses>,
+    worth: &Worth,
     begun: Instant,
 ) -> Found {
     let mut found = Found::default();
     let mut open: BTreeSet<String> = questions.keys().cloned().collect();
     let mut waiting: FuturesUnordered<_> = questions.into_iter().map(answer).collect();
-    let enough = if known.values().any(Result::is_ok) {
-        GRACE
-    } else {
-        LOOKUP
-    };
-    let mut until = begun + enough;
+    let mut until = begun + worth.wait(known);
     while let Ok(Some(answer)) = timeout_at(until.into(), waiting.next()).await {
         let Some((host, at, addresses)) = answer else {
             continue;
         };
-        if addresses.is_ok() {
-            until = until.min(clock::now() + GRACE);
-        }
         open.remove(&host);
         known.insert(host.clone(), addresses.clone());
+        if addresses.is_ok() {
+            until = until.min(clock::now() + worth.wait(known));
+        }
         found.answered.push((host, at, addresses));
     }
     for host in open {
@@ -391,6 +421,17 @@ mod tests {
         let alone = ["stun:late.example"];
         let begun = begin(&mut self::names(), &alone).await;
         assert_eq!(begun, (Duration::from_millis(300), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_is_worth_more_waiting_than_a_further_name() {
+        let late = ["turn:late.example", LITERAL];
+        let begun = begin(&mut names(), &late).await;
+        assert_eq!(begun, (Duration::from_millis(300), 2));
+        let dead = ["turn:dead.example", LITERAL];
+        assert_eq!(begin(&mut names(), &dead).await, (RELAY_GRACE, 1));
+        let relays = ["turn:dead.example", "turn:192.0.2.1"];
+        assert_eq!(begin(&mut names(), &relays).await, (GRACE, 1));
     }
 
     #[tokio::test(start_paused = true)]
