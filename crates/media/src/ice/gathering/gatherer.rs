@@ -521,6 +521,7 @@ impl Gatherer {
 
     fn begin_relay(&mut self, index: usize) {
         let now = self.now;
+        let has_company = self.has_company(index);
         let Some(entry) = self.relays.get_mut(index) else {
             return;
         };
@@ -534,7 +535,10 @@ impl Gatherer {
         let address = entry.alternate.unwrap_or(server.address);
         match (entry.base, server.server.credentials.clone()) {
             (Some(base), Some(credentials)) => {
-                let relay = Relay::over_udp(base, address, &credentials, now);
+                let mut relay = Relay::over_udp(base, address, &credentials, now);
+                if has_company {
+                    relay.has_company();
+                }
                 entry.relay = Some(Box::new(relay));
                 self.settle_relay(index);
             }
@@ -550,6 +554,21 @@ impl Gatherer {
             }
             (_, None) => entry.over = true,
         }
+    }
+
+    /// Whether the server of this one is asked from the same socket for another one: it was named twice, say.
+    fn has_company(&self, index: usize) -> bool {
+        let entry = self.relays.get(index);
+        let Some((entry, base)) = entry.and_then(|it| Some((it, it.base?))) else {
+            return false;
+        };
+        let named = self.config.servers.get(entry.server).map(|it| it.address);
+        let address = entry.alternate.or(named);
+        let is_on = |it: &Relay| address.is_some_and(|address| it.is_on(base, address));
+        let mut others = self.relays.iter().enumerate();
+        others.any(|(at, other)| {
+            at != index && !other.over && other.relay.as_deref().is_some_and(is_on)
+        })
     }
 
     /// Moves what an allocation has to say into the outbox.

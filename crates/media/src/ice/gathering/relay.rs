@@ -62,7 +62,7 @@ pub(super) struct Relay {
     challenge: Option<Challenge>,
     families: Families,
     begun: bool,
-    /// A former allocation of ours on this 5-tuple was given back once.
+    /// A former allocation of ours on this 5-tuple was given back once, or there is none.
     cleared: bool,
     /// One address of each family that the server gave.
     relayed: Vec<SocketAddr>,
@@ -194,6 +194,16 @@ impl Relay {
             unread: Vec::new(),
             packet: Vec::new(),
         }
+    }
+
+    /// Another allocation of ours has the same 5-tuple: what a server says to be there is that, and stays.
+    pub(super) const fn has_company(&mut self) {
+        self.cleared = true;
+    }
+
+    /// Whether it has this 5-tuple.
+    pub(super) fn is_on(&self, base: SocketAddr, server: SocketAddr) -> bool {
+        self.over == Over::Datagrams && (self.local, self.server) == (base, server)
     }
 
     /// Its addresses; empty before it stands.

@@ -742,3 +742,27 @@ fn a_relay_that_may_not_be_kept_is_told_of_and_carries_to_its_end() {
     assert_eq!(world.failures(), [&ServerFailure::Unauthorized]);
     assert!(world.gatherer.has_relay());
 }
+
+/// By a second name, or with other credentials: what it says to be there already is our own other one.
+#[test]
+fn a_server_that_is_named_twice_keeps_the_relay_that_it_gave_first() {
+    let mut world = World::asking(&[TURN, TURN]);
+    let (mut given, mut cleared) = (0, 0);
+    let passed = carried(&mut world, Duration::from_secs(60), |bytes, request| {
+        if request.attribute::<Nonce>().is_err() {
+            return Some(error(bytes, 401));
+        }
+        let lifetime = request.attribute::<Lifetime>().map(|it| it.seconds());
+        cleared += u32::from(request.has_method(REFRESH) && lifetime.ok() == Some(0));
+        if request.has_method(ALLOCATE) {
+            given += 1;
+            if given > 1 {
+                return Some(refusal_by(437, bytes));
+            }
+        }
+        Some(granted_or_allocated(bytes, request))
+    });
+    assert_eq!((given, cleared), (2, 0));
+    assert_eq!(world.candidates().len(), 1);
+    assert!(passed > 55, "{passed}");
+}
