@@ -18,6 +18,8 @@ pub(crate) struct Stream {
     pub(crate) socket: TcpStream,
     tls: Option<Box<ClientConnection>>,
     connected: bool,
+    /// It stands, TLS and all, which was told.
+    opened: bool,
     waiting: Vec<u8>,
     /// Room for what is read, made when there is something.
     room: Vec<u8>,
@@ -25,7 +27,7 @@ pub(crate) struct Stream {
 
 /// What a connection has to tell.
 pub(crate) enum News<'a> {
-    /// It stands; our end has this address.
+    /// It stands, with TLS where that was wished; our end has this address.
     Opened(SocketAddr),
     /// These bytes came.
     Data(&'a [u8]),
@@ -52,6 +54,7 @@ impl Stream {
             socket,
             tls,
             connected: false,
+            opened: false,
             waiting: Vec::new(),
             room: Vec::new(),
         })
@@ -81,7 +84,9 @@ impl Stream {
                 Err(error) => return Err(error),
             }
             self.connected = true;
-            tell(News::Opened(self.socket.local_addr()?));
+        }
+        if self.tls.is_none() {
+            self.open(&mut tell)?;
         }
         self.flush()?;
         self.room.resize(READ, 0);
@@ -90,6 +95,13 @@ impl Stream {
             None => self.read_plain(&mut tell)?,
         }
         self.flush()
+    }
+
+    fn open(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
+        if !std::mem::replace(&mut self.opened, true) {
+            tell(News::Opened(self.socket.local_addr()?));
+        }
+        Ok(())
     }
 
     fn read_plain(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
@@ -105,10 +117,10 @@ impl Stream {
     }
 
     fn read_tls(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
-        let Some(tls) = &mut self.tls else {
-            return Ok(());
-        };
         loop {
+            let Some(tls) = &mut self.tls else {
+                return Ok(());
+            };
             match tls.read_tls(&mut self.socket) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
@@ -116,8 +128,21 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            let state = tls.process_new_packets().map_err(io::Error::other)?;
+            let state = match tls.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    // The server may be told why.
+                    let _ = tls.write_tls(&mut self.socket);
+                    return Err(io::Error::other(error));
+                }
+            };
             let mut rest = state.plaintext_bytes_to_read();
+            if !tls.is_handshaking() {
+                self.open(tell)?;
+            }
+            let Some(tls) = &mut self.tls else {
+                return Ok(());
+            };
             while rest > 0 {
                 let most = rest.min(READ);
                 tls.reader().read_exact(&mut self.room[..most])?;
