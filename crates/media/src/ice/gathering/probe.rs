@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use turn_types::stun::attribute::{
     ErrorCode, Nonce, RawAttribute, Realm, Username, XorMappedAddress,
 };
@@ -233,22 +235,34 @@ pub(super) fn challenge(message: &Message<'_>) -> Option<Challenge> {
     let (realm, nonce) = (message.attribute::<Realm>(), message.attribute::<Nonce>());
     let (realm, nonce) = (realm.ok()?, nonce.ok()?);
     let mut algorithms = None;
-    if nonce.nonce().starts_with(NONCE_COOKIE)
-        && let Some(offered) = message.raw_attribute(PASSWORD_ALGORITHMS.into())
-    {
-        // A list of number, length of the parameters and the parameters; the first that we know is used.
-        let known = [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256];
-        let algorithm = offered.value.chunks_exact(4).find_map(|entry| {
-            let is_it = |it: &&IntegrityAlgorithm| used(**it) == entry;
-            known.iter().find(is_it).copied()
-        })?;
-        algorithms = Some((offered.value.to_vec(), algorithm));
+    if let Some(features) = nonce.nonce().strip_prefix(NONCE_COOKIE) {
+        match message.raw_attribute(PASSWORD_ALGORITHMS.into()) {
+            Some(offered) => algorithms = Some((offered.value.to_vec(), choose(&offered.value)?)),
+            // Somebody on the way has taken the list out (RFC 8489, section 9.2.5).
+            None if offers_algorithms(features) => return None,
+            None => {}
+        }
     }
     Some(Challenge {
         realm: realm.realm().to_owned(),
         nonce: nonce.nonce().to_owned(),
         algorithms,
     })
+}
+
+/// Of a list of number, length of the parameters and the parameters, the first that we know.
+fn choose(offered: &[u8]) -> Option<IntegrityAlgorithm> {
+    let known = [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256];
+    offered.chunks_exact(4).find_map(|entry| {
+        let is_it = |it: &&IntegrityAlgorithm| used(**it) == entry;
+        known.iter().find(is_it).copied()
+    })
+}
+
+/// The first bit of three bytes in Base64 that follow the cookie (RFC 8489, section 18.1).
+fn offers_algorithms(features: &str) -> bool {
+    let bits = features.get(..4).and_then(|it| STANDARD.decode(it).ok());
+    bits.is_some_and(|bits| bits.first().is_some_and(|first| first & 0x80 > 0))
 }
 
 /// How long a message is by its first bytes (RFC 8489, section 5); `None`: it is no STUN message.
@@ -308,6 +322,54 @@ mod tests {
             "here.example".to_owned(),
         );
         again.validate_integrity(&key.into()).unwrap();
+    }
+
+    #[test]
+    fn passwords_are_hashed_as_the_server_offers_and_nobody_makes_it_weaker() {
+        let server: IceServer = "turn:a.example".parse().unwrap();
+        let who = server.with_credentials("user", "secret").credentials;
+        let who = who.unwrap();
+        let refused = |nonce: &str, offered: Option<&[u8]>| {
+            let request = binding();
+            let asked = Message::from_bytes(&request.bytes).unwrap();
+            let mut error = Message::builder_error(&asked, MessageWriteVec::new());
+            let realm = Realm::new("here.example").unwrap();
+            error.add_attribute(&realm).unwrap();
+            error.add_attribute(&Nonce::new(nonce).unwrap()).unwrap();
+            if let Some(offered) = offered {
+                add(&mut error, (PASSWORD_ALGORITHMS, offered)).unwrap();
+            }
+            challenge(&Message::from_bytes(&error.finish()).unwrap())
+        };
+        // "gAAA" is the bit for algorithms, "AAAA" no bit at all.
+        let (offers, plain) = ("obMatJos2gAAAnonce", "obMatJos2AAAAnonce");
+        let [md5, sha256] = [IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256].map(used);
+        for (nonce, offered, expected) in [
+            (offers, Some(sha256.to_vec()), IntegrityAlgorithm::Sha256),
+            (
+                offers,
+                Some([sha256, md5].concat()),
+                IntegrityAlgorithm::Sha256,
+            ),
+            (
+                offers,
+                Some([md5, sha256].concat()),
+                IntegrityAlgorithm::Sha1,
+            ),
+            (plain, None, IntegrityAlgorithm::Sha1),
+            ("nonce", None, IntegrityAlgorithm::Sha1),
+        ] {
+            let challenge = refused(nonce, offered.as_deref()).unwrap();
+            let request = allocate_as(&who, &challenge).unwrap();
+            let request = Message::from_bytes(&request.bytes).unwrap();
+            assert!(challenge.has_signed(&request, &who));
+            let key = challenge.key(&who);
+            assert_eq!(request.validate_integrity(&key.into()).unwrap(), expected);
+            let echoed = request.raw_attribute(PASSWORD_ALGORITHMS.into());
+            assert_eq!(echoed.map(|it| it.value.to_vec()), offered);
+        }
+        assert_eq!(refused(offers, None), None, "taken out on the way");
+        assert_eq!(refused(offers, Some(&[0, 9, 0, 0])), None, "none we know");
     }
 
     proptest::proptest! {
