@@ -9,12 +9,11 @@ use turn_types::stun::attribute::{
 use turn_types::stun::message::{BINDING, Message, MessageClass, MessageWriteVec, TransactionId};
 use turn_types::stun::prelude::MessageWrite;
 
+use crate::ice::gathering::alternate::{MAX_REDIRECTS, is_usable};
 use crate::ice::gathering::failure::ServerFailure;
 
 /// MAPPED-ADDRESS (RFC 8489 section 14.1): all that a server of before RFC 5389 says.
 const MAPPED_ADDRESS: AttributeType = AttributeType::new(0x0001);
-/// Alternate servers followed, one after the other (RFC 8489 section 10).
-const MAX_REDIRECTS: u8 = 2;
 
 /// When the request is repeated, counted from the one before: the retransmission timeout of RFC 8489 section 6.2.1,
 /// doubled each time; gathering does not last long enough for a fourth.
@@ -78,11 +77,7 @@ impl Binding {
 
     /// The same question to the server that this one names in its place; `None` when it is of no use, or one too many.
     pub(super) fn redirected(&self, to: SocketAddr, now: Instant) -> Option<Self> {
-        let usable = to.is_ipv4() == self.base.is_ipv4()
-            && to.port() != 0
-            && !to.ip().is_unspecified()
-            && !to.ip().is_multicast();
-        (usable && self.redirects < MAX_REDIRECTS).then(|| Self {
+        (is_usable(to, self.base) && self.redirects < MAX_REDIRECTS).then(|| Self {
             redirects: self.redirects + 1,
             ..Self::new(self.base, to, now)
         })

@@ -4,12 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-/// Longest header and attributes before the data of a Send indication: to an IPv6 address.
+/// The header of a STUN message (RFC 8489, section 5).
 const HEADER: usize = 20;
 const COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
 const SEND: [u8; 2] = [0x00, 0x16];
 const DATA: [u8; 2] = [0x00, 0x17];
-const XOR_PEER_ADDRESS: u16 = 0x0012;
+pub(super) const XOR_PEER_ADDRESS: u16 = 0x0012;
 const DATA_ATTRIBUTE: u16 = 0x0013;
 
 /// Channels there are (RFC 8656, section 12).

@@ -1,6 +1,8 @@
 //! Candidates beyond our own addresses: what STUN servers see, and what TURN servers relay. No I/O.
 
 #[cfg(feature = "driver")]
+mod alternate;
+#[cfg(feature = "driver")]
 mod binding;
 pub mod config;
 pub mod failure;

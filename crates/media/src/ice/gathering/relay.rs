@@ -14,7 +14,7 @@ use turn_types::stun::attribute::{AlternateDomain, AlternateServer, ErrorCode};
 use turn_types::stun::message::{Message, MessageClass, TransactionId};
 
 use crate::ice::gathering::failure::ServerFailure;
-use crate::ice::gathering::framing::{self, Kind};
+use crate::ice::gathering::framing::{self, Kind, XOR_PEER_ADDRESS};
 use crate::ice::gathering::liveness::Liveness;
 use crate::ice::gathering::probe::{
     self, ALLOCATE, Challenge, Field, NO_LIFETIME, REFRESH, REQUESTED_TRANSPORT, challenge,
@@ -40,7 +40,6 @@ const REFRESH_AGAIN: Duration = Duration::from_secs(5);
 const ALSO_IPV6: Field<'_> = (0x8000, &[2, 0, 0, 0]);
 /// IPv6 alone (RFC 8656, section 18.6).
 const IPV6: Field<'_> = (0x0017, &[2, 0, 0, 0]);
-const XOR_PEER_ADDRESS: u16 = 0x0012;
 const CHANNEL_NUMBER: u16 = 0x000c;
 
 /// Codes of RFC 8489, section 14.8, and RFC 8656, section 19.
@@ -197,7 +196,7 @@ impl Relay {
     }
 
     /// Another allocation of ours has the same 5-tuple: what a server says to be there is that, and stays.
-    pub(super) const fn has_company(&mut self) {
+    pub(super) const fn spare_company(&mut self) {
         self.cleared = true;
     }
 

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::{Gatherer, Output, StreamId};
 use crate::ice::candidate::{CandidateType, LocalCandidate};
+use crate::ice::gathering::alternate::{MAX_REDIRECTS, is_usable};
 use crate::ice::gathering::failure::ServerFailure;
 use crate::ice::gathering::relay::{Relay, RelayEvent};
 use crate::ice::server::ServerProtocol;
 
-/// Alternate servers followed, one after the other (RFC 8489 section 10).
-const MAX_REDIRECTS: u8 = 2;
 /// How long a server is asked for a relay in the place of one that is gone: by then the far end's consent is over as well.
 pub(super) const RENEWAL: Duration = Duration::from_secs(30);
 /// A connection that takes longer is tried anew: the system asks less and less often, and may be late by seconds once there is a way.
@@ -109,7 +108,7 @@ impl Gatherer {
             (Some(base), Some(credentials)) => {
                 let mut relay = Relay::over_udp(base, address, &credentials, now);
                 if has_company {
-                    relay.has_company();
+                    relay.spare_company();
                 }
                 entry.relay = Some(Box::new(relay));
                 self.settle_relay(index);
@@ -261,11 +260,7 @@ impl Gatherer {
         let Some(entry) = self.relays.get_mut(index) else {
             return;
         };
-        let usable = to.is_ipv4() == local.is_ipv4()
-            && to.port() != 0
-            && !to.ip().is_unspecified()
-            && !to.ip().is_multicast();
-        if !usable || entry.redirects >= MAX_REDIRECTS {
+        if !is_usable(to, local) || entry.redirects >= MAX_REDIRECTS {
             return self.fail_relay(index, ServerFailure::Redirected);
         }
         entry.redirects += 1;
