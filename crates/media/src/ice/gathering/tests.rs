@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use turn_types::stun::attribute::{AlternateServer, ErrorCode, Nonce, Realm, XorMappedAddress};
+use turn_types::stun::attribute::{ErrorCode, Nonce, Realm, XorMappedAddress};
 use turn_types::stun::message::{Message, MessageWriteVec};
 use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
@@ -249,18 +249,9 @@ fn a_stun_server_that_refuses_is_told_with_its_code() {
 
 #[test]
 fn a_stun_server_sends_us_to_another_and_not_for_ever() {
-    let another = |request: &[u8], to: &str| {
-        let request = Message::from_bytes(request).unwrap();
-        let mut reply = Message::builder_error(&request, MessageWriteVec::new());
-        let error = ErrorCode::builder(300).build().unwrap();
-        reply.add_attribute(&error).unwrap();
-        let alternate = AlternateServer::new(address(to));
-        reply.add_attribute(&alternate).unwrap();
-        reply.finish()
-    };
     let mut world = World::asking(&[STUN]);
     let request = world.request("198.51.100.1:3478");
-    let answer = another(&request, "198.51.100.8:3479");
+    let answer = relays::moved(&request, "198.51.100.8:3479");
     world.receive("198.51.100.1:3478", &answer);
     let request = world.request("198.51.100.8:3479");
     world.receive("198.51.100.8:3479", &mapped(&request, MAPPED));
@@ -273,7 +264,7 @@ fn a_stun_server_sends_us_to_another_and_not_for_ever() {
         let (mut at, mut followed) = ("198.51.100.1:3478", 0);
         loop {
             let request = world.request(at);
-            world.receive(at, &another(&request, to));
+            world.receive(at, &relays::moved(&request, to));
             if world.completed_at().is_some() {
                 break;
             }

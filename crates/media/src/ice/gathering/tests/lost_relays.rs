@@ -106,6 +106,17 @@ impl World {
     }
 }
 
+/// A relay by a connection, and nothing else.
+fn relayed_by_tcp() -> World {
+    let mut world = World::asking(&[BY_TCP]);
+    world.open();
+    let first = world.read();
+    world.write(&error(&first, 401));
+    let second = world.read();
+    world.write(&allocated_at(RELAYED, &second, true));
+    world
+}
+
 #[test]
 fn a_relay_that_its_server_has_lost_is_replaced_within_a_second_and_a_half() {
     let mut world = World::asking(&[TURN]);
@@ -182,12 +193,7 @@ fn a_permission_that_is_refused_for_want_of_a_relay_tells_it_is_gone() {
 /// The server ends, and listens again five seconds later.
 #[test]
 fn a_relay_whose_connection_ends_is_asked_for_until_its_server_is_back() {
-    let mut world = World::asking(&[BY_TCP]);
-    world.open();
-    let first = world.read();
-    world.write(&error(&first, 401));
-    let second = world.read();
-    world.write(&allocated_at(RELAYED, &second, true));
+    let mut world = relayed_by_tcp();
     assert_eq!(world.candidates().len(), 1);
     world.now += 60_000 * MS;
     world.connects.clear();
@@ -293,12 +299,7 @@ fn a_relay_stays_when_another_address_comes_and_ends_with_its_own() {
 /// The connection went from an address that is gone; there are others.
 #[test]
 fn a_connection_from_an_address_that_is_gone_is_made_from_another() {
-    let mut world = World::asking(&[BY_TCP]);
-    world.open();
-    let first = world.read();
-    world.write(&error(&first, 401));
-    let second = world.read();
-    world.write(&allocated_at(RELAYED, &second, true));
+    let mut world = relayed_by_tcp();
     world.connects.clear();
     world
         .gatherer
@@ -326,12 +327,7 @@ fn a_connection_from_an_address_that_is_gone_is_made_from_another() {
 /// was sent, less and less often.
 #[test]
 fn a_connection_that_has_gone_silent_is_made_anew_until_there_is_a_way() {
-    let mut world = World::asking(&[BY_TCP]);
-    world.open();
-    let first = world.read();
-    world.write(&error(&first, 401));
-    let second = world.read();
-    world.write(&allocated_at(RELAYED, &second, true));
+    let mut world = relayed_by_tcp();
     for first_byte in [0, 0x80] {
         let bytes = [first_byte, 1, 0, 0];
         let _ = world
@@ -405,15 +401,12 @@ fn a_relay_is_asked_for_from_an_address_that_took_the_place_of_its_own_until_the
 #[test]
 fn several_requests_that_time_out_together_end_a_relay_once() {
     for url in [BY_TCP, TURN] {
-        let mut world = World::asking(&[url]);
         let by_tcp = url == BY_TCP;
-        if by_tcp {
-            world.open();
-            let first = world.read();
-            world.write(&error(&first, 401));
-            let second = world.read();
-            world.write(&allocated_at(RELAYED, &second, true));
-        } else {
+        let mut world = match by_tcp {
+            true => relayed_by_tcp(),
+            false => World::asking(&[url]),
+        };
+        if !by_tcp {
             relayed_call(&mut world, PEER);
         }
         // A permission for each address, and a question whether it is there at all.

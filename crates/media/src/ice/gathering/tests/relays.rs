@@ -62,7 +62,7 @@ impl World {
     }
 }
 
-fn moved(request: &[u8], to: &str) -> Vec<u8> {
+pub(super) fn moved(request: &[u8], to: &str) -> Vec<u8> {
     let request = Message::from_bytes(request).unwrap();
     let mut reply = Message::builder_error(&request, MessageWriteVec::new());
     let error = ErrorCode::builder(300).build().unwrap();
