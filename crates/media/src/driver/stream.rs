@@ -86,7 +86,7 @@ impl Stream {
             self.connected = true;
         }
         if self.tls.is_none() {
-            self.open(&mut tell)?;
+            open(&mut self.opened, &self.socket, &mut tell)?;
         }
         self.flush()?;
         self.room.resize(READ, 0);
@@ -95,13 +95,6 @@ impl Stream {
             None => self.read_plain(&mut tell)?,
         }
         self.flush()
-    }
-
-    fn open(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
-        if !std::mem::replace(&mut self.opened, true) {
-            tell(News::Opened(self.socket.local_addr()?));
-        }
-        Ok(())
     }
 
     fn read_plain(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
@@ -117,10 +110,10 @@ impl Stream {
     }
 
     fn read_tls(&mut self, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
         loop {
-            let Some(tls) = &mut self.tls else {
-                return Ok(());
-            };
             match tls.read_tls(&mut self.socket) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
@@ -138,11 +131,8 @@ impl Stream {
             };
             let mut rest = state.plaintext_bytes_to_read();
             if !tls.is_handshaking() {
-                self.open(tell)?;
+                open(&mut self.opened, &self.socket, tell)?;
             }
-            let Some(tls) = &mut self.tls else {
-                return Ok(());
-            };
             while rest > 0 {
                 let most = rest.min(READ);
                 tls.reader().read_exact(&mut self.room[..most])?;
@@ -184,4 +174,12 @@ impl Stream {
             }
         }
     }
+}
+
+/// Tells once that the connection stands.
+fn open(opened: &mut bool, socket: &TcpStream, tell: &mut impl FnMut(News<'_>)) -> io::Result<()> {
+    if !std::mem::replace(opened, true) {
+        tell(News::Opened(socket.local_addr()?));
+    }
+    Ok(())
 }
